@@ -1,0 +1,651 @@
+/**
+ * Values that cross between threads: lossless, or refused with the path of what cannot cross.
+ *
+ * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, plain JSON values as JSON text, and
+ * all else as the JSON text that devalue makes, with bytes beside it.
+ *
+ * @module
+ */
+
+// Not by a name of deno.json's: programs that import this package by path have another deno.json, or none.
+// deno-lint-ignore no-import-prefix
+import { DevalueError, parse, stringify } from "npm:devalue@^6.0.3";
+import { SerializationError } from "../futures/errors.ts";
+import { complete, type ErrorParts, putTogether, takeApart } from "./_errors.ts";
+import type { Payload } from "./_memory.ts";
+import { Transfer } from "./transfer.ts";
+
+/** How a block is encoded. */
+export const Kind = {
+  /** Nothing: no arguments, or `undefined`. */
+  NONE: 0,
+  /** One number as a float64. */
+  NUMBER: 1,
+  /** JSON text. */
+  JSON: 2,
+  /** devalue's text, with buffers beside it. */
+  GRAPH: 3,
+  /** The value itself, for the structured clone of a message. */
+  CLONE: 4,
+} as const;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** An encoded value, independent of what becomes of the value afterwards. */
+export class Block implements Payload {
+  readonly kind: number;
+  readonly text: string;
+  readonly number: number;
+  /** Copies of the value's buffers, or the buffers themselves where they were moved. */
+  readonly buffers: ArrayBuffer[];
+  /** Memory that is shared, not copied. */
+  shared: SharedArrayBuffer[];
+  /** The numbers by which the other side knows `shared`; set before the block is written. */
+  sharedIds: number[] = [];
+  /** For `Kind.CLONE`. */
+  readonly clone: { value: unknown; list: Transferable[] } | undefined;
+
+  constructor(
+    kind: number,
+    text: string,
+    number = 0,
+    buffers: ArrayBuffer[] = NOTHING,
+    shared: SharedArrayBuffer[] = NOTHING,
+    clone?: { value: unknown; list: Transferable[] },
+  ) {
+    this.kind = kind;
+    this.text = text;
+    this.number = number;
+    this.buffers = buffers;
+    this.shared = shared;
+    this.clone = clone;
+  }
+
+  get room(): number {
+    switch (this.kind) {
+      case Kind.NONE:
+        return 0;
+      case Kind.NUMBER:
+        return 8;
+      case Kind.JSON:
+        // UTF-8 takes at most three bytes for each UTF-16 unit.
+        return this.text.length * 3;
+      case Kind.CLONE:
+        return Infinity;
+      default: {
+        let room = 16 + aligned(this.buffers.length * 8) +
+          aligned(this.shared.length * 4) + aligned(this.text.length * 3);
+        for (const { byteLength } of this.buffers) room += aligned(byteLength);
+        return room;
+      }
+    }
+  }
+
+  write(bytes: Uint8Array, offset: number): number {
+    switch (this.kind) {
+      case Kind.NONE:
+        return 0;
+      case Kind.NUMBER:
+        new Float64Array(bytes.buffer, bytes.byteOffset + offset, 1)[0] = this.number;
+        return 8;
+      case Kind.JSON:
+        return encodeText(this.text, bytes, offset);
+      default:
+        return this.#writeGraph(bytes, offset);
+    }
+  }
+
+  /** Layout: counts and text length, the buffers' lengths, the ids of shared memory, the text, the buffers; each from a multiple of 8. */
+  #writeGraph(bytes: Uint8Array, offset: number): number {
+    const { buffers, sharedIds } = this;
+    const view = new DataView(bytes.buffer, bytes.byteOffset + offset);
+    let at = 16;
+    for (const { byteLength } of buffers) {
+      view.setFloat64(at, byteLength);
+      at += 8;
+    }
+    for (let i = 0; i < sharedIds.length; i++) view.setUint32(at + i * 4, sharedIds[i]);
+    at += aligned(sharedIds.length * 4);
+    const textLength = encodeText(this.text, bytes, offset + at);
+    at += aligned(textLength);
+    view.setFloat64(0, textLength);
+    view.setUint32(8, buffers.length);
+    view.setUint32(12, sharedIds.length);
+    for (const buffer of buffers) {
+      bytes.set(new Uint8Array(buffer), offset + at);
+      at += aligned(buffer.byteLength);
+    }
+    return at;
+  }
+
+  /** Reads what {@linkcode write} wrote, copying everything out of the memory. */
+  static read(kind: number, bytes: Uint8Array, offset: number, byteLength: number): Block {
+    switch (kind) {
+      case Kind.NONE:
+        return EMPTY;
+      case Kind.NUMBER:
+        return new Block(
+          kind,
+          "",
+          new Float64Array(bytes.buffer, bytes.byteOffset + offset, 1)[0],
+        );
+      case Kind.JSON:
+        return new Block(kind, decodeText(bytes, offset, byteLength));
+    }
+    const view = new DataView(bytes.buffer, bytes.byteOffset + offset);
+    const textLength = view.getFloat64(0);
+    const lengths = Array.from(
+      { length: view.getUint32(8) },
+      (_, i) => view.getFloat64(16 + i * 8),
+    );
+    let at = 16 + lengths.length * 8;
+    const sharedIds = Array.from(
+      { length: view.getUint32(12) },
+      (_, i) => view.getUint32(at + i * 4),
+    );
+    at += aligned(sharedIds.length * 4);
+    const text = decodeText(bytes, offset + at, textLength);
+    at += aligned(textLength);
+    const buffers = lengths.map((length) => {
+      const start = offset + at;
+      at += aligned(length);
+      return bytes.slice(start, start + length).buffer as ArrayBuffer;
+    });
+    const block = new Block(kind, text, 0, buffers, []);
+    block.sharedIds = sharedIds;
+    return block;
+  }
+}
+
+const NOTHING: never[] = [];
+/** The block of nothing. */
+export const EMPTY: Block = new Block(Kind.NONE, "");
+
+function aligned(byteLength: number): number {
+  return (byteLength + 7) & ~7 || Math.ceil(byteLength / 8) * 8;
+}
+
+function encodeText(text: string, bytes: Uint8Array, offset: number): number {
+  return encoder.encodeInto(text, bytes.subarray(offset)).written;
+}
+
+function decodeText(bytes: Uint8Array, offset: number, byteLength: number): string {
+  // Out of the shared memory first: decoding is four times faster from memory of one's own.
+  return decoder.decode(bytes.slice(offset, offset + byteLength));
+}
+
+/** What is special about the values of one direction. */
+export interface EncodeOptions {
+  /** What the value is called in paths: `args`, `result`. */
+  root: string;
+  /** Whether shared memory can be passed and buffers can be moved: among threads of one process. */
+  sameProcess: boolean;
+}
+
+/**
+ * Encodes a task's arguments.
+ *
+ * @throws {SerializationError} Something in them cannot cross.
+ */
+export function encodeArguments(args: unknown[], options: EncodeOptions): Block {
+  if (args.length === 0) return EMPTY;
+  if (args.length === 1 && typeof args[0] === "number") {
+    return new Block(Kind.NUMBER, "", args[0]);
+  }
+  return encodeAny(args, options);
+}
+
+/** Decodes what {@linkcode encodeArguments} made. */
+export function decodeArguments(block: Block): unknown[] {
+  switch (block.kind) {
+    case Kind.NONE:
+      return [];
+    case Kind.NUMBER:
+      return [block.number];
+    default:
+      return decodeAny(block) as unknown[];
+  }
+}
+
+/**
+ * Encodes what a task returned or threw.
+ *
+ * @throws {SerializationError} Something in it cannot cross.
+ */
+export function encodeValue(value: unknown, options: EncodeOptions): Block {
+  if (value === undefined) return EMPTY;
+  if (typeof value === "number") return new Block(Kind.NUMBER, "", value);
+  return encodeAny(value, options);
+}
+
+/** Decodes what {@linkcode encodeValue} made. */
+export function decodeValue(block: Block): unknown {
+  switch (block.kind) {
+    case Kind.NONE:
+      return undefined;
+    case Kind.NUMBER:
+      return block.number;
+    default:
+      return decodeAny(block);
+  }
+}
+
+function encodeAny(value: unknown, options: EncodeOptions): Block {
+  let text: string | undefined;
+  try {
+    if (isPlainJson(value)) text = JSON.stringify(value);
+  } catch (error) {
+    // A getter threw, or the value is too deep or too long: the thorough way finds out where.
+    if (isExit(error)) throw error;
+  }
+  if (text !== undefined) return new Block(Kind.JSON, text);
+  const clone = asClone(value, options);
+  if (clone !== undefined) return new Block(Kind.CLONE, "", 0, NOTHING, NOTHING, clone);
+  return encodeGraph(value, options);
+}
+
+function decodeAny(block: Block): unknown {
+  switch (block.kind) {
+    case Kind.JSON:
+      return JSON.parse(block.text);
+    case Kind.CLONE:
+      return block.clone!.value;
+    default:
+      return decodeGraph(block);
+  }
+}
+
+/** Set on what ends a task by unwinding it, so that nothing here takes it for an ordinary error. */
+export const EXIT = Symbol("exit");
+
+function isExit(error: unknown): boolean {
+  return typeof error === "object" && error !== null && EXIT in error;
+}
+
+/** Whether `JSON.parse(JSON.stringify(value))` loses nothing: no repeated references either. */
+function isPlainJson(value: unknown): boolean {
+  return isPlain(value, { first: undefined, all: undefined });
+}
+
+interface Seen {
+  first: object | undefined;
+  all: Set<object> | undefined;
+}
+
+function isPlain(value: unknown, seen: Seen): boolean {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return true;
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0);
+    case "object":
+      break;
+    default:
+      return false;
+  }
+  if (value === null) return true;
+  if (seen.first === undefined) seen.first = value;
+  else {
+    // Most values are one object: a set is made for the second.
+    seen.all ??= new Set([seen.first]);
+    if (seen.all.size === seen.all.add(value).size) return false;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (Array.isArray(value)) {
+    // Holes and extra properties both show in the number of keys.
+    if (prototype !== Array.prototype || Object.keys(value).length !== value.length) return false;
+    for (let i = 0; i < value.length; i++) {
+      if (!isPlain(value[i], seen)) return false;
+    }
+    return true;
+  }
+  if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0) return false;
+  for (const key of Object.keys(value)) {
+    if (!isPlain((value as { [key: string]: unknown })[key], seen)) return false;
+  }
+  return true;
+}
+
+/** What is transferred but is no buffer can only go as the structured clone of a message. */
+function asClone(
+  value: unknown,
+  { root, sameProcess }: EncodeOptions,
+): { value: unknown; list: Transferable[] } | undefined {
+  const list: Transferable[] = [];
+  let unwrapped: unknown;
+  if (value instanceof Transfer) {
+    list.push(...value.list);
+    unwrapped = value.value;
+  } else if (Array.isArray(value) && root === "args") {
+    unwrapped = value.map((item) => {
+      if (!(item instanceof Transfer)) return item;
+      list.push(...item.list);
+      return item.value;
+    });
+  }
+  if (list.every((item) => item instanceof ArrayBuffer)) return undefined;
+  if (!sameProcess) {
+    throw new SerializationError(
+      `Cannot send ${root} to another process: only buffers can be transferred there`,
+      root,
+    );
+  }
+  try {
+    // Moved and copied now, so that what the caller changes later is not seen; the clone is moved again when it is sent.
+    return structuredClone({ value: unwrapped, list }, { transfer: list });
+  } catch (error) {
+    throw new SerializationError(
+      `Cannot send ${root} to another thread: ${error instanceof Error ? error.message : error}`,
+      root,
+      { cause: error },
+    );
+  }
+}
+
+/** A buffer that turned out to be used twice: the encoding begins again and sends it whole. */
+class UsedTwice {
+  constructor(readonly buffer: ArrayBuffer) {}
+}
+
+function encodeGraph(value: unknown, options: EncodeOptions): Block {
+  const whole = new Set<ArrayBuffer>();
+  for (;;) {
+    try {
+      return new GraphEncoder(options, whole).encode(value);
+    } catch (error) {
+      if (!(error instanceof UsedTwice)) throw error;
+      whole.add(error.buffer);
+    }
+  }
+}
+
+const EXACT_PROTOTYPES = new Set<object>([
+  Date.prototype,
+  RegExp.prototype,
+  Map.prototype,
+  Set.prototype,
+  URL.prototype,
+  URLSearchParams.prototype,
+  Number.prototype,
+  String.prototype,
+  Boolean.prototype,
+  BigInt.prototype,
+]);
+
+const VIEWS = new Map<object, string>(
+  [
+    Int8Array,
+    Uint8Array,
+    Uint8ClampedArray,
+    Int16Array,
+    Uint16Array,
+    Int32Array,
+    Uint32Array,
+    Float16Array,
+    Float32Array,
+    Float64Array,
+    BigInt64Array,
+    BigUint64Array,
+    DataView,
+  ].map((view) => [view.prototype, view.name]),
+);
+
+/** Turns one value into devalue's text, with its buffers beside it. */
+class GraphEncoder {
+  readonly #options: EncodeOptions;
+  readonly #whole: Set<ArrayBuffer>;
+  readonly #buffers: ArrayBuffer[] = [];
+  readonly #shared: SharedArrayBuffer[] = [];
+  readonly #moved = new Set<ArrayBuffer>();
+  /** Buffers met so far, and whether only the part under one view was taken. */
+  readonly #met = new Map<ArrayBuffer, "part" | "whole">();
+  readonly #inTrial = new Set<Error>();
+
+  constructor(options: EncodeOptions, whole: Set<ArrayBuffer>) {
+    this.#options = options;
+    this.#whole = whole;
+  }
+
+  encode(value: unknown): Block {
+    let text: string;
+    try {
+      text = this.#stringify(value);
+    } catch (error) {
+      if (isExit(error) || error instanceof UsedTwice) throw error;
+      throw this.#refusal(error);
+    }
+    // Only now that nothing can be refused any more: a moved buffer is gone for the caller.
+    const buffers = this.#buffers.map((buffer) => this.#moved.has(buffer) ? buffer.transfer() : buffer);
+    return new Block(Kind.GRAPH, text, 0, buffers, this.#shared);
+  }
+
+  #stringify(value: unknown): string {
+    return stringify(value, {
+      [REFUSED]: (thing: unknown) => this.#check(thing),
+      [MOVED]: (thing: unknown) => thing instanceof Transfer && this.#unwrap(thing),
+      [ERROR]: (thing: unknown) => thing instanceof Error && this.#takeApart(thing),
+      [PROTO]: (thing: unknown) =>
+        hasOwnProto(thing) &&
+        [Object.getPrototypeOf(thing) === null, ...Object.entries(thing).flat()],
+      [VIEW]: (thing: unknown) => ArrayBuffer.isView(thing) && this.#view(thing),
+      [BUFFER]: (thing: unknown) => thing instanceof ArrayBuffer && this.#buffer(thing),
+      [SHARED]: (thing: unknown) => isShared(thing) && this.#share(thing),
+    }, {
+      operations: {
+        get: (thing: unknown, key: PropertyKey) => {
+          try {
+            return (thing as { [key: PropertyKey]: unknown })[key];
+          } catch (error) {
+            if (isExit(error)) throw error;
+            return refuse(`its getter throws: ${error}`);
+          }
+        },
+      },
+    });
+  }
+
+  /** A refusal for what devalue would change silently: instances of classes that it takes for their base, and lost properties. */
+  #check(thing: unknown): symbol | undefined {
+    if (typeof thing === "function") return refuse("a function");
+    if (typeof thing === "symbol") return isRefusal(thing) ? undefined : refuse("a symbol");
+    if (typeof thing !== "object" || thing === null) return undefined;
+    const prototype = Object.getPrototypeOf(thing);
+    if (prototype === Object.prototype || prototype === null) {
+      return Object.getOwnPropertySymbols(thing).length > 0 ? refuse("an object with a symbol as key") : undefined;
+    }
+    if (Array.isArray(thing)) {
+      if (prototype !== Array.prototype) return refuse(instanceOf(thing));
+      return Object.keys(thing).every(isIndex) ? undefined : refuse("an array with extra properties");
+    }
+    if (thing instanceof Error || thing instanceof Transfer) return undefined;
+    if (EXACT_PROTOTYPES.has(prototype)) {
+      return Object.keys(thing).length > (thing instanceof String ? thing.length : 0)
+        ? refuse("an object of a built-in class with extra properties")
+        : undefined;
+    }
+    if (VIEWS.has(prototype)) return undefined;
+    if (prototype === ArrayBuffer.prototype) {
+      return (thing as ArrayBuffer).detached ? refuse("a detached ArrayBuffer") : undefined;
+    }
+    if (isShared(thing)) {
+      return this.#options.sameProcess ? undefined : refuse("a SharedArrayBuffer, which another process cannot share");
+    }
+    if (String(Object.prototype.toString.call(thing)).startsWith("[object Temporal.")) {
+      return undefined;
+    }
+    return refuse(instanceOf(thing));
+  }
+
+  #unwrap({ value, list }: Transfer): unknown {
+    for (const item of list) {
+      if (!(item instanceof ArrayBuffer)) {
+        return refuse("a transfer of what is no buffer, which must be a whole argument or result");
+      }
+      this.#moved.add(item);
+    }
+    return value;
+  }
+
+  #takeApart(error: Error): ErrorParts {
+    this.#inTrial.add(error);
+    const parts = takeApart(error, (value) => {
+      if (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol") {
+        return true;
+      }
+      if (this.#inTrial.has(value as Error)) return true;
+      try {
+        const trial = new GraphEncoder(this.#options, this.#whole);
+        for (const outer of this.#inTrial) trial.#inTrial.add(outer);
+        trial.#stringify(value);
+        return true;
+      } catch (error) {
+        if (isExit(error) || error instanceof UsedTwice) throw error;
+        return false;
+      }
+    });
+    return parts;
+  }
+
+  #view(view: ArrayBufferView): unknown {
+    const type = VIEWS.get(Object.getPrototypeOf(view));
+    const length = view instanceof DataView ? view.byteLength : (view as unknown as { length: number }).length;
+    const { buffer, byteOffset, byteLength } = view;
+    const isPart = byteLength < buffer.byteLength;
+    if (
+      !isPart || isShared(buffer) || this.#moved.has(buffer) || this.#whole.has(buffer) ||
+      this.#met.get(buffer) === "whole"
+    ) return { type, buffer, byteOffset, length };
+    // Of a buffer that nothing else refers to, the part that the view shows is enough.
+    if (this.#met.has(buffer)) throw new UsedTwice(buffer);
+    this.#met.set(buffer, "part");
+    const index = this.#buffers.push(buffer.slice(byteOffset, byteOffset + byteLength)) - 1;
+    return { type, index, length };
+  }
+
+  #buffer(buffer: ArrayBuffer): unknown {
+    if (this.#met.get(buffer) === "part") throw new UsedTwice(buffer);
+    this.#met.set(buffer, "whole");
+    const index = this.#buffers.push(this.#moved.has(buffer) ? buffer : buffer.slice(0)) - 1;
+    return buffer.resizable ? { index, maxByteLength: buffer.maxByteLength } : { index };
+  }
+
+  #share(memory: SharedArrayBuffer): unknown {
+    return { index: this.#shared.push(memory) - 1 };
+  }
+
+  #refusal(error: unknown): SerializationError {
+    const { root, sameProcess } = this.#options;
+    const where = sameProcess ? "thread" : "process";
+    if (error instanceof DevalueError) {
+      const path = root + error.path;
+      const reason = isRefusal(error.value) ? error.value.description! : error.message;
+      return new SerializationError(`Cannot send ${path} to another ${where}: ${reason}`, path);
+    }
+    return new SerializationError(
+      error instanceof RangeError
+        ? `Cannot send ${root} to another ${where}: it is nested too deeply, or too long: ${error.message}`
+        : `Cannot send ${root} to another ${where}: ${error}`,
+      root,
+      { cause: error },
+    );
+  }
+}
+
+// The names under which devalue knows our reducers. None of its own types has a name of one letter.
+const REFUSED = "R";
+const MOVED = "M";
+const ERROR = "E";
+const PROTO = "P";
+const VIEW = "V";
+const BUFFER = "B";
+const SHARED = "S";
+
+const refusals = new WeakSet<symbol>();
+
+/** A symbol in place of what cannot cross: devalue refuses it, with its path. */
+function refuse(reason: string): symbol {
+  const symbol = Symbol(reason);
+  refusals.add(symbol);
+  return symbol;
+}
+
+function isRefusal(value: unknown): value is symbol {
+  return typeof value === "symbol" && refusals.has(value);
+}
+
+function instanceOf(thing: object): string {
+  let name: unknown;
+  try {
+    name = thing.constructor?.name;
+  } catch {
+    // No name then.
+  }
+  return `an instance of ${name || "an unnamed class"}`;
+}
+
+function isIndex(key: string): boolean {
+  return String(Number(key) >>> 0) === key;
+}
+
+function isShared(value: unknown): value is SharedArrayBuffer {
+  return typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer;
+}
+
+function hasOwnProto(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.hasOwn(value, "__proto__");
+}
+
+function decodeGraph({ text, buffers, shared }: Block): unknown {
+  // Errors and objects with a __proto__ key may refer to themselves, so they are made first and completed last.
+  const made = new Map<unknown, object>();
+  const unfinished: (() => void)[] = [];
+  const twoSteps =
+    <P, T extends object>(make: (parts: P) => T, finish: (made: T, parts: P) => void) => (parts: P): T => {
+      let thing = made.get(parts) as T | undefined;
+      if (thing === undefined) {
+        thing = make(parts);
+        made.set(parts, thing);
+        unfinished.push(() => finish(thing!, parts));
+      }
+      return thing;
+    };
+  const value = parse(text, {
+    [MOVED]: (value: unknown) => value,
+    [ERROR]: twoSteps(putTogether, complete),
+    [PROTO]: twoSteps(([bare]: unknown[]) => bare ? Object.create(null) : {}, (object, [, ...entries]) => {
+      for (let i = 0; i < entries.length; i += 2) {
+        Object.defineProperty(object, entries[i] as string, {
+          value: entries[i + 1],
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        });
+      }
+    }),
+    [VIEW]: ({ type, buffer, index, byteOffset, length }: {
+      type: string;
+      buffer?: ArrayBuffer;
+      index?: number;
+      byteOffset?: number;
+      length: number;
+    }) => {
+      const View = (globalThis as unknown as {
+        [name: string]: new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => unknown;
+      })[type];
+      return new View(buffer ?? buffers[index!], byteOffset ?? 0, length);
+    },
+    [BUFFER]: ({ index, maxByteLength }: { index: number; maxByteLength?: number }) => {
+      const buffer = buffers[index];
+      if (maxByteLength === undefined) return buffer;
+      const resizable = new ArrayBuffer(buffer.byteLength, { maxByteLength });
+      new Uint8Array(resizable).set(new Uint8Array(buffer));
+      return resizable;
+    },
+    [SHARED]: ({ index }: { index: number }) => shared[index],
+  });
+  for (const finish of unfinished) finish();
+  return value;
+}

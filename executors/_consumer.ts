@@ -1,0 +1,297 @@
+/**
+ * The half of a pool that runs in another thread: takes tasks out of shared memory by itself and publishes results.
+ * What it does with a task is not its business: a thread runs it, a broker gives it to somebody else.
+ *
+ * @module
+ */
+
+import { ring } from "../futures/wakeup.ts";
+import { Block, EMPTY } from "./_codec.ts";
+import type { Definition } from "./_locate.ts";
+import {
+  Cell,
+  MAX_INLINE_BYTES,
+  NO_CELL,
+  type PoolMemory,
+  type Record,
+  ResultRing,
+  Status,
+  TaskQueue,
+} from "./_memory.ts";
+
+/** Bits of a record that say what it is for. */
+export const Flag = {
+  /** The arguments are a list of argument lists, the result a {@linkcode ChunkOutcome}. */
+  CHUNK: 1,
+  /** The result is what the task threw. */
+  ERROR: 2,
+  /** The arguments are in shared memory of their own; the payload says which, how large and how encoded. */
+  SHARED: 4,
+  /** No result: the task was found cancelled, and its cell is free again. */
+  CANCELLED: 8,
+} as const;
+
+/** What running a chunk gave: the results up to the first that failed, and that error. */
+export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
+
+/** The first message to a consumer. */
+export interface ConsumerStart {
+  memory: PoolMemory;
+  /** Which consumer it is. */
+  index: number;
+  results: SharedArrayBuffer;
+  /** For results that do not fit into shared memory. */
+  port: MessagePort;
+  bell: Int32Array;
+  /** All functions so far; a function's number is its index. */
+  definitions: Definition[];
+  /** All shared memory that tasks refer to by now. */
+  shared: Map<number, SharedArrayBuffer>;
+}
+
+/** A later message to a consumer. */
+export type ConsumerMessage =
+  | { type: "define"; fn: number; definition: Definition }
+  | { type: "share"; id: number; memory: SharedArrayBuffer }
+  | { type: "unshare"; id: number }
+  | {
+    type: "assign";
+    cell: number;
+    fn: number;
+    flags: number;
+    block: PostedBlock;
+  };
+
+/** A block as a message carries it. */
+export interface PostedBlock {
+  kind: number;
+  text: string;
+  number: number;
+  buffers: ArrayBuffer[];
+  shared: SharedArrayBuffer[];
+  clone?: { value: unknown; list: Transferable[] };
+}
+
+/** A result that was posted. */
+export interface PostedResult {
+  cell: number;
+  flags: number;
+  block: PostedBlock;
+}
+
+/** A block in the form of a message, and what is to be transferred with it. */
+export function toPosted(block: Block): { posted: PostedBlock; list: Transferable[] } {
+  const { kind, text, number, buffers, shared, clone } = block;
+  return {
+    posted: { kind, text, number, buffers, shared, clone },
+    list: [...buffers, ...(clone?.list ?? [])],
+  };
+}
+
+/** The block of a message. */
+export function fromPosted({ kind, text, number, buffers, shared, clone }: PostedBlock): Block {
+  return new Block(kind, text, number, buffers, shared, clone);
+}
+
+/** A task that was taken. */
+export interface Task {
+  readonly cell: number;
+  readonly fn: number;
+  readonly flags: number;
+  readonly block: Block;
+}
+
+/** How long an idle consumer looks for work before it sleeps, in milliseconds: as long as waking it would take. */
+const SPIN_MS = 0.05;
+
+/** How many consumers may look for work at once: leave a core to the one who makes it. */
+const MOST_SPINNING = navigator.hardwareConcurrency >> 1;
+
+/** A pool's consumer of tasks. */
+export class Consumer {
+  readonly #queue: TaskQueue;
+  readonly #results: ResultRing;
+  readonly #index: number;
+  readonly #port: MessagePort;
+  readonly #bell: Int32Array;
+  readonly #definitions: Definition[];
+  readonly #shared: Map<number, SharedArrayBuffer>;
+  #assigned: Task | undefined;
+  #onMessage: (() => void) | undefined;
+  #hasRested = false;
+
+  constructor(start: ConsumerStart) {
+    this.#queue = new TaskQueue(start.memory);
+    this.#results = new ResultRing(start.results);
+    this.#index = start.index;
+    this.#port = start.port;
+    this.#bell = start.bell;
+    this.#definitions = start.definitions;
+    this.#shared = start.shared;
+  }
+
+  /** Takes in a message of the owner's. Must be called for each, in order. */
+  receive(message: ConsumerMessage): void {
+    switch (message.type) {
+      case "define":
+        this.#definitions[message.fn] = message.definition;
+        break;
+      case "share":
+        this.#shared.set(message.id, message.memory);
+        break;
+      case "unshare":
+        this.#shared.delete(message.id);
+        break;
+      case "assign": {
+        const { cell, fn, flags, block } = message;
+        this.#assigned = { cell, fn, flags, block: fromPosted(block) };
+      }
+    }
+    this.#onMessage?.();
+  }
+
+  /** Waits for a message that was posted before this thread learned of it through shared memory. */
+  async #message(): Promise<void> {
+    await new Promise<void>((resolve) => this.#onMessage = resolve);
+    this.#onMessage = undefined;
+  }
+
+  /** The definition of a task's function. */
+  async definition(fn: number): Promise<Definition> {
+    while (this.#definitions[fn] === undefined) await this.#message();
+    return this.#definitions[fn];
+  }
+
+  /**
+   * Takes the oldest task.
+   *
+   * @returns `undefined` when there is none: then {@linkcode rest}. A promise when the arguments are still on their way.
+   */
+  take(): Task | Promise<Task> | undefined {
+    if (this.#assigned !== undefined) {
+      const task = this.#assigned;
+      this.#assigned = undefined;
+      return task;
+    }
+    const record = this.#queue.claim();
+    if (record === undefined) return undefined;
+    const block = Block.read(record.kind, this.#queue.bytes, record.offset, record.byteLength);
+    this.#queue.giveBack(record);
+    if (this.#hasRested) {
+      // Whoever published while this consumer was looking woke nobody else.
+      this.#hasRested = false;
+      if (!this.#queue.isEmpty()) this.#queue.wake();
+    }
+    const { cell, fn, flags } = record;
+    if (block.sharedIds.length > 0) {
+      return this.#takeShared(record, block);
+    }
+    return { cell, fn, flags, block };
+  }
+
+  async #takeShared({ cell, fn, flags }: Record, block: Block): Promise<Task> {
+    if ((flags & Flag.SHARED) !== 0) {
+      const [byteLength, kind] = JSON.parse(block.text);
+      const [id, ...sharedIds] = block.sharedIds;
+      block = Block.read(kind, new Uint8Array(await this.#memory(id)), 0, byteLength);
+      block.sharedIds = sharedIds;
+    }
+    for (const id of block.sharedIds) block.shared.push(await this.#memory(id));
+    return { cell, fn, flags: flags & ~Flag.SHARED, block };
+  }
+
+  async #memory(id: number): Promise<SharedArrayBuffer> {
+    while (!this.#shared.has(id)) await this.#message();
+    return this.#shared.get(id)!;
+  }
+
+  /** Rests until there may be a task: looks for one a short while, then sleeps in the event loop. */
+  async rest(): Promise<void> {
+    const { statuses } = this.#queue;
+    const index = this.#index;
+    this.#hasRested = true;
+    if (this.#spin()) return;
+    if (this.#queue.park(index, Status.ACTIVE)) {
+      // Looked at once more after going to sleep: who published before that saw nobody to wake.
+      if (!this.#queue.isEmpty()) this.#queue.unpark(index, Status.ACTIVE);
+      else {
+        const wait = Atomics.waitAsync(statuses, index, Status.PARKED);
+        if (wait.async) await wait.value;
+      }
+    }
+    if (Atomics.load(statuses, index) === Status.ASSIGNED) await this.#takeAssigned();
+  }
+
+  /** Looks for a task without sleeping; `true` when there may be one. */
+  #spin(): boolean {
+    const { statuses } = this.#queue;
+    const index = this.#index;
+    if (!this.#queue.startSpinning(MOST_SPINNING)) return false;
+    Atomics.store(statuses, index, Status.SPINNING);
+    const until = performance.now() + SPIN_MS;
+    let found = false;
+    do {
+      for (let i = 0; i < 16 && !found; i++) {
+        found = !this.#queue.isEmpty() || Atomics.load(statuses, index) !== Status.SPINNING;
+      }
+    } while (!found && performance.now() < until);
+    this.#queue.stopSpinning();
+    // If this fails, the owner has assigned a task.
+    const free = Atomics.compareExchange(statuses, index, Status.SPINNING, Status.ACTIVE) === Status.SPINNING;
+    return found && free;
+  }
+
+  /** Begins to work: a task may have been assigned while the thread was starting. */
+  async begin(): Promise<void> {
+    const { statuses } = this.#queue;
+    if (
+      Atomics.compareExchange(statuses, this.#index, Status.STARTING, Status.ACTIVE) ===
+        Status.ASSIGNED
+    ) await this.#takeAssigned();
+  }
+
+  async #takeAssigned(): Promise<void> {
+    while (this.#assigned === undefined) await this.#message();
+    Atomics.store(this.#queue.statuses, this.#index, Status.ACTIVE);
+  }
+
+  /**
+   * Marks a task as running.
+   *
+   * @returns `false` when it was cancelled: it must not run, and needs no reply.
+   */
+  start({ cell }: Task): boolean {
+    if (
+      Atomics.compareExchange(this.#queue.cells, cell, Cell.PENDING, Cell.RUNNING) === Cell.PENDING
+    ) return true;
+    // Nobody is waiting for this, so the bell is not rung.
+    this.#publish(cell, Flag.CANCELLED, EMPTY);
+    return false;
+  }
+
+  /** Publishes what became of a task that was started. */
+  reply({ cell }: Task, flags: number, block: Block): void {
+    this.#publish(cell, flags, block);
+    // The result first: who sees the cell done finds it.
+    Atomics.store(this.#queue.cells, cell, Cell.DONE);
+    this.#queue.countFinished();
+    ring(this.#bell);
+  }
+
+  /** Tells the owner that this consumer cannot work, and why. */
+  fail(reason: Block): void {
+    this.#publish(NO_CELL, Flag.ERROR, reason);
+    ring(this.#bell);
+  }
+
+  #publish(cell: number, flags: number, block: Block): void {
+    if (
+      block.room <= MAX_INLINE_BYTES && block.shared.length === 0 &&
+      this.#results.push(cell, block.kind, flags, block)
+    ) return;
+    const { posted, list } = toPosted(block);
+    const result: PostedResult = { cell, flags, block: posted };
+    this.#port.postMessage(result, list);
+    this.#results.countPosted();
+  }
+}

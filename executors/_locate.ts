@@ -1,0 +1,252 @@
+/**
+ * How a function is described so that a worker finds it again: the submitting side.
+ *
+ * JavaScript does not tell where a function comes from. So the modules on the call stack and the main module are read, not
+ * imported, and searched for an export or an import of the function's name. The worker imports what was found, and uses
+ * an export only if its source text is the function's: a wrong guess costs time, and never runs a wrong function.
+ *
+ * @module
+ */
+
+import { TaskNotFoundError } from "../futures/errors.ts";
+import { locationOf } from "./task_ref.ts";
+
+/** How a worker gets a function. */
+export type Definition =
+  | {
+    readonly how: "reference";
+    readonly name: string;
+    readonly module: string;
+    readonly path: string;
+  }
+  | {
+    readonly how: "search";
+    readonly name: string;
+    readonly source: string;
+    /** URLs of the modules that may export it, the likeliest first. */
+    readonly modules: readonly string[];
+  }
+  | {
+    readonly how: "source";
+    readonly name: string;
+    readonly source: string;
+  };
+
+// deno-lint-ignore ban-types -- any function will do
+type AnyFunction = Function;
+
+const described = new WeakMap<AnyFunction, Definition>();
+
+/**
+ * Describes a function. Its module is looked for only the first time that it is seen.
+ *
+ * @throws {TaskNotFoundError} It is native or bound, so it has no source text, and no module that could be compared.
+ */
+export function describe(fn: AnyFunction): Definition {
+  let definition = described.get(fn);
+  if (definition === undefined) {
+    definition = describeNew(fn);
+    described.set(fn, definition);
+  }
+  return definition;
+}
+
+/** A text that is equal for definitions which get the same function. */
+export function definitionKey(definition: Definition): string {
+  return JSON.stringify(definition);
+}
+
+function describeNew(fn: AnyFunction): Definition {
+  const location = locationOf(fn);
+  if (location !== undefined) return { how: "reference", name: fn.name, ...location };
+  const source = Function.prototype.toString.call(fn);
+  const name = typeof fn.name === "string" ? fn.name : "";
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+    const modules = moduleUrls();
+    throw new TaskNotFoundError(
+      `Cannot send a native or bound function to a worker: ${
+        name || "anonymous"
+      }. Call it in a function of your own: (x) => ${name.replace(/^bound /, "") || "fn"}(x). Not looked for in: ${
+        modules.join(", ")
+      }`,
+      modules,
+    );
+  }
+  // What has no name cannot be the value of an export: even a default export is named.
+  const modules = name === "" ? [] : candidates(name, source);
+  return modules.length === 0 ? { how: "source", name, source } : { how: "search", name, source, modules };
+}
+
+/** URLs of the modules on the call stack, the nearest first, and of the main module; without this library's own. */
+function moduleUrls(): string[] {
+  const { prepareStackTrace, stackTraceLimit } = Error as unknown as {
+    prepareStackTrace: unknown;
+    stackTraceLimit: number;
+  };
+  const files = new Set<string>();
+  try {
+    Object.assign(Error, {
+      stackTraceLimit: 50,
+      prepareStackTrace(_: unknown, frames: { getFileName(): string | null }[]) {
+        for (const frame of frames) files.add(frame.getFileName() ?? "");
+        return "";
+      },
+    });
+    // Reading it is what calls prepareStackTrace.
+    void new Error().stack;
+  } finally {
+    Object.assign(Error, { stackTraceLimit, prepareStackTrace });
+  }
+  const own = new URL(".", import.meta.url).href;
+  const urls = new Set<string>();
+  for (const file of files) {
+    const url = toUrl(file);
+    if (url !== undefined && !url.startsWith(own) && /^(file|https?|data|blob):/.test(url)) {
+      urls.add(url);
+    }
+  }
+  const main = mainModule();
+  if (main !== undefined) urls.add(main);
+  return [...urls];
+}
+
+function toUrl(file: string): string | undefined {
+  // Frames of local modules name a path, on Windows with a drive's letter, which would pass for a scheme.
+  if (/^([/\\]|[A-Za-z]:[/\\])/.test(file)) {
+    const url = new URL("file:///");
+    url.pathname = file.replaceAll("\\", "/").replaceAll("%", "%25");
+    return url.href;
+  }
+  return URL.parse(file)?.href;
+}
+
+function mainModule(): string | undefined {
+  try {
+    return Deno.mainModule;
+  } catch {
+    // Where it may not be read it cannot be imported either.
+    return undefined;
+  }
+}
+
+/** URLs of the modules that may export the function. */
+function candidates(name: string, source: string): string[] {
+  const found = new Set<string>();
+  const guesses = new Set<string>();
+  for (const url of moduleUrls()) {
+    const outline = outlineOf(url);
+    if (outline === undefined) continue;
+    if (outline.exports.has(name)) found.add(url);
+    else if (outline.text.includes(source)) {
+      // It is declared there, and not exported.
+      continue;
+    }
+    for (const { specifier, names } of outline.imports) {
+      if (names !== undefined && !names.has(name)) continue;
+      const imported = resolve(specifier, url);
+      if (imported !== undefined) (names === undefined ? guesses : found).add(imported);
+    }
+  }
+  // Imports that do not tell the name (default, namespace, export *) are tried only when nothing else will do.
+  return [...(found.size > 0 ? found : guesses)];
+}
+
+function resolve(specifier: string, from: string): string | undefined {
+  if (/^(node|npm|ext):/.test(specifier)) return undefined;
+  try {
+    return /^\.{0,2}\//.test(specifier) ? new URL(specifier, from).href : import.meta.resolve(specifier);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a module's text says about its exports and imports. */
+interface Outline {
+  text: string;
+  /** Local names of what it exports. */
+  exports: Set<string>;
+  /** Where it imports from, and under which names; `undefined` where the statement does not say. */
+  imports: { specifier: string; names: Set<string> | undefined }[];
+}
+
+const outlines = new Map<string, Outline | undefined>();
+
+function outlineOf(url: string): Outline | undefined {
+  if (!outlines.has(url)) outlines.set(url, readOutline(url));
+  return outlines.get(url);
+}
+
+function readOutline(url: string): Outline | undefined {
+  let text: string;
+  try {
+    const { protocol, hostname } = new URL(url);
+    if (protocol === "file:") {
+      // Asked first, because reading without the permission would prompt.
+      if (Deno.permissions.querySync({ name: "read", path: new URL(url) }).state !== "granted") {
+        return undefined;
+      }
+      text = Deno.readTextFileSync(new URL(url));
+    } else if (protocol === "http:" || protocol === "https:") {
+      // Its text cannot be had while this thread may not wait; so it is taken as a module that may export anything.
+      return { text: "", exports: new AnyName(), imports: [] };
+    } else {
+      text = protocol === "data:" ? decodeURIComponent(url.slice(url.indexOf(",") + 1)) : hostname;
+    }
+  } catch {
+    return undefined;
+  }
+  return outline(text);
+}
+
+/** Stands for the names of a module that could not be read. */
+class AnyName extends Set<string> {
+  override has(): boolean {
+    return true;
+  }
+}
+
+const NAME = "[\\w$\\u0080-\\uFFFF]+";
+const EXPORTED = new RegExp(
+  `\\bexport\\s+(?:default\\s+)?(?:(?:async\\s+)?function\\s*\\*?|const|let|var|class)\\s*(${NAME})`,
+  "g",
+);
+const EXPORT_DEFAULT = new RegExp(`\\bexport\\s+default\\s+(${NAME})\\s*(?:;|\\n|$)`, "g");
+const ANONYMOUS_DEFAULT = /\bexport\s+default\s+(?:(?:async\s+)?function\s*\*?\s*\(|(?:async\s*)?\(|async\s)/;
+const EXPORT_LIST = /\bexport\s*\{([^}]*)\}(?:\s*from\s*(["'])(.+?)\2)?/g;
+const EXPORT_ALL = /\bexport\s*\*\s*(?:as\s+\S+\s+)?from\s*(["'])(.+?)\1/g;
+const IMPORT = new RegExp(
+  `\\bimport\\s+(type\\s+)?(?:(${NAME})\\s*,?\\s*)?(?:(\\*\\s*as\\s+${NAME})|\\{([^}]*)\\})?\\s*from\\s*(["'])(.+?)\\5`,
+  "g",
+);
+
+function outline(source: string): Outline {
+  const text = source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+  const exports = new Set<string>();
+  const imports: Outline["imports"] = [];
+  for (const [, name] of text.matchAll(EXPORTED)) exports.add(name);
+  for (const [, name] of text.matchAll(EXPORT_DEFAULT)) exports.add(name);
+  if (ANONYMOUS_DEFAULT.test(text)) exports.add("default");
+  for (const [, list, , specifier] of text.matchAll(EXPORT_LIST)) {
+    const names = localNames(list);
+    for (const name of names) exports.add(name);
+    if (specifier !== undefined) imports.push({ specifier, names });
+  }
+  for (const [, , specifier] of text.matchAll(EXPORT_ALL)) imports.push({ specifier, names: undefined });
+  for (const [, isType, byDefault, namespace, list, , specifier] of text.matchAll(IMPORT)) {
+    if (isType !== undefined && byDefault !== "from") continue;
+    const unnamed = byDefault !== undefined || namespace !== undefined;
+    if (list !== undefined) imports.push({ specifier, names: localNames(list) });
+    if (unnamed) imports.push({ specifier, names: undefined });
+  }
+  return { text: source, exports, imports };
+}
+
+/** The names before `as` in a list of imports or exports. */
+function localNames(list: string): Set<string> {
+  const names = new Set<string>();
+  for (const item of list.split(",")) {
+    const match = new RegExp(`^\\s*(?:type\\s+)?(${NAME})`).exec(item);
+    if (match !== null) names.add(match[1]);
+  }
+  return names;
+}

@@ -1,0 +1,438 @@
+/**
+ * The object that `Executor.map` returns.
+ *
+ * @module
+ */
+
+import { deadlineAfter, inspect, millisecondsUntil, whenPassed } from "../futures/deadline.ts";
+import { TimeoutError } from "../futures/errors.ts";
+import type { Future } from "../futures/future.ts";
+import type { ChunkOutcome } from "./_consumer.ts";
+import type { MapOptions, MapResults } from "./executor.ts";
+
+/** How a map's items become futures. */
+export interface MapTarget {
+  /** Submits one item. */
+  submit(args: unknown[]): Future<unknown>;
+  /** Submits several items as one task, where the executor can. */
+  submitChunk?(items: unknown[][]): Future<unknown>;
+  /** How many items to submit together, where the caller does not say. */
+  defaultChunksize(items: number): number;
+}
+
+/** One task of a map: what it was submitted as, and for how many items it stands. */
+interface Part {
+  readonly future: Future<unknown>;
+  /** Whether the future's result is a {@linkcode ChunkOutcome}, not the item's own. */
+  readonly isChunk: boolean;
+}
+
+type AnyIterable = Iterable<unknown> | AsyncIterable<unknown>;
+
+/** Splits the arguments of `map` after the function into inputs and options. */
+export function splitArguments(rest: unknown[]): { inputs: AnyIterable[]; options: MapOptions } {
+  const last = rest.at(-1);
+  const hasOptions = isOptions(last);
+  const inputs = hasOptions ? rest.slice(0, -1) : rest;
+  for (const input of inputs) {
+    if (!isIterable(input) && !isAsyncIterable(input)) {
+      throw new TypeError(`Cannot map over what is not iterable: ${inspect(input)}`);
+    }
+  }
+  return { inputs: inputs as AnyIterable[], options: hasOptions ? last : {} };
+}
+
+function isOptions(value: unknown): value is MapOptions {
+  if (typeof value !== "object" || value === null || isIterable(value) || isAsyncIterable(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return value !== null && value !== undefined &&
+    typeof (value as Iterable<unknown>)[Symbol.iterator] === "function";
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return value !== null && value !== undefined &&
+    typeof (value as AsyncIterable<unknown>)[Symbol.asyncIterator] === "function";
+}
+
+function checkCount(name: string, value: number | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "number") {
+    throw new TypeError(`Cannot use ${name} as a number of items: ${inspect(value)}`);
+  }
+  if (!Number.isInteger(value) || value < 1) {
+    throw new RangeError(`Cannot use ${name} as a number of items, wanted an integer of at least 1: ${value}`);
+  }
+  return value;
+}
+
+/** Starts a map. */
+export function startMap<R>(target: MapTarget, inputs: AnyIterable[], options: MapOptions): MapResults<R> {
+  const deadline = deadlineAfter(options.timeout);
+  const chunksize = checkCount("chunksize", options.chunksize);
+  const buffersize = checkCount("buffersize", options.buffersize);
+  const results = inputs.every(isIterable)
+    ? new SyncInput(target, inputs, deadline, chunksize, buffersize)
+    : new AsyncInput(target, inputs, deadline, chunksize, buffersize);
+  results.start();
+  return results as unknown as MapResults<R>;
+}
+
+/** What both kinds of input have in common: the parts in flight and how their results are delivered in order. */
+abstract class Results {
+  protected readonly target: MapTarget;
+  protected readonly buffersize: number | undefined;
+  protected readonly chunksize: number | undefined;
+  protected readonly parts: Part[] = [];
+  /** Items read and not yet delivered. */
+  protected inFlight = 0;
+  /** Items read and not yet submitted. */
+  protected unsubmitted: unknown[][] = [];
+  protected isOver = false;
+  readonly #deadline: number;
+  #firstPart = 0;
+  /** Results that have arrived, in order, up to the error that ends the iteration. */
+  #ready: unknown[] = [];
+  #delivered = 0;
+  #failure: { error: unknown } | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    target: MapTarget,
+    deadline: number,
+    chunksize: number | undefined,
+    buffersize: number | undefined,
+  ) {
+    this.target = target;
+    this.#deadline = deadline;
+    this.chunksize = chunksize;
+    this.buffersize = buffersize;
+  }
+
+  abstract start(): void;
+  /** Reads on, after one item was delivered. */
+  protected abstract refill(): void;
+  /** Ends the inputs before their end. */
+  protected abstract closeInputs(): void;
+
+  protected submitItems(items: unknown[][]): void {
+    if (items.length === 1 || this.target.submitChunk === undefined) {
+      for (const item of items) this.parts.push({ future: this.target.submit(item), isChunk: false });
+    } else {
+      this.parts.push({ future: this.target.submitChunk(items), isChunk: true });
+    }
+  }
+
+  /** Submits what was read, in chunks; the last one, if it is not full, only when there is no more. */
+  protected submitChunks(size: number, isAll: boolean): void {
+    const items = this.unsubmitted;
+    let from = 0;
+    while (items.length - from >= size || (isAll && from < items.length)) {
+      this.submitItems(items.slice(from, from += size));
+    }
+    this.unsubmitted = items.slice(from);
+  }
+
+  protected get hasParts(): boolean {
+    return this.#firstPart < this.parts.length;
+  }
+
+  next(): IteratorResult<unknown, undefined> {
+    if (!this.#hasNext() && this.#failure === undefined && this.hasParts) {
+      const { future } = this.parts[this.#firstPart];
+      try {
+        // Its error, if it failed, is taken from the future below.
+        future.exception(this.#deadline === Infinity ? undefined : millisecondsUntil(this.#deadline));
+      } catch (error) {
+        if (!future.done()) throw this.#fail(this.#timeOut(error));
+      }
+      this.#unpack();
+    }
+    return this.#deliver();
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  return(): IteratorResult<unknown, undefined> {
+    this.#end();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.dispose](): void {
+    this.#end();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<unknown, undefined> {
+    // One call after the other, also when the caller does not wait for the last one.
+    const inTurn = <T>(fn: () => T | Promise<T>): Promise<T> => {
+      const result = this.#turn.then(fn);
+      this.#turn = result.catch(() => {});
+      return result;
+    };
+    return {
+      next: () => inTurn(() => this.nextAsync()),
+      return: () => {
+        // Not in turn: it must end a next() that is still waiting.
+        this.#end();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+    };
+  }
+
+  protected async nextAsync(): Promise<IteratorResult<unknown, undefined>> {
+    if (!this.#hasNext() && this.#failure === undefined && this.hasParts) {
+      const { future } = this.parts[this.#firstPart];
+      if (!future.done() && !await this.#doneInTime(future)) throw this.#fail(this.#timeOut());
+      this.#unpack();
+    }
+    return this.#deliver();
+  }
+
+  /** Waits for a future and the deadline, whatever comes first. */
+  protected async doneInTime(promise: PromiseLike<unknown>): Promise<boolean> {
+    return await new Promise<boolean>((resolve) => {
+      const callOff = whenPassed(this.#deadline, () => resolve(false));
+      const isDone = () => {
+        callOff();
+        resolve(true);
+      };
+      promise.then(isDone, isDone);
+    });
+  }
+
+  #doneInTime(future: Future<unknown>): Promise<boolean> {
+    return this.doneInTime(future);
+  }
+
+  #hasNext(): boolean {
+    return this.#delivered < this.#ready.length;
+  }
+
+  /** Takes the results of the first part, which is done, unless the iteration has been ended meanwhile. */
+  #unpack(): void {
+    if (this.isOver || !this.hasParts) return;
+    const { future, isChunk } = this.parts[this.#firstPart];
+    // Not kept, so that what was delivered can be freed.
+    this.parts[this.#firstPart++] = undefined as unknown as Part;
+    this.#delivered = 0;
+    try {
+      const value = future.result(0);
+      if (!isChunk) this.#ready = [value];
+      else {
+        const [results, ...error] = value as ChunkOutcome;
+        this.#ready = results;
+        if (error.length > 0) this.#failure = { error: error[0] };
+      }
+    } catch (error) {
+      this.#ready = [];
+      this.#failure = { error };
+    }
+  }
+
+  #deliver(): IteratorResult<unknown, undefined> {
+    if (this.#hasNext()) {
+      const value = this.#ready[this.#delivered];
+      this.#ready[this.#delivered++] = undefined;
+      this.inFlight--;
+      if (this.#failure === undefined) this.refill();
+      return { done: false, value };
+    }
+    if (this.#failure !== undefined) throw this.#fail(this.#failure.error);
+    this.#end();
+    return { done: true, value: undefined };
+  }
+
+  protected fail(error: unknown): unknown {
+    return this.#fail(error);
+  }
+
+  /** The first error ends the iteration. */
+  #fail(error: unknown): unknown {
+    this.#end();
+    return error;
+  }
+
+  #timeOut(error?: unknown): unknown {
+    return error === undefined || error instanceof TimeoutError
+      ? new TimeoutError("Next result of map is not there before the timeout")
+      : error;
+  }
+
+  #end(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.#failure = undefined;
+    this.#ready = [];
+    this.#delivered = 0;
+    for (const { future } of this.parts.slice(this.#firstPart)) future.cancel();
+    this.parts.length = this.#firstPart = 0;
+    this.unsubmitted = [];
+    this.closeInputs();
+  }
+}
+
+/** Inputs that can be read at once. */
+class SyncInput extends Results {
+  readonly #iterators: Iterator<unknown>[];
+  #isRead = false;
+
+  constructor(
+    target: MapTarget,
+    inputs: Iterable<unknown>[],
+    deadline: number,
+    chunksize: number | undefined,
+    buffersize: number | undefined,
+  ) {
+    super(target, deadline, chunksize, buffersize);
+    this.#iterators = inputs.map((input) => input[Symbol.iterator]());
+    this.#isRead = inputs.length === 0;
+  }
+
+  start(): void {
+    if (this.buffersize !== undefined) {
+      while (!this.#isRead && this.inFlight < this.buffersize) this.#read();
+      this.submitChunks(this.#bufferedChunksize, true);
+      return;
+    }
+    while (!this.#isRead) this.#read();
+    this.submitChunks(this.chunksize ?? this.target.defaultChunksize(this.unsubmitted.length), true);
+  }
+
+  get #bufferedChunksize(): number {
+    return Math.min(this.chunksize ?? 1, this.buffersize!);
+  }
+
+  #read(): void {
+    const item: unknown[] = [];
+    for (const iterator of this.#iterators) {
+      const { done, value } = iterator.next();
+      if (done) {
+        this.#isRead = true;
+        this.#closeOthers(iterator);
+        return;
+      }
+      item.push(value);
+    }
+    this.inFlight++;
+    this.unsubmitted.push(item);
+  }
+
+  protected refill(): void {
+    if (this.buffersize === undefined || this.#isRead) return;
+    this.#read();
+    // A chunk waits for its items only while others are in flight.
+    this.submitChunks(this.#bufferedChunksize, this.#isRead || !this.hasParts);
+  }
+
+  protected closeInputs(): void {
+    if (this.#isRead) return;
+    this.#isRead = true;
+    this.#closeOthers(undefined);
+  }
+
+  #closeOthers(ended: Iterator<unknown> | undefined): void {
+    for (const iterator of this.#iterators) {
+      if (iterator !== ended) iterator.return?.();
+    }
+  }
+}
+
+/** Inputs of which at least one is asynchronous: read in the background, and only `for await` can wait for them. */
+class AsyncInput extends Results {
+  readonly #iterators: (Iterator<unknown> | AsyncIterator<unknown>)[];
+  #isRead = false;
+  #inputError: { error: unknown } | undefined;
+  /** Called when something was read, or room was made. */
+  #onChange: (() => void)[] = [];
+
+  constructor(
+    target: MapTarget,
+    inputs: AnyIterable[],
+    deadline: number,
+    chunksize: number | undefined,
+    buffersize: number | undefined,
+  ) {
+    super(target, deadline, chunksize, buffersize);
+    this.#iterators = inputs.map((input) =>
+      isAsyncIterable(input) ? input[Symbol.asyncIterator]() : input[Symbol.iterator]()
+    );
+  }
+
+  start(): void {
+    void this.#readAll();
+  }
+
+  async #readAll(): Promise<void> {
+    try {
+      while (!this.#isRead) {
+        while (this.inFlight >= (this.buffersize ?? Infinity) && !this.#isRead) await this.#change();
+        if (!this.#isRead) await this.#read();
+      }
+    } catch (error) {
+      this.#inputError = { error };
+      this.#isRead = true;
+    }
+    this.#changed();
+  }
+
+  async #read(): Promise<void> {
+    const next = await Promise.all(this.#iterators.map((iterator) => iterator.next()));
+    if (this.isOver) return;
+    if (next.some(({ done }) => done)) {
+      this.#isRead = true;
+      for (const [i, { done }] of next.entries()) {
+        if (!done) await this.#iterators[i].return?.();
+      }
+    } else {
+      this.inFlight++;
+      this.unsubmitted.push(next.map(({ value }) => value));
+    }
+    const size = Math.min(this.chunksize ?? 1, this.buffersize ?? Infinity);
+    this.submitChunks(size, this.#isRead || this.inFlight >= (this.buffersize ?? Infinity));
+    this.#changed();
+  }
+
+  async #change(): Promise<void> {
+    await new Promise<void>((resolve) => this.#onChange.push(resolve));
+  }
+
+  #changed(): void {
+    for (const resolve of this.#onChange.splice(0)) resolve();
+  }
+
+  override next(): never {
+    throw new TypeError("Cannot block on a map over an async iterable: use for await");
+  }
+
+  protected override async nextAsync(): Promise<IteratorResult<unknown, undefined>> {
+    while (!this.isOver && !this.hasParts && this.inFlight === 0 && !this.#isRead) {
+      if (!await this.doneInTime(this.#change())) {
+        throw this.fail(new TimeoutError("Next result of map is not there before the timeout"));
+      }
+    }
+    if (this.inFlight === 0 && this.#inputError !== undefined && !this.isOver) {
+      throw this.fail(this.#inputError.error);
+    }
+    return await super.nextAsync();
+  }
+
+  protected refill(): void {
+    this.#changed();
+  }
+
+  protected closeInputs(): void {
+    if (!this.#isRead) {
+      this.#isRead = true;
+      // An input that is being read ends after that; its own error has nobody left to hear it.
+      for (const iterator of this.#iterators) {
+        void (async () => await iterator.return?.())().catch(() => {});
+      }
+    }
+    this.#changed();
+  }
+}

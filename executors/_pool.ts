@@ -1,0 +1,516 @@
+/**
+ * The half of a pool that runs in the thread which submits: the same for every kind of worker.
+ *
+ * @module
+ */
+
+import { type BrokenExecutor, InvalidStateError, ShutdownError } from "../futures/errors.ts";
+import { type Future, internals, type Origin } from "../futures/future.ts";
+import { addSource, bell, blockUntil, removeSource, type Source } from "../futures/wakeup.ts";
+import { Block, decodeValue, encodeArguments, type EncodeOptions, Kind } from "./_codec.ts";
+import {
+  type ConsumerMessage,
+  type ConsumerStart,
+  Flag,
+  fromPosted,
+  type PostedBlock,
+  type PostedResult,
+  toPosted,
+} from "./_consumer.ts";
+import { type Definition, definitionKey, describe } from "./_locate.ts";
+import { Cell, CELLS, createPoolMemory, MAX_INLINE_BYTES, NO_CELL, ResultRing, TaskQueue } from "./_memory.ts";
+import { importingModule } from "./_resolve.ts";
+
+// deno-lint-ignore ban-types -- any function will do
+type AnyFunction = Function;
+
+/** What is special about one kind of pool. */
+export interface PoolKind {
+  /** What the pool is called in messages. */
+  readonly name: string;
+  /** How many consumers there can be. */
+  readonly maxConsumers: number;
+  /** Whether consumers share memory with this thread beyond the pool's. */
+  readonly sameProcess: boolean;
+  /** Starts the Web Worker of a consumer. */
+  startWorker(index: number): Worker;
+  /** What the kind of worker wants to know besides {@linkcode ConsumerStart}; called for each worker. */
+  startOptions(): object;
+  /** An error for a future of a pool that broke: a new one for each. */
+  brokenError(message: string, cause: unknown): BrokenExecutor;
+}
+
+/** A task that has not been published, because there is no room or it waits for an idle worker. */
+interface Waiting {
+  readonly future: Future<unknown>;
+  readonly fn: number;
+  flags: number;
+  block: Block;
+}
+
+interface RunningWorker {
+  readonly index: number;
+  readonly worker: Worker;
+  readonly results: ResultRing;
+  readonly port: MessagePort;
+}
+
+/** Shared memory that tasks refer to by a number, and how many unfinished ones do. */
+interface SharedMemory {
+  readonly memory: SharedArrayBuffer;
+  users: number;
+}
+
+/** How long idle workers stay where they would keep the program alive, in milliseconds. */
+const IDLE_MS = 100;
+
+/** Shared memory up to this size stays known to the workers when no task refers to it any more. */
+const SMALL_SHARED_BYTES = 64 * 1024;
+/** How many pieces of it do. */
+const MOST_SHARED = 64;
+
+/**
+ * What a pool can do next. OPEN takes work; CLOSING only finishes it; CLOSED and BROKEN have no workers and no
+ * unfinished futures. OPEN -> CLOSING by shutdown(), CLOSING -> CLOSED by the last result, any but CLOSED -> BROKEN.
+ */
+type State =
+  | { readonly name: "OPEN" | "CLOSING" | "CLOSED" }
+  | { readonly name: "BROKEN"; readonly message: string; readonly cause: unknown };
+
+/** Submits tasks, settles their futures, cancels, shuts down. */
+export class Pool implements Source, Origin {
+  readonly #kind: PoolKind;
+  readonly #queue: TaskQueue;
+  readonly #memory;
+  readonly #encodeOptions: EncodeOptions;
+  #state: State = { name: "OPEN" };
+  readonly #workers: RunningWorker[] = [];
+  readonly #definitions: Definition[] = [];
+  readonly #functions = new WeakMap<AnyFunction, number>();
+  readonly #functionsByKey = new Map<string, number>();
+  /** Cells that are free, the lowest on top, and the futures of those that are not. */
+  readonly #freeCells = Array.from({ length: CELLS }, (_, i) => CELLS - 1 - i);
+  readonly #futures: (Future<unknown> | undefined)[] = new Array(CELLS).fill(undefined);
+  readonly #waiting: Waiting[] = [];
+  #published = 0;
+  /** Tasks that are neither cancelled nor settled. */
+  #unsettled = 0;
+  /** Results that were collected, modulo 2³². */
+  #collected = 0;
+  readonly #shared = new Map<number, SharedMemory>();
+  readonly #sharedIds = new Map<SharedArrayBuffer, number>();
+  readonly #sharedOfCell = new Map<number, number[]>();
+  #nextSharedId = 0;
+  /** Whether idle workers must be stopped so that the program can end. */
+  #keepsProgramAlive = false;
+  readonly #closed = Promise.withResolvers<void>();
+
+  constructor(kind: PoolKind) {
+    refuseWhileImporting(`create a ${kind.name}`);
+    this.#kind = kind;
+    this.#memory = createPoolMemory(kind.maxConsumers);
+    this.#queue = new TaskQueue(this.#memory);
+    this.#encodeOptions = { root: "args", sameProcess: kind.sameProcess };
+  }
+
+  /** How many workers have been started. */
+  get workerCount(): number {
+    return this.#workers.length;
+  }
+
+  /**
+   * Queues a task.
+   *
+   * @throws {ShutdownError} The pool was shut down.
+   * @throws {BrokenExecutor} The pool is broken.
+   * @throws {TypeError} `fn` is not a function.
+   */
+  submit(fn: AnyFunction, args: unknown[], flags: number): Future<unknown> {
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot submit what is not a function: ${Deno.inspect(fn)}`);
+    }
+    refuseWhileImporting("submit a task");
+    this.#assertOpen();
+    const future = internals.create(this);
+    let task: Waiting;
+    try {
+      task = { future, fn: this.define(fn), flags, block: encodeArguments(args, this.#encodeOptions) };
+    } catch (error) {
+      internals.settle(future, false, error);
+      return future;
+    }
+    this.#unsettled++;
+    if (this.#waiting.length > this.#published || !this.#publish(task)) this.#waiting.push(task);
+    this.#startWorkers();
+    return future;
+  }
+
+  #assertOpen(): void {
+    if (this.#state.name === "BROKEN") throw this.#brokenError();
+    if (this.#state.name !== "OPEN") {
+      throw new ShutdownError("Cannot schedule new futures after shutdown");
+    }
+  }
+
+  #brokenError(): BrokenExecutor {
+    if (this.#state.name !== "BROKEN") throw new Error("unreachable");
+    return this.#kind.brokenError(this.#state.message, this.#state.cause);
+  }
+
+  /**
+   * The number by which consumers know a function.
+   *
+   * @throws {TaskNotFoundError} It cannot be described.
+   */
+  define(fn: AnyFunction): number {
+    let number = this.#functions.get(fn);
+    if (number !== undefined) return number;
+    const definition = describe(fn);
+    // Functions that are made anew for each call share a definition.
+    const key = definitionKey(definition);
+    number = this.#functionsByKey.get(key);
+    if (number === undefined) {
+      number = this.#definitions.push(definition) - 1;
+      this.#functionsByKey.set(key, number);
+      this.#tellWorkers({ type: "define", fn: number, definition });
+    }
+    this.#functions.set(fn, number);
+    return number;
+  }
+
+  #tellWorkers(message: ConsumerMessage): void {
+    for (const { worker } of this.#workers) worker.postMessage(message);
+  }
+
+  /** Hands a task to the consumers; `false` when it must wait. */
+  #publish(task: Waiting): boolean {
+    const { future, fn } = task;
+    const { block } = task;
+    const cell = this.#freeCells.pop();
+    if (cell === undefined) return false;
+    this.#futures[cell] = future;
+    internals.setTicket(future, cell);
+    Atomics.store(this.#queue.cells, cell, Cell.PENDING);
+    const isLarge = block.room > MAX_INLINE_BYTES;
+    if (isLarge && this.#assign(cell, task)) return true;
+    if (block.kind !== Kind.CLONE) {
+      // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
+      if (isLarge) this.#moveToSharedMemory(task);
+      task.block.sharedIds = this.#shareForCell(cell, task);
+      if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block)) return true;
+    }
+    this.#freeCell(cell);
+    internals.setTicket(future, -1);
+    return false;
+  }
+
+  /** Gives a task directly to a worker that is idle or just starting. */
+  #assign(cell: number, { fn, flags, block }: Waiting): boolean {
+    if (!this.#queue.isEmpty()) return false;
+    this.#startWorkers();
+    for (const { index, worker } of this.#workers) {
+      if (!this.#queue.assign(index)) continue;
+      const { posted, list } = toPosted(block);
+      worker.postMessage({ type: "assign", cell, fn, flags, block: posted } satisfies ConsumerMessage, list);
+      return true;
+    }
+    return false;
+  }
+
+  /** Leaves in the task only where in shared memory its arguments are. */
+  #moveToSharedMemory(task: Waiting): void {
+    const { block } = task;
+    const memory = new SharedArrayBuffer(block.room);
+    // The ids of what the block itself shares come with the outer block.
+    block.sharedIds = block.shared.map(() => 0);
+    const byteLength = block.write(new Uint8Array(memory), 0);
+    const text = JSON.stringify([byteLength, block.kind]);
+    task.block = new Block(Kind.GRAPH, text, 0, [], [memory, ...block.shared]);
+    task.flags |= Flag.SHARED;
+  }
+
+  /** Makes sure that all workers know a block's shared memory, until the cell is free again. */
+  #shareForCell(cell: number, { block }: Waiting): number[] {
+    if (block.shared.length === 0) return block.sharedIds;
+    const ids = block.shared.map((memory) => this.#share(memory));
+    for (const id of ids) this.#shared.get(id)!.users++;
+    this.#sharedOfCell.set(cell, ids);
+    return ids;
+  }
+
+  #share(memory: SharedArrayBuffer): number {
+    let id = this.#sharedIds.get(memory);
+    if (id === undefined) {
+      id = this.#nextSharedId++;
+      this.#sharedIds.set(memory, id);
+      this.#shared.set(id, { memory, users: 0 });
+      this.#tellWorkers({ type: "share", id, memory });
+    }
+    return id;
+  }
+
+  #unshareCell(cell: number): void {
+    const ids = this.#sharedOfCell.get(cell);
+    if (ids === undefined) return;
+    this.#sharedOfCell.delete(cell);
+    for (const id of ids) {
+      const shared = this.#shared.get(id)!;
+      if (--shared.users > 0) continue;
+      if (shared.memory.byteLength <= SMALL_SHARED_BYTES && this.#shared.size <= MOST_SHARED) continue;
+      this.#shared.delete(id);
+      this.#sharedIds.delete(shared.memory);
+      this.#tellWorkers({ type: "unshare", id });
+    }
+  }
+
+  /** Starts a worker if there are more tasks than workers. */
+  #startWorkers(): void {
+    // What workers have finished counts as done before its result was collected: they are idle again.
+    const finished = (this.#queue.finished - this.#collected) | 0;
+    if (this.#unsettled - finished <= this.#workers.length) return;
+    if (this.#workers.length >= this.#kind.maxConsumers || this.#state.name === "BROKEN") return;
+    this.#startWorker(this.#workers.length);
+  }
+
+  #startWorker(index: number): void {
+    let worker: Worker;
+    try {
+      worker = this.#kind.startWorker(index);
+    } catch (error) {
+      this.break("Worker could not be started", error);
+      return;
+    }
+    const { port1, port2 } = new MessageChannel();
+    const results = ResultRing.create();
+    const start: ConsumerStart = {
+      memory: this.#memory,
+      index,
+      results,
+      port: port2,
+      bell,
+      definitions: this.#definitions,
+      shared: new Map([...this.#shared].map(([id, { memory }]) => [id, memory])),
+      ...this.#kind.startOptions(),
+    };
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.break("Worker failed", event.error ?? new Error(event.message));
+    });
+    worker.postMessage(start, [port2]);
+    this.#keepsProgramAlive = !unref(worker);
+    if (this.#workers.length === 0) addSource(this);
+    this.#workers.push({ index, worker, results: new ResultRing(results), port: port1 });
+  }
+
+  // Origin
+
+  peek(ticket: number): "pending" | "running" | "done" {
+    if (ticket < 0) return "pending";
+    switch (Atomics.load(this.#queue.cells, ticket)) {
+      case Cell.RUNNING:
+        return "running";
+      case Cell.DONE:
+        return "done";
+      default:
+        return "pending";
+    }
+  }
+
+  revoke(ticket: number): boolean {
+    if (ticket >= 0) {
+      const { cells } = this.#queue;
+      if (
+        Atomics.compareExchange(cells, ticket, Cell.PENDING, Cell.CANCELLED) !== Cell.PENDING
+      ) return false;
+      this.#futures[ticket] = undefined;
+    }
+    this.#unsettled--;
+    this.#closeWhenDone();
+    return true;
+  }
+
+  collect(until = Infinity): boolean {
+    for (const worker of this.#workers) {
+      if (this.#collectFrom(worker, until)) return true;
+    }
+    this.#publishWaiting();
+    this.#closeWhenDone();
+    if (this.#keepsProgramAlive && this.#unsettled === 0) this.#stopWorkersWhenIdle();
+    return false;
+  }
+
+  #collectFrom({ results, port }: RunningWorker, until: number): boolean {
+    // Settling can stop the workers, when one reports that it cannot work.
+    for (let n = 1; this.#workers.length > 0; n++) {
+      const record = results.peek();
+      if (record === undefined) break;
+      const block = Block.read(record.kind, results.bytes, record.offset, record.byteLength);
+      results.drop();
+      this.#settle(record.cell, record.flags, block);
+      if ((n & 31) === 0 && performance.now() >= until) return true;
+    }
+    while (this.#workers.length > 0 && results.hasPosted()) {
+      const { cell, flags, block } = receive(port);
+      results.countReceived();
+      this.#settle(cell, flags, fromPosted(block));
+      if (performance.now() >= until) return true;
+    }
+    return false;
+  }
+
+  #settle(cell: number, flags: number, block: Block): void {
+    if (cell === NO_CELL) {
+      this.break("Worker could not be initialized", decodeValue(block));
+      return;
+    }
+    const future = this.#futures[cell];
+    this.#freeCell(cell);
+    if ((flags & Flag.CANCELLED) !== 0) return;
+    this.#collected = (this.#collected + 1) | 0;
+    if (future === undefined) return;
+    let value: unknown;
+    try {
+      value = decodeValue(block);
+    } catch (error) {
+      value = error;
+      flags |= Flag.ERROR;
+    }
+    internals.settle(future, (flags & Flag.ERROR) === 0, value);
+    this.#unsettled--;
+  }
+
+  #freeCell(cell: number): void {
+    this.#futures[cell] = undefined;
+    Atomics.store(this.#queue.cells, cell, Cell.FREE);
+    this.#unshareCell(cell);
+    this.#freeCells.push(cell);
+  }
+
+  /** Publishes what had no room, in order. */
+  #publishWaiting(): void {
+    const waiting = this.#waiting;
+    while (this.#published < waiting.length) {
+      const task = waiting[this.#published];
+      if (!task.future.cancelled() && !this.#publish(task)) break;
+      waiting[this.#published++] = undefined as unknown as Waiting;
+    }
+    // Moved up only when half of it is gone, so that each task is moved about once.
+    if (this.#published * 2 >= waiting.length) {
+      waiting.splice(0, this.#published);
+      this.#published = 0;
+    }
+  }
+
+  // The end
+
+  /** Makes the pool unusable: every unfinished future fails with an error of its own. */
+  break(message: string, cause: unknown): void {
+    if (this.#state.name === "BROKEN" || this.#state.name === "CLOSED") return;
+    this.#state = { name: "BROKEN", message, cause };
+    const unfinished = [
+      ...this.#futures.filter((future) => future !== undefined),
+      ...this.#waiting.slice(this.#published).map(({ future }) => future).filter((future) => !future.cancelled()),
+    ];
+    this.#futures.fill(undefined);
+    this.#waiting.length = this.#published = this.#unsettled = 0;
+    this.#stopWorkers();
+    for (const future of unfinished) internals.settle(future, false, this.#brokenError());
+    this.#closed.resolve();
+  }
+
+  /** Stops taking work; `cancelFutures` cancels what no worker has started. */
+  shutdown(cancelFutures: boolean): void {
+    if (this.#state.name === "OPEN") this.#state = { name: "CLOSING" };
+    if (cancelFutures) {
+      for (const future of this.#futures) future?.cancel();
+      for (const { future } of this.#waiting.slice(this.#published)) future.cancel();
+    }
+    this.#closeWhenDone();
+  }
+
+  /** Resolves when every worker is gone. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Blocks until every worker is gone. */
+  blockUntilClosed(): void {
+    blockUntil(() => this.#state.name === "CLOSED" || this.#state.name === "BROKEN", Infinity);
+  }
+
+  #closeWhenDone(): void {
+    if (this.#state.name !== "CLOSING" || this.#unsettled > 0) return;
+    this.#state = { name: "CLOSED" };
+    this.#stopWorkers();
+    this.#closed.resolve();
+  }
+
+  #stopWorkersWhenIdle(): void {
+    if (this.#workers.length === 0) return;
+    this.#keepsProgramAlive = false;
+    setTimeout(() => {
+      if (this.#unsettled === 0) this.#stopWorkers();
+      else this.#keepsProgramAlive = true;
+    }, IDLE_MS);
+  }
+
+  #stopWorkers(): void {
+    removeSource(this);
+    for (const { worker, port } of this.#workers.splice(0)) {
+      worker.terminate();
+      port.close();
+    }
+  }
+
+  /** The pool's state in some lines, for the report on a hang. */
+  describe(): string {
+    return `${this.#kind.name} ${this.#state.name}: unsettled=${this.#unsettled} waiting=${
+      this.#waiting.length - this.#published
+    } collected=${this.#collected} workers=${this.#workers.length}\n${this.#queue.describe()}`;
+  }
+
+  /** A block in the form of a message that can be posted to each worker. */
+  postable(args: unknown[]): PostedBlock {
+    return toPosted(encodeArguments(args, this.#encodeOptions)).posted;
+  }
+}
+
+function refuseWhileImporting(action: string): void {
+  const module = importingModule();
+  if (module === undefined) return;
+  throw new InvalidStateError(
+    `Cannot ${action} while a worker imports the task's module: guard the program with if (import.meta.main) in ${module}`,
+  );
+}
+
+type Receive = (port: MessagePort) => { message: PostedResult } | undefined;
+let receiveMessageOnPort: Receive | undefined;
+
+/** Takes a posted result synchronously: a blocked thread hears no events. */
+function receive(port: MessagePort): PostedResult {
+  // Loaded when it is needed first: Node's module costs milliseconds, and most programs never need it.
+  receiveMessageOnPort ??= (globalThis as unknown as {
+    process: { getBuiltinModule(name: string): { receiveMessageOnPort: Receive } };
+  }).process.getBuiltinModule("node:worker_threads").receiveMessageOnPort;
+  const received = receiveMessageOnPort(port);
+  if (received === undefined) throw new Error("unreachable: a result was counted before it was posted");
+  return received.message;
+}
+
+/**
+ * Lets the program end although the worker lives. Deno has this for Node's workers, and not yet under a documented name for
+ * Web Workers: a method of theirs under an unnamed symbol. Elsewhere idle workers are stopped after a while.
+ *
+ * @returns Whether it can be done.
+ */
+function unref(worker: Worker): boolean {
+  for (let object = Object.getPrototypeOf(worker); object !== null; object = Object.getPrototypeOf(object)) {
+    for (const symbol of Object.getOwnPropertySymbols(object)) {
+      const method = symbol.description === undefined ? object[symbol] : undefined;
+      if (typeof method !== "function" || method.length !== 1) continue;
+      method.call(worker, false);
+      return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,253 @@
+/**
+ * What a thread of a `ThreadPoolExecutor` runs.
+ *
+ * @module
+ */
+
+import { TaskExitError } from "../futures/errors.ts";
+import { type Block, decodeArguments, encodeValue, EXIT } from "./_codec.ts";
+import {
+  type ChunkOutcome,
+  Consumer,
+  type ConsumerMessage,
+  type ConsumerStart,
+  Flag,
+  fromPosted,
+  type PostedBlock,
+  type Task,
+} from "./_consumer.ts";
+import { isThenable, resolve, type TaskFunction } from "./_resolve.ts";
+
+/** The first message to the thread. */
+export interface ThreadStart extends ConsumerStart {
+  /** The number of the function to call before the first task, and its arguments. */
+  initializer: { fn: number; block: PostedBlock } | undefined;
+}
+
+/** How long tasks are run one after the other before timers and I/O of this thread get their turn, in milliseconds. */
+const TURN_MS = 10;
+
+const RESULT = { root: "result", sameProcess: true };
+const ERROR = { root: "error", sameProcess: true };
+
+let consumer: Consumer;
+
+/** A task's run: it ends once, by what comes first. */
+class Run {
+  isOver = false;
+  /** Lets the thread go on to the next task. */
+  onOver: (() => void) | undefined;
+  readonly #report: (flags: number, outcome: unknown) => void;
+
+  constructor(report: (flags: number, outcome: unknown) => void) {
+    this.#report = report;
+  }
+
+  end(flags: number, outcome: unknown): void {
+    if (this.isOver) return;
+    this.#report(flags, outcome);
+    this.isOver = true;
+    this.onOver?.();
+  }
+}
+
+/** The task that runs now, if any: whatever goes wrong is put down to it. */
+let current: Run | undefined;
+
+function endTask(how: string, exitCode: number): never {
+  const error = new TaskExitError(`Task called ${how}`, exitCode);
+  current?.end(Flag.ERROR, error);
+  // Unwinds the task; should it catch this and go on, what it returns comes too late.
+  throw Object.assign(error, { [EXIT]: true });
+}
+
+function isExit(error: unknown): boolean {
+  return error instanceof TaskExitError && EXIT in error;
+}
+
+// Both end the thread without a word to the thread that waits for the task.
+Deno.exit = (code?: number) => {
+  const exitCode = code ?? Deno.exitCode;
+  endTask(`Deno.exit(${code ?? ""})`, exitCode);
+};
+const close = self.close.bind(self);
+self.close = () => endTask("self.close()", 0);
+
+// Uncaught, they would end the whole program.
+self.addEventListener("error", (event) => {
+  event.preventDefault();
+  onStray(event.error ?? new Error(event.message));
+});
+self.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  onStray(event.reason);
+});
+
+/** An error that nobody caught in a timer, or a rejection that nobody handled: it ends the task that awaits something now. */
+function onStray(error: unknown): void {
+  if (isExit(error)) return;
+  if (current !== undefined) current.end(Flag.ERROR, error);
+  else console.error(`Uncaught in ${self.name}, after its task was done:`, error);
+}
+
+// Not self.onmessage, which a task may set.
+self.addEventListener("message", (event) => {
+  const { data } = event as MessageEvent<ThreadStart | ConsumerMessage>;
+  if ("type" in data) consumer.receive(data);
+  else {
+    consumer = new Consumer(data);
+    void serve(data);
+  }
+});
+
+async function serve({ initializer }: ThreadStart): Promise<void> {
+  await consumer.begin();
+  if (initializer !== undefined && !await initialize(initializer)) return;
+  let turnEnds = performance.now() + TURN_MS;
+  for (;;) {
+    const taken = consumer.take();
+    if (taken === undefined) {
+      await consumer.rest();
+      turnEnds = performance.now() + TURN_MS;
+      continue;
+    }
+    const busy = taken instanceof Promise ? taken.then(runTask) : runTask(taken);
+    if (busy !== undefined) await busy;
+    if (performance.now() > turnEnds) {
+      await turn();
+      turnEnds = performance.now() + TURN_MS;
+    }
+  }
+}
+
+const scratch = new Int32Array(new SharedArrayBuffer(4));
+
+/** One turn of the event loop. */
+async function turn(): Promise<void> {
+  const wait = Atomics.waitAsync(scratch, 0, 0);
+  Atomics.notify(scratch, 0);
+  if (wait.async) await wait.value;
+}
+
+async function initialize({ fn, block }: { fn: number; block: PostedBlock }): Promise<boolean> {
+  let failed = false;
+  const run = new Run((flags, outcome) => {
+    failed = (flags & Flag.ERROR) !== 0;
+    if (failed) consumer.fail(encodeValue(outcome, ERROR));
+  });
+  await runWith(run, async () => (await load(fn))(...decodeArguments(fromPosted(block))));
+  if (failed) close();
+  return !failed;
+}
+
+const functions = new Map<number, TaskFunction>();
+
+async function load(fn: number): Promise<TaskFunction> {
+  let loaded = functions.get(fn);
+  if (loaded === undefined) {
+    loaded = await resolve(await consumer.definition(fn));
+    functions.set(fn, loaded);
+  }
+  return loaded;
+}
+
+/** Runs a task and replies; returns a promise when it takes more than this turn. */
+function runTask(task: Task): Promise<void> | undefined {
+  if (!consumer.start(task)) return undefined;
+  const fn = functions.get(task.fn);
+  if ((task.flags & Flag.CHUNK) !== 0) return runChunk(task, fn);
+  const run = new Run((flags, outcome) => reply(task, flags, outcome));
+  const call = (fn: TaskFunction) => fn(...decodeArguments(task.block));
+  return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
+}
+
+function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
+  current = run;
+  try {
+    const value = call();
+    if (isThenable(value)) return settleLater(run, value);
+    run.end(0, value);
+  } catch (error) {
+    run.end(Flag.ERROR, error);
+  }
+  current = undefined;
+  return undefined;
+}
+
+async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    run.onOver = resolve;
+    // It may have called Deno.exit() already, before it returned its promise.
+    if (run.isOver) resolve();
+    Promise.resolve(value).then(
+      (value) => run.end(0, value),
+      (error) => run.end(Flag.ERROR, error),
+    );
+  });
+  current = undefined;
+}
+
+/** Runs a chunk's items one after the other, up to the first that fails. */
+function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | undefined {
+  const results: unknown[] = [];
+  // Whatever ends it, the results so far are delivered.
+  const run = new Run((flags, outcome) => {
+    const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
+    replyChunk(task, [results, ...error]);
+  });
+  const go = (fn: TaskFunction, items: unknown[][]): unknown => {
+    while (results.length < items.length) {
+      const value = fn(...items[results.length]);
+      if (isThenable(value)) {
+        return Promise.resolve(value).then((value) => {
+          results.push(value);
+          return go(fn, items);
+        });
+      }
+      results.push(value);
+    }
+  };
+  const call = (fn: TaskFunction) => go(fn, decodeArguments(task.block) as unknown[][]);
+  return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
+}
+
+function reply(task: Task, flags: number, outcome: unknown): void {
+  let block: Block;
+  try {
+    block = encodeValue(outcome, (flags & Flag.ERROR) === 0 ? RESULT : ERROR);
+  } catch (error) {
+    if (isExit(error)) throw error;
+    flags |= Flag.ERROR;
+    block = encodeValue(error, ERROR);
+  }
+  consumer.reply(task, flags, block);
+}
+
+function replyChunk(task: Task, outcome: ChunkOutcome): void {
+  let block: Block;
+  try {
+    block = encodeValue(outcome, RESULT);
+  } catch (error) {
+    if (isExit(error)) throw error;
+    block = encodeValue(upToFirstRefused(outcome), RESULT);
+  }
+  consumer.reply(task, 0, block);
+}
+
+/** A chunk's outcome that ends before the first result that cannot cross. */
+function upToFirstRefused([results, ...errors]: ChunkOutcome): ChunkOutcome {
+  const refusal = (value: unknown, options: typeof RESULT): unknown => {
+    try {
+      encodeValue(value, options);
+      return undefined;
+    } catch (error) {
+      if (isExit(error)) throw error;
+      return error;
+    }
+  };
+  for (let i = 0; i < results.length; i++) {
+    const error = refusal(results[i], RESULT);
+    if (error !== undefined) return [results.slice(0, i), error];
+  }
+  return [results, ...errors.map((error) => refusal(error, ERROR) ?? error) as [] | [unknown]];
+}

@@ -1,0 +1,178 @@
+/**
+ * {@linkcode Executor}: what all executors have in common.
+ *
+ * @module
+ */
+
+import type { Future } from "../futures/future.ts";
+import { type MapTarget, splitArguments, startMap } from "./_map.ts";
+
+/** Options of {@linkcode Executor.map}. */
+export interface MapOptions {
+  /** Milliseconds for the whole iteration, from the call of `map`; not given: no limit. */
+  timeout?: number;
+  /**
+   * How many items are sent to a worker together, an integer of at least 1. More save time where items are small; they are
+   * run one after the other. Not given: chosen by the number of items. Executors that cannot send several at once ignore it.
+   */
+  chunksize?: number;
+  /**
+   * How many items are read, submitted and not yet delivered at the most, an integer of at least 1. Not given: all
+   * inputs are read and submitted during the call. With it inputs may be endless.
+   */
+  buffersize?: number;
+}
+
+/** Options of {@linkcode Executor.shutdown}. */
+export interface ShutdownOptions {
+  /**
+   * Whether to wait until every worker is gone.
+   *
+   * @default {true}
+   */
+  wait?: boolean;
+  /**
+   * Whether to cancel what no worker has started.
+   *
+   * @default {false}
+   */
+  cancelFutures?: boolean;
+}
+
+/** What {@linkcode Executor.map} returns: results in the order of the inputs; `for` blocks, `for await` does not. */
+export interface MapResults<R> extends IterableIterator<R, undefined>, AsyncIterable<R> {
+  /** Blocks until the next result is there. */
+  next(): IteratorResult<R, undefined>;
+  /** Ends the iteration and cancels what has not started. */
+  return(): IteratorResult<R, undefined>;
+  /** The blocking iterator: this object itself. */
+  [Symbol.iterator](): MapResults<R>;
+}
+
+/** For each parameter of a function, an iterable that gives its arguments. */
+export type MapInputs<A extends readonly unknown[]> = { [K in keyof A]: Iterable<A[K]> | AsyncIterable<A[K]> };
+
+/** Adds to an executor a way to submit several items as one task. */
+export const chunked: unique symbol = Symbol("chunked");
+
+// deno-lint-ignore no-explicit-any -- any parameters and any result
+type AnyFunction = (...args: any[]) => any;
+
+/**
+ * Runs functions somewhere else and gives {@linkcode Future}s for what they return.
+ *
+ * A subclass needs {@linkcode submit}; the rest works by it. `using pool = …` shuts down, blocking, at the end of the
+ * block, and `await using` without blocking: they stand for Python's `with`.
+ *
+ * @example An executor of your own
+ * ```ts
+ * import { Executor, Future } from "@concurrent/futures";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class HereAndNow extends Executor {
+ *   submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
+ *     const future = new Future<Awaited<R>>();
+ *     future.setResult(fn(...args) as Awaited<R>);
+ *     return future;
+ *   }
+ * }
+ *
+ * assertEquals([...new HereAndNow().map(Math.sqrt, [1, 4, 9])], [1, 2, 3]);
+ * ```
+ *
+ * @see Python's manual on Executor objects.
+ */
+export abstract class Executor {
+  /**
+   * Queues a call of a function.
+   *
+   * @typeParam A The function's parameters.
+   * @typeParam R What it returns.
+   * @param fn The function.
+   * @param args Its arguments.
+   * @returns The future of what the function returns, or what its promise resolves to.
+   */
+  abstract submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>>;
+
+  /**
+   * Calls a function for each item of the inputs, several at a time, like Python's `Executor.map`.
+   *
+   * Results come in the order of the inputs. It stops at the shortest input. The first item that fails throws
+   * at its place, ends the iteration and cancels the rest; so does leaving the loop early. Inputs are read and submitted during
+   * the call, unless `buffersize` is given. Async iterables are allowed as inputs; then only `for await` can read the results.
+   *
+   * @example Squares
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = new ThreadPoolExecutor(2);
+   * assertEquals([...pool.map((n: number) => n * n, [1, 2, 3])], [1, 4, 9]);
+   * ```
+   *
+   * @typeParam A The function's parameters.
+   * @typeParam R What it returns.
+   * @param fn The function.
+   * @param inputs An iterable for each parameter, then options, if any, as a plain object.
+   * @returns The results, to be iterated over once. `next()` throws the error of the first item that failed, or a
+   * `TimeoutError` when the time is over, or a `TypeError` when it would have to block on an async input.
+   * @throws {TypeError} `fn` is not a function, an input is not iterable, or an option is of the wrong type.
+   * @throws {RangeError} `timeout` is `NaN`, or a count is not an integer of at least 1.
+   * @throws {ShutdownError} The executor was shut down.
+   * @throws {BrokenExecutor} The executor is broken.
+   */
+  map<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    ...inputs: [...MapInputs<A>] | [...MapInputs<A>, MapOptions]
+  ): MapResults<Awaited<R>> {
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot map with what is not a function: ${Deno.inspect(fn)}`);
+    }
+    const { inputs: iterables, options } = splitArguments(inputs);
+    return startMap(this[chunked](fn), iterables, options);
+  }
+
+  /**
+   * How items of a {@linkcode map} become futures; executors that can run several items as one task override it.
+   *
+   * @param fn The function.
+   * @returns How.
+   * @ignore
+   */
+  protected [chunked](fn: AnyFunction): MapTarget {
+    return {
+      submit: (args) => this.submit(fn, ...args),
+      defaultChunksize: () => 1,
+    };
+  }
+
+  /**
+   * Takes no more work. What is running or queued still runs, unless it is cancelled; later calls of `submit` throw a
+   * `ShutdownError`. May be called again.
+   *
+   * @param options Whether to wait, and whether to cancel.
+   * @returns A promise that resolves when every worker is gone; with `wait: false` at once.
+   */
+  shutdown(options: ShutdownOptions = {}): Promise<void> {
+    return Promise.resolve(void options);
+  }
+
+  /**
+   * As {@linkcode shutdown}, blocking the calling thread.
+   *
+   * @param options Whether to wait, and whether to cancel.
+   */
+  shutdownSync(options: ShutdownOptions = {}): void {
+    void options;
+  }
+
+  /** Shuts down at the end of a `using` block, blocking until every worker is gone. */
+  [Symbol.dispose](): void {
+    this.shutdownSync();
+  }
+
+  /** Shuts down at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+}

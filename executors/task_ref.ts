@@ -1,0 +1,82 @@
+/**
+ * {@linkcode taskRef}: a function by the name under which its module exports it.
+ *
+ * @module
+ */
+
+/** Where a referenced function is. */
+export interface TaskLocation {
+  /** The module's absolute URL. */
+  module: string;
+  /** The export's name; dots reach into objects and static members. */
+  path: string;
+}
+
+const locations = new WeakMap<object, TaskLocation>();
+
+/**
+ * A reference to an exported function, for `submit` and `map`: no search, nothing imported here. The worker imports the module.
+ *
+ * @example A function of another module
+ * ```ts
+ * import { taskRef } from "@concurrent/futures";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const join = taskRef<(...parts: string[]) => string>(import.meta.resolve("@std/path"), "join");
+ * assertEquals(join.name, "join");
+ * ```
+ *
+ * @typeParam F The function's type.
+ * @param moduleUrl The module's absolute URL: use `import.meta.resolve("./tasks.ts")`.
+ * @param exportName Its export; dots reach into objects and static members, as in `"Parser.parse"`.
+ * @returns A stand-in for the function. Calling it imports the module and calls the function here.
+ * @throws {TypeError} The URL is not absolute, or the name is empty.
+ */
+// deno-lint-ignore no-explicit-any -- any function will do
+export function taskRef<F extends (...args: any[]) => unknown>(
+  moduleUrl: string | URL,
+  exportName: string,
+): F {
+  const url = URL.parse(String(moduleUrl));
+  if (url === null) {
+    throw new TypeError(
+      `Cannot refer to a module by a URL that is not absolute, use import.meta.resolve(): ${Deno.inspect(moduleUrl)}`,
+    );
+  }
+  if (typeof exportName !== "string" || exportName === "") {
+    throw new TypeError(
+      `Cannot refer to an export without a name: ${Deno.inspect(exportName)}`,
+    );
+  }
+  const location = { module: url.href, path: exportName };
+  const ref = async (...args: unknown[]) => {
+    const { fn, self } = reach(await import(location.module), location.path);
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot call what is not a function: ${exportName} of ${url.href}`);
+    }
+    return fn.apply(self, args);
+  };
+  Object.defineProperty(ref, "name", { value: exportName });
+  locations.set(ref, location);
+  return ref as unknown as F;
+}
+
+/** Where a function made by {@linkcode taskRef} is. */
+export function locationOf(fn: object): TaskLocation | undefined {
+  return locations.get(fn);
+}
+
+/** Follows a dotted path; `self` is what the function is a member of. */
+export function reach(
+  namespace: unknown,
+  path: string,
+): { fn: unknown; self: unknown } {
+  let self: unknown = undefined;
+  let fn = namespace;
+  for (const name of path.split(".")) {
+    self = fn === namespace ? undefined : fn;
+    const holder = fn as { [name: string]: unknown } | null | undefined;
+    fn = holder === null || holder === undefined || !(name in Object(holder)) ? undefined : holder[name];
+  }
+  return { fn, self };
+}

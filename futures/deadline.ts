@@ -1,0 +1,48 @@
+/**
+ * Timeouts in milliseconds, turned into points in time once, at the call that was given them.
+ *
+ * @module
+ */
+
+/**
+ * The point in time, on the clock of `performance.now()`, at which a timeout that begins now ends.
+ * `undefined` means never (`Infinity`), zero or less means now.
+ */
+export function deadlineAfter(timeout: number | undefined): number {
+  if (timeout === undefined) return Infinity;
+  if (typeof timeout !== "number") {
+    throw new TypeError(
+      `Cannot use timeout as a number of milliseconds: ${inspect(timeout)}`,
+    );
+  }
+  if (Number.isNaN(timeout)) {
+    throw new RangeError("Cannot wait for a timeout that is not a number: NaN");
+  }
+  return performance.now() + Math.max(timeout, 0);
+}
+
+/** Milliseconds left until the deadline, never negative. */
+export function millisecondsUntil(deadline: number): number {
+  return deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0);
+}
+
+/** Longest delay that `setTimeout` takes; longer ones fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Calls `fn` when the deadline has passed; returns a function that calls it off. */
+export function whenPassed(deadline: number, fn: () => void): () => void {
+  if (deadline === Infinity) return () => {};
+  let timer: ReturnType<typeof setTimeout>;
+  const start = () => {
+    const left = millisecondsUntil(deadline);
+    // A timer may fire a little early, and far deadlines need several.
+    timer = left > 0 ? setTimeout(start, Math.min(Math.ceil(left), MAX_TIMER_MS)) : setTimeout(fn, 0);
+  };
+  start();
+  return () => clearTimeout(timer);
+}
+
+/** A value as shown in an error message. */
+export function inspect(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : Deno.inspect(value, { depth: 1 });
+}

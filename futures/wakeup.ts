@@ -1,0 +1,194 @@
+/**
+ * How other threads wake this one: one word of shared memory, the bell, for all executors of the thread.
+ *
+ * A blocked thread hears neither messages nor timers, so results come through shared memory, and
+ * whoever puts one there rings the bell. The thread listens in one of two ways, on the same word: `Atomics.wait` while
+ * a caller blocks, `Atomics.waitAsync` from the event loop otherwise.
+ *
+ * The bell's STATE is ARMED while this thread wants to be notified. Only this thread arms it, only a ringer disarms
+ * it, with the notification: so a burst of results costs one. No ring is lost: a ringer first publishes, then
+ * counts up SEQUENCE, then reads STATE; this thread first arms STATE, then reads SEQUENCE.
+ * Both are sequentially consistent, so at least one of them sees the other.
+ *
+ * @module
+ */
+
+const STATE = 0;
+const SEQUENCE = 1;
+const ARMED = 1;
+
+/** How long a blocked thread looks for news itself before it sleeps: waking a sleeper takes about as long. */
+const SPIN_MS = 0.05;
+
+/** How long the event loop is held by one delivery before timers and I/O get their turn. */
+const TURN_MS = 4;
+
+/** Something of another thread that completes futures of this one. */
+export interface Source {
+  /**
+   * Takes what has arrived and settles the futures, running no code of the user's.
+   *
+   * @param until The time (`performance.now()`) at which to stop; what is left stays for the next call.
+   * @returns Whether something is left.
+   */
+  collect(until: number): boolean;
+}
+
+/** The word that other threads ring: give it to them with whatever they start from. */
+export const bell = new Int32Array(new SharedArrayBuffer(8));
+
+/** Called by other threads after they published something for the owner of the bell. */
+export function ring(bell: Int32Array): void {
+  Atomics.add(bell, SEQUENCE, 1);
+  if (
+    Atomics.load(bell, STATE) === ARMED &&
+    Atomics.compareExchange(bell, STATE, ARMED, 0) === ARMED
+  ) {
+    // All, not one: a waitAsync that this thread left pending could take the only notification from its blocked wait.
+    Atomics.notify(bell, STATE);
+  }
+}
+
+const sources = new Set<Source>();
+let settled: unknown[] = [];
+let delivered = 0;
+let callListeners: (item: unknown) => void = () => {};
+let listening = false;
+/** What SEQUENCE was just before the last collection: the counter first, then what it counts. */
+let collectedAt = 0;
+
+/** Listens to a source until it is removed. */
+export function addSource(source: Source): void {
+  sources.add(source);
+  listen();
+}
+
+/** Stops listening to a source. */
+export function removeSource(source: Source): void {
+  sources.delete(source);
+  dropTimerWhenUnused();
+}
+
+/** Says how the listeners of what {@linkcode deliverLater} queues are called; it must not throw. */
+export function deliverWith(fn: (item: unknown) => void): void {
+  callListeners = fn;
+}
+
+/** Queues something settled: its listeners are called from the event loop, or by whoever blocks this thread first. */
+export function deliverLater(item: unknown): void {
+  settled.push(item);
+  if (listening) ringMyself();
+  else listen();
+}
+
+/** Collects from all sources and calls all listeners now, as a blocking call does. */
+export function deliverNow(): void {
+  collect(Infinity);
+  deliver(Infinity);
+}
+
+/**
+ * Blocks this thread until `isDone()`, delivering whatever arrives meanwhile.
+ *
+ * @param isDone Whether to go on; called after each delivery.
+ * @param deadline When to give up, on the clock of `performance.now()`.
+ * @returns Whether it is done; `false` when the deadline passed.
+ */
+export function blockUntil(isDone: () => boolean, deadline: number): boolean {
+  for (;;) {
+    deliverNow();
+    const seen = collectedAt;
+    if (isDone()) return true;
+    const now = performance.now();
+    if (now >= deadline) return false;
+    if (spin(seen, Math.min(now + SPIN_MS, deadline))) continue;
+    Atomics.store(bell, STATE, ARMED);
+    if (Atomics.load(bell, SEQUENCE) !== seen) continue;
+    Atomics.wait(bell, STATE, ARMED, deadline - performance.now());
+  }
+}
+
+function spin(seen: number, until: number): boolean {
+  do {
+    for (let i = 0; i < 16; i++) {
+      if (Atomics.load(bell, SEQUENCE) !== seen) return true;
+    }
+  } while (performance.now() < until);
+  return false;
+}
+
+function listen(): void {
+  if (listening || (sources.size === 0 && settled.length === 0)) return;
+  listening = true;
+  Atomics.store(bell, STATE, ARMED);
+  const wait = Atomics.waitAsync(bell, STATE, ARMED);
+  if (!wait.async) queueMicrotask(onRing);
+  else void wait.value.then(onRing);
+  if (Atomics.load(bell, SEQUENCE) !== collectedAt || settled.length > 0) {
+    ringMyself();
+  }
+}
+
+function ringMyself(): void {
+  Atomics.store(bell, STATE, 0);
+  Atomics.notify(bell, STATE);
+}
+
+function onRing(): void {
+  listening = false;
+  const until = performance.now() + TURN_MS;
+  const more = collect(until);
+  deliver(until);
+  listen();
+  // The rest in a turn of its own, so that timers and I/O come in between.
+  if ((more || settled.length > 0) && listening) ringMyself();
+}
+
+function collect(until: number): boolean {
+  let more = false;
+  collectedAt = Atomics.load(bell, SEQUENCE);
+  for (const source of sources) {
+    if (source.collect(until)) more = true;
+  }
+  return more;
+}
+
+function deliver(until: number): void {
+  while (delivered < settled.length) {
+    // Counted up first: a listener that blocks delivers the rest itself.
+    callListeners(settled[delivered++]);
+    if ((delivered & 63) === 0 && performance.now() >= until) return;
+  }
+  settled = [];
+  delivered = 0;
+}
+
+// A pending waitAsync does not keep a program alive, and an idle pool must not; so a timer does, while something is
+// under way. Taken at import, so that a test's fake clock does not replace it.
+const { setInterval, clearInterval } = globalThis;
+const NEVER_MS = 2 ** 31 - 1;
+let holds = 0;
+let timer: ReturnType<typeof setInterval> | undefined;
+let timerIsRef = false;
+
+/** Keeps the program alive until {@linkcode release} has been called as often. */
+export function hold(): void {
+  if (++holds > 1 || timerIsRef) return;
+  timerIsRef = true;
+  if (timer === undefined) timer = setInterval(() => {}, NEVER_MS);
+  else Deno.refTimer(timer);
+}
+
+/** Ends one {@linkcode hold}. */
+export function release(): void {
+  if (--holds > 0) return;
+  timerIsRef = false;
+  if (timer !== undefined) Deno.unrefTimer(timer);
+  dropTimerWhenUnused();
+}
+
+function dropTimerWhenUnused(): void {
+  if (holds > 0 || sources.size > 0 || timer === undefined) return;
+  clearInterval(timer);
+  timer = undefined;
+}
