@@ -7,11 +7,9 @@
  * @module
  */
 
-// Not by a name of deno.json's: programs that import this package by path have another deno.json, or none.
-// deno-lint-ignore no-import-prefix
-import { DevalueError, parse, stringify } from "npm:devalue@^6.0.3";
 import { SerializationError } from "../futures/errors.ts";
-import { complete, type ErrorParts, putTogether, takeApart } from "./_errors.ts";
+import { DevalueError, parse, stringify } from "./_devalue.ts";
+import { complete, type ErrorParts, PROPERTIES, putTogether, takeApart } from "./_errors.ts";
 import type { Payload } from "./_memory.ts";
 import { Transfer } from "./transfer.ts";
 
@@ -177,8 +175,11 @@ function decodeText(bytes: Uint8Array, offset: number, byteLength: number): stri
 
 /** What is special about the values of one direction. */
 export interface EncodeOptions {
-  /** What the value is called in paths: `args`, `result`. */
-  root: string;
+  /**
+   * What the value is called in paths. Something in an `error`, which a task threw, that cannot cross is left out; all else
+   * is refused.
+   */
+  root: "args" | "result" | "error";
   /** Whether shared memory can be passed and buffers can be moved: among threads of one process. */
   sameProcess: boolean;
 }
@@ -188,7 +189,7 @@ export interface EncodeOptions {
  *
  * @throws {SerializationError} Something in them cannot cross.
  */
-export function encodeArguments(args: unknown[], options: EncodeOptions): Block {
+export function encodeArguments(args: readonly unknown[], options: EncodeOptions): Block {
   if (args.length === 0) return EMPTY;
   if (args.length === 1 && typeof args[0] === "number") {
     return new Block(Kind.NUMBER, "", args[0]);
@@ -301,8 +302,11 @@ function isPlain(value: unknown, seen: Seen): boolean {
     }
     return true;
   }
-  if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0) return false;
-  for (const key of Object.keys(value)) {
+  if (prototype !== Object.prototype) return false;
+  const keys = Object.keys(value);
+  // Symbols and hidden properties show in the number of keys.
+  if (Reflect.ownKeys(value).length !== keys.length) return false;
+  for (const key of keys) {
     if (!isPlain((value as { [key: string]: unknown })[key], seen)) return false;
   }
   return true;
@@ -409,16 +413,19 @@ class GraphEncoder {
   }
 
   encode(value: unknown): Block {
-    let text: string;
+    const text = this.encodeText(value);
+    // Only now that nothing can be refused any more: a moved buffer is gone for the caller.
+    const buffers = this.#buffers.map((buffer) => this.#moved.has(buffer) ? buffer.transfer() : buffer);
+    return new Block(Kind.GRAPH, text, 0, buffers, this.#shared);
+  }
+
+  encodeText(value: unknown): string {
     try {
-      text = this.#stringify(value);
+      return this.#stringify(value);
     } catch (error) {
       if (isExit(error) || error instanceof UsedTwice) throw error;
       throw this.#refusal(error);
     }
-    // Only now that nothing can be refused any more: a moved buffer is gone for the caller.
-    const buffers = this.#buffers.map((buffer) => this.#moved.has(buffer) ? buffer.transfer() : buffer);
-    return new Block(Kind.GRAPH, text, 0, buffers, this.#shared);
   }
 
   #stringify(value: unknown): string {
@@ -426,6 +433,9 @@ class GraphEncoder {
       [REFUSED]: (thing: unknown) => this.#check(thing),
       [MOVED]: (thing: unknown) => thing instanceof Transfer && this.#unwrap(thing),
       [ERROR]: (thing: unknown) => thing instanceof Error && this.#takeApart(thing),
+      [REGEXP]: (thing: unknown) =>
+        thing instanceof RegExp && thing.lastIndex !== 0 &&
+        { source: thing.source, flags: thing.flags, lastIndex: thing.lastIndex },
       [PROTO]: (thing: unknown) =>
         hasOwnProto(thing) &&
         [Object.getPrototypeOf(thing) === null, ...Object.entries(thing).flat()],
@@ -434,6 +444,8 @@ class GraphEncoder {
       [SHARED]: (thing: unknown) => isShared(thing) && this.#share(thing),
     }, {
       operations: {
+        // What has a function called `then` is refused for that function.
+        isThenable: () => false,
         get: (thing: unknown, key: PropertyKey) => {
           try {
             return (thing as { [key: PropertyKey]: unknown })[key];
@@ -489,23 +501,21 @@ class GraphEncoder {
   }
 
   #takeApart(error: Error): ErrorParts {
+    if (this.#options.root !== "error") return takeApart(error, () => undefined);
     this.#inTrial.add(error);
-    const parts = takeApart(error, (value) => {
-      if (typeof value !== "object" && typeof value !== "function" && typeof value !== "symbol") {
-        return true;
-      }
-      if (this.#inTrial.has(value as Error)) return true;
+    return takeApart(error, (name, value) => {
+      if (this.#inTrial.has(value as Error)) return undefined;
       try {
         const trial = new GraphEncoder(this.#options, this.#whole);
         for (const outer of this.#inTrial) trial.#inTrial.add(outer);
-        trial.#stringify(value);
-        return true;
-      } catch (error) {
-        if (isExit(error) || error instanceof UsedTwice) throw error;
-        return false;
+        trial.encodeText(value);
+        return undefined;
+      } catch (refusal) {
+        if (!(refusal instanceof SerializationError)) throw refusal;
+        // The path names the trial's root.
+        return name + refusal.path.slice(this.#options.root.length);
       }
     });
-    return parts;
   }
 
   #view(view: ArrayBufferView): unknown {
@@ -539,7 +549,7 @@ class GraphEncoder {
     const { root, sameProcess } = this.#options;
     const where = sameProcess ? "thread" : "process";
     if (error instanceof DevalueError) {
-      const path = root + error.path;
+      const path = root + error.path.replaceAll(`[${JSON.stringify(PROPERTIES)}]`, "");
       const reason = isRefusal(error.value) ? error.value.description! : error.message;
       return new SerializationError(`Cannot send ${path} to another ${where}: ${reason}`, path);
     }
@@ -561,6 +571,7 @@ const PROTO = "P";
 const VIEW = "V";
 const BUFFER = "B";
 const SHARED = "S";
+const REGEXP = "X";
 
 const refusals = new WeakSet<symbol>();
 
@@ -645,6 +656,8 @@ function decodeGraph({ text, buffers, shared }: Block): unknown {
       return resizable;
     },
     [SHARED]: ({ index }: { index: number }) => shared[index],
+    [REGEXP]: ({ source, flags, lastIndex }: { source: string; flags: string; lastIndex: number }) =>
+      Object.assign(new RegExp(source, flags), { lastIndex }),
   });
   for (const finish of unfinished) finish();
   return value;

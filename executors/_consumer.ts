@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ring } from "../futures/wakeup.ts";
+import { ring } from "../futures/bell.ts";
 import { Block, EMPTY } from "./_codec.ts";
 import type { Definition } from "./_locate.ts";
 import {
@@ -168,20 +168,20 @@ export class Consumer {
    * @returns `undefined` when there is none: then {@linkcode rest}. A promise when the arguments are still on their way.
    */
   take(): Task | Promise<Task> | undefined {
-    if (this.#assigned !== undefined) {
-      const task = this.#assigned;
-      this.#assigned = undefined;
-      return task;
-    }
-    const record = this.#queue.claim();
-    if (record === undefined) return undefined;
-    const block = Block.read(record.kind, this.#queue.bytes, record.offset, record.byteLength);
-    this.#queue.giveBack(record);
+    const assigned = this.#assigned;
+    const record = assigned === undefined ? this.#queue.claim() : undefined;
+    if (assigned === undefined && record === undefined) return undefined;
     if (this.#hasRested) {
-      // Whoever published while this consumer was looking woke nobody else.
+      // Who published while this consumer was looking for work woke nobody else.
       this.#hasRested = false;
       if (!this.#queue.isEmpty()) this.#queue.wake();
     }
+    if (record === undefined) {
+      this.#assigned = undefined;
+      return assigned;
+    }
+    const block = Block.read(record.kind, this.#queue.bytes, record.offset, record.byteLength);
+    this.#queue.giveBack(record);
     const { cell, fn, flags } = record;
     if (block.sharedIds.length > 0) {
       return this.#takeShared(record, block);
@@ -271,10 +271,10 @@ export class Consumer {
 
   /** Publishes what became of a task that was started. */
   reply({ cell }: Task, flags: number, block: Block): void {
-    this.#publish(cell, flags, block);
-    // The result first: who sees the cell done finds it.
+    // Before the result: once the owner has that, the cell may already be another task's.
     Atomics.store(this.#queue.cells, cell, Cell.DONE);
     this.#queue.countFinished();
+    this.#publish(cell, flags, block);
     ring(this.#bell);
   }
 

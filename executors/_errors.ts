@@ -6,21 +6,21 @@
 
 import * as errors from "../futures/errors.ts";
 
-/** An error taken apart: everything in it crosses. */
+/** An error taken apart into what crosses. */
 export interface ErrorParts {
   /** Names of its class and of the classes that it extends, the nearest first. */
   classes: string[];
-  /** `name`, and whether it is the object's own. */
   name: string;
   message: string;
   stack: string;
-  /** Own enumerable fields, by name. */
-  fields: [string, unknown][];
-  /** `[cause]`, where the error has one. */
-  cause?: [unknown];
-  /** The errors of an `AggregateError`. */
-  errors?: unknown[];
+  /** Its other own properties, `cause` among them, by name. */
+  [PROPERTIES]: { [name: string]: unknown };
+  /** Those of them that are not enumerable. */
+  hidden: string[];
 }
+
+/** A key that no path of a user's value begins with, so that it can be taken out of paths again. */
+export const PROPERTIES = "\0";
 
 type ErrorClass = { readonly prototype: Error; readonly name: string };
 
@@ -37,6 +37,7 @@ for (
     TypeError,
     URIError,
     DOMException,
+    SuppressedError,
     ...Object.values(Deno.errors),
     ...Object.values(errors),
   ]
@@ -47,51 +48,48 @@ export function registerClass(errorClass: ErrorClass): void {
   known.set(errorClass.name, errorClass);
 }
 
-/** Fields that are told apart from the rest. */
-const STANDARD = new Set(["name", "message", "stack", "cause", "errors"]);
+/** Properties that are told apart from the rest. */
+const STANDARD = new Set(["name", "message", "stack"]);
+
+/** The classes of errors that arrived here, and whose own class is not known here. */
+const classesOf = new WeakMap<Error, string[]>();
 
 /**
- * Takes an error apart. What cannot cross is left out and named at the end of the stack: the error itself is
- * worth more than the field.
+ * Takes an error apart.
  *
- * @param canCross Whether a value can cross.
+ * @param error The error.
+ * @param whyNot For an error that must arrive in any case: says why a property cannot cross. Such properties are left out
+ * and named at the end of the stack: an error is worth more than its property.
  */
-export function takeApart(error: Error, canCross: (value: unknown) => boolean): ErrorParts {
+export function takeApart(error: Error, whyNot: (name: string, value: unknown) => string | undefined): ErrorParts {
+  const properties: { [name: string]: unknown } = {};
+  const hidden: string[] = [];
   const missing: string[] = [];
-  const keep = (name: string): { value: unknown } | undefined => {
+  for (const name of Object.getOwnPropertyNames(error)) {
+    if (STANDARD.has(name)) continue;
     try {
       const value = (error as unknown as { [name: string]: unknown })[name];
-      if (canCross(value)) return { value };
-    } catch {
-      // A getter that throws is left out like a value that cannot cross.
+      const reason = whyNot(name, value);
+      if (reason !== undefined) {
+        missing.push(reason);
+        continue;
+      }
+      define(properties, name, value, true);
+      if (!Object.prototype.propertyIsEnumerable.call(error, name)) hidden.push(name);
+    } catch (thrown) {
+      missing.push(`${name}: its getter throws: ${thrown}`);
     }
-    missing.push(name);
-    return undefined;
-  };
-  const parts: ErrorParts = {
-    classes: classNames(error),
+  }
+  let stack = textOf(() => error.stack, "");
+  if (missing.length > 0) stack += `\n    [left out: ${missing.join("; ")}]`;
+  return {
+    classes: classesOf.get(error) ?? classNames(error),
     name: textOf(() => error.name, "Error"),
     message: textOf(() => error.message, ""),
-    stack: textOf(() => error.stack, ""),
-    fields: [],
+    stack,
+    [PROPERTIES]: properties,
+    hidden,
   };
-  for (const name of Object.keys(error)) {
-    if (STANDARD.has(name)) continue;
-    const field = keep(name);
-    if (field !== undefined) parts.fields.push([name, field.value]);
-  }
-  if (Object.hasOwn(error, "cause")) {
-    const cause = keep("cause");
-    if (cause !== undefined) parts.cause = [cause.value];
-  }
-  if (Object.hasOwn(error, "errors")) {
-    const inner = keep("errors");
-    if (inner !== undefined && Array.isArray(inner.value)) parts.errors = inner.value;
-  }
-  if (missing.length > 0) {
-    parts.stack += `\n    [left out, because it cannot cross between threads: ${missing.join(", ")}]`;
-  }
-  return parts;
 }
 
 function classNames(error: Error): string[] {
@@ -113,7 +111,7 @@ function textOf(read: () => unknown, otherwise: string): string {
   }
 }
 
-/** Makes an error with class, name, message and stack; {@linkcode complete} adds what may refer back to it. */
+/** Makes an error with class, name, message and stack; {@linkcode complete} adds the rest, which may refer back to it. */
 export function putTogether(parts: ErrorParts): Error {
   const name = parts.classes.find((name) => known.has(name)) ?? "Error";
   const errorClass = known.get(name)!;
@@ -121,31 +119,17 @@ export function putTogether(parts: ErrorParts): Error {
   const error = name === "DOMException"
     ? new DOMException(parts.message, parts.name)
     : Object.setPrototypeOf(new Error(parts.message), errorClass.prototype) as Error;
-  hide(error, "stack", parts.stack);
-  if (error.name !== parts.name) hide(error, "name", parts.name);
+  define(error, "stack", parts.stack, false);
+  if (error.name !== parts.name) define(error, "name", parts.name, false);
+  if (name !== parts.classes[0]) classesOf.set(error, parts.classes);
   return error;
 }
 
-/** Adds fields, cause and errors to what {@linkcode putTogether} made. */
-export function complete(error: Error, parts: ErrorParts): void {
-  for (const [name, value] of parts.fields) {
-    Object.defineProperty(error, name, {
-      value,
-      writable: true,
-      enumerable: true,
-      configurable: true,
-    });
-  }
-  if (parts.cause !== undefined) hide(error, "cause", parts.cause[0]);
-  if (parts.errors !== undefined) hide(error, "errors", parts.errors);
+/** Adds the properties to what {@linkcode putTogether} made. */
+export function complete(error: Error, { [PROPERTIES]: properties, hidden }: ErrorParts): void {
+  for (const [name, value] of Object.entries(properties)) define(error, name, value, !hidden.includes(name));
 }
 
-/** Sets a property as the language does for errors: not enumerable. */
-function hide(error: Error, name: string, value: unknown): void {
-  Object.defineProperty(error, name, {
-    value,
-    writable: true,
-    enumerable: false,
-    configurable: true,
-  });
+function define(object: object, name: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(object, name, { value, writable: true, enumerable, configurable: true });
 }

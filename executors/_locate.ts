@@ -61,7 +61,7 @@ function describeNew(fn: AnyFunction): Definition {
   if (location !== undefined) return { how: "reference", name: fn.name, ...location };
   const source = Function.prototype.toString.call(fn);
   const name = typeof fn.name === "string" ? fn.name : "";
-  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) {
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source) || isBuiltIn(fn, name)) {
     const modules = moduleUrls();
     throw new TaskNotFoundError(
       `Cannot send a native or bound function to a worker: ${
@@ -75,6 +75,11 @@ function describeNew(fn: AnyFunction): Definition {
   // What has no name cannot be the value of an export: even a default export is named.
   const modules = name === "" ? [] : candidates(name, source);
   return modules.length === 0 ? { how: "source", name, source } : { how: "search", name, source, modules };
+}
+
+/** Whether a function is a part of Deno that is written in JavaScript, whose text needs what is around it. */
+function isBuiltIn(fn: AnyFunction, name: string): boolean {
+  return [globalThis, Deno].some((holder) => (holder as unknown as { [name: string]: unknown })[name] === fn);
 }
 
 /** URLs of the modules on the call stack, the nearest first, and of the main module; without this library's own. */

@@ -14,8 +14,8 @@ import type { MapOptions, MapResults } from "./executor.ts";
 export interface MapTarget {
   /** Submits one item. */
   submit(args: unknown[]): Future<unknown>;
-  /** Submits several items as one task, where the executor can. */
-  submitChunk?(items: unknown[][]): Future<unknown>;
+  /** Submits several items as one task, where the executor can; `undefined` when one of them cannot cross. */
+  submitChunk?(items: unknown[][]): Future<unknown> | undefined;
   /** How many items to submit together, where the caller does not say. */
   defaultChunksize(items: number): number;
 }
@@ -119,11 +119,10 @@ abstract class Results {
   protected abstract closeInputs(): void;
 
   protected submitItems(items: unknown[][]): void {
-    if (items.length === 1 || this.target.submitChunk === undefined) {
-      for (const item of items) this.parts.push({ future: this.target.submit(item), isChunk: false });
-    } else {
-      this.parts.push({ future: this.target.submitChunk(items), isChunk: true });
-    }
+    const chunk = items.length > 1 ? this.target.submitChunk?.(items) : undefined;
+    if (chunk !== undefined) this.parts.push({ future: chunk, isChunk: true });
+    // One by one each fails alone, at its place.
+    else for (const item of items) this.parts.push({ future: this.target.submit(item), isChunk: false });
   }
 
   /** Submits what was read, in chunks; the last one, if it is not full, only when there is no more. */
@@ -310,13 +309,20 @@ class SyncInput extends Results {
   #read(): void {
     const item: unknown[] = [];
     for (const iterator of this.#iterators) {
-      const { done, value } = iterator.next();
-      if (done) {
+      let next: IteratorResult<unknown>;
+      try {
+        next = iterator.next();
+      } catch (error) {
+        this.#isRead = true;
+        this.#closeOthers(iterator);
+        throw error;
+      }
+      if (next.done) {
         this.#isRead = true;
         this.#closeOthers(iterator);
         return;
       }
-      item.push(value);
+      item.push(next.value);
     }
     this.inFlight++;
     this.unsubmitted.push(item);

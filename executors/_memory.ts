@@ -37,7 +37,7 @@ export const Cell = {
   PENDING: 1,
   /** Being run. Set by the consumer that took it, from PENDING only. */
   RUNNING: 2,
-  /** Has run, and its result is published. Set by the consumer that ran it. */
+  /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING only. */
   DONE: 3,
   /** Will never run. Set by the owner, from PENDING only. */
   CANCELLED: 4,
@@ -351,6 +351,12 @@ export class TaskQueue {
     for (let index = 0; index < this.statuses.length; index++) {
       if (this.unpark(index, Status.ACTIVE)) return;
     }
+  }
+
+  /** Owner: forgets consumers that were stopped while they slept, so that others can take their places. */
+  forgetConsumers(): void {
+    Atomics.store(this.#control, PARKED, 0);
+    this.statuses.fill(Status.STARTING);
   }
 
   /** For a hang's report: the state in one line. */

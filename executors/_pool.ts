@@ -4,6 +4,7 @@
  * @module
  */
 
+import { inspect } from "../futures/deadline.ts";
 import { type BrokenExecutor, InvalidStateError, ShutdownError } from "../futures/errors.ts";
 import { type Future, internals, type Origin } from "../futures/future.ts";
 import { addSource, bell, blockUntil, removeSource, type Source } from "../futures/wakeup.ts";
@@ -125,24 +126,50 @@ export class Pool implements Source, Origin {
    * @throws {BrokenExecutor} The pool is broken.
    * @throws {TypeError} `fn` is not a function.
    */
-  submit(fn: AnyFunction, args: unknown[], flags: number): Future<unknown> {
-    if (typeof fn !== "function") {
-      throw new TypeError(`Cannot submit what is not a function: ${Deno.inspect(fn)}`);
-    }
-    refuseWhileImporting("submit a task");
-    this.#assertOpen();
-    const future = internals.create(this);
-    let task: Waiting;
+  submit(fn: AnyFunction, args: unknown[]): Future<unknown> {
+    this.#assertSubmittable(fn);
     try {
-      task = { future, fn: this.define(fn), flags, block: encodeArguments(args, this.#encodeOptions) };
+      return this.#enqueue(this.define(fn), encodeArguments(args, this.#encodeOptions), 0);
     } catch (error) {
+      const future = internals.create(this);
       internals.settle(future, false, error);
       return future;
     }
+  }
+
+  /**
+   * Queues several calls of a function as one task, whose result is a `ChunkOutcome`.
+   *
+   * @returns `undefined` when the function or an argument cannot cross.
+   * @throws As {@linkcode submit}.
+   */
+  submitChunk(fn: AnyFunction, items: unknown[][]): Future<unknown> | undefined {
+    this.#assertSubmittable(fn);
+    let number: number, block: Block;
+    try {
+      number = this.define(fn);
+      block = encodeArguments(items, this.#encodeOptions);
+    } catch {
+      return undefined;
+    }
+    return this.#enqueue(number, block, Flag.CHUNK);
+  }
+
+  #enqueue(fn: number, block: Block, flags: number): Future<unknown> {
+    const future = internals.create(this);
+    const task = { future, fn, flags, block };
     this.#unsettled++;
     if (this.#waiting.length > this.#published || !this.#publish(task)) this.#waiting.push(task);
     this.#startWorkers();
     return future;
+  }
+
+  #assertSubmittable(fn: unknown): void {
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot submit what is not a function: ${inspect(fn)}`);
+    }
+    refuseWhileImporting("submit a task");
+    this.#assertOpen();
   }
 
   #assertOpen(): void {
@@ -154,7 +181,8 @@ export class Pool implements Source, Origin {
 
   #brokenError(): BrokenExecutor {
     if (this.#state.name !== "BROKEN") throw new Error("unreachable");
-    return this.#kind.brokenError(this.#state.message, this.#state.cause);
+    const { message, cause } = this.#state;
+    return this.#kind.brokenError(`${message}: ${cause instanceof Error ? cause.message : inspect(cause)}`, cause);
   }
 
   /**
@@ -274,7 +302,9 @@ export class Pool implements Source, Origin {
 
   #startWorker(index: number): void {
     let worker: Worker;
+    let options: object;
     try {
+      options = this.#kind.startOptions();
       worker = this.#kind.startWorker(index);
     } catch (error) {
       this.break("Worker could not be started", error);
@@ -290,7 +320,7 @@ export class Pool implements Source, Origin {
       bell,
       definitions: this.#definitions,
       shared: new Map([...this.#shared].map(([id, { memory }]) => [id, memory])),
-      ...this.#kind.startOptions(),
+      ...options,
     };
     worker.addEventListener("error", (event) => {
       event.preventDefault();
@@ -449,8 +479,11 @@ export class Pool implements Source, Origin {
     if (this.#workers.length === 0) return;
     this.#keepsProgramAlive = false;
     setTimeout(() => {
-      if (this.#unsettled === 0) this.#stopWorkers();
-      else this.#keepsProgramAlive = true;
+      // Idle for that long, they all sleep.
+      if (this.#unsettled === 0) {
+        this.#stopWorkers();
+        this.#queue.forgetConsumers();
+      } else this.#keepsProgramAlive = true;
     }, IDLE_MS);
   }
 
@@ -470,7 +503,7 @@ export class Pool implements Source, Origin {
   }
 
   /** A block in the form of a message that can be posted to each worker. */
-  postable(args: unknown[]): PostedBlock {
+  postable(args: readonly unknown[]): PostedBlock {
     return toPosted(encodeArguments(args, this.#encodeOptions)).posted;
   }
 }

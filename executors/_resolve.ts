@@ -80,7 +80,7 @@ async function search(
 function fromSource(definition: Exclude<Definition, { how: "reference" }>): TaskFunction {
   const { name, source } = definition;
   const looked = definition.how === "search" ? [...definition.modules] : [];
-  const fn = evaluate(`(${source}\n)`) ?? evaluateMethod(source);
+  const fn = evaluate(`(${source}\n)`) ?? evaluateMethod(source, name);
   if (fn === undefined) {
     throw new TaskNotFoundError(
       `Cannot use the source text of the function ${
@@ -117,17 +117,29 @@ function evaluate(expression: string): TaskFunction | undefined {
 }
 
 /** The text of a shorthand method is a function only inside of an object. */
-function evaluateMethod(source: string): TaskFunction | undefined {
+function evaluateMethod(source: string, name: string): TaskFunction | undefined {
   if (/^(get|set)\s+[^(]/.test(source) || /\b(this|super)\b/.test(source)) return undefined;
   let holder: unknown;
   try {
-    holder = (0, eval)(`"use strict"; ({${source}\n})`);
+    holder = (0, eval)(`"use strict"; ({${withPlainName(source, name)}\n})`);
   } catch (error) {
     if (!(error instanceof SyntaxError) && !(error instanceof ReferenceError)) throw error;
     return undefined;
   }
   const fn = Object.values(holder as object)[0];
   return typeof fn === "function" ? fn : undefined;
+}
+
+/** The text of a method with its name in place of the expression that computed it. */
+function withPlainName(source: string, name: string): string {
+  const start = /^(?:async\s*)?\*?\s*\[/.exec(source)?.[0].length;
+  if (start === undefined) return source;
+  let end = start;
+  for (let depth = 1; depth > 0 && end < source.length; end++) {
+    if (source[end] === "[") depth++;
+    if (source[end] === "]") depth--;
+  }
+  return `${source.slice(0, start)}${JSON.stringify(name)}]${source.slice(end)}`;
 }
 
 /** Whether a value is awaited when a task returns it. */
@@ -143,7 +155,7 @@ function explained(error: unknown, name: string): unknown {
       `: the function ${
         name || "(anonymous)"
       } was sent to the worker as source text, so it sees no names from around it. ` +
-      "Export it from its module, or use taskRef(), or pass the value as an argument";
+      "To mend it, export it from its module, use taskRef(), or pass the value as an argument";
   }
   return error;
 }

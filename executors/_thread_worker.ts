@@ -5,7 +5,7 @@
  */
 
 import { TaskExitError } from "../futures/errors.ts";
-import { type Block, decodeArguments, encodeValue, EXIT } from "./_codec.ts";
+import { type Block, decodeArguments, type EncodeOptions, encodeValue, EXIT } from "./_codec.ts";
 import {
   type ChunkOutcome,
   Consumer,
@@ -27,8 +27,8 @@ export interface ThreadStart extends ConsumerStart {
 /** How long tasks are run one after the other before timers and I/O of this thread get their turn, in milliseconds. */
 const TURN_MS = 10;
 
-const RESULT = { root: "result", sameProcess: true };
-const ERROR = { root: "error", sameProcess: true };
+const RESULT: EncodeOptions = { root: "result", sameProcess: true };
+const ERROR: EncodeOptions = { root: "error", sameProcess: true };
 
 let consumer: Consumer;
 
@@ -51,12 +51,29 @@ class Run {
   }
 }
 
-/** The task that runs now, if any: whatever goes wrong is put down to it. */
+/** The task that runs now, if any. */
 let current: Run | undefined;
+
+/**
+ * Which task started what runs now, also when that task is done: timers and promises keep it. Node's module takes
+ * milliseconds to load, so it is loaded after the first task; until then there is only one task that it could be.
+ */
+let tasks: { getStore(): Run | undefined; run(run: Run, call: () => unknown): unknown } | undefined;
+let isLoadingTasks = false;
+
+async function loadTasks(): Promise<void> {
+  isLoadingTasks = true;
+  const { AsyncLocalStorage } = await import("node:async_hooks");
+  tasks = new AsyncLocalStorage<Run>();
+}
+
+function ownerOfNow(): Run | undefined {
+  return tasks?.getStore() ?? current;
+}
 
 function endTask(how: string, exitCode: number): never {
   const error = new TaskExitError(`Task called ${how}`, exitCode);
-  current?.end(Flag.ERROR, error);
+  ownerOfNow()?.end(Flag.ERROR, error);
   // Unwinds the task; should it catch this and go on, what it returns comes too late.
   throw Object.assign(error, { [EXIT]: true });
 }
@@ -68,7 +85,7 @@ function isExit(error: unknown): boolean {
 // Both end the thread without a word to the thread that waits for the task.
 Deno.exit = (code?: number) => {
   const exitCode = code ?? Deno.exitCode;
-  endTask(`Deno.exit(${code ?? ""})`, exitCode);
+  endTask(`Deno.exit(${exitCode})`, exitCode);
 };
 const close = self.close.bind(self);
 self.close = () => endTask("self.close()", 0);
@@ -76,18 +93,49 @@ self.close = () => endTask("self.close()", 0);
 // Uncaught, they would end the whole program.
 self.addEventListener("error", (event) => {
   event.preventDefault();
-  onStray(event.error ?? new Error(event.message));
+  onStray(event.error ?? new Error(event.message), current);
 });
 self.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
-  onStray(event.reason);
+  onStray(event.reason, ownerOfNow());
 });
 
-/** An error that nobody caught in a timer, or a rejection that nobody handled: it ends the task that awaits something now. */
-function onStray(error: unknown): void {
+/** An error that nobody caught in a timer, or a rejection that nobody handled: it ends its task, if that still runs. */
+function onStray(error: unknown, owner: Run | undefined): void {
   if (isExit(error)) return;
-  if (current !== undefined) current.end(Flag.ERROR, error);
+  if (owner !== undefined && !owner.isOver) owner.end(Flag.ERROR, error);
   else console.error(`Uncaught in ${self.name}, after its task was done:`, error);
+}
+
+// The event of an error in a timer does not tell which task had set the timer; so it is caught here.
+for (const name of ["setTimeout", "setInterval", "queueMicrotask"]) {
+  const descriptor = Object.getOwnPropertyDescriptor(globalThis, name)!;
+  let watched: unknown;
+  Object.defineProperty(globalThis, name, {
+    configurable: true,
+    enumerable: true,
+    // Made when a task wants it first: looking at a timer is enough to make Deno set Node's up, which takes milliseconds.
+    get: () => watched ??= watch(descriptor.get?.call(globalThis) ?? descriptor.value),
+    set: (replacement) => watched = replacement,
+  });
+}
+
+function watch(original: (...args: unknown[]) => unknown): unknown {
+  const replacement = (fn: unknown, ...rest: unknown[]) => original(typeof fn === "function" ? owned(fn) : fn, ...rest);
+  // With what belongs to it, such as its name and Node's promisified form.
+  return Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original));
+}
+
+// deno-lint-ignore ban-types -- whatever a timer is given
+function owned(fn: Function): (...args: unknown[]) => unknown {
+  const owner = ownerOfNow();
+  return function (this: unknown, ...args) {
+    try {
+      return fn.apply(this, args);
+    } catch (error) {
+      onStray(error, owner);
+    }
+  };
 }
 
 // Not self.onmessage, which a task may set.
@@ -104,13 +152,16 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
   await consumer.begin();
   if (initializer !== undefined && !await initialize(initializer)) return;
   let turnEnds = performance.now() + TURN_MS;
+  let hasRun = false;
   for (;;) {
     const taken = consumer.take();
     if (taken === undefined) {
+      if (!isLoadingTasks && hasRun) void loadTasks();
       await consumer.rest();
       turnEnds = performance.now() + TURN_MS;
       continue;
     }
+    hasRun = true;
     const busy = taken instanceof Promise ? taken.then(runTask) : runTask(taken);
     if (busy !== undefined) await busy;
     if (performance.now() > turnEnds) {
@@ -164,7 +215,7 @@ function runTask(task: Task): Promise<void> | undefined {
 function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
   current = run;
   try {
-    const value = call();
+    const value = tasks === undefined ? call() : tasks.run(run, call);
     if (isThenable(value)) return settleLater(run, value);
     run.end(0, value);
   } catch (error) {
@@ -224,30 +275,30 @@ function reply(task: Task, flags: number, outcome: unknown): void {
 }
 
 function replyChunk(task: Task, outcome: ChunkOutcome): void {
-  let block: Block;
+  let block: Block | undefined;
   try {
-    block = encodeValue(outcome, RESULT);
+    if (outcome.length === 1) block = encodeValue(outcome, RESULT);
   } catch (error) {
     if (isExit(error)) throw error;
-    block = encodeValue(upToFirstRefused(outcome), RESULT);
   }
-  consumer.reply(task, 0, block);
+  consumer.reply(task, 0, block ?? encodeValue(upToFirstRefused(outcome), ERROR));
 }
 
 /** A chunk's outcome that ends before the first result that cannot cross. */
 function upToFirstRefused([results, ...errors]: ChunkOutcome): ChunkOutcome {
-  const refusal = (value: unknown, options: typeof RESULT): unknown => {
-    try {
-      encodeValue(value, options);
-      return undefined;
-    } catch (error) {
-      if (isExit(error)) throw error;
-      return error;
-    }
-  };
   for (let i = 0; i < results.length; i++) {
-    const error = refusal(results[i], RESULT);
-    if (error !== undefined) return [results.slice(0, i), error];
+    const refusal = refusalOf(results[i], RESULT);
+    if (refusal !== undefined) return [results.slice(0, i), refusal];
   }
-  return [results, ...errors.map((error) => refusal(error, ERROR) ?? error) as [] | [unknown]];
+  return [results, ...errors.map((error) => refusalOf(error, ERROR) ?? error) as [] | [unknown]];
+}
+
+function refusalOf(value: unknown, options: EncodeOptions): unknown {
+  try {
+    encodeValue(value, options);
+    return undefined;
+  } catch (error) {
+    if (isExit(error)) throw error;
+    return error;
+  }
 }

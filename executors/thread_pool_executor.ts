@@ -10,13 +10,13 @@
 import { inspect } from "../futures/deadline.ts";
 import { BrokenThreadPool } from "../futures/errors.ts";
 import type { Future } from "../futures/future.ts";
-import { Flag, type PostedBlock } from "./_consumer.ts";
+import type { PostedBlock } from "./_consumer.ts";
 import type { MapTarget } from "./_map.ts";
 import { Pool, type PoolKind } from "./_pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "./executor.ts";
 
 /** Options of {@linkcode ThreadPoolExecutor}. */
-export interface ThreadPoolExecutorOptions<I extends unknown[] = unknown[]> {
+export interface ThreadPoolExecutorOptions {
   /**
    * How many threads there are at the most, an integer of at least 1.
    *
@@ -30,13 +30,14 @@ export interface ThreadPoolExecutorOptions<I extends unknown[] = unknown[]> {
    */
   threadNamePrefix?: string;
   /** Called in each thread before its first task. If it throws, the pool is broken. */
-  initializer?: (...args: I) => unknown;
+  // deno-lint-ignore no-explicit-any -- any parameters: constructors cannot be generic
+  initializer?: (...args: any[]) => unknown;
   /**
    * The initializer's arguments.
    *
    * @default {[]}
    */
-  initargs?: I;
+  initargs?: readonly unknown[];
 }
 
 let pools = 0;
@@ -101,23 +102,16 @@ export class ThreadPoolExecutor extends Executor {
     }
     this.#maxWorkers = maxWorkers;
     const prefix = threadNamePrefix || `ThreadPoolExecutor-${pools++}`;
-    const start: { initializer: { fn: number; block: PostedBlock } | undefined } = { initializer: undefined };
     const kind: PoolKind = {
       name: "ThreadPoolExecutor",
       maxConsumers: maxWorkers,
       sameProcess: true,
       startWorker: (index) => startThread(`${prefix}_${index}`),
-      startOptions: () => start,
+      startOptions: () => ({ initializer: initialize?.() }),
       brokenError: (message, cause) => new BrokenThreadPool(message, { cause }),
     };
     const pool = this.#pool = new Pool(kind);
-    if (initializer !== undefined) {
-      try {
-        start.initializer = { fn: pool.define(initializer), block: pool.postable(initargs) };
-      } catch (error) {
-        pool.break("Initializer could not be sent to the workers", error);
-      }
-    }
+    const initialize = initializer && prepare(pool, initializer, initargs);
     forgotten.register(this, pool, this);
   }
 
@@ -151,7 +145,7 @@ export class ThreadPoolExecutor extends Executor {
    * @throws {InvalidStateError} A worker is importing a task's module just now.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
-    return this.#pool.submit(fn, args, 0) as Future<Awaited<R>>;
+    return this.#pool.submit(fn, args) as Future<Awaited<R>>;
   }
 
   /**
@@ -163,8 +157,8 @@ export class ThreadPoolExecutor extends Executor {
   protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
     const pool = this.#pool;
     return {
-      submit: (args) => pool.submit(fn, args, 0),
-      submitChunk: (items) => pool.submit(fn, items, Flag.CHUNK),
+      submit: (args) => pool.submit(fn, args),
+      submitChunk: (items) => pool.submitChunk(fn, items),
       // Many more chunks than threads, so that none is left with much more work than the others.
       defaultChunksize: (items) => Math.max(1, Math.min(256, Math.floor(items / (64 * this.#maxWorkers)))),
     };
@@ -197,6 +191,22 @@ export class ThreadPoolExecutor extends Executor {
   }
 }
 
+/** Encodes the initializer's arguments now; what cannot be sent breaks the pool when its first thread starts. */
+function prepare(
+  pool: Pool,
+  initializer: (...args: never[]) => unknown,
+  initargs: readonly unknown[],
+): () => { fn: number; block: PostedBlock } {
+  try {
+    const prepared = { fn: pool.define(initializer), block: pool.postable(initargs) };
+    return () => prepared;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
 function checkOptions(options: unknown): ThreadPoolExecutorOptions {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use as a number of workers, or as options: ${inspect(options)}`);
@@ -216,11 +226,11 @@ function checkMaxWorkers(maxWorkers: unknown): void {
 function startThread(name: string): Worker {
   const url = new URL("./_thread_worker.ts", import.meta.url);
   if (url.protocol === "file:") {
-    // Asked for here: a worker that may not be read fails with an event, which a blocked thread never hears.
-    const { state } = Deno.permissions.requestSync({ name: "read", path: url });
-    if (state !== "granted") {
+    // Asked for here: a worker that cannot read its modules fails with an event, which a blocked thread never hears.
+    const path = new URL("../", url);
+    if (Deno.permissions.requestSync({ name: "read", path }).state !== "granted") {
       throw new Deno.errors.NotCapable(
-        `Cannot start a thread without permission to read ${url.pathname}: run again with --allow-read`,
+        `Cannot start a thread without permission to read ${path.pathname}: run again with --allow-read`,
       );
     }
   }

@@ -17,9 +17,19 @@ export interface AsCompletedOptions {
 }
 
 /** Futures in the order in which they finish: `for` blocks, `for await` does not; both yield futures, never their values. */
-export interface CompletedFutures<F extends Future<unknown>> extends IterableIterator<F>, AsyncIterable<F> {
+export interface CompletedFutures<F extends Future<unknown>> extends IterableIterator<F, undefined> {
+  /** Blocks until the next future is done. */
+  next(): IteratorResult<F, undefined>;
+  /** Ends the iteration and removes all listeners. */
+  return(): IteratorResult<F, undefined>;
   /** The blocking iterator: this object itself. */
   [Symbol.iterator](): CompletedFutures<F>;
+  /**
+   * The iterator of `for await`. It gives futures, as the blocking one does; their type is `any` because TypeScript takes
+   * whatever `for await` gives for awaited, and would call a future by the type of its value.
+   */
+  // deno-lint-ignore no-explicit-any -- see above
+  [Symbol.asyncIterator](): AsyncIterator<any, undefined>;
 }
 
 /**

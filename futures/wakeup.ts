@@ -1,21 +1,14 @@
 /**
- * How other threads wake this one: one word of shared memory, the bell, for all executors of the thread.
+ * How other threads wake this one: by one bell for all executors of the thread.
  *
  * A blocked thread hears neither messages nor timers, so results come through shared memory, and
  * whoever puts one there rings the bell. The thread listens in one of two ways, on the same word: `Atomics.wait` while
  * a caller blocks, `Atomics.waitAsync` from the event loop otherwise.
  *
- * The bell's STATE is ARMED while this thread wants to be notified. Only this thread arms it, only a ringer disarms
- * it, with the notification: so a burst of results costs one. No ring is lost: a ringer first publishes, then
- * counts up SEQUENCE, then reads STATE; this thread first arms STATE, then reads SEQUENCE.
- * Both are sequentially consistent, so at least one of them sees the other.
- *
  * @module
  */
 
-const STATE = 0;
-const SEQUENCE = 1;
-const ARMED = 1;
+import { ARMED, createBell, SEQUENCE, STATE } from "./bell.ts";
 
 /** How long a blocked thread looks for news itself before it sleeps: waking a sleeper takes about as long. */
 const SPIN_MS = 0.05;
@@ -34,20 +27,8 @@ export interface Source {
   collect(until: number): boolean;
 }
 
-/** The word that other threads ring: give it to them with whatever they start from. */
-export const bell = new Int32Array(new SharedArrayBuffer(8));
-
-/** Called by other threads after they published something for the owner of the bell. */
-export function ring(bell: Int32Array): void {
-  Atomics.add(bell, SEQUENCE, 1);
-  if (
-    Atomics.load(bell, STATE) === ARMED &&
-    Atomics.compareExchange(bell, STATE, ARMED, 0) === ARMED
-  ) {
-    // All, not one: a waitAsync that this thread left pending could take the only notification from its blocked wait.
-    Atomics.notify(bell, STATE);
-  }
-}
+/** This thread's bell: give it to other threads with whatever they start from. */
+export const bell: Int32Array = createBell();
 
 const sources = new Set<Source>();
 let settled: unknown[] = [];
@@ -164,8 +145,7 @@ function deliver(until: number): void {
 }
 
 // A pending waitAsync does not keep a program alive, and an idle pool must not; so a timer does, while something is
-// under way. Taken at import, so that a test's fake clock does not replace it.
-const { setInterval, clearInterval } = globalThis;
+// under way.
 const NEVER_MS = 2 ** 31 - 1;
 let holds = 0;
 let timer: ReturnType<typeof setInterval> | undefined;
