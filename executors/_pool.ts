@@ -65,6 +65,11 @@ interface SharedMemory {
 /** How long idle workers stay where they would keep the program alive, in milliseconds. */
 const IDLE_MS = 100;
 
+/** Memory for large arguments up to this size is used again. */
+const MOST_SPARE_BYTES = 2 ** 20;
+/** How many pieces of each size are kept for that. */
+const MOST_SPARE = 8;
+
 /** Shared memory up to this size stays known to the workers when no task refers to it any more. */
 const SMALL_SHARED_BYTES = 64 * 1024;
 /** How many pieces of it do. */
@@ -101,6 +106,10 @@ export class Pool implements Source, Origin {
   readonly #shared = new Map<number, SharedMemory>();
   readonly #sharedIds = new Map<SharedArrayBuffer, number>();
   readonly #sharedOfCell = new Map<number, number[]>();
+  /** The memory of cells whose arguments lie in memory of the pool's own. */
+  readonly #memoryOfCell = new Map<number, SharedArrayBuffer>();
+  /** Memory of the pool's own that is not in use, by its size. */
+  readonly #spareMemory = new Map<number, SharedArrayBuffer[]>();
   #nextSharedId = 0;
   /** Whether idle workers must be stopped so that the program can end. */
   #keepsProgramAlive = false;
@@ -225,7 +234,10 @@ export class Pool implements Source, Origin {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
       if (isLarge) this.#moveToSharedMemory(task);
       task.block.sharedIds = this.#shareForCell(cell, task);
-      if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block)) return true;
+      if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block)) {
+        if ((task.flags & Flag.SHARED) !== 0) this.#memoryOfCell.set(cell, task.block.shared[0]);
+        return true;
+      }
     }
     this.#freeCell(cell);
     internals.setTicket(future, -1);
@@ -248,13 +260,28 @@ export class Pool implements Source, Origin {
   /** Leaves in the task only where in shared memory its arguments are. */
   #moveToSharedMemory(task: Waiting): void {
     const { block } = task;
-    const memory = new SharedArrayBuffer(block.room);
+    const memory = this.#takeSpareMemory(block.room);
     // The ids of what the block itself shares come with the outer block.
     block.sharedIds = block.shared.map(() => 0);
     const byteLength = block.write(new Uint8Array(memory), 0);
     const text = JSON.stringify([byteLength, block.kind]);
     task.block = new Block(Kind.GRAPH, text, 0, [], [memory, ...block.shared]);
     task.flags |= Flag.SHARED;
+  }
+
+  /** Memory for arguments: used again, because what a worker has seen of it is freed only when that worker collects garbage. */
+  #takeSpareMemory(byteLength: number): SharedArrayBuffer {
+    const size = byteLength > MOST_SPARE_BYTES ? byteLength : 2 ** Math.ceil(Math.log2(byteLength));
+    return this.#spareMemory.get(size)?.pop() ?? new SharedArrayBuffer(size);
+  }
+
+  /** Keeps memory for another task; `false` when there is enough of it. */
+  #giveSpareMemory(memory: SharedArrayBuffer): boolean {
+    const size = memory.byteLength;
+    if (size > MOST_SPARE_BYTES) return false;
+    let spare = this.#spareMemory.get(size);
+    if (spare === undefined) this.#spareMemory.set(size, spare = []);
+    return spare.length < MOST_SPARE && spare.push(memory) > 0;
   }
 
   /** Makes sure that all workers know a block's shared memory, until the cell is free again. */
@@ -281,10 +308,14 @@ export class Pool implements Source, Origin {
     const ids = this.#sharedOfCell.get(cell);
     if (ids === undefined) return;
     this.#sharedOfCell.delete(cell);
+    const own = this.#memoryOfCell.get(cell);
+    this.#memoryOfCell.delete(cell);
     for (const id of ids) {
       const shared = this.#shared.get(id)!;
       if (--shared.users > 0) continue;
-      if (shared.memory.byteLength <= SMALL_SHARED_BYTES && this.#shared.size <= MOST_SHARED) continue;
+      if (shared.memory === own) {
+        if (this.#giveSpareMemory(own)) continue;
+      } else if (shared.memory.byteLength <= SMALL_SHARED_BYTES && this.#shared.size <= MOST_SHARED) continue;
       this.#shared.delete(id);
       this.#sharedIds.delete(shared.memory);
       this.#tellWorkers({ type: "unshare", id });
