@@ -11,6 +11,7 @@ import type { Definition } from "./_locate.ts";
 import {
   Cell,
   MAX_INLINE_BYTES,
+  Memory,
   NO_CELL,
   type PoolMemory,
   type Record,
@@ -180,7 +181,7 @@ export class Consumer {
       this.#assigned = undefined;
       return assigned;
     }
-    const block = Block.read(record.kind, this.#queue.bytes, record.offset, record.byteLength);
+    const block = Block.read(record.kind, this.#queue.memory, record.offset, record.byteLength);
     this.#queue.giveBack(record);
     const { cell, fn, flags } = record;
     if (block.sharedIds.length > 0) {
@@ -193,7 +194,7 @@ export class Consumer {
     if ((flags & Flag.SHARED) !== 0) {
       const [byteLength, kind] = JSON.parse(block.text);
       const [id, ...sharedIds] = block.sharedIds;
-      block = Block.read(kind, new Uint8Array(await this.#memory(id)), 0, byteLength);
+      block = Block.read(kind, new Memory(await this.#memory(id)), 0, byteLength);
       block.sharedIds = sharedIds;
     }
     for (const id of block.sharedIds) block.shared.push(await this.#memory(id));

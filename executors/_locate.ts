@@ -73,7 +73,7 @@ function describeNew(fn: AnyFunction): Definition {
     );
   }
   // What has no name cannot be the value of an export: even a default export is named.
-  const modules = name === "" ? [] : candidates(name, source);
+  const modules = name === "" ? [] : candidates(fn, name, source);
   return modules.length === 0 ? { how: "source", name, source } : { how: "search", name, source, modules };
 }
 
@@ -135,17 +135,19 @@ function mainModule(): string | undefined {
 }
 
 /** URLs of the modules that may export the function. */
-function candidates(name: string, source: string): string[] {
+function candidates(fn: AnyFunction, name: string, source: string): string[] {
   const found = new Set<string>();
   const guesses = new Set<string>();
+  let isDoubtful = false;
   for (const url of moduleUrls()) {
     const outline = outlineOf(url);
     if (outline === undefined) continue;
-    if (outline.exports.has(name)) found.add(url);
-    else if (outline.text.includes(source)) {
-      // It is declared there, and not exported.
-      continue;
-    }
+    const isExported = outline.exports.has(name);
+    if (isExported) found.add(url);
+    const declared = outline.text.match(declarationOf(name))?.length ?? 0;
+    // Another function of that name: it may even have the same text, and other values around it.
+    if (declared > (isExported ? 1 : 0)) isDoubtful = true;
+    if (!isExported && outline.text.includes(source)) continue;
     for (const { specifier, names } of outline.imports) {
       if (names !== undefined && !names.has(name)) continue;
       const imported = resolve(specifier, url);
@@ -153,7 +155,38 @@ function candidates(name: string, source: string): string[] {
     }
   }
   // Imports that do not tell the name (default, namespace, export *) are tried only when nothing else will do.
-  return [...(found.size > 0 ? found : guesses)];
+  const modules = [...(found.size > 0 ? found : guesses)];
+  if (found.size < 2 && !isDoubtful) return modules;
+  const exporters = modules.map((url) => ({ url, exports: isExportOf(url, fn) }));
+  const certain = exporters.filter(({ exports }) => exports === true);
+  return (certain.length > 0 ? certain : exporters.filter(({ exports }) => exports !== false)).map(({ url }) => url);
+}
+
+function declarationOf(name: string): RegExp {
+  const escaped = name.replaceAll("$", "\\$");
+  return new RegExp(
+    `(?:\\bfunction\\s*\\*?\\s*|\\b(?:const|let|var)\\s+)${escaped}\\b|(?<![\\w$.])${escaped}\\s*(?:\\([^()]*\\)\\s*(?::[^{]*)?\\{|[:=]\\s*(?:async\\b|function\\b|\\())`,
+    "g",
+  );
+}
+
+/**
+ * Whether a module that this program has loaded exports this very function; `undefined` where that cannot be told, because the
+ * module is still being evaluated, or uses top-level await. Node's way to import without waiting takes ten milliseconds to
+ * set up, so it is used only in doubt.
+ */
+function isExportOf(url: string, fn: AnyFunction): boolean | undefined {
+  const { protocol, pathname, search, hash } = new URL(url);
+  if (protocol !== "file:" || search !== "" || hash !== "") return undefined;
+  try {
+    const { createRequire } = (globalThis as unknown as {
+      process: { getBuiltinModule(name: string): { createRequire(from: string): (path: string) => object } };
+    }).process.getBuiltinModule("node:module");
+    const path = decodeURIComponent(pathname).replace(/^\/([A-Za-z]:)/, "$1");
+    return Object.values(createRequire(import.meta.url.startsWith("file:") ? import.meta.url : url)(path)).includes(fn);
+  } catch {
+    return undefined;
+  }
 }
 
 function resolve(specifier: string, from: string): string | undefined {

@@ -139,6 +139,11 @@ abstract class Results {
     return this.#firstPart < this.parts.length;
   }
 
+  /** Whether nothing can be delivered before more is read. */
+  protected get needsInput(): boolean {
+    return !this.isOver && !this.#hasNext() && this.#failure === undefined && !this.hasParts;
+  }
+
   next(): IteratorResult<unknown, undefined> {
     if (!this.#hasNext() && this.#failure === undefined && this.hasParts) {
       const { future } = this.parts[this.#firstPart];
@@ -416,14 +421,12 @@ class AsyncInput extends Results {
   }
 
   protected override async nextAsync(): Promise<IteratorResult<unknown, undefined>> {
-    while (!this.isOver && !this.hasParts && this.inFlight === 0 && !this.#isRead) {
+    while (this.needsInput && !(this.#isRead && this.unsubmitted.length === 0)) {
       if (!await this.doneInTime(this.#change())) {
         throw this.fail(new TimeoutError("Next result of map is not there before the timeout"));
       }
     }
-    if (this.inFlight === 0 && this.#inputError !== undefined && !this.isOver) {
-      throw this.fail(this.#inputError.error);
-    }
+    if (this.needsInput && this.#inputError !== undefined) throw this.fail(this.#inputError.error);
     return await super.nextAsync();
   }
 

@@ -73,23 +73,34 @@ export interface Record {
   offset: number;
 }
 
+/** A piece of shared memory, seen as bytes. */
+export class Memory {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+
+  constructor(buffer: SharedArrayBuffer, byteOffset = 0, byteLength = buffer.byteLength) {
+    this.bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    this.view = new DataView(buffer, byteOffset, byteLength);
+  }
+}
+
 /** A payload that can write itself into shared memory. */
 export interface Payload {
   /** The most bytes that it can take. */
   readonly room: number;
   /** Writes the payload at `offset`, a multiple of 8, and returns its size in bytes. */
-  write(bytes: Uint8Array, offset: number): number;
+  write(memory: Memory, offset: number): number;
 }
 
 /** A ring of records in shared memory. Positions count words, never wrap back, and are taken modulo the size. */
 class RecordRing {
   readonly words: Int32Array;
-  readonly bytes: Uint8Array;
+  readonly memory: Memory;
   readonly mask: number;
 
   constructor(buffer: SharedArrayBuffer, byteOffset: number, size: number) {
     this.words = new Int32Array(buffer, byteOffset, size);
-    this.bytes = new Uint8Array(buffer, byteOffset, size * 4);
+    this.memory = new Memory(buffer, byteOffset, size * 4);
     this.mask = size - 1;
   }
 
@@ -122,7 +133,7 @@ class RecordRing {
       at = 0;
     }
     if (((limit - tail) | 0) < filler + most) return -1;
-    const byteLength = payload.room === 0 ? 0 : payload.write(this.bytes, (at + HEADER_WORDS) * 4);
+    const byteLength = payload.room === 0 ? 0 : payload.write(this.memory, (at + HEADER_WORDS) * 4);
     const length = RecordRing.wordsFor(byteLength);
     words[at + 1] = cell;
     words[at + 2] = fn;
@@ -195,9 +206,9 @@ export class TaskQueue {
     this.#ring = new RecordRing(buffer, queueOffset(consumers), QUEUE_WORDS);
   }
 
-  /** The bytes that payloads of {@linkcode claim} lie in. */
-  get bytes(): Uint8Array {
-    return this.#ring.bytes;
+  /** The memory that payloads of {@linkcode claim} lie in. */
+  get memory(): Memory {
+    return this.#ring.memory;
   }
 
   /**
@@ -390,9 +401,9 @@ export class ResultRing {
     this.#ring = new RecordRing(buffer, CONTROL_WORDS * 4, RESULT_WORDS);
   }
 
-  /** The bytes that payloads of {@linkcode peek} lie in. */
-  get bytes(): Uint8Array {
-    return this.#ring.bytes;
+  /** The memory that payloads of {@linkcode peek} lie in. */
+  get memory(): Memory {
+    return this.#ring.memory;
   }
 
   /** Consumer: appends a result; `false` when there is no room. */

@@ -19,7 +19,7 @@ import {
   toPosted,
 } from "./_consumer.ts";
 import { type Definition, definitionKey, describe } from "./_locate.ts";
-import { Cell, CELLS, createPoolMemory, MAX_INLINE_BYTES, NO_CELL, ResultRing, TaskQueue } from "./_memory.ts";
+import { Cell, CELLS, createPoolMemory, MAX_INLINE_BYTES, Memory, NO_CELL, ResultRing, TaskQueue } from "./_memory.ts";
 import { importingModule } from "./_resolve.ts";
 
 // deno-lint-ignore ban-types -- any function will do
@@ -263,7 +263,7 @@ export class Pool implements Source, Origin {
     const memory = this.#takeSpareMemory(block.room);
     // The ids of what the block itself shares come with the outer block.
     block.sharedIds = block.shared.map(() => 0);
-    const byteLength = block.write(new Uint8Array(memory), 0);
+    const byteLength = block.write(new Memory(memory), 0);
     const text = JSON.stringify([byteLength, block.kind]);
     task.block = new Block(Kind.GRAPH, text, 0, [], [memory, ...block.shared]);
     task.flags |= Flag.SHARED;
@@ -405,7 +405,7 @@ export class Pool implements Source, Origin {
     for (let n = 1; this.#workers.length > 0; n++) {
       const record = results.peek();
       if (record === undefined) break;
-      const block = Block.read(record.kind, results.bytes, record.offset, record.byteLength);
+      const block = Block.read(record.kind, results.memory, record.offset, record.byteLength);
       results.drop();
       this.#settle(record.cell, record.flags, block);
       if ((n & 31) === 0 && performance.now() >= until) return true;

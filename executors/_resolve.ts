@@ -65,16 +65,26 @@ async function dereference(
 async function search(
   { name, source, modules }: Extract<Definition, { how: "search" }>,
 ): Promise<TaskFunction | undefined> {
+  const found = new Map<unknown, string>();
   for (const url of modules) {
     for (const value of Object.values(await importModule(url))) {
       // The text, not only the name: a module may have changed, or define another function of that name.
       if (
         typeof value === "function" && value.name === name &&
         Function.prototype.toString.call(value) === source
-      ) return value as TaskFunction;
+      ) found.set(value, url);
     }
   }
-  return undefined;
+  if (found.size > 1) {
+    const urls = [...found.values()];
+    throw new TaskNotFoundError(
+      `Cannot tell which function ${name} is meant, because several are exported with the same text: use taskRef(). Exported by: ${
+        urls.join(", ")
+      }`,
+      urls,
+    );
+  }
+  return found.keys().next().value as TaskFunction | undefined;
 }
 
 function fromSource(definition: Exclude<Definition, { how: "reference" }>): TaskFunction {
