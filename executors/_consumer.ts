@@ -6,7 +6,7 @@
  */
 
 import { ring } from "../futures/bell.ts";
-import { Block, EMPTY } from "./_codec.ts";
+import { Block, EMPTY } from "./_block.ts";
 import type { Definition } from "./_locate.ts";
 import {
   Cell,

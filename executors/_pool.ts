@@ -8,7 +8,8 @@ import { inspect } from "../futures/deadline.ts";
 import { type BrokenExecutor, InvalidStateError, ShutdownError } from "../futures/errors.ts";
 import { type Future, internals, type Origin } from "../futures/future.ts";
 import { addSource, bell, blockUntil, removeSource, type Source } from "../futures/wakeup.ts";
-import { Block, decodeValue, encodeArguments, type EncodeOptions, Kind } from "./_codec.ts";
+import { Block, Kind } from "./_block.ts";
+import { decodeValue, encodeArguments, type EncodeOptions } from "./_codec.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,
@@ -19,8 +20,9 @@ import {
   toPosted,
 } from "./_consumer.ts";
 import { type Definition, definitionKey, describe } from "./_locate.ts";
-import { Cell, CELLS, createPoolMemory, MAX_INLINE_BYTES, Memory, NO_CELL, ResultRing, TaskQueue } from "./_memory.ts";
+import { Cell, CELLS, createPoolMemory, MAX_INLINE_BYTES, NO_CELL, ResultRing, TaskQueue } from "./_memory.ts";
 import { importingModule } from "./_resolve.ts";
+import { SharedArguments } from "./_shared_arguments.ts";
 
 // deno-lint-ignore ban-types -- any function will do
 type AnyFunction = Function;
@@ -56,24 +58,8 @@ interface RunningWorker {
   readonly port: MessagePort;
 }
 
-/** Shared memory that tasks refer to by a number, and how many unfinished ones do. */
-interface SharedMemory {
-  readonly memory: SharedArrayBuffer;
-  users: number;
-}
-
 /** How long idle workers stay where they would keep the program alive, in milliseconds. */
 const IDLE_MS = 100;
-
-/** Memory for large arguments up to this size is used again. */
-const MOST_SPARE_BYTES = 2 ** 20;
-/** How many pieces of each size are kept for that. */
-const MOST_SPARE = 8;
-
-/** Shared memory up to this size stays known to the workers when no task refers to it any more. */
-const SMALL_SHARED_BYTES = 64 * 1024;
-/** How many pieces of it do. */
-const MOST_SHARED = 64;
 
 /**
  * What a pool can do next. OPEN takes work; CLOSING only finishes it; CLOSED and BROKEN have no workers and no
@@ -103,14 +89,7 @@ export class Pool implements Source, Origin {
   #unsettled = 0;
   /** Results that were collected, modulo 2³². */
   #collected = 0;
-  readonly #shared = new Map<number, SharedMemory>();
-  readonly #sharedIds = new Map<SharedArrayBuffer, number>();
-  readonly #sharedOfCell = new Map<number, number[]>();
-  /** The memory of cells whose arguments lie in memory of the pool's own. */
-  readonly #memoryOfCell = new Map<number, SharedArrayBuffer>();
-  /** Memory of the pool's own that is not in use, by its size. */
-  readonly #spareMemory = new Map<number, SharedArrayBuffer[]>();
-  #nextSharedId = 0;
+  readonly #shared = new SharedArguments((message) => this.#tellWorkers(message));
   /** Whether idle workers must be stopped so that the program can end. */
   #keepsProgramAlive = false;
   readonly #closed = Promise.withResolvers<void>();
@@ -221,8 +200,7 @@ export class Pool implements Source, Origin {
 
   /** Hands a task to the consumers; `false` when it must wait. */
   #publish(task: Waiting): boolean {
-    const { future, fn } = task;
-    const { block } = task;
+    const { future, fn, block } = task;
     const cell = this.#freeCells.pop();
     if (cell === undefined) return false;
     this.#futures[cell] = future;
@@ -232,10 +210,13 @@ export class Pool implements Source, Origin {
     if (isLarge && this.#assign(cell, task)) return true;
     if (block.kind !== Kind.CLONE) {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
-      if (isLarge) this.#moveToSharedMemory(task);
-      task.block.sharedIds = this.#shareForCell(cell, task);
+      if (isLarge) {
+        task.block = this.#shared.moveOut(block);
+        task.flags |= Flag.SHARED;
+      }
+      this.#shared.enter(cell, task.block);
       if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block)) {
-        if ((task.flags & Flag.SHARED) !== 0) this.#memoryOfCell.set(cell, task.block.shared[0]);
+        if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(cell, task.block);
         return true;
       }
     }
@@ -255,71 +236,6 @@ export class Pool implements Source, Origin {
       return true;
     }
     return false;
-  }
-
-  /** Leaves in the task only where in shared memory its arguments are. */
-  #moveToSharedMemory(task: Waiting): void {
-    const { block } = task;
-    const memory = this.#takeSpareMemory(block.room);
-    // The ids of what the block itself shares come with the outer block.
-    block.sharedIds = block.shared.map(() => 0);
-    const byteLength = block.write(new Memory(memory), 0);
-    const text = JSON.stringify([byteLength, block.kind]);
-    task.block = new Block(Kind.GRAPH, text, 0, [], [memory, ...block.shared]);
-    task.flags |= Flag.SHARED;
-  }
-
-  /** Memory for arguments: used again, because what a worker has seen of it is freed only when that worker collects garbage. */
-  #takeSpareMemory(byteLength: number): SharedArrayBuffer {
-    const size = byteLength > MOST_SPARE_BYTES ? byteLength : 2 ** Math.ceil(Math.log2(byteLength));
-    return this.#spareMemory.get(size)?.pop() ?? new SharedArrayBuffer(size);
-  }
-
-  /** Keeps memory for another task; `false` when there is enough of it. */
-  #giveSpareMemory(memory: SharedArrayBuffer): boolean {
-    const size = memory.byteLength;
-    if (size > MOST_SPARE_BYTES) return false;
-    let spare = this.#spareMemory.get(size);
-    if (spare === undefined) this.#spareMemory.set(size, spare = []);
-    return spare.length < MOST_SPARE && spare.push(memory) > 0;
-  }
-
-  /** Makes sure that all workers know a block's shared memory, until the cell is free again. */
-  #shareForCell(cell: number, { block }: Waiting): number[] {
-    if (block.shared.length === 0) return block.sharedIds;
-    const ids = block.shared.map((memory) => this.#share(memory));
-    for (const id of ids) this.#shared.get(id)!.users++;
-    this.#sharedOfCell.set(cell, ids);
-    return ids;
-  }
-
-  #share(memory: SharedArrayBuffer): number {
-    let id = this.#sharedIds.get(memory);
-    if (id === undefined) {
-      id = this.#nextSharedId++;
-      this.#sharedIds.set(memory, id);
-      this.#shared.set(id, { memory, users: 0 });
-      this.#tellWorkers({ type: "share", id, memory });
-    }
-    return id;
-  }
-
-  #unshareCell(cell: number): void {
-    const ids = this.#sharedOfCell.get(cell);
-    if (ids === undefined) return;
-    this.#sharedOfCell.delete(cell);
-    const own = this.#memoryOfCell.get(cell);
-    this.#memoryOfCell.delete(cell);
-    for (const id of ids) {
-      const shared = this.#shared.get(id)!;
-      if (--shared.users > 0) continue;
-      if (shared.memory === own) {
-        if (this.#giveSpareMemory(own)) continue;
-      } else if (shared.memory.byteLength <= SMALL_SHARED_BYTES && this.#shared.size <= MOST_SHARED) continue;
-      this.#shared.delete(id);
-      this.#sharedIds.delete(shared.memory);
-      this.#tellWorkers({ type: "unshare", id });
-    }
   }
 
   /** Starts a worker if there are more tasks than workers. */
@@ -350,7 +266,7 @@ export class Pool implements Source, Origin {
       port: port2,
       bell,
       definitions: this.#definitions,
-      shared: new Map([...this.#shared].map(([id, { memory }]) => [id, memory])),
+      shared: this.#shared.known(),
       ...options,
     };
     worker.addEventListener("error", (event) => {
@@ -443,7 +359,7 @@ export class Pool implements Source, Origin {
   #freeCell(cell: number): void {
     this.#futures[cell] = undefined;
     Atomics.store(this.#queue.cells, cell, Cell.FREE);
-    this.#unshareCell(cell);
+    this.#shared.leave(cell);
     this.#freeCells.push(cell);
   }
 

@@ -5,7 +5,8 @@
  */
 
 import { TaskExitError } from "../futures/errors.ts";
-import { type Block, decodeArguments, type EncodeOptions, encodeValue, EXIT } from "./_codec.ts";
+import type { Block } from "./_block.ts";
+import { decodeArguments, type EncodeOptions, encodeValue, EXIT } from "./_codec.ts";
 import {
   type ChunkOutcome,
   Consumer,

@@ -1,0 +1,185 @@
+/**
+ * Encoded values, and how they lie in shared memory.
+ *
+ * @module
+ */
+
+import type { Memory, Payload } from "./_memory.ts";
+
+/** How a block is encoded. */
+export const Kind = {
+  /** Nothing: no arguments, or `undefined`. */
+  NONE: 0,
+  /** One number as a float64. */
+  NUMBER: 1,
+  /** JSON text. */
+  JSON: 2,
+  /** devalue's text, with buffers beside it. */
+  GRAPH: 3,
+  /** The value itself, for the structured clone of a message. */
+  CLONE: 4,
+} as const;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** An encoded value, independent of what becomes of the value afterwards. */
+export class Block implements Payload {
+  readonly kind: number;
+  readonly text: string;
+  readonly number: number;
+  /** Copies of the value's buffers, or the buffers themselves where they were moved. */
+  readonly buffers: ArrayBuffer[];
+  /** Memory that is shared, not copied. */
+  shared: SharedArrayBuffer[];
+  /** The numbers by which the other side knows `shared`; set before the block is written. */
+  sharedIds: number[] = NOTHING;
+  /** For `Kind.CLONE`. */
+  readonly clone: { value: unknown; list: Transferable[] } | undefined;
+  readonly room: number;
+
+  constructor(
+    kind: number,
+    text: string,
+    number = 0,
+    buffers: ArrayBuffer[] = NOTHING,
+    shared: SharedArrayBuffer[] = NOTHING,
+    clone?: { value: unknown; list: Transferable[] },
+  ) {
+    this.kind = kind;
+    this.text = text;
+    this.number = number;
+    this.buffers = buffers;
+    this.shared = shared;
+    this.clone = clone;
+    // UTF-8 takes at most three bytes for each UTF-16 unit.
+    this.room = kind === Kind.JSON ? text.length * 3 : this.#room();
+  }
+
+  #room(): number {
+    switch (this.kind) {
+      case Kind.NONE:
+        return 0;
+      case Kind.NUMBER:
+        return 8;
+      case Kind.CLONE:
+        return Infinity;
+    }
+    let room = 16 + this.buffers.length * 8 + aligned(this.shared.length * 4) + aligned(this.text.length * 3);
+    for (const { byteLength } of this.buffers) room += aligned(byteLength);
+    return room;
+  }
+
+  write(memory: Memory, offset: number): number {
+    switch (this.kind) {
+      case Kind.NONE:
+        return 0;
+      case Kind.NUMBER:
+        memory.view.setFloat64(offset, this.number);
+        return 8;
+      case Kind.JSON:
+        return encodeText(this.text, memory.bytes, offset);
+      default:
+        return this.#writeGraph(memory, offset);
+    }
+  }
+
+  /** Layout: counts and text length, the buffers' lengths, the ids of shared memory, the text, the buffers; each from a multiple of 8. */
+  #writeGraph({ bytes, view }: Memory, offset: number): number {
+    const { buffers, sharedIds } = this;
+    let at = offset + 16;
+    for (const { byteLength } of buffers) {
+      view.setFloat64(at, byteLength);
+      at += 8;
+    }
+    for (let i = 0; i < sharedIds.length; i++) view.setUint32(at + i * 4, sharedIds[i]);
+    at += aligned(sharedIds.length * 4);
+    const textLength = encodeText(this.text, bytes, at);
+    at += aligned(textLength);
+    view.setFloat64(offset, textLength);
+    view.setUint32(offset + 8, buffers.length);
+    view.setUint32(offset + 12, sharedIds.length);
+    for (const buffer of buffers) {
+      bytes.set(new Uint8Array(buffer), at);
+      at += aligned(buffer.byteLength);
+    }
+    return at - offset;
+  }
+
+  /** Reads what {@linkcode write} wrote, copying everything out of the memory. */
+  static read(kind: number, memory: Memory, offset: number, byteLength: number): Block {
+    switch (kind) {
+      case Kind.NONE:
+        return EMPTY;
+      case Kind.NUMBER:
+        return new Block(kind, "", memory.view.getFloat64(offset));
+      case Kind.JSON:
+        return new Block(kind, decodeText(memory.bytes, offset, byteLength));
+    }
+    const { bytes, view } = memory;
+    const textLength = view.getFloat64(offset);
+    const lengths = Array.from({ length: view.getUint32(offset + 8) }, (_, i) => view.getFloat64(offset + 16 + i * 8));
+    let at = offset + 16 + lengths.length * 8;
+    const sharedIds = Array.from({ length: view.getUint32(offset + 12) }, (_, i) => view.getUint32(at + i * 4));
+    at += aligned(sharedIds.length * 4);
+    const text = decodeText(bytes, at, textLength);
+    at += aligned(textLength);
+    const buffers = lengths.map((length) => {
+      const start = at;
+      at += aligned(length);
+      return bytes.slice(start, start + length).buffer as ArrayBuffer;
+    });
+    const block = new Block(kind, text, 0, buffers, []);
+    block.sharedIds = sharedIds;
+    return block;
+  }
+}
+
+/** One empty array for all. */
+export const NOTHING: never[] = [];
+/** The block of nothing. */
+export const EMPTY: Block = new Block(Kind.NONE, "");
+
+/** The next multiple of 8. Not by bits: sizes may be over 2³¹. */
+function aligned(byteLength: number): number {
+  return Math.ceil(byteLength / 8) * 8;
+}
+
+/** Texts up to this length are written and read unit by unit: that takes no time compared to calling out. */
+const SHORT_TEXT = 32;
+
+function encodeText(text: string, bytes: Uint8Array, offset: number): number {
+  const { length } = text;
+  if (length <= SHORT_TEXT) {
+    let i = 0;
+    for (; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 127) break;
+      bytes[offset + i] = unit;
+    }
+    if (i === length) return length;
+  }
+  return encoder.encodeInto(text, bytes.subarray(offset)).written;
+}
+
+/** Text is copied out of the shared memory before it is decoded: that is four times faster. Into the same place each time: small buffers are dear. */
+let scratch = new Uint8Array(4096);
+const MOST_SCRATCH = 1 << 20;
+
+function decodeText(bytes: Uint8Array, offset: number, byteLength: number): string {
+  if (byteLength <= SHORT_TEXT) {
+    let text = "";
+    let i = 0;
+    for (; i < byteLength; i++) {
+      const byte = bytes[offset + i];
+      if (byte > 127) break;
+      text += String.fromCharCode(byte);
+    }
+    if (i === byteLength) return text;
+  }
+  const part = bytes.subarray(offset, offset + byteLength);
+  if (byteLength > MOST_SCRATCH) return decoder.decode(part.slice());
+  if (byteLength > scratch.length) scratch = new Uint8Array(2 ** Math.ceil(Math.log2(byteLength)));
+  scratch.set(part);
+  return decoder.decode(scratch.subarray(0, byteLength));
+}
