@@ -273,7 +273,8 @@ abstract class Results {
     this.#failure = undefined;
     this.#ready = [];
     this.#delivered = 0;
-    for (const { future } of this.parts.slice(this.#firstPart)) future.cancel();
+    // The last first: workers take the first ones meanwhile, so what has run are the first, without gaps.
+    for (const { future } of this.parts.slice(this.#firstPart).reverse()) future.cancel();
     this.parts.length = this.#firstPart = 0;
     this.unsubmitted = [];
     this.closeInputs();
@@ -387,6 +388,12 @@ class AsyncInput extends Results {
     } catch (error) {
       this.#inputError = { error };
       this.#isRead = true;
+      try {
+        // What was read before is still delivered.
+        this.submitChunks(this.#chunksize, true);
+      } catch {
+        // The executor takes no more work, and that is what ended the reading.
+      }
     }
     this.#changed();
   }
@@ -403,9 +410,12 @@ class AsyncInput extends Results {
       this.inFlight++;
       this.unsubmitted.push(next.map(({ value }) => value));
     }
-    const size = Math.min(this.chunksize ?? 1, this.buffersize ?? Infinity);
-    this.submitChunks(size, this.#isRead || this.inFlight >= (this.buffersize ?? Infinity));
+    this.submitChunks(this.#chunksize, this.#isRead || this.inFlight >= (this.buffersize ?? Infinity));
     this.#changed();
+  }
+
+  get #chunksize(): number {
+    return Math.min(this.chunksize ?? 1, this.buffersize ?? Infinity);
   }
 
   async #change(): Promise<void> {

@@ -36,6 +36,8 @@ let consumer: Consumer;
 /** A task's run: it ends once, by what comes first. */
 class Run {
   isOver = false;
+  /** Whether timers and promises know that they belong to it. */
+  isTracked = false;
   /** Lets the thread go on to the next task. */
   onOver: (() => void) | undefined;
   readonly #report: (flags: number, outcome: unknown) => void;
@@ -57,19 +59,28 @@ let current: Run | undefined;
 
 /**
  * Which task started what runs now, also when that task is done: timers and promises keep it. Node's module takes
- * milliseconds to load, so it is loaded after the first task; until then there is only one task that it could be.
+ * milliseconds to load, so that is begun only when it can matter: when a task uses timers, or is followed by a rest.
  */
-let tasks: { getStore(): Run | undefined; run(run: Run, call: () => unknown): unknown } | undefined;
+let tasks: { getStore(): Run | undefined; run<R>(run: Run, call: () => R): R } | undefined;
 let isLoadingTasks = false;
 
 async function loadTasks(): Promise<void> {
+  if (isLoadingTasks) return;
   isLoadingTasks = true;
   const { AsyncLocalStorage } = await import("node:async_hooks");
   tasks = new AsyncLocalStorage<Run>();
 }
 
+/** The task that what runs now belongs to; before that can be told, the one that runs. */
 function ownerOfNow(): Run | undefined {
-  return tasks?.getStore() ?? current;
+  return tasks?.getStore() ?? (current?.isTracked ? undefined : current);
+}
+
+/** Calls a function as a part of a task. */
+function callFor<R>(run: Run, call: () => R): R {
+  if (tasks === undefined) return call();
+  run.isTracked = true;
+  return tasks.run(run, call);
 }
 
 function endTask(how: string, exitCode: number): never {
@@ -94,7 +105,7 @@ self.close = () => endTask("self.close()", 0);
 // Uncaught, they would end the whole program.
 self.addEventListener("error", (event) => {
   event.preventDefault();
-  onStray(event.error ?? new Error(event.message), current);
+  onStray(event.error ?? new Error(event.message), ownerOfNow());
 });
 self.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
@@ -122,6 +133,7 @@ for (const name of ["setTimeout", "setInterval", "queueMicrotask"]) {
 }
 
 function watch(original: (...args: unknown[]) => unknown): unknown {
+  void loadTasks();
   const replacement = (fn: unknown, ...rest: unknown[]) => original(typeof fn === "function" ? owned(fn) : fn, ...rest);
   // With what belongs to it, such as its name and Node's promisified form.
   return Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original));
@@ -132,7 +144,7 @@ function owned(fn: Function): (...args: unknown[]) => unknown {
   const owner = ownerOfNow();
   return function (this: unknown, ...args) {
     try {
-      return fn.apply(this, args);
+      return owner === undefined ? fn.apply(this, args) : callFor(owner, () => fn.apply(this, args));
     } catch (error) {
       onStray(error, owner);
     }
@@ -157,7 +169,7 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
   for (;;) {
     const taken = consumer.take();
     if (taken === undefined) {
-      if (!isLoadingTasks && hasRun) void loadTasks();
+      if (hasRun) void loadTasks();
       await consumer.rest();
       turnEnds = performance.now() + TURN_MS;
       continue;
@@ -216,7 +228,7 @@ function runTask(task: Task): Promise<void> | undefined {
 function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
   current = run;
   try {
-    const value = tasks === undefined ? call() : tasks.run(run, call);
+    const value = callFor(run, call);
     if (isThenable(value)) return settleLater(run, value);
     run.end(0, value);
   } catch (error) {

@@ -44,10 +44,10 @@ export class Transfer {
  * @returns Something to be given to `submit`, or returned by a task, in place of the value. To the type checker it is the value.
  * @throws {TypeError} `list` is not an array.
  */
-export function transfer<T>(value: T, list: readonly Transferable[]): T {
+export function transfer<T>(value: T, list: readonly (Transferable | ArrayBufferLike)[]): T {
   if (!Array.isArray(list)) {
     throw new TypeError(`Cannot transfer what is not in an array: ${Deno.inspect(list)}`);
   }
   // In a primitive there is nothing that could move.
-  return (Object(value) === value ? new Transfer(value, list) : value) as T;
+  return (Object(value) === value ? new Transfer(value, list as readonly Transferable[]) : value) as T;
 }

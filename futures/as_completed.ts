@@ -25,8 +25,8 @@ export interface CompletedFutures<F extends Future<unknown>> extends IterableIte
   /** The blocking iterator: this object itself. */
   [Symbol.iterator](): CompletedFutures<F>;
   /**
-   * The iterator of `for await`. It gives futures, as the blocking one does; their type is `any` because TypeScript takes
-   * whatever `for await` gives for awaited, and would call a future by the type of its value.
+   * The iterator of `for await`. It gives futures, as the blocking one does. Their type is `any`, because TypeScript awaits the
+   * type of what `for await` gives where an object can be iterated over in both ways, and would call a future by the type of its value.
    */
   // deno-lint-ignore no-explicit-any -- see above
   [Symbol.asyncIterator](): AsyncIterator<any, undefined>;
@@ -101,6 +101,7 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
     this.#orphans.delete(future);
     this.#finished.push(future as F);
     this.#takers.shift()?.();
+    if (this.#unfinished.size === 0) this.#wakeTakers();
   }
 
   next(): IteratorResult<F, undefined> {
@@ -131,7 +132,8 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
   }
 
   async #nextAsync(): Promise<IteratorResult<F, undefined>> {
-    if (!this.#hasFinished() && this.#unfinished.size > 0) {
+    // Another reader may be quicker to take what this one was woken for.
+    while (!this.#hasFinished() && this.#unfinished.size > 0) {
       const timedOut = await new Promise<boolean>((resolve) => {
         const taker = () => {
           callOff();
@@ -143,7 +145,7 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
         });
         this.#takers.push(taker);
       });
-      if (timedOut && !this.#hasFinished()) throw this.#timeOut();
+      if (timedOut && !this.#hasFinished() && this.#unfinished.size > 0) throw this.#timeOut();
     }
     return this.#take();
   }
@@ -185,6 +187,10 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
     this.#orphans.clear();
     this.#finished = [];
     this.#yielded = 0;
+    this.#wakeTakers();
+  }
+
+  #wakeTakers(): void {
     for (const taker of this.#takers.splice(0)) taker();
   }
 }
