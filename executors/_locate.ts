@@ -72,8 +72,12 @@ function describeNew(fn: AnyFunction): Definition {
       modules,
     );
   }
-  // What has no name cannot be the value of an export: even a default export is named.
-  const modules = name === "" ? [] : candidates(fn, name, source);
+  if (name === "") {
+    // Not the export of a function's declaration: even a default export has a name.
+    const computed = computedExport(fn);
+    return computed === undefined ? { how: "source", name, source } : { how: "reference", name, ...computed };
+  }
+  const modules = candidates(fn, name, source);
   return modules.length === 0 ? { how: "source", name, source } : { how: "search", name, source, modules };
 }
 
@@ -170,23 +174,49 @@ function declarationOf(name: string): RegExp {
   );
 }
 
-/**
- * Whether a module that this program has loaded exports this very function; `undefined` where that cannot be told, because the
- * module is still being evaluated, or uses top-level await. Node's way to import without waiting takes ten milliseconds to
- * set up, so it is used only in doubt.
- */
+/** Whether a module exports this very function; `undefined` where that cannot be told. */
 function isExportOf(url: string, fn: AnyFunction): boolean | undefined {
+  const namespace = loadedModule(url);
+  return namespace && Object.values(namespace).includes(fn);
+}
+
+/**
+ * A module that this program has loaded; `undefined` where it cannot be had without waiting, because it is still being evaluated, or
+ * uses top-level await. Node's way to do that takes ten milliseconds to set up, so it is used only in doubt.
+ */
+function loadedModule(url: string): object | undefined {
   const { protocol, pathname, search, hash } = new URL(url);
   if (protocol !== "file:" || search !== "" || hash !== "") return undefined;
   try {
     const { createRequire } = (globalThis as unknown as {
       process: { getBuiltinModule(name: string): { createRequire(from: string): (path: string) => object } };
     }).process.getBuiltinModule("node:module");
-    const path = decodeURIComponent(pathname).replace(/^\/([A-Za-z]:)/, "$1");
-    return Object.values(createRequire(import.meta.url.startsWith("file:") ? import.meta.url : url)(path)).includes(fn);
+    return createRequire(url)(decodeURIComponent(pathname).replace(/^\/([A-Za-z]:)/, "$1"));
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Where a function that has no name of its own is exported: as the value of an expression, such as `export const f = make(1)`.
+ * Looked for only where a module on the stack has such an export, or imports one by name.
+ */
+function computedExport(fn: AnyFunction): { module: string; path: string } | undefined {
+  for (const url of moduleUrls()) {
+    const outline = outlineOf(url);
+    if (outline === undefined) continue;
+    const modules = outline.computed.size > 0 ? [url] : [];
+    for (const { specifier, names } of outline.imports) {
+      const imported = names && resolve(specifier, url);
+      const computed = imported && outlineOf(imported)?.computed;
+      if (computed && !computed.isDisjointFrom(names)) modules.push(imported);
+    }
+    for (const module of modules) {
+      const path = Object.entries(loadedModule(module) ?? {}).find(([, value]) => value === fn)?.[0];
+      if (path !== undefined) return { module, path };
+    }
+  }
+  return undefined;
 }
 
 function resolve(specifier: string, from: string): string | undefined {
@@ -203,6 +233,8 @@ interface Outline {
   text: string;
   /** Local names of what it exports. */
   exports: Set<string>;
+  /** Those whose value is that of an expression, not of a function that stands there. */
+  computed: Set<string>;
   /** Where it imports from, and under which names; `undefined` where the statement does not say. */
   imports: { specifier: string; names: Set<string> | undefined }[];
 }
@@ -226,7 +258,7 @@ function readOutline(url: string): Outline | undefined {
       text = Deno.readTextFileSync(new URL(url));
     } else if (protocol === "http:" || protocol === "https:") {
       // Its text cannot be had while this thread may not wait; so it is taken as a module that may export anything.
-      return { text: "", exports: new AnyName(), imports: [] };
+      return { text: "", exports: new AnyName(), computed: new Set(), imports: [] };
     } else {
       text = protocol === "data:" ? decodeURIComponent(url.slice(url.indexOf(",") + 1)) : hostname;
     }
@@ -248,6 +280,10 @@ const EXPORTED = new RegExp(
   `\\bexport\\s+(?:default\\s+)?(?:(?:async\\s+)?function\\s*\\*?|const|let|var|class)\\s*(${NAME})`,
   "g",
 );
+const EXPORT_COMPUTED = new RegExp(
+  `\\bexport\\s+(?:const|let|var)\\s+(${NAME})\\s*(?::[^=]*)?=\\s*(?!async\\b|function\\b|class\\b|${NAME}\\s*=>)[A-Za-z_$]`,
+  "g",
+);
 const EXPORT_DEFAULT = new RegExp(`\\bexport\\s+default\\s+(${NAME})\\s*(?:;|\\n|$)`, "g");
 const ANONYMOUS_DEFAULT = /\bexport\s+default\s+(?:(?:async\s+)?function\s*\*?\s*\(|(?:async\s*)?\(|async\s)/;
 const EXPORT_LIST = /\bexport\s*\{([^}]*)\}(?:\s*from\s*(["'])(.+?)\2)?/g;
@@ -260,8 +296,10 @@ const IMPORT = new RegExp(
 function outline(source: string): Outline {
   const text = source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
   const exports = new Set<string>();
+  const computed = new Set<string>();
   const imports: Outline["imports"] = [];
   for (const [, name] of text.matchAll(EXPORTED)) exports.add(name);
+  for (const [, name] of text.matchAll(EXPORT_COMPUTED)) computed.add(name);
   for (const [, name] of text.matchAll(EXPORT_DEFAULT)) exports.add(name);
   if (ANONYMOUS_DEFAULT.test(text)) exports.add("default");
   for (const [, list, , specifier] of text.matchAll(EXPORT_LIST)) {
@@ -276,7 +314,7 @@ function outline(source: string): Outline {
     if (list !== undefined) imports.push({ specifier, names: localNames(list) });
     if (unnamed) imports.push({ specifier, names: undefined });
   }
-  return { text: source, exports, imports };
+  return { text: source, exports, computed, imports };
 }
 
 /** The names before `as` in a list of imports or exports. */
