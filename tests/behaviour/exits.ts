@@ -1,0 +1,152 @@
+/** Tasks that try to end their worker: they end themselves, and the pool stays usable. */
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { type Executor, type Future, TaskExitError, taskRef } from "@concurrent/futures";
+import { bothFail, BOUND, Gate, sleep, test, within } from "../_helpers.ts";
+import {
+  closeGlobal,
+  closeInTimer,
+  closeSelf,
+  echo,
+  echoLater,
+  exitAfterReturn,
+  exitAndCatch,
+  exitInTimer,
+  exitLater,
+  exitWith,
+  goWrongLater,
+  passGate,
+  rejectAfterReturn,
+  rejectUnhandled,
+  square,
+  throwAfterReturn,
+  throwInMicrotask,
+  throwInTimer,
+} from "../fixtures/tasks.ts";
+import type { Kind } from "./kind.ts";
+
+export function exitBehaviour(kind: Kind): void {
+  const { name, make } = kind;
+
+  function assertUsable(pool: Executor): void {
+    for (let i = 0; i < 5; i++) assertEquals(pool.submit(square, i).result(BOUND), i * i);
+  }
+
+  test(`${name}: Deno.exit() in a task fails its future with TaskExitError, the pool stays usable`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const tasks: [string, () => Future<unknown>, number][] = [
+      ["with a code", () => pool.submit(exitWith, 3), 3],
+      ["with 0", () => pool.submit(exitWith, 0), 0],
+      ["without a code", () => pool.submit(exitWith), 0],
+      ["after an await", () => pool.submit(exitLater, 4), 4],
+      ["in a timer", () => pool.submit(exitInTimer, 5), 5],
+      ["caught by the task", () => pool.submit(exitAndCatch, 6), 6],
+      ["in source text", () => pool.submit((code: number) => Deno.exit(code), 7), 7],
+    ];
+    for (const [what, submit, code] of tasks) {
+      await bothFail(submit, (error) => {
+        assertInstanceOf(error, TaskExitError, `${what}: ${Deno.inspect(error)}`);
+        assertEquals([error.name, error.exitCode], ["TaskExitError", code], what);
+      });
+      assertUsable(pool);
+    }
+  });
+
+  test(`${name}: self.close() in a task fails its future with TaskExitError, the pool stays usable`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const task of [closeSelf, closeGlobal, closeInTimer, () => close()]) {
+      await bothFail(() => pool.submit<[], unknown>(task), (error) => {
+        assertInstanceOf(error, TaskExitError, `${task.name}: ${Deno.inspect(error)}`);
+        assertEquals(typeof error.exitCode, "number");
+      });
+      assertUsable(pool);
+    }
+  });
+
+  test(`${name}: a throw in a timer, a microtask or an unhandled rejection fails the task that waits, with that error`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const task of [throwInTimer, rejectUnhandled, throwInMicrotask]) {
+      await bothFail(() => pool.submit(task, "from outside the task"), (error) => {
+        assertInstanceOf(error, Error, task.name);
+        assertStringIncludes(error.message, "from outside the task", task.name);
+        assertInstanceOf(error, EvalError, task.name);
+      });
+      assertUsable(pool);
+    }
+  });
+
+  test(`${name}: what a task leaves behind to throw or exit later harms no other task for good`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const task of [throwAfterReturn, rejectAfterReturn, exitAfterReturn]) {
+      for (const blocking of [true, false]) {
+        const future = pool.submit(task);
+        assertEquals(blocking ? future.result(BOUND) : await within(future), "returned");
+        if (blocking) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 15);
+        else await sleep(15); // it happens now, while the worker is idle
+        assertUsable(pool);
+      }
+    }
+  });
+
+  test(`${name}: what goes wrong of an earlier task does not fail the one that runs meanwhile`, async () => {
+    for (const how of ["throw", "reject", "exit", "close"] as const) {
+      using pool = make({ maxWorkers: 1 });
+      for (let i = 0; i < 2; i++) {
+        const earlier = pool.submit(goWrongLater, how, 10);
+        const meanwhile = pool.submit(echoLater<string>, how, 50);
+        assertEquals(await within(earlier), "returned");
+        assertEquals(await within(meanwhile), how);
+      }
+      assertUsable(pool);
+    }
+  });
+
+  test(`${name}: a task that ends itself leaves those behind it and beside it alone`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    using gate = new Gate();
+    const beside = pool.submit(passGate<string>, gate.path, "beside");
+    const endings = [
+      pool.submit(exitWith, 1),
+      pool.submit(closeSelf),
+      pool.submit(throwInTimer, "x"),
+      pool.submit(rejectUnhandled, "x"),
+    ];
+    const behind = Array.from({ length: 100 }, (_, i) => pool.submit(square, i));
+    assertEquals(await within(Promise.all(behind)), behind.map((_, i) => i * i));
+    for (const future of endings) assertInstanceOf(future.exception(BOUND), Error);
+    assertEquals(beside.state, "RUNNING");
+    gate.open();
+    assertEquals(await within(beside), "beside");
+  });
+
+  test(`${name}: 50 tasks that end themselves among 200 that do not`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    const futures = Array.from({ length: 250 }, (_, i): Future<unknown> => {
+      if (i % 5 !== 0) return pool.submit(echo<number>, i);
+      return i % 2 === 0 ? pool.submit(exitWith, i) : pool.submit(closeSelf);
+    });
+    const outcomes = await within(Promise.allSettled(futures));
+    for (const [i, outcome] of outcomes.entries()) {
+      if (i % 5 !== 0) assertEquals(outcome, { status: "fulfilled", value: i });
+      else assertInstanceOf((outcome as PromiseRejectedResult).reason, TaskExitError);
+    }
+  });
+
+  test(`${name}: a module that exits or closes while it is imported fails that future, the pool stays usable`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const file of ["exits", "closes"]) {
+      const task = taskRef<() => number>(import.meta.resolve(`../fixtures/${file}_on_import.ts`), "never");
+      const outcome = await within(pool.submit(task).then((n) => n, (error) => error));
+      assert(outcome instanceof Error || (file === "closes" && outcome === 1), `${file}: ${outcome}`);
+      assertUsable(pool);
+    }
+  });
+
+  test(`${name}: a task that exits in an asynchronous task's place does not settle the next one`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (let i = 0; i < 10; i++) {
+      const [exit, next] = [pool.submit(exitInTimer, 2), pool.submit(echoLater<number>, i, 8)];
+      assertInstanceOf(exit.exception(BOUND), TaskExitError);
+      assertEquals(await within(next), i);
+    }
+  });
+}

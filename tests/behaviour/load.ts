@@ -1,0 +1,218 @@
+/** What must hold under load: bursts, big values, a blocked or busy main thread, a responsive event loop. */
+import { assert, assertEquals } from "@std/assert";
+import { wait, waitSync } from "@concurrent/futures";
+import { bestOf, BOUND, Gate, Ledger, pause, spin, test, within } from "../_helpers.ts";
+import {
+  add,
+  echo,
+  lengthOf,
+  makeBytes,
+  makeText,
+  passGate,
+  passGateLater,
+  recordSlowly,
+  sample,
+  square,
+} from "../fixtures/tasks.ts";
+import type { Kind } from "./kind.ts";
+
+const MIB = 1 << 20;
+
+export function loadBehaviour(kind: Kind): void {
+  const { name, make } = kind;
+
+  test(`${name}: a burst of 100,000 submits before the event loop turns works, blocking and awaited`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    const blocked = Array.from({ length: 100_000 }, (_, i) => pool.submit(echo<number>, i));
+    for (const [i, future] of blocked.entries()) if (future.result(BOUND) !== i) assertEquals(future.result(), i);
+    const awaited = Array.from({ length: 100_000 }, (_, i) => pool.submit(echo<number>, i));
+    const values = await within(Promise.all(awaited));
+    assert(values.every((value, i) => value === i), "a future has the value of another one");
+  }, { bound: 60_000 });
+
+  test(`${name}: a burst of 100,000 submits, of which each second is cancelled, leaves none unsettled`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    using gate = new Gate();
+    const held = [1, 2].map(() => pool.submit(passGateLater, gate.path));
+    const futures = Array.from({ length: 100_000 }, (_, i) => pool.submit(echo<number>, i));
+    let cancelled = 0;
+    for (let i = 0; i < futures.length; i += 2) if (futures[i].cancel()) cancelled++;
+    gate.open();
+    await within(Promise.all(held));
+    for (let i = 1; i < futures.length; i += 2) {
+      if (futures[i].result(BOUND) !== i) assertEquals(futures[i].result(), i);
+    }
+    assertEquals(futures.filter((future) => future.cancelled()).length, cancelled);
+    assert(futures.every((future) => future.done()));
+    assertEquals(cancelled, 50_000, "the workers were held, so all of them could be cancelled");
+  }, { bound: 60_000 });
+
+  test(`${name}: the first statement after the constructor may block`, () => {
+    for (let i = 0; i < 3; i++) {
+      using pool = make({ maxWorkers: 1 });
+      assertEquals(pool.submit(add, 1, 2).result(BOUND), 3);
+    }
+    using pool = make({ maxWorkers: 2 });
+    assertEquals([...pool.map(square, [1, 2, 3])], [1, 4, 9]);
+    using bySource = make({ maxWorkers: 1 });
+    assertEquals(bySource.submit((n: number) => n + 1, 1).result(), 2);
+  });
+
+  /** Runs `hold`, which keeps this thread from its event loop for 700 ms, and returns how many tasks have run then. */
+  function ranMeanwhile(hold: () => void, warm: boolean): number {
+    using pool = make({ maxWorkers: 2 });
+    const ledger = new Ledger();
+    if (warm) {
+      using gate = new Gate();
+      const held = [1, 2].map(() => pool.submit(passGate, gate.path));
+      gate.arrivedSync(2);
+      gate.open();
+      for (const future of held) future.result(BOUND);
+    }
+    // Half a millisecond of sleep each, so that two cores are enough for the workers and for this thread.
+    for (let i = 0; i < 1_000; i++) pool.submit(recordSlowly<number>, ledger.path, i, 0.5);
+    hold();
+    return ledger.lines().length;
+  }
+
+  test(`${name}: 1,000 queued tasks run while this thread computes for 700 ms`, async () => {
+    await bestOf(3, () => {
+      const ran = ranMeanwhile(() => spin(700), true);
+      assert(ran >= 900, `only ${ran} of 1,000 tasks ran without this thread's help`);
+    });
+  });
+
+  test(`${name}: 1,000 queued tasks run while this thread is blocked for 700 ms`, async () => {
+    await bestOf(3, () => {
+      const ran = ranMeanwhile(() => pause(700), true);
+      assert(ran >= 900, `only ${ran} of 1,000 tasks ran without this thread's help`);
+    });
+  });
+
+  test(`${name}: workers that are just being started need no help either`, async () => {
+    for (const hold of [() => spin(700), () => pause(700)]) {
+      await bestOf(3, () => {
+        const ran = ranMeanwhile(hold, false);
+        assert(ran >= 700, `only ${ran} of 1,000 tasks ran without this thread's help`);
+      });
+    }
+  });
+
+  test(`${name}: a 64 MiB text crosses as argument and as result, blocking and awaited`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const text = makeText(64 * MIB);
+    assertEquals(pool.submit(lengthOf, text).result(BOUND), 64 * MIB);
+    assertEquals(await within(pool.submit(lengthOf, text)), 64 * MIB);
+    assert(pool.submit(makeText, 64 * MIB).result(BOUND) === text, "the text differs");
+    assert(await within(pool.submit(makeText, 64 * MIB)) === text, "the text differs");
+    assertEquals(pool.submit(square, 3).result(BOUND), 9);
+  }, { bound: 60_000 });
+
+  test(`${name}: a 256 MiB typed array crosses as argument and as result, blocking and awaited`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const size = 256 * MIB;
+    const expected = [size, 1, 2, 3];
+    {
+      const bytes = makeBytes(size, 1);
+      assertEquals(pool.submit(sample, bytes).result(BOUND), expected);
+      assertEquals(await within(pool.submit(sample, bytes)), expected);
+    }
+    assertEquals(sample(pool.submit(makeBytes, size, 1).result(BOUND)), expected);
+    assertEquals(sample(await within(pool.submit(makeBytes, size, 1))), expected);
+    assertEquals(pool.submit(square, 3).result(BOUND), 9);
+  }, { bound: 90_000 });
+
+  test(`${name}: of batch after batch of mixed sizes, no task is ever lost`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    const end = performance.now() + 4_000;
+    for (let batch = 0; performance.now() < end; batch++) {
+      const size = batch % 3 === 0 ? 5 : 200;
+      const futures = Array.from({ length: size }, (_, i) => {
+        return pool.submit(
+          echo<unknown>,
+          i % 50 === 1 ? new Uint8Array(100_000) : i % 70 === 2 ? "x".repeat(30_000) : { i },
+        );
+      });
+      const { notDone } = batch % 2 === 0
+        ? waitSync(futures, { timeout: 3_000 })
+        : await wait(futures, { timeout: 3_000 });
+      const lost = futures.findIndex((future) => notDone.has(future));
+      assertEquals(lost, -1, `batch ${batch}: ${futures[lost]} of ${size} was never run`);
+      for (let i = 0; i < batch % 30; i++) pool.submit(echo<number>, i).cancel();
+    }
+  });
+
+  test(`${name}: 100 arguments of 1 MiB wait in the queue, small tasks among them`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    using gate = new Gate();
+    const held = [1, 2].map(() => pool.submit(passGateLater, gate.path));
+    await gate.arrived(2);
+    const futures = Array.from({ length: 100 }, (_, i) => [
+      pool.submit(sample, makeBytes(MIB, i)),
+      pool.submit(square, i),
+      pool.submit(lengthOf, makeText(MIB + i)),
+    ]).flat();
+    gate.open();
+    await within(Promise.all(held));
+    const values = await within(Promise.all<unknown>(futures));
+    for (let i = 0; i < 100; i++) {
+      assertEquals(values.slice(3 * i, 3 * i + 3), [[MIB, i, (i + 1) % 256, (i + 2) % 256], i * i, MIB + i]);
+    }
+  });
+
+  test(`${name}: a 10 ms timer is never late by more than 50 ms while 100,000 results stream in`, async () => {
+    await bestOf(4, async () => {
+      using pool = make({ maxWorkers: 2 });
+      using gate = new Gate();
+      const held = [1, 2].map(() => pool.submit(passGateLater, gate.path));
+      await gate.arrived(2);
+      let settled = 0;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      for (let i = 0; i < 100_000; i++) {
+        pool.submit(echo<number>, i).addDoneCallback(() => {
+          if (++settled === 100_000) resolve();
+        });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20)); // the burst itself is not what is measured
+      let latest = 0;
+      let ticks = 0;
+      let last = performance.now();
+      const timer = setInterval(() => {
+        const now = performance.now();
+        latest = Math.max(latest, now - last - 10);
+        last = now;
+        ticks++;
+      }, 10);
+      try {
+        gate.open();
+        await within(promise, "100,000 results");
+      } finally {
+        clearInterval(timer);
+      }
+      latest = Math.max(latest, performance.now() - last - 10);
+      assert(latest <= 50, `the timer was late by ${latest.toFixed(1)} ms (${ticks} ticks)`);
+      await within(Promise.all(held));
+    });
+  }, { bound: 60_000 });
+
+  test(`${name}: a 10 ms timer is never late by more than 50 ms while 100,000 awaited results stream in`, async () => {
+    await bestOf(4, async () => {
+      using pool = make({ maxWorkers: 2 });
+      let latest = 0;
+      let last = performance.now();
+      const timer = setInterval(() => {
+        const now = performance.now();
+        latest = Math.max(latest, now - last - 10);
+        last = now;
+      }, 10);
+      try {
+        for (let i = 0; i < 100; i++) {
+          await within(Promise.all(Array.from({ length: 1_000 }, (_, j) => pool.submit(echo<number>, j))));
+        }
+      } finally {
+        clearInterval(timer);
+      }
+      assert(latest <= 50, `the timer was late by ${latest.toFixed(1)} ms`);
+    });
+  }, { bound: 60_000 });
+}

@@ -1,0 +1,268 @@
+/** `map()`: how an iteration ends, by an error, a timeout or being left. */
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { SerializationError, TimeoutError } from "@concurrent/futures";
+import { BOUND, Gate, Ledger, rejectionOf, sleep, test, thrownBy, until, within } from "../_helpers.ts";
+import { echo, echoLater, passGate, record, recordAll, refuseAt, square, squareUnless } from "../fixtures/tasks.ts";
+import { throwValue } from "../fixtures/errors.ts";
+import type { Kind } from "./kind.ts";
+import { asynchronous, collect, range } from "./map.ts";
+
+/** Reads to the end or the error, and gives both, blocking or awaited. */
+async function readUntilError<T>(
+  results: Iterable<T> & AsyncIterable<T>,
+  blocking: boolean,
+): Promise<{ seen: T[]; error: unknown }> {
+  const seen: T[] = [];
+  try {
+    if (blocking) { for (const item of results) seen.push(item); }
+    else for await (const item of results) seen.push(item);
+  } catch (error) {
+    return { seen, error };
+  }
+  return { seen, error: "no error" };
+}
+
+export function mapEndBehaviour(kind: Kind): void {
+  const { name, make } = kind;
+
+  test(`${name}.map(): the first item that fails throws at its place and ends the iteration`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    for (
+      const options of [{}, { chunksize: 1 }, { chunksize: 2 }, { chunksize: 4 }, { chunksize: 100 }, { buffersize: 2 }]
+    ) {
+      for (const bad of [0, 1, 5, 9]) {
+        for (const blocking of [true, false]) {
+          const results = pool.map(squareUnless, range(10), Array(10).fill(bad), options);
+          const { seen, error } = await within(readUntilError(results, blocking));
+          const what = `item ${bad} with ${Deno.inspect(options)}, ${blocking ? "blocking" : "awaited"}`;
+          assertEquals(seen, range(bad).map((n) => n * n), what);
+          assertInstanceOf(error, RangeError, what);
+          assertEquals(error.message, `item ${bad}`);
+          assertEquals(results.next().done, true, "and then it is over");
+          assertEquals(await collect(results), []);
+        }
+      }
+    }
+  });
+
+  test(`${name}.map(): an item that cannot cross fails at its place, also inside a chunk`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const options of [{ chunksize: 1 }, { chunksize: 5 }, {}]) {
+      for (const blocking of [true, false]) {
+        const items: unknown[] = [0, 1, { list: [() => 1] }, 3, 4];
+        const asArgument = await within(readUntilError(pool.map(echo<unknown>, items, options), blocking));
+        assertEquals(asArgument.seen, [0, 1], `an argument, ${Deno.inspect(options)}`);
+        assertInstanceOf(asArgument.error, SerializationError);
+        assertStringIncludes(asArgument.error.message, "args[0].list[0]");
+        const results = pool.map(refuseAt, range(5), Array(5).fill(2), options);
+        const asResult = await within(readUntilError(results, blocking));
+        assertEquals(asResult.seen, [0, 1], `a result, ${Deno.inspect(options)}`);
+        assertInstanceOf(asResult.error, SerializationError);
+        assertStringIncludes(asResult.error.message, "result.list[1]");
+        assert(!/result\[\d/.test(asResult.error.message), `the path tells of a chunk: ${asResult.error.message}`);
+      }
+    }
+    assertEquals(await within(pool.submit(square, 2)), 4);
+  });
+
+  test(`${name}.map(): a falsy error ends the iteration too`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const options of [{ chunksize: 1 }, { chunksize: 3 }]) {
+      for (const falsy of [undefined, null, 0, "", false]) {
+        for (const blocking of [true, false]) {
+          const { seen, error } = await within(readUntilError(pool.map(throwValue, [falsy, 1], options), blocking));
+          assertEquals([seen, error], [[], falsy]);
+        }
+      }
+    }
+  });
+
+  test(`${name}.map(): an error cancels what has not started`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const blocking of [true, false]) {
+      const ledger = new Ledger();
+      using gate = new Gate();
+      const tasks = [gate.path, ledger.path];
+      // The item after the bad one holds the worker until the error has been seen.
+      const step = ([gate, ledger]: string[], n: number) => {
+        const text = (path: string) => Deno.writeTextFileSync(path, `${n}\n`, { append: true });
+        if (n === 0) throw new RangeError("item 0");
+        if (n > 1) return text(ledger);
+        text(`${gate}.arrived`);
+        for (const end = Date.now() + 30_000; Date.now() < end;) {
+          try {
+            return void Deno.statSync(`${gate}.open`);
+          } catch {
+            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+          }
+        }
+      };
+      const results = pool.map(step, Array(40).fill(tasks), range(40), { chunksize: 1 });
+      const { error } = await within(readUntilError(results, blocking));
+      assertInstanceOf(error, RangeError);
+      gate.open();
+      await within(pool.submit(echo<number>, 0));
+      assertEquals(ledger.lines(), [], "nothing behind the bad item and the running one ran");
+    }
+  });
+
+  test(`${name}.map(): leaving it before the first item cancels everything`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const how of ["return()", "return() of the asynchronous iterator"]) {
+      const ledger = new Ledger();
+      using gate = new Gate();
+      const held = pool.submit(passGate, gate.path);
+      await gate.arrived();
+      const results = pool.map(record<number>, Array(40).fill(ledger.path), range(40), { chunksize: 1 });
+      if (how === "return()") results.return();
+      else await within(Promise.resolve(results[Symbol.asyncIterator]().return?.()));
+      gate.open();
+      await within(held);
+      await within(pool.submit(echo<number>, 0));
+      assertEquals(ledger.lines(), [], how);
+      assertEquals(results.next().done, true, how);
+    }
+  });
+
+  test(`${name}.map(): break in a loop cancels what has not started, and keeps what has`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const blocking of [true, false]) {
+      const ledger = new Ledger();
+      const results = pool.map(recordAll, Array(3_000).fill(ledger.path), range(3_000), Array(3_000).fill([]), {
+        chunksize: 1,
+      });
+      if (blocking) {
+        for (const n of results) if (n === 2) break;
+      } else {
+        for await (const n of results) if (n === 2) break;
+      }
+      await within(pool.submit(echo<number>, 0));
+      const ran = ledger.numbers();
+      assert(ran.length >= 3 && ran.length < 3_000, `${ran.length} of 3,000 items ran`);
+      assertEquals(ran, range(ran.length), "those that ran are the first");
+      assertEquals(results.next().done, true);
+    }
+  });
+
+  test(`${name}.map(): the timeout is one deadline from the call, earlier results are delivered`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    for (const blocking of [true, false]) {
+      const open = new Gate();
+      open.open();
+      using gate = new Gate();
+      const gates = [open.path, open.path, gate.path];
+      const start = performance.now();
+      const results = pool.map(passGate<number>, gates, range(3), { timeout: 400, chunksize: 1 });
+      const { seen, error } = await within(readUntilError(results, blocking));
+      const took = performance.now() - start;
+      assertEquals(seen, [0, 1]);
+      assertInstanceOf(error, TimeoutError);
+      assert(took >= 399 && took < 3_000, `took ${took} of 400 ms`);
+      assertEquals(results.next().done, true);
+    }
+  });
+
+  test(`${name}.map(): the timeout is for the whole iteration, not for each item`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const blocking of [true, false]) {
+      const results = pool.map(echoLater<number>, range(6), Array(6).fill(120), { timeout: 300, chunksize: 1 });
+      const { seen, error } = await within(readUntilError(results, blocking));
+      assertInstanceOf(error, TimeoutError);
+      assert(seen.length <= 2, `${seen} were delivered within 300 ms`);
+    }
+  });
+
+  test(`${name}.map(): a deadline that has passed throws without waiting, ready results come first`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    using gate = new Gate();
+    const held = [1, 2].map(() => pool.submit(passGate, gate.path));
+    await gate.arrived(2);
+    for (const timeout of [0, -1, -Infinity]) {
+      for (const blocking of [true, false]) {
+        const results = pool.map(square, [1, 2], { timeout, chunksize: 1 });
+        const start = performance.now();
+        const { seen, error } = await within(readUntilError(results, blocking));
+        assertEquals(seen, []);
+        assertInstanceOf(error, TimeoutError);
+        assert(performance.now() - start < 1_000);
+      }
+    }
+    gate.open();
+    await within(Promise.all(held));
+    const ready = pool.map(square, [1, 2, 3], { timeout: 50 });
+    await sleep(120);
+    assertEquals([...ready], [1, 4, 9], "what was ready before the deadline is delivered after it");
+  });
+
+  test(`${name}.map(): a timeout cancels the item that is waited for and all behind it`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const blocking of [true, false]) {
+      const ledger = new Ledger();
+      using gate = new Gate();
+      const held = pool.submit(passGate, gate.path);
+      await gate.arrived();
+      const results = pool.map(record<number>, Array(5).fill(ledger.path), range(5), { timeout: 0 });
+      const { error } = await within(readUntilError(results, blocking));
+      assertInstanceOf(error, TimeoutError);
+      gate.open();
+      await within(held);
+      await within(pool.submit(echo<number>, 0));
+      assertEquals(ledger.lines(), []);
+    }
+  });
+
+  test(`${name}.map(): a timeout beyond what a timer can hold does not run out`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const timeout of [2 ** 31, 1e15, Number.MAX_VALUE, Infinity, undefined]) {
+      assertEquals(await within(collect(pool.map(square, [1, 2], { timeout }))), [1, 4]);
+      assertEquals([...pool.map(square, [1, 2], { timeout })], [1, 4]);
+    }
+  });
+
+  test(`${name}.map(): an iteration that nobody finishes holds nothing up`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    pool.map(square, range(100));
+    pool.map(squareUnless, range(100), Array(100).fill(3));
+    pool.map(square, range(100)).next();
+    const iterator = pool.map(square, asynchronous(range(10)))[Symbol.asyncIterator]();
+    await within(iterator.next());
+    assertEquals(pool.submit(square, 5).result(BOUND), 25);
+    await within(Promise.resolve(iterator.return?.()));
+  });
+
+  test(`${name}.map(): leaving an asynchronous or bounded iteration closes its inputs`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    let closed = 0;
+    function* endless() {
+      try {
+        for (let i = 0;; i++) yield i;
+      } finally {
+        closed++;
+      }
+    }
+    async function* endlessLater() {
+      try {
+        for (let i = 0;; i++) {
+          await Promise.resolve();
+          yield i;
+        }
+      } finally {
+        closed++;
+      }
+    }
+    for (const _ of pool.map(square, endless(), { buffersize: 3 })) break;
+    assertEquals(closed, 1, "break");
+    for await (const _ of pool.map(square, endless(), { buffersize: 3 })) break;
+    assertEquals(closed, 2, "break of for await");
+    for await (const _ of pool.map(square, endlessLater(), { buffersize: 3 })) break;
+    await until(() => closed === 3, "an asynchronous input is closed");
+    const failing = pool.map(throwValue, endless(), { buffersize: 2 });
+    assertEquals(thrownBy(() => failing.next()), 0);
+    assertEquals(closed, 4, "an error");
+    assertInstanceOf(
+      await rejectionOf(collect(pool.map(echo<number>, endless(), { buffersize: 2, timeout: -1 }))),
+      TimeoutError,
+    );
+    assertEquals(closed, 5, "a timeout");
+  });
+}

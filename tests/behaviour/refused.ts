@@ -1,0 +1,203 @@
+/** Values that cannot cross: refused with their path, on their own future, whatever they do. */
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes, fail } from "@std/assert";
+import { type Future, SerializationError } from "@concurrent/futures";
+import { assertSame } from "../_same.ts";
+import { both, bothFail, Gate, test, within } from "../_helpers.ts";
+import { add, echo, list, makeRefused, passGate } from "../fixtures/tasks.ts";
+import type { Kind } from "./kind.ts";
+import { DOUBTFUL } from "./values.ts";
+
+class Point {
+  constructor(public x = 1, public y = 2) {}
+}
+
+function assertPath(error: unknown, path: string): void {
+  assertInstanceOf(error, SerializationError);
+  assertEquals(error.name, "SerializationError");
+  const start = error.message.indexOf(path);
+  assert(start >= 0, `no ${path} in: ${error.message}`);
+  const around = [error.message[start - 1] ?? " ", error.message[start + path.length] ?? " "];
+  assert(!/[\w\]]/.test(around[0]) && !/[\w[]/.test(around[1]), `more than ${path} in: ${error.message}`);
+}
+
+/** Arguments that are refused, with the exact path of the fault. */
+const ARGUMENTS: [string, () => unknown[]][] = [
+  ["args[0]", () => [() => 1]],
+  ["args[0]", () => [function named() {}]],
+  ["args[0]", () => [class {}]],
+  ["args[0]", () => [Symbol("here")]],
+  ["args[0]", () => [Symbol.iterator]],
+  ["args[0]", () => [new Point()]],
+  ["args[1]", () => [1, () => 1]],
+  ["args[2]", () => [undefined, null, Symbol("here")]],
+  ["args[1].list[2].socket", () => [0, { list: [0, 1, { socket: () => 1 }] }]],
+  ["args[0].point", () => [{ point: new Point() }]],
+  ["args[0][1][0]", () => [[0, [Symbol("x")]]]],
+  ["args[0].a.b[0].c", () => [{ a: { b: [{ c: Promise.resolve() }] } }]],
+  ["args[0].body", () => [{ body: new ReadableStream() }]],
+  ["args[0].out", () => [{ out: new WritableStream() }]],
+  ["args[0].response", () => [{ response: new Response("x") }]],
+  ["args[0].weak", () => [{ weak: new WeakMap() }]],
+  ["args[0].set", () => [{ set: new WeakSet() }]],
+  ["args[0].signal", () => [{ signal: new AbortController().signal }]],
+  ["args[0].items[3]", () => [{ items: [1, , 3, () => 1] }]], // deno-lint-ignore no-sparse-arrays
+  ["args[0].toJSON", () => [{ toJSON: () => "changed" }]],
+  ["args[0].then", () => [{ then: () => 1 }]],
+  ["args[0].generator", () => [{
+    generator: (function* () {
+      yield 1;
+    })(),
+  }]],
+];
+
+/** Arguments that are refused; the message says at least this of the place. */
+const OTHER_ARGUMENTS: [string[], () => unknown[]][] = [
+  [["args[0]", "a-b"], () => [{ "a-b": () => 1 }]],
+  [["args[0]", "key"], () => [new Map([["key", () => 1]])]],
+  [["args[0]"], () => [new Map([[() => 1, 1]])]],
+  [["args[0]"], () => [new Set([1, Symbol("x")])]],
+  [["args[0].map"], () => [{ map: new Map([["k", { deep: [() => 1] }]]) }]],
+  [["args[0]", "handler"], () => [Object.assign(new Error("x"), { handler: () => 1 })]],
+  [["args[0]", "cause"], () => [new Error("x", { cause: () => 1 })]],
+  [["args[1]"], () => {
+    const cyclic: Record<string, unknown> = {};
+    cyclic.self = cyclic;
+    cyclic.bad = new Point();
+    return [1, cyclic];
+  }],
+];
+
+export function refusedBehaviour(kind: Kind): void {
+  const { name, make } = kind;
+
+  test(`${name}.submit() fails the future with SerializationError and the exact path of an argument`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const faults: string[] = [];
+    for (const [path, args] of ARGUMENTS) {
+      try {
+        await bothFail(() => pool.submit(list, ...args()), (error) => assertPath(error, path));
+      } catch (error) {
+        faults.push(`${path} of ${Deno.inspect(args())}: ${(error as Error).message}`);
+      }
+    }
+    for (const [parts, args] of OTHER_ARGUMENTS) {
+      try {
+        await bothFail(() => pool.submit(list, ...args()), (error) => {
+          assertInstanceOf(error, SerializationError);
+          for (const part of parts) assertStringIncludes(error.message, part);
+        });
+      } catch (error) {
+        faults.push(`${parts} of ${Deno.inspect(args())}: ${(error as Error).message}`);
+      }
+    }
+    await both(() => pool.submit(add, 1, 2), (sum) => assertEquals(sum, 3));
+    if (faults.length > 0) fail(faults.join("\n"));
+  });
+
+  test(`${name}.submit() fails the future with SerializationError and the exact path in a result`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const cases: Record<string, string> = {
+      function: "result",
+      symbol: "result",
+      instance: "result",
+      generator: "result",
+      list: "result.list[2]",
+      stream: "result.body",
+      promise: "result.later",
+      deep: "result.a[0].b.c[0][0]",
+    };
+    const faults: string[] = [];
+    for (const [which, path] of Object.entries(cases)) {
+      try {
+        await bothFail(() => pool.submit(makeRefused, which), (error) => assertPath(error, path));
+      } catch (error) {
+        faults.push(`${which}: ${(error as Error).message}`);
+      }
+      await both(() => pool.submit(add, 1, 2), (sum) => assertEquals(sum, 3));
+    }
+    if (faults.length > 0) fail(faults.join("\n"));
+  });
+
+  test(`${name}: what is not documented to cross is refused or crosses without a change`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const faults: string[] = [];
+    for (const [what, value] of Object.entries(DOUBTFUL)) {
+      try {
+        const future = pool.submit(echo<unknown>, value());
+        const error = future.exception(5_000);
+        if (error === null) assertSame(future.result(), value(), what);
+        else assertInstanceOf(error, SerializationError);
+      } catch (error) {
+        faults.push(`${what}: ${(error as Error).message.split("\n")[0].slice(0, 300)}`);
+      }
+    }
+    await both(() => pool.submit(add, 1, 2), (sum) => assertEquals(sum, 3));
+    if (faults.length > 0) fail(`${faults.length} changed:\n${faults.join("\n")}`);
+  });
+
+  test(`${name}.submit() never throws for the arguments' sake`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const detached = new ArrayBuffer(8);
+    structuredClone(detached, { transfer: [detached] });
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    let deep: unknown = [];
+    for (let i = 0; i < 200_000; i++) deep = [deep];
+    const boom = () => {
+      throw new EvalError("thrown by the argument");
+    };
+    const hostile: Record<string, unknown> = {
+      "getter that throws": Object.defineProperty({}, "x", { get: boom, enumerable: true }),
+      "proxy with throwing traps": new Proxy({}, { ownKeys: boom, get: boom, getPrototypeOf: boom }),
+      "revoked proxy": proxy,
+      "detached buffer": detached,
+      "nested 200,000 deep": deep,
+      "toJSON that throws": { toJSON: boom },
+      "future": pool.submit(add, 1, 1),
+      "pool": pool,
+      "globalThis": globalThis,
+    };
+    for (const [what, value] of Object.entries(hostile)) {
+      let future: Future<unknown>;
+      try {
+        future = pool.submit(echo<unknown>, value);
+      } catch (error) {
+        fail(`${what}: submit() threw ${error}`);
+      }
+      const error = future.exception(10_000);
+      if (what !== "nested 200,000 deep") assert(error instanceof Error, `${what}: ${future}`);
+      if (what === "future" || what === "pool" || what === "toJSON that throws") {
+        assertInstanceOf(error, SerializationError);
+      }
+      assertEquals(await within(pool.submit(add, 1, 2)), 3, `after ${what}`);
+    }
+  });
+
+  test(`${name}: a refused argument fails at once, while the workers are busy`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    using gate = new Gate();
+    const held = pool.submit(passGate<number>, gate.path, 1);
+    await gate.arrived();
+    const refused = [pool.submit(echo<unknown>, () => 1), pool.submit(echo<unknown>, { a: new Point() })];
+    for (const future of refused) assertInstanceOf(future.exception(5_000), SerializationError);
+    assertEquals(held.state, "RUNNING");
+    gate.open();
+    assertEquals(await within(held), 1);
+  });
+
+  test(`${name}: 1,000 refused among 1,000 good leave every future settled`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    const futures = Array.from({ length: 2_000 }, (_, i) => {
+      if (i % 4 === 1) return pool.submit(echo<unknown>, Symbol("no"));
+      if (i % 4 === 3) return pool.submit(makeRefused, "list");
+      return pool.submit(echo<unknown>, i);
+    });
+    const outcomes = await within(Promise.allSettled(futures));
+    for (const [i, outcome] of outcomes.entries()) {
+      if (i % 2 === 0) assertEquals(outcome, { status: "fulfilled", value: i });
+      else assertInstanceOf((outcome as PromiseRejectedResult).reason, SerializationError);
+    }
+    const errors = outcomes.filter((_, i) => i % 2 === 1).map((outcome) => (outcome as PromiseRejectedResult).reason);
+    assertEquals(new Set(errors).size, 1_000, "each future has an error of its own");
+  });
+}

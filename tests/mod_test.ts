@@ -1,0 +1,55 @@
+/** What `mod.ts` exports, and what importing it does. */
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import * as mod from "@concurrent/futures";
+import { outputOf, runProgram, test } from "./_helpers.ts";
+
+const ERRORS = [
+  "CancelledError",
+  "TimeoutError",
+  "InvalidStateError",
+  "ShutdownError",
+  "BrokenExecutor",
+  "BrokenThreadPool",
+  "BrokenProcessPool",
+  "TaskNotFoundError",
+  "TaskExitError",
+  "SerializationError",
+];
+const OTHERS = ["Executor", "ThreadPoolExecutor", "Future", "wait", "waitSync", "asCompleted"].concat([
+  "FIRST_COMPLETED",
+  "FIRST_EXCEPTION",
+  "ALL_COMPLETED",
+  "taskRef",
+  "transfer",
+  "registerError",
+]);
+/** Promised, and free to be missing as long as there is no process pool. */
+const LATER = ["ProcessPoolExecutor"];
+
+test("mod.ts exports what is promised, and nothing else", () => {
+  const names = Object.keys(mod);
+  assertEquals([...ERRORS, ...OTHERS].filter((name) => !names.includes(name)), []);
+  assertEquals(names.filter((name) => ![...ERRORS, ...OTHERS, ...LATER].includes(name)), []);
+});
+
+test("mod.ts: every error is an Error that has the name of its class", () => {
+  const classes = mod as unknown as Record<string, new (...args: unknown[]) => Error>;
+  for (const name of ERRORS) {
+    const error = new classes[name]("a message");
+    assertInstanceOf(error, Error);
+    assertInstanceOf(error, classes[name]);
+    assertEquals([error.name, error.message, classes[name].name], [name, "a message", name]);
+    assert(String(error).startsWith(`${name}: a message`));
+    assert(error.stack!.includes(name));
+  }
+  assertInstanceOf(new classes.BrokenThreadPool(""), mod.BrokenExecutor);
+  assertInstanceOf(new classes.BrokenProcessPool(""), mod.BrokenExecutor);
+});
+
+test("mod.ts: importing it needs no permission, starts nothing and prints nothing", async () => {
+  assertEquals(await outputOf("import_only.ts", [], { flags: [] }), { workers: 0 });
+  const { code, stderr } = await runProgram("import_only.ts", [], {
+    flags: ["--deny-read", "--deny-env", "--deny-sys"],
+  });
+  assertEquals([code, stderr], [0, ""]);
+});

@@ -1,0 +1,165 @@
+/** What the tests of the worker protocol share: payloads, consumers on this thread, and interruptions between any two steps. */
+import { createBell } from "../../futures/bell.ts";
+import { Consumer, type ConsumerStart, type PostedResult } from "../../executors/_consumer.ts";
+import { createPoolMemory, type Memory, type Payload, ResultRing, TaskQueue } from "../../executors/_memory.ts";
+import { Block, Kind } from "../../executors/_block.ts";
+
+/** A payload of `size` bytes, all of them `fill`, that asks for `room`. */
+export class Bytes implements Payload {
+  constructor(readonly size: number, readonly fill: number = 0, readonly room: number = size) {}
+
+  write({ bytes }: Memory, offset: number): number {
+    bytes.fill(this.fill, offset, offset + this.size);
+    return this.size;
+  }
+}
+
+/** Whether all bytes of a payload are `fill`. */
+export function isFilled({ bytes }: Memory, offset: number, byteLength: number, fill: number): boolean {
+  for (let i = 0; i < byteLength; i++) {
+    if (bytes[offset + i] !== fill) return false;
+  }
+  return true;
+}
+
+/** A block of one number. */
+export function numberBlock(value: number): Block {
+  return new Block(Kind.NUMBER, "", value);
+}
+
+const INTERCEPTED = [
+  "load",
+  "store",
+  "add",
+  "sub",
+  "compareExchange",
+  "notify",
+  "wait",
+  "waitAsync",
+] as const;
+
+/**
+ * Does something on behalf of another thread just before the `step`th atomic operation, look at the clock, or
+ * {@linkcode step} of this one. Tests that run one scenario for each step see every moment at which the other thread could
+ * come in between. Each look at the clock puts it forward by a millisecond, so that spinning ends soon and after as many steps
+ * each time.
+ */
+export class Interruption implements Disposable {
+  /** How many steps there have been. */
+  steps = 0;
+  /** Called before each step. */
+  atEach: () => void = () => {};
+  #ended = false;
+  readonly #at: number;
+  readonly #action: () => void;
+  readonly #atomics = { ...Object.getOwnPropertyDescriptors(Atomics) };
+  readonly #outer: Interruption | undefined = active;
+
+  constructor(at: number, action: () => void) {
+    this.#at = at;
+    this.#action = action;
+    active = this;
+    // deno-lint-ignore no-explicit-any
+    const atomics = Atomics as any;
+    for (const name of INTERCEPTED) {
+      const original = this.#atomics[name]!.value;
+      atomics[name] = (...args: unknown[]) => {
+        step();
+        // A thread that sleeps is at no step.
+        if (name === "wait") this[Symbol.dispose]();
+        return (original as (...args: unknown[]) => unknown)(...args);
+      };
+    }
+    const now = performance.now.bind(performance);
+    performance.now = () => {
+      step();
+      return now() + ahead++;
+    };
+  }
+
+  /** Whether there were enough steps for the action to be done. */
+  get happened(): boolean {
+    return this.steps >= this.#at;
+  }
+
+  take(): void {
+    this.atEach();
+    if (++this.steps !== this.#at) return;
+    this[Symbol.dispose]();
+    this.#action();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    active = this.#outer;
+    for (const name of INTERCEPTED) Object.defineProperty(Atomics, name, this.#atomics[name]!);
+    delete (performance as { now?: unknown }).now;
+  }
+}
+
+let active: Interruption | undefined;
+let ahead = 0;
+
+/** A step of its own, for what is neither an atomic operation nor a look at the clock. */
+export function step(): void {
+  active?.take();
+}
+
+/**
+ * Runs `scenario` with an interruption before its first step, then before its second, and so on, until it has
+ * no more steps.
+ *
+ * @returns How many there were.
+ */
+export async function atEachStep(scenario: (at: number) => Promise<boolean> | boolean): Promise<number> {
+  for (let at = 1;; at++) {
+    if (!await scenario(at)) return at - 1;
+    if (at > 1000) throw new Error("The scenario does not come to an end");
+  }
+}
+
+/** The memory of a pool, and consumers of it on this thread. */
+export class Bench {
+  readonly memory;
+  readonly queue: TaskQueue;
+  readonly bell: Int32Array = createBell();
+  readonly consumers: Consumer[] = [];
+  readonly rings: ResultRing[] = [];
+  /** Results that were posted, by consumer, in the order in which they arrive here. */
+  readonly ports: { receive(): PostedResult | undefined }[] = [];
+
+  constructor(consumers: number) {
+    this.memory = createPoolMemory(consumers);
+    this.queue = new TaskQueue(this.memory);
+    for (let index = 0; index < consumers; index++) {
+      const posted: PostedResult[] = [];
+      const port = {
+        postMessage: (message: unknown, list: Transferable[]) => {
+          step();
+          posted.push(structuredClone(message, { transfer: list }) as PostedResult);
+          step();
+        },
+      } as unknown as MessagePort;
+      const results = ResultRing.create();
+      const start: ConsumerStart = {
+        memory: this.memory,
+        index,
+        results,
+        port,
+        bell: this.bell,
+        definitions: [],
+        shared: new Map(),
+      };
+      this.rings.push(new ResultRing(results));
+      this.ports.push({ receive: () => posted.shift() });
+      this.consumers.push(new Consumer(start));
+    }
+  }
+
+  /** Owner: queues a task with one number. */
+  push(cell: number, value = 0, kind: "pending" | "as it is" = "pending"): boolean {
+    if (kind === "pending") Atomics.store(this.queue.cells, cell, 1);
+    return this.queue.push(cell, 0, Kind.NUMBER, 0, numberBlock(value));
+  }
+}

@@ -1,0 +1,245 @@
+/** What becomes of a task: its cell, its cancellation, its result. */
+import { assert, assertEquals } from "@std/assert";
+import { Block, EMPTY, Kind } from "../../executors/_block.ts";
+import { type ConsumerStart, Flag, type Task } from "../../executors/_consumer.ts";
+import { Cell, createPoolMemory, MAX_INLINE_BYTES, NO_CELL, ResultRing, TaskQueue } from "../../executors/_memory.ts";
+import { addSource, bell, blockUntil, removeSource } from "../../futures/wakeup.ts";
+import { BOUND, test, within } from "../_helpers.ts";
+import { atEachStep, Bench, Interruption, numberBlock } from "./_kit.ts";
+
+/** A result that goes by message: too large for the ring. */
+const LARGE = new Block(Kind.JSON, JSON.stringify("x".repeat(MAX_INLINE_BYTES)));
+
+/** Takes a task that is there. */
+function take(bench: Bench, index = 0): Task {
+  const task = bench.consumers[index].take();
+  assert(task !== undefined && !(task instanceof Promise), "there is a task");
+  return task;
+}
+
+/** Owner: the cells and flags of all results that have arrived, oldest first; frees their cells. */
+function collect({ rings, ports, queue }: Bench): [cell: number, flags: number][] {
+  const found: [number, number][] = [];
+  rings.forEach((ring, index) => {
+    for (let record = ring.peek(); record !== undefined; record = ring.peek()) {
+      ring.drop();
+      found.push([record.cell, record.flags]);
+    }
+    while (ring.hasPosted()) {
+      const result = ports[index].receive();
+      assert(result !== undefined, "a result was counted before it was posted");
+      ring.countReceived();
+      found.push([result.cell, result.flags]);
+    }
+  });
+  for (const [cell] of found) Atomics.store(queue.cells, cell, Cell.FREE);
+  return found;
+}
+
+test("Consumer.start() and cancel(): whenever they meet, exactly one of them wins", async () => {
+  const winners = new Set<string>();
+  await atEachStep((at) => {
+    const bench = new Bench(1);
+    const { queue, consumers: [consumer] } = bench;
+    bench.push(9);
+    let cancelled = false;
+    const interruption = new Interruption(at, () => {
+      cancelled = Atomics.compareExchange(queue.cells, 9, Cell.PENDING, Cell.CANCELLED) === Cell.PENDING;
+    });
+    const task = take(bench);
+    const started = consumer.start(task);
+    if (started) consumer.reply(task, 0, EMPTY);
+    interruption[Symbol.dispose]();
+    assertEquals(started, !cancelled, `before step ${at}`);
+    winners.add(cancelled ? "cancel" : "start");
+    // In any case the owner learns once that the cell is free.
+    assertEquals(collect(bench), [[9, started ? 0 : Flag.CANCELLED]]);
+    return interruption.happened;
+  });
+  assertEquals(winners.size, 2);
+});
+
+for (const [name, block] of [["small", numberBlock(1)], ["large", LARGE]] as const) {
+  test(`Consumer.reply() with a ${name} result does not touch the cell's next task, whenever the owner collects`, async () => {
+    let reused = 0;
+    await atEachStep((at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      bench.push(9, 1);
+      const task = take(bench);
+      assert(consumer.start(task));
+      let collected: unknown[] = [];
+      const interruption = new Interruption(at, () => {
+        collected = collect(bench);
+        // The cell is used again at once.
+        if (collected.length > 0) bench.push(9, 2);
+      });
+      consumer.reply(task, 0, block);
+      interruption[Symbol.dispose]();
+      if (collected.length === 0) assertEquals(collect(bench), [[9, 0]]);
+      else {
+        reused++;
+        assertEquals(queue.cells[9], Cell.PENDING, `the owner came before step ${at}`);
+        const next = take(bench);
+        assertEquals(next.block.number, 2);
+        assert(consumer.start(next), `the next task of the cell is lost when the owner comes before step ${at}`);
+      }
+      assertEquals(collect(bench), []);
+      return interruption.happened;
+    });
+    assert(reused > 0, "there is a step after the result is published");
+  });
+
+  test(`Consumer.reply() with a ${name} result rings after it is there, and marks and counts before`, async () => {
+    await atEachStep((at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      bench.push(9);
+      const task = take(bench);
+      consumer.start(task);
+      const rings = bench.bell[1];
+      const interruption = new Interruption(at, () => {
+        const { finished } = queue;
+        const mark = queue.cells[9];
+        const rung = bench.bell[1] !== rings;
+        const isThere = collect(bench).length === 1;
+        assert(!isThere || mark === Cell.DONE, `before step ${at}: published, and its mark is ${mark}`);
+        assert(!isThere || finished === 1, `before step ${at}: published, and not counted as finished`);
+        assert(!rung || isThere, `before step ${at}: rung, and nothing is there`);
+      });
+      consumer.reply(task, 0, block);
+      interruption[Symbol.dispose]();
+      assertEquals(bench.bell[1], rings + 1);
+      return interruption.happened;
+    });
+  });
+}
+
+test("Consumer.fail() publishes and rings, whatever the owner does meanwhile", async () => {
+  await atEachStep((at) => {
+    const bench = new Bench(1);
+    let seen: unknown[] = [];
+    let rung = false;
+    const interruption = new Interruption(at, () => {
+      rung = bench.bell[1] > 0;
+      seen = bench.rings[0].peek() === undefined ? [] : [NO_CELL];
+    });
+    bench.consumers[0].fail(numberBlock(1));
+    interruption[Symbol.dispose]();
+    assert(!rung || seen.length === 1, `before step ${at}: rung, and nothing is there`);
+    const record = bench.rings[0].peek();
+    assertEquals([record?.cell, record?.flags, bench.bell[1]], [NO_CELL, Flag.ERROR, 1]);
+    return interruption.happened;
+  });
+});
+
+test("Consumer.reply() finds a way for every result when the ring is full", () => {
+  const bench = new Bench(1);
+  const { consumers: [consumer] } = bench;
+  const text = new Block(Kind.JSON, JSON.stringify("x".repeat(1000)));
+  for (let round = 0; round < 3; round++) {
+    const expected: [number, number][] = [];
+    for (let cell = 0; cell < 100; cell++) {
+      bench.push(cell);
+      const task = take(bench);
+      assert(consumer.start(task));
+      consumer.reply(task, 0, text);
+      expected.push([cell, 0]);
+    }
+    assertEquals(collect(bench).sort(([a], [b]) => a - b), expected);
+  }
+});
+
+test(
+  "Consumer's cells: with four of them, used again at once, 30,000 tasks of two threads are run or cancelled once each",
+  async () => {
+    const TASKS = 30_000;
+    const memory = createPoolMemory(2);
+    const queue = new TaskQueue(memory);
+    const free = [0, 1, 2, 3];
+    /** The task of each cell, and whether it was cancelled. */
+    const current: ({ value: number; cancelled: boolean } | undefined)[] = [];
+    const outcomes = new Uint8Array(TASKS);
+    let [next, ended, cancels] = [0, 0, 0];
+    const channels = [new MessageChannel(), new MessageChannel()];
+    const rings: ResultRing[] = [];
+    const workers = channels.map(({ port2 }, index) => {
+      const results = ResultRing.create();
+      rings.push(new ResultRing(results));
+      const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+      const start: ConsumerStart = {
+        memory,
+        index,
+        results,
+        port: port2,
+        bell,
+        definitions: [],
+        shared: new Map(),
+      };
+      worker.postMessage({ part: "consume", start }, [port2]);
+      return worker;
+    });
+    let onCollect = () => {};
+    const source = {
+      collect() {
+        for (const ring of rings) {
+          for (let record = ring.peek(); record !== undefined; record = ring.peek()) {
+            const { value, cancelled } = current[record.cell]!;
+            assertEquals((record.flags & Flag.CANCELLED) !== 0, cancelled, `task ${value}`);
+            if (!cancelled) assertEquals(ring.memory.view.getFloat64(record.offset), value + 1);
+            outcomes[value]++;
+            ended++;
+            ring.drop();
+            Atomics.store(queue.cells, record.cell, Cell.FREE);
+            current[record.cell] = undefined;
+            free.push(record.cell);
+          }
+        }
+        while (next < TASKS && free.length > 0) {
+          const cell = free.pop()!;
+          Atomics.store(queue.cells, cell, Cell.PENDING);
+          assert(queue.push(cell, 0, Kind.NUMBER, 0, numberBlock(next)));
+          current[cell] = { value: next++, cancelled: false };
+          // The one before may be queued, be running, or be done.
+          const other = current[(cell + 1) & 3];
+          if (
+            next % 5 === 0 && next < TASKS - 20 && other !== undefined &&
+            Atomics.compareExchange(queue.cells, (cell + 1) & 3, Cell.PENDING, Cell.CANCELLED) === Cell.PENDING
+          ) {
+            other.cancelled = true;
+            cancels++;
+          }
+        }
+        onCollect();
+        return false;
+      },
+    };
+    try {
+      addSource(source);
+      while (ended < TASKS) {
+        const before = ended;
+        assert(
+          blockUntil(() => ended > before, performance.now() + BOUND),
+          `blocked: hangs after ${before}\n${queue.describe()}`,
+        );
+        if (ended >= TASKS) break;
+        const now = ended;
+        await within(
+          new Promise<void>((resolve) =>
+            onCollect = () => {
+              if (ended > now) resolve();
+            }
+          ),
+          `awaited: hangs after ${now}\n${queue.describe()}`,
+        );
+      }
+      assertEquals(outcomes.findIndex((count) => count !== 1), -1, "each task ends once");
+      assert(cancels > 0);
+    } finally {
+      removeSource(source);
+      for (const worker of workers) worker.terminate();
+      for (const { port1 } of channels) port1.close();
+    }
+  },
+  { bound: 60_000 },
+);

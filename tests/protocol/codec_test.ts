@@ -1,0 +1,355 @@
+/** The codec and its blocks, at the limits of each way that a value can go. */
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { SerializationError } from "@concurrent/futures";
+import { Block, EMPTY, Kind } from "../../executors/_block.ts";
+import {
+  decodeArguments,
+  decodeValue,
+  encodeArguments,
+  type EncodeOptions,
+  encodeValue,
+} from "../../executors/_codec.ts";
+import { Memory } from "../../executors/_memory.ts";
+import { test, thrownBy } from "../_helpers.ts";
+
+const RESULT: EncodeOptions = { root: "result", sameProcess: true };
+const ARGS: EncodeOptions = { root: "args", sameProcess: true };
+const ERROR: EncodeOptions = { root: "error", sameProcess: true };
+
+/** Through shared memory, at an odd multiple of 8, with other bytes all around. */
+function through(block: Block): Block {
+  const before = 8 * 5;
+  const after = 64;
+  const memory = new Memory(new SharedArrayBuffer(before + block.room + after));
+  memory.bytes.fill(0xA5);
+  block.sharedIds = block.shared.map((_, i) => i + 7);
+  const byteLength = block.write(memory, before);
+  assert(byteLength <= block.room, `${byteLength} bytes, ${block.room} were asked for`);
+  assert(memory.bytes.subarray(0, before).every((byte) => byte === 0xA5), "bytes before are untouched");
+  assert(memory.bytes.subarray(before + block.room).every((byte) => byte === 0xA5), "bytes after are untouched");
+  const read = Block.read(block.kind, memory, before, byteLength);
+  assertEquals(read.sharedIds, block.sharedIds);
+  read.shared = block.shared;
+  // The memory is used again before the value is decoded.
+  memory.bytes.fill(0x5A);
+  return read;
+}
+
+// deno-lint-ignore no-explicit-any
+function there(value: unknown, kind?: number): any {
+  const block = encodeValue(value, RESULT);
+  if (kind !== undefined) assertEquals(block.kind, kind, "the way that it goes");
+  return decodeValue(through(block));
+}
+
+function refusal(value: unknown, options: EncodeOptions = RESULT): SerializationError {
+  const error = thrownBy(() =>
+    options.root === "args" ? encodeArguments(value as unknown[], options) : encodeValue(value, options)
+  );
+  assertInstanceOf(error, SerializationError);
+  return error;
+}
+
+// ---- ways ---------------------------------------------------------------------------------------------------------
+
+test("encodeValue() sends nothing for undefined, and 8 bytes for any number", () => {
+  assertStrictEquals(encodeValue(undefined, RESULT), EMPTY);
+  assertStrictEquals(there(undefined, Kind.NONE), undefined);
+  for (const number of [0, -0, 1, -1, 0.1, NaN, Infinity, -Infinity, 2 ** 53, Number.MIN_VALUE, Number.MAX_VALUE]) {
+    assertStrictEquals(there(number, Kind.NUMBER), number);
+  }
+});
+
+test("encodeArguments() tells no arguments, undefined, one number and a list apart", () => {
+  for (const args of [[], [undefined], [null], [1], [-0], [NaN], [[1]], [1, 2], [undefined, undefined], [[]], ["1"]]) {
+    assertEquals(decodeArguments(through(encodeArguments(args, ARGS))), args);
+  }
+});
+
+test("encodeValue() uses JSON for plain values, and only where that loses nothing", () => {
+  for (
+    const value of [
+      null,
+      true,
+      "",
+      "x",
+      [],
+      {},
+      [1, "2", [null]],
+      { a: { b: [1.5] }, "": 0 },
+      JSON.parse('{"__proto__":1}'),
+    ]
+  ) {
+    assertEquals(there(value, Kind.JSON), value);
+  }
+  const shared = {};
+  const hidden = Object.defineProperty({}, "x", { value: 1 });
+  for (
+    const value of [[-0], [NaN], [Infinity], [undefined], { a: undefined }, [, 1], 1n, Object.create(null), [
+      shared,
+      shared,
+    ]]
+  ) {
+    assertEquals(there(value, Kind.GRAPH), value);
+  }
+  assert(encodeValue(hidden, RESULT).kind !== Kind.JSON, "a hidden property shows");
+  assertStrictEquals(there([-0])[0], -0);
+  const holes = there([, 1]);
+  assert(!(0 in holes) && holes.length === 2);
+});
+
+// ---- texts --------------------------------------------------------------------------------------------------------
+
+const LENGTHS = [0, 1, 29, 30, 31, 32, 33, 34, 4093, 4094, 4095, 4096, 4097, 8193];
+
+for (const [name, unit] of [["ASCII", "a"], ["two bytes", "é"], ["three bytes", "字"], ["four bytes", "😀"]]) {
+  test(`a text of ${name} crosses at every length around the limits, alone and inside other ways`, () => {
+    for (const length of LENGTHS) {
+      const text = unit.repeat(length).slice(0, length);
+      assertStrictEquals(there(text, Kind.JSON), text);
+      assertEquals(there([text, 1n], Kind.GRAPH), [text, 1n]);
+      assertEquals(there({ [text]: text }), { [text]: text });
+      // The text of the block itself, without quotes.
+      if (text.isWellFormed()) assertStrictEquals(through(new Block(Kind.JSON, text)).text, text);
+    }
+  });
+}
+
+test("a character of several bytes crosses at each position of a text around the limit of short ones", () => {
+  for (const length of [1, 5, 29, 30, 31, 32, 33]) {
+    for (
+      const character of [
+        "\u007f",
+        "\u0080",
+        "ÿ",
+        "Ā",
+        "\u07ff",
+        "\u0800",
+        "\ufeff",
+        "\uffff",
+        "\u{10000}",
+        "\u{10ffff}",
+        "\0",
+        '"',
+        "\\",
+        "\n",
+      ]
+    ) {
+      for (let i = 0; i < length; i++) {
+        const text = "a".repeat(i) + character + "b".repeat(length - i - 1);
+        assertStrictEquals(there(text), text);
+        assertStrictEquals(there([text, 1n])[0], text);
+      }
+    }
+  }
+});
+
+test("lone surrogates cross unchanged, at each position and in each way", () => {
+  for (const lone of ["\ud800", "\udbff", "\udc00", "\udfff", "\udc00\ud800"]) {
+    for (const length of [1, 30, 31, 32, 33, 5000]) {
+      for (const i of new Set([0, 1, length >> 1, length - 1])) {
+        const text = "a".repeat(i) + lone + "b".repeat(Math.max(0, length - i - 1));
+        assertStrictEquals(there(text), text);
+        assertStrictEquals(there([text, 1n])[0], text);
+        assertStrictEquals(Object.keys(there({ [text]: 1n }))[0], text);
+        assertStrictEquals((there(new Error(text)) as Error).message, text);
+        assertStrictEquals([...there(new Map([[text, 1]])).keys()][0], text);
+      }
+    }
+  }
+});
+
+test("texts over 1 MiB cross, and shorter ones after them", () => {
+  for (const length of [2 ** 20 - 3, 2 ** 20 - 2, 2 ** 20 - 1, 2 ** 20, 2 ** 20 + 1, 3 * 2 ** 20, 10, 5000]) {
+    const text = "é".repeat(length >> 1) + "x".repeat(length - (length >> 1));
+    assert(there(text) === text, `text of ${length}`);
+    assert(there([text, 1n])[0] === text, `text of ${length} beside others`);
+  }
+});
+
+// ---- buffers ------------------------------------------------------------------------------------------------------
+
+test("buffers and views of no bytes cross", () => {
+  assertEquals(there(new ArrayBuffer(0)), new ArrayBuffer(0));
+  assertEquals(there(new Uint8Array(0)), new Uint8Array(0));
+  assertEquals(there(new Float64Array(new ArrayBuffer(8), 8, 0)), new Float64Array(0));
+  const [a, b, c] = there([new ArrayBuffer(0), new Uint8Array([1]), new DataView(new ArrayBuffer(0))]);
+  assertEquals([a.byteLength, b, c.byteLength], [0, new Uint8Array([1]), 0]);
+});
+
+test("buffers of any length keep their bytes and their order beside each other", () => {
+  const buffers = Array.from({ length: 40 }, (_, i) => new Uint8Array(i).fill(i + 1));
+  assertEquals(there(buffers), buffers);
+  assertEquals(there(["é".repeat(13), ...buffers, "x"]), ["é".repeat(13), ...buffers, "x"]);
+});
+
+test("views that share a buffer still do, whatever their order and parts", () => {
+  const buffer = Uint8Array.from({ length: 32 }, (_, i) => i).buffer;
+  const make = [
+    () => new Uint8Array(buffer),
+    () => new Uint8Array(buffer, 4, 8),
+    () => new Int16Array(buffer, 8, 4),
+    () => new DataView(buffer, 3, 5),
+    () => buffer,
+  ];
+  for (const first of make) {
+    for (const second of make) {
+      const values = [first(), second()];
+      if (values[0] === values[1]) continue;
+      const [a, b] = there(values);
+      assertEquals([a, b], values);
+      const bufferOf = (thing: ArrayBuffer | ArrayBufferView) => thing instanceof ArrayBuffer ? thing : thing.buffer;
+      assertStrictEquals(bufferOf(a), bufferOf(b), "they still share it");
+    }
+  }
+});
+
+test("a partial view takes only its part, and is none of the caller's memory", () => {
+  const large = new Uint8Array(2 ** 20);
+  const view = large.subarray(1001, 1011).fill(7);
+  const block = encodeValue([view, 1n], RESULT);
+  assert(block.room < 1000, `${block.room} bytes for 10`);
+  view.fill(8);
+  assertEquals(decodeValue(through(block)), [new Uint8Array(10).fill(7), 1n]);
+});
+
+test("shared memory crosses as itself, also under several views", () => {
+  const memory = new SharedArrayBuffer(16);
+  const [a, b, c] = there([memory, new Int32Array(memory, 4, 2), new Uint8Array(memory)]);
+  assertStrictEquals(a, memory);
+  assertStrictEquals(b.buffer, memory);
+  assertEquals([b.byteOffset, b.length], [4, 2]);
+  assertStrictEquals(c.buffer, memory);
+});
+
+// ---- references ---------------------------------------------------------------------------------------------------
+
+test("references that are shared or cyclic stay so through errors, __proto__ objects and collections", () => {
+  const error = new Error("outer") as Error & { self: unknown; also: unknown };
+  const cause = new TypeError("inner", { cause: error });
+  error.cause = cause;
+  error.self = error;
+  error.also = cause;
+  const arrived = there(error, Kind.GRAPH);
+  assertStrictEquals(arrived.self, arrived);
+  assertStrictEquals(arrived.cause, arrived.also);
+  assertStrictEquals(arrived.cause.cause, arrived);
+
+  const proto = JSON.parse('{"__proto__":{"x":1}}');
+  proto.self = proto;
+  proto.error = Object.assign(new Error("e"), { proto });
+  const [one, two] = there([proto, proto]);
+  assertStrictEquals(one, two);
+  assertStrictEquals(one.self, one);
+  assertStrictEquals(one.error.proto, one);
+  assertStrictEquals(Object.getPrototypeOf(one), Object.prototype);
+  assertEquals(Object.getOwnPropertyDescriptor(one, "__proto__")?.value, { x: 1 });
+
+  const map = new Map<unknown, unknown>();
+  map.set(map, new Set([map, error]));
+  const copy = there(map);
+  const [[key, set]] = copy;
+  assertStrictEquals(key, copy);
+  assertStrictEquals([...set][0], copy);
+});
+
+test("references between arguments stay", () => {
+  const shared = { x: 1 };
+  const [a, b] = decodeArguments(through(encodeArguments([shared, [shared]], ARGS))) as [unknown, unknown[]];
+  assertStrictEquals(a, b[0]);
+});
+
+// ---- refusals -----------------------------------------------------------------------------------------------------
+
+test("a value nested 100,000 deep is refused, and nothing crashes", () => {
+  const makers: { [name: string]: (inner: unknown) => unknown } = {
+    arrays: (inner) => [inner],
+    objects: (inner) => ({ inner }),
+    maps: (inner) => new Map([[1, inner]]),
+    "objects without a prototype": (inner) => Object.assign(Object.create(null), { inner }),
+    errors: (inner) => new Error("e", { cause: inner }),
+    "__proto__ objects": (inner) => Object.defineProperty({}, "__proto__", { value: inner, enumerable: true }),
+  };
+  for (const [name, make] of Object.entries(makers)) {
+    let value: unknown = 1n;
+    let plain: unknown = 1;
+    for (let i = 0; i < 100_000; i++) {
+      value = make(value);
+      if (name === "arrays" || name === "objects") plain = make(plain);
+    }
+    for (const options of [RESULT, ARGS]) {
+      for (const deep of plain === 1 ? [value] : [value, plain]) {
+        const error = refusal(options === ARGS ? [deep] : deep, options);
+        assertStrictEquals(error.path, options.root, name);
+        assert(/too deep/.test(error.message), `${name}: ${error.message}`);
+      }
+    }
+  }
+});
+
+test("whatever depth is not refused can be decoded, or fails with an error that can be caught", () => {
+  for (
+    const make of [
+      (inner: unknown) => [inner],
+      (inner: unknown) => ({ inner, n: 1n }),
+      (inner: unknown) => new Map([[1, inner]]),
+    ]
+  ) {
+    for (let depth = 100; depth < 30_000; depth = Math.floor(depth * 1.3)) {
+      let value: unknown = 1;
+      for (let i = 0; i < depth; i++) value = make(value);
+      try {
+        decodeValue(encodeValue(value, RESULT));
+      } catch (error) {
+        assert(error instanceof SerializationError || error instanceof RangeError, String(error));
+        break;
+      }
+    }
+  }
+});
+
+test("a thrown error with a chain of causes is looked at about as often as it is long", () => {
+  const LENGTH = 12;
+  let reads = 0;
+  let error: Error = Object.defineProperty(new Error("innermost"), "detail", { enumerable: true, get: () => ++reads });
+  for (let i = 0; i < LENGTH; i++) error = new Error(`outer ${i}`, { cause: error });
+  const arrived = decodeValue(encodeValue(error, ERROR)) as Error;
+  assertStrictEquals(arrived.message, `outer ${LENGTH - 1}`);
+  assert(reads <= LENGTH * LENGTH, `the innermost was looked at ${reads} times in a chain of ${LENGTH}`);
+});
+
+test("a refusal names the path from the root, through each kind of container", () => {
+  const f = () => {};
+  const cases: [unknown, string][] = [
+    [f, "result"],
+    [[1, f], "result[1]"],
+    [{ a: { b: [0, f] } }, "result.a.b[1]"],
+    [{ "a b": f }, 'result["a b"]'],
+    [{ "": f }, 'result[""]'],
+    [new Map([["k", f]]), 'result.get("k")'],
+    [Object.assign(new Error("e"), { detail: { f } }), "result.detail.f"],
+    [new Error("e", { cause: [f] }), "result.cause[0]"],
+    [new (class Own {})(), "result"],
+    [[Symbol("s")], "result[0]"],
+    [[new WeakMap()], "result[0]"],
+    [[Promise.resolve()], "result[0]"],
+  ];
+  for (const [value, path] of cases) {
+    assertStrictEquals(refusal(value).path, path, Deno.inspect(value));
+  }
+  assertStrictEquals(refusal([1, { f }], ARGS).path, "args[1].f");
+  const own = JSON.parse('{"__proto__":{"deep":1}}');
+  own.f = f;
+  assert(refusal([own], ARGS).path.startsWith("args[0]"));
+});
+
+test("a getter that throws is named in the refusal", () => {
+  const value = {
+    get x(): never {
+      throw new RangeError("no");
+    },
+  };
+  const error = refusal([value]);
+  assertStrictEquals(error.path, "result[0].x");
+  assert(error.message.includes("no"), error.message);
+});

@@ -1,0 +1,259 @@
+/** Consumers: how they rest and are woken, at each moment at which the owner may come in between. */
+import { assert, assertEquals } from "@std/assert";
+import type { ConsumerMessage, Task } from "../../executors/_consumer.ts";
+import { Status } from "../../executors/_memory.ts";
+import { test, within } from "../_helpers.ts";
+import { atEachStep, Bench, Interruption, numberBlock } from "./_kit.ts";
+
+/** How long a consumer may take to wake up, in milliseconds: one that sleeps on is noticed after it. */
+const SOON = 2_000;
+
+/** The message of a task that is given directly, with its cell as its number. */
+function assignment(cell: number): ConsumerMessage {
+  const { kind, text, number, buffers, shared } = numberBlock(cell);
+  return { type: "assign", cell, fn: 0, flags: 0, block: { kind, text, number, buffers, shared } };
+}
+
+/** A consumer that takes one task and never comes to its end. */
+async function takeOne({ consumers }: Bench, index: number): Promise<Task> {
+  for (;;) {
+    const task = consumers[index].take();
+    if (task !== undefined) return await task;
+    await consumers[index].rest();
+  }
+}
+
+/** Lets a consumer begin and fall asleep, without looking for work first. */
+function park(bench: Bench, index: number): Promise<Task> {
+  void bench.consumers[index].begin();
+  assert(bench.queue.startSpinning(1));
+  const taking = takeOne(bench, index);
+  bench.queue.stopSpinning();
+  assertEquals(bench.queue.statuses[index], Status.PARKED);
+  return taking;
+}
+
+/** Does something just before a step of a consumer that looks for a task; or after all of them, when there are fewer. */
+function takeOneInterrupted(bench: Bench, index: number, at: number, action: () => void) {
+  using interruption = new Interruption(at, action);
+  const taking = takeOne(bench, index);
+  const { happened } = interruption;
+  interruption[Symbol.dispose]();
+  if (!happened) action();
+  return { taking, happened };
+}
+
+/** Lets messages of another thread arrive later than what it wrote to shared memory. */
+function messageLater(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function statusesOf({ queue }: Bench): number[] {
+  return [...queue.statuses];
+}
+
+// ---- states -------------------------------------------------------------------------------------------------------
+
+test("Consumer's status is STARTING, ACTIVE, SPINNING and PARKED in turn, and ACTIVE when it was woken", async () => {
+  const bench = new Bench(1);
+  const { queue, consumers: [consumer] } = bench;
+  assertEquals(statusesOf(bench), [Status.STARTING]);
+  await consumer.begin();
+  assertEquals(statusesOf(bench), [Status.ACTIVE]);
+  assertEquals(consumer.take(), undefined);
+  const seen: number[] = [];
+  const look = () => {
+    if (seen.at(-1) !== queue.statuses[0]) seen.push(queue.statuses[0]);
+  };
+  let resting: Promise<void>;
+  {
+    using interruption = new Interruption(Infinity, () => {});
+    interruption.atEach = look;
+    resting = consumer.rest();
+  }
+  look();
+  const spinning = navigator.hardwareConcurrency > 1 ? [Status.SPINNING, Status.ACTIVE] : [];
+  assertEquals(seen, [Status.ACTIVE, ...spinning, Status.PARKED]);
+  bench.push(7, 42);
+  await within(resting, "the rest", SOON);
+  assertEquals(statusesOf(bench), [Status.ACTIVE]);
+  const task = await consumer.take();
+  assertEquals([task!.cell, task!.block.number], [7, 42]);
+});
+
+test("TaskQueue.assign() takes consumers that start, spin or sleep, and refuses the others", async () => {
+  const bench = new Bench(1);
+  const { queue, consumers: [consumer] } = bench;
+  const tryFrom = (status: number): [boolean, number] => {
+    queue.statuses[0] = status;
+    return [queue.assign(0), queue.statuses[0]];
+  };
+  assertEquals(tryFrom(Status.STARTING), [true, Status.ASSIGNED]);
+  assertEquals(tryFrom(Status.SPINNING), [true, Status.ASSIGNED]);
+  assertEquals(tryFrom(Status.ACTIVE), [false, Status.ACTIVE]);
+  assertEquals(tryFrom(Status.ASSIGNED), [false, Status.ASSIGNED]);
+  queue.statuses[0] = Status.ACTIVE;
+  const resting = consumer.rest();
+  assertEquals([queue.assign(0), queue.statuses[0]], [true, Status.ASSIGNED]);
+  consumer.receive(assignment(5));
+  await within(resting, "the rest", SOON);
+  assertEquals(statusesOf(bench), [Status.ACTIVE]);
+  assertEquals((await consumer.take())?.cell, 5);
+  assertEquals(consumer.take(), undefined, "it is given once");
+});
+
+test("Consumer.begin() takes what was assigned while it was starting, before or after the message", async () => {
+  for (const early of [true, false]) {
+    const bench = new Bench(1);
+    const [consumer] = bench.consumers;
+    assert(bench.queue.assign(0));
+    if (early) consumer.receive(assignment(5));
+    const begun = consumer.begin();
+    if (!early) consumer.receive(assignment(5));
+    await within(begun, "begin()", SOON);
+    assertEquals(statusesOf(bench), [Status.ACTIVE]);
+    assertEquals((await consumer.take())?.cell, 5);
+  }
+});
+
+// ---- no task is left lying ----------------------------------------------------------------------------------------
+
+test("Consumer.rest() misses no task, whenever it is pushed", async () => {
+  const steps = await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    await bench.consumers[0].begin();
+    const { taking, happened } = takeOneInterrupted(bench, 0, at, () => bench.push(3, at));
+    const task = await within(taking, `the task that was pushed before step ${at}`, SOON);
+    assertEquals([task.cell, task.block.number], [3, at]);
+    assertEquals(statusesOf(bench), [Status.ACTIVE]);
+    return happened;
+  });
+  assert(steps > 10, `${steps} steps`);
+});
+
+test("Consumer.rest() misses no task, whenever it is assigned", async () => {
+  const outcomes = new Set<boolean>();
+  await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    const { queue, consumers: [consumer] } = bench;
+    await consumer.begin();
+    let assigned = false;
+    const { taking, happened } = takeOneInterrupted(bench, 0, at, () => outcomes.add(assigned = queue.assign(0)));
+    if (!assigned) assigned = queue.assign(0);
+    assert(assigned, "a consumer that rests can be assigned a task");
+    await messageLater();
+    consumer.receive(assignment(5));
+    const task = await within(taking, `the task that was assigned before step ${at}`, SOON);
+    assertEquals(task.cell, 5);
+    assertEquals(statusesOf(bench), [Status.ACTIVE]);
+    return happened;
+  });
+  assertEquals(outcomes, new Set([true, false]));
+});
+
+test("Consumer.rest() misses neither task when one is assigned and one is pushed, whenever that is", async () => {
+  await atEachStep(async (at) => {
+    const bench = new Bench(2);
+    const { queue, consumers } = bench;
+    const other = park(bench, 1);
+    await consumers[0].begin();
+    let assigned = false;
+    const { taking, happened } = takeOneInterrupted(bench, 0, at, () => {
+      assigned = queue.assign(0);
+      bench.push(6);
+    });
+    await messageLater();
+    if (assigned) consumers[0].receive(assignment(5));
+    else bench.push(5);
+    const taken = await within(Promise.all([taking, other]), `both tasks of step ${at}`, SOON);
+    assertEquals(taken.map(({ cell }) => cell).sort(), [5, 6]);
+    return happened;
+  });
+});
+
+test("Consumer.take() wakes another consumer for what was pushed while it alone was looking", async () => {
+  // One consumer goes to rest, two sleep; three long tasks come at once.
+  await atEachStep(async (at) => {
+    const bench = new Bench(3);
+    const others = [park(bench, 1), park(bench, 2)];
+    await bench.consumers[0].begin();
+    const push = () => [4, 5, 6].forEach((cell) => bench.push(cell));
+    const { taking, happened } = takeOneInterrupted(bench, 0, at, push);
+    const taken = await within(
+      Promise.all([taking, ...others]),
+      `three tasks that were pushed before step ${at}`,
+      SOON,
+    );
+    assertEquals(taken.map(({ cell }) => cell).sort(), [4, 5, 6]);
+    return happened;
+  });
+});
+
+test("TaskQueue.push() wakes one sleeping consumer for each task, and none while one is looking", async () => {
+  const bench = new Bench(3);
+  const others = [park(bench, 0), park(bench, 1), park(bench, 2)];
+  const { queue } = bench;
+  assert(queue.startSpinning(1));
+  assertEquals(queue.startSpinning(1), false, "only so many may look at once");
+  bench.push(4);
+  assertEquals(statusesOf(bench).filter((status) => status === Status.PARKED).length, 3);
+  queue.stopSpinning();
+  bench.push(5);
+  assertEquals(statusesOf(bench).filter((status) => status === Status.PARKED).length, 2);
+  bench.push(6);
+  assertEquals(statusesOf(bench).filter((status) => status === Status.PARKED).length, 1);
+  // The two that were woken find the third task queued when they take theirs.
+  const taken = await within(Promise.all(others), "three tasks", SOON);
+  assertEquals(taken.map(({ cell }) => cell).sort(), [4, 5, 6]);
+});
+
+test("TaskQueue.wake() keeps count of the sleeping, whenever others wake the same consumer", async () => {
+  await atEachStep(async (at) => {
+    const bench = new Bench(2);
+    const { queue, consumers } = bench;
+    await consumers[0].begin();
+    let assigned = false;
+    let happened: boolean;
+    const resting = consumers[0].rest();
+    {
+      // Two threads want the same sleeper.
+      using interruption = new Interruption(at, () => assigned = queue.assign(0));
+      queue.wake();
+      happened = interruption.happened;
+    }
+    if (assigned) consumers[0].receive(assignment(5));
+    await within(resting, "the rest", SOON);
+    // If the count were wrong, nobody would wake this one, or all would look for sleepers for ever.
+    assert(queue.describe().includes("parked=0"), queue.describe());
+    return happened;
+  });
+});
+
+test("Consumer.rest() leaves the counts of the spinning and the sleeping right, whenever a task comes", async () => {
+  for (const how of ["push", "assign"]) {
+    await atEachStep(async (at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      await consumer.begin();
+      let assigned = false;
+      const act = () => how === "push" ? bench.push(5) : assigned = queue.assign(0);
+      const { taking, happened } = takeOneInterrupted(bench, 0, at, act);
+      if (how === "assign" && !assigned) act();
+      if (assigned) consumer.receive(assignment(5));
+      await within(taking, `a task by ${how}`, SOON);
+      assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
+      return happened;
+    });
+  }
+});
+
+test("Consumer.take() waits for shared memory and functions that are mentioned before they are known", async () => {
+  const bench = new Bench(1);
+  const [consumer] = bench.consumers;
+  const definition = { kind: "test" } as never;
+  const waiting = consumer.definition(3);
+  consumer.receive({ type: "define", fn: 2, definition: { kind: "other" } as never });
+  consumer.receive({ type: "define", fn: 3, definition });
+  assert(await within(waiting, "the definition", SOON) === definition);
+  assert(await consumer.definition(3) === definition);
+});

@@ -1,0 +1,200 @@
+/** What only shows in a whole pool: who tells the owner that there is room again, and how the event loop gets its turns. */
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { Future, ThreadPoolExecutor, transfer } from "@concurrent/futures";
+import { internals, type Origin } from "../../futures/future.ts";
+import { addSource, deliverNow, removeSource } from "../../futures/wakeup.ts";
+import { bestOf, BOUND, Gate, spin, startedWorkers, test, within } from "../_helpers.ts";
+import { add, compute, lengthOf, passGate } from "../fixtures/tasks.ts";
+
+/** How long a task may take that takes no time, in milliseconds: one that nobody publishes is noticed after it. */
+const SOON = 3_000;
+
+/** A text of which some hundred fill the queue. */
+const TEXT = "x".repeat(5000);
+
+function closePort(port: MessagePort): string {
+  port.close();
+  return "closed";
+}
+
+/** Submits a task that can go only by message, to a worker that is idle. */
+function submitPort(pool: ThreadPoolExecutor): Future<string> {
+  const { port1, port2 } = new MessageChannel();
+  port1.close();
+  return pool.submit(closePort, transfer(port2, [port2]));
+}
+
+for (const how of ["blocked", "awaited"]) {
+  const get = async <T>(future: Future<T>, what: string): Promise<T> =>
+    how === "blocked" ? future.result(SOON) : await within(future, what, SOON) as T;
+
+  test(`a task that found the queue full is run when all before it are cancelled, ${how}`, async () => {
+    using pool = new ThreadPoolExecutor(1);
+    const futures = Array.from({ length: 300 }, () => pool.submit(lengthOf, TEXT));
+    const last = futures.pop()!;
+    // The worker is still starting: it will find nothing but cancelled tasks.
+    for (const future of futures) future.cancel();
+    assertStrictEquals(await get(last, "the last task"), TEXT.length);
+  });
+
+  test(`a task that found the queue full is run when all before it are cancelled behind a gate, ${how}`, async () => {
+    using pool = new ThreadPoolExecutor(1);
+    using gate = new Gate();
+    const first = pool.submit(passGate, gate.path, 1);
+    await gate.arrived();
+    const futures = Array.from({ length: 300 }, () => pool.submit(lengthOf, TEXT));
+    const last = futures.pop()!;
+    for (const future of futures) future.cancel();
+    gate.open();
+    assertStrictEquals(await get(last, "the last task"), TEXT.length);
+    assertStrictEquals(first.result(0), 1);
+  });
+
+  test(`a task that waits for an idle worker gets it whenever the one before ends, ${how}`, async () => {
+    using pool = new ThreadPoolExecutor(1);
+    // Also longer than a worker's turn, after which it gives its event loop a turn.
+    for (const ms of [0, 0.02, 0.05, 0.1, 1, 11, 0, 0]) {
+      for (let round = 0; round < 5; round++) {
+        const before = pool.submit(compute, ms);
+        const waits = submitPort(pool);
+        assertStrictEquals(await get(waits, `a task after one of ${ms} ms`), "closed");
+        await before;
+      }
+    }
+  });
+
+  test(`a task that waits for an idle worker gets it when the one before is cancelled, ${how}`, async () => {
+    for (let round = 0; round < 5; round++) {
+      using pool = new ThreadPoolExecutor(1);
+      const before = pool.submit(add, 1, 2);
+      const waits = submitPort(pool);
+      before.cancel();
+      assertStrictEquals(await get(waits, "a task after a cancelled one"), "closed");
+    }
+  });
+}
+
+test("tasks that wait for an idle worker are run in their order among the others", async () => {
+  using pool = new ThreadPoolExecutor(2);
+  const futures = Array.from({ length: 40 }, (_, i) => i % 4 === 0 ? submitPort(pool) : pool.submit(add, i, 1));
+  for (const [i, future] of futures.entries()) {
+    assertStrictEquals(await within(future as Future<unknown>, `task ${i}`, SOON), i % 4 === 0 ? "closed" : i + 1);
+  }
+});
+
+test("a pool starts no second worker while the first has finished all, also when nothing was collected", async () => {
+  await bestOf(3, async () => {
+    using pool = new ThreadPoolExecutor(4);
+    const before = startedWorkers();
+    // The first tasks of a worker take longer.
+    for (let i = 0; i < 5; i++) await pool.submit(add, i, 1);
+    for (let i = 0; i < 10; i++) {
+      void pool.submit(add, i, 1);
+      // It finishes without the owner's looking.
+      spin(10);
+    }
+    assertStrictEquals(startedWorkers() - before, 1);
+  });
+});
+
+test("a future of another thread settles once, and keeps its first outcome", () => {
+  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const future = internals.create(origin);
+  const calls: unknown[] = [];
+  future.addDoneCallback((done) => calls.push(done.result(0)));
+  internals.settle(future, true, 1);
+  internals.settle(future, false, new Error("late"));
+  assertEquals(calls, [], "callbacks are called later");
+  deliverNow();
+  deliverNow();
+  assertEquals([calls, future.result(0)], [[1], 1]);
+});
+
+test("the event loop turns between the callbacks of many futures, and calls all of them once and in order", async () => {
+  const COUNT = 2_000;
+  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const called: number[] = [];
+  let before = -1;
+  const timer = new Promise<void>((resolve) =>
+    setTimeout(() => {
+      before = called.length;
+      resolve();
+    }, 0)
+  );
+  const all = Promise.withResolvers<void>();
+  for (let i = 0; i < COUNT; i++) {
+    const future = internals.create(origin);
+    future.addDoneCallback(() => {
+      spin(0.02);
+      if (called.push(i) === COUNT) all.resolve();
+    });
+    internals.settle(future, true, i);
+  }
+  await within(all.promise, "all callbacks", SOON);
+  await timer;
+  assertEquals(called, Array.from({ length: COUNT }, (_, i) => i));
+  assert(before < COUNT, "a timer that was due came before the last callback");
+});
+
+test("a source that has more than one turn's work is asked again, with timers in between", async () => {
+  let [rounds, fired] = [0, 0];
+  const all = Promise.withResolvers<void>();
+  const timer = setInterval(() => fired++, 0);
+  const source = {
+    collect(until: number) {
+      while (performance.now() < until && until !== Infinity);
+      if (++rounds === 10) all.resolve();
+      return rounds < 10;
+    },
+  };
+  addSource(source);
+  const future = internals.create({ peek: () => "running", revoke: () => false, collect: () => {} });
+  future.addDoneCallback(() => {});
+  internals.settle(future, true, 1);
+  try {
+    await within(all.promise, "ten turns", SOON);
+  } finally {
+    clearInterval(timer);
+    removeSource(source);
+  }
+  assert(fired > 3, `${fired} timers between 10 turns`);
+});
+
+test("a callback that blocks calls those after it, each once", async () => {
+  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const called: number[] = [];
+  const futures = Array.from({ length: 5 }, () => internals.create(origin));
+  const all = Promise.withResolvers<void>();
+  futures.forEach((future, i) => {
+    future.addDoneCallback(() => {
+      called.push(i);
+      if (i === 1) deliverNow();
+      if (called.length >= 5) all.resolve();
+    });
+  });
+  futures.forEach((future, i) => internals.settle(future, true, i));
+  await within(all.promise, "five callbacks", BOUND);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(called, [0, 1, 2, 3, 4]);
+});
+
+test("callbacks that were added before a future settled come before one that is added after, each once", () => {
+  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const future = internals.create(origin);
+  const called: string[] = [];
+  future.addDoneCallback(() => called.push("before"));
+  internals.settle(future, true, 1);
+  future.addDoneCallback(() => called.push("after"));
+  assertEquals(called, ["before", "after"]);
+  deliverNow();
+  assertEquals(called, ["before", "after"]);
+});
+
+test("a due callback may complete the future that result() without a timeout is called on", () => {
+  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const bare = new Future<number>();
+  const other = internals.create(origin);
+  other.addDoneCallback(() => bare.setResult(5));
+  internals.settle(other, true, 1);
+  assertStrictEquals(bare.result(), 5);
+});

@@ -1,0 +1,252 @@
+/** The types: what must compile, what must not, and what comes out. Checking this file is the test. */
+import { assertEquals } from "@std/assert";
+import {
+  asCompleted,
+  Executor,
+  FIRST_COMPLETED,
+  Future,
+  registerError,
+  SerializationError,
+  TaskExitError,
+  taskRef,
+  ThreadPoolExecutor,
+  transfer,
+  wait,
+  waitSync,
+} from "@concurrent/futures";
+import { test } from "./_helpers.ts";
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+
+/** Compiles only where the two types are the same. */
+function sameType<A, B>(..._proof: Same<A, B> extends true ? [] : ["the types differ", A, B]): void {}
+
+declare const pool: ThreadPoolExecutor;
+declare const anyPool: Executor;
+declare const numbers: Future<number>;
+declare const mixed: (Future<number> | Future<string>)[];
+
+const add = (a: number, b: number): number => a + b;
+const later = async (text: string): Promise<string[]> => await Promise.resolve([text]);
+const optional = (a: number, b?: string): string => `${a}${b}`;
+const rest = (first: string, ...more: number[]): number => first.length + more.length;
+const nothing = (): void => {};
+const never = (): never => {
+  throw new Error();
+};
+const generic = <T>(value: T): T[] => [value];
+const thenable = (): PromiseLike<boolean> => Promise.resolve(true);
+const nested = (): PromiseLike<PromiseLike<number>> =>
+  Promise.resolve(1) as unknown as PromiseLike<PromiseLike<number>>;
+
+/** Never called: its statements only have to compile. */
+export async function compiles(): Promise<void> {
+  // submit
+  const sum = pool.submit(add, 1, 2);
+  sameType<typeof sum, Future<number>>();
+  const texts = pool.submit(later, "a");
+  sameType<typeof texts, Future<string[]>>();
+  const optionals = [pool.submit(optional, 1), pool.submit(optional, 1, "b"), pool.submit(optional, 1, undefined)];
+  sameType<typeof optionals, Future<string>[]>();
+  const rests = [pool.submit(rest, "a"), pool.submit(rest, "a", 1, 2, 3)];
+  sameType<typeof rests, Future<number>[]>();
+  const voids = pool.submit(nothing);
+  sameType<typeof voids, Future<void>>();
+  const nevers = pool.submit(never);
+  sameType<typeof nevers, Future<never>>();
+  const thenables = pool.submit(thenable);
+  sameType<typeof thenables, Future<boolean>>();
+  const unnested = pool.submit(nested);
+  sameType<typeof unnested, Future<number>>();
+  const generics: Future<number[]> = pool.submit(generic<number>, 1);
+  const inferred = pool.submit((a: number, b: string) => ({ a, b }), 1, "b");
+  sameType<typeof inferred, Future<{ a: number; b: string }>>();
+  const throughBase = anyPool.submit(add, 1, 2);
+  sameType<typeof throughBase, Future<number>>();
+
+  // @ts-expect-error: an argument of another type
+  pool.submit(add, 1, "2");
+  // @ts-expect-error: too few arguments
+  pool.submit(add, 1);
+  // @ts-expect-error: too many arguments
+  pool.submit(add, 1, 2, 3);
+  // @ts-expect-error: no arguments are wanted
+  pool.submit(nothing, 1);
+  // @ts-expect-error: not a function
+  pool.submit(5);
+  // @ts-expect-error: a name is not a function
+  pool.submit("add", 1, 2);
+  // @ts-expect-error: nothing to run
+  pool.submit();
+  // @ts-expect-error: the wrong rest argument
+  pool.submit(rest, "a", "b");
+  // @ts-expect-error: a number is no text
+  const wrong: Future<string> = pool.submit(add, 1, 2);
+  // @ts-expect-error: what is awaited is a number
+  const wrongValue: string = await sum;
+  // @ts-expect-error: what is returned is a number
+  const wrongResult: string = sum.result();
+
+  // Future
+  const awaited = await texts;
+  sameType<typeof awaited, string[]>();
+  const result = texts.result();
+  sameType<typeof result, string[]>();
+  const exception = texts.exception(5);
+  sameType<typeof exception, unknown>();
+  const state = sum.state;
+  sameType<typeof state, "PENDING" | "RUNNING" | "CANCELLED" | "FINISHED">();
+  sameType<ReturnType<typeof sum.cancel>, boolean>();
+  const chained = sum.then((n) => `${n}`, () => 5);
+  sameType<typeof chained, Promise<string | number>>();
+  const caught = sum.catch(() => "x");
+  sameType<typeof caught, Promise<number | string>>();
+  const final = sum.finally(() => {});
+  sameType<typeof final, Promise<number>>();
+  sum.addDoneCallback((future) => sameType<typeof future, Future<number>>());
+  const like: PromiseLike<number> = sum;
+  const all = await Promise.all([sum, texts, 5]);
+  sameType<typeof all, [number, string[], number]>();
+  const bare = new Future<Date>();
+  bare.setResult(new Date());
+  bare.setException(undefined);
+  sameType<ReturnType<typeof bare.setRunningOrNotifyCancel>, boolean>();
+  // @ts-expect-error: a value of another type
+  bare.setResult(5);
+  // @ts-expect-error: a timeout is a number
+  sum.result("5");
+  // @ts-expect-error: the state cannot be set
+  sum.state = "FINISHED";
+  // @ts-expect-error: a callback takes a future, not a value
+  sum.addDoneCallback((value: number) => value);
+
+  // map
+  for (const n of pool.map(add, [1, 2], new Set([3]))) sameType<typeof n, number>();
+  for await (const list of pool.map(later, ["a"])) sameType<typeof list, string[]>();
+  for (const text of pool.map(optional, [1, 2])) sameType<typeof text, string>();
+  const array = [...pool.map((n: number) => n > 1, [1, 2], { chunksize: 2, buffersize: 3, timeout: 5 })];
+  sameType<typeof array, boolean[]>();
+  const step = pool.map(add, [1], [2]).next();
+  if (!step.done) sameType<typeof step.value, number>();
+  const gathered = await Array.fromAsync(pool.map(add, [1], [2]));
+  sameType<typeof gathered, number[]>();
+  const asynchronous = (async function* () {
+    yield 1;
+  })();
+  for await (const n of pool.map(add, asynchronous, [1])) sameType<typeof n, number>();
+  for (const n of anyPool.map(add, [1], [2], {})) sameType<typeof n, number>();
+  const characters = [...pool.map((c: string) => c.length, "abc")];
+  sameType<typeof characters, number[]>();
+
+  // @ts-expect-error: items of another type
+  pool.map(add, [1], ["2"]);
+  // @ts-expect-error: one input too few
+  pool.map(add, [1]);
+  // @ts-expect-error: one input too many
+  pool.map(add, [1], [2], [3]);
+  // @ts-expect-error: not iterable
+  pool.map((n: number) => n, 5);
+  // @ts-expect-error: no such option
+  pool.map((n: number) => n, [1], { chunkSize: 5 });
+  // @ts-expect-error: an option of another type
+  pool.map((n: number) => n, [1], { timeout: "5" });
+  // @ts-expect-error: the results are numbers
+  const wrongItems: string[] = [...pool.map(add, [1], [2])];
+
+  // wait, waitSync, asCompleted
+  const { done, notDone } = await wait([sum, texts]);
+  sameType<typeof done, typeof notDone>();
+  for (const future of done) sameType<typeof future, Future<number> | Future<string[]>>();
+  const sets = waitSync(new Set([numbers]), { timeout: 5, returnWhen: FIRST_COMPLETED });
+  sameType<typeof sets.done, Set<Future<number>>>();
+  waitSync([numbers], { returnWhen: "FIRST_EXCEPTION" });
+  for (const future of asCompleted([numbers], { timeout: 5 })) sameType<typeof future, Future<number>>();
+  // TypeScript awaits the item type here, so that a future would be called by the type of its value: it is any instead.
+  for await (const future of asCompleted([numbers])) {
+    // deno-lint-ignore no-explicit-any -- see above
+    sameType<typeof future, any>();
+    const n: number = future.result();
+    void n;
+  }
+  for (const future of asCompleted(mixed)) sameType<typeof future, Future<number> | Future<string>>();
+  const iterable: Iterable<Future<number>> & AsyncIterable<Future<number>> = asCompleted([numbers]);
+  const named = new Map(mixed.map((future) => [future, "name"]));
+  for (const future of asCompleted(named.keys())) named.get(future);
+
+  // @ts-expect-error: no such constant
+  wait([numbers], { returnWhen: "SOME" });
+  // @ts-expect-error: numbers are no futures
+  wait([1, 2]);
+  // @ts-expect-error: one future is not iterable
+  waitSync(numbers);
+  // @ts-expect-error: promises are no futures
+  asCompleted([Promise.resolve(1)]);
+  // @ts-expect-error: the option is called timeout
+  asCompleted([numbers], { timeOut: 5 });
+
+  // executors
+  new ThreadPoolExecutor();
+  new ThreadPoolExecutor(4);
+  new ThreadPoolExecutor({ maxWorkers: 4, threadNamePrefix: "p", initializer: add, initargs: [1, 2] });
+  new ThreadPoolExecutor({ initializer: nothing });
+  const stopped = pool.shutdown({ wait: false, cancelFutures: true });
+  sameType<typeof stopped, Promise<void>>();
+  const stoppedSync = pool.shutdownSync();
+  sameType<typeof stoppedSync, void>();
+  {
+    using one = new ThreadPoolExecutor(1);
+    await using two = new ThreadPoolExecutor(1);
+    const bases: Executor[] = [one, two];
+    void bases;
+  }
+  // @ts-expect-error: not a number of workers
+  new ThreadPoolExecutor("4");
+  // @ts-expect-error: no such option
+  new ThreadPoolExecutor({ workers: 4 });
+  // @ts-expect-error: an initializer is a function
+  new ThreadPoolExecutor({ initializer: 5 });
+  // @ts-expect-error: no such option
+  pool.shutdown({ cancel: true });
+  // @ts-expect-error: Executor is abstract
+  new Executor();
+
+  // a subclass
+  class Inline extends Executor {
+    override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
+      const future = new Future<Awaited<R>>();
+      future.setResult(fn(...args) as Awaited<R>);
+      return future;
+    }
+  }
+  for (const n of new Inline().map(add, [1], [2])) sameType<typeof n, number>();
+  // @ts-expect-error: submit is missing
+  class Missing extends Executor {}
+
+  // helpers
+  const join = taskRef<(a: string, b: string) => string>(import.meta.resolve("@std/path"), "join");
+  const joined = pool.submit(join, "a", "b");
+  sameType<typeof joined, Future<string>>();
+  pool.submit(taskRef<typeof add>(new URL(import.meta.url), "add"), 1, 2);
+  // @ts-expect-error: an argument of another type
+  pool.submit(join, "a", 5);
+  const bytes = new Uint8Array(8);
+  const length = pool.submit((given: Uint8Array) => given.length, transfer(bytes, [bytes.buffer]));
+  sameType<typeof length, Future<number>>();
+  const returned = pool.submit((given: Uint8Array) => transfer(given, [given.buffer]), bytes);
+  sameType<typeof returned, Future<Uint8Array>>();
+  class Mine extends Error {
+    constructor(public a: number, public b: string) {
+      super();
+    }
+  }
+  registerError(Mine);
+  // @ts-expect-error: not a class of errors
+  registerError(Date);
+  const { exitCode } = new TaskExitError("text", 5);
+  sameType<typeof exitCode, number>();
+  void [generics, wrong, wrongValue, wrongResult, like, wrongItems, iterable, Missing, SerializationError];
+}
+
+test("the types of mod.ts: this file compiles", () => {
+  assertEquals(compiles.length, 0);
+});
