@@ -245,11 +245,16 @@ class GraphEncoder {
   readonly #moved = new Set<ArrayBuffer>();
   /** Buffers met so far, and whether only the part under one view was taken. */
   readonly #met = new Map<ArrayBuffer, "part" | "whole">();
-  readonly #inTrial = new Set<Error>();
+  /** Errors whose properties are being tried. */
+  readonly #inTrial: Set<Error>;
+  /** Errors whose properties have been tried: each once, however many causes refer to it. */
+  readonly #partsOf: Map<Error, ErrorParts>;
 
-  constructor(options: EncodeOptions, whole: Set<ArrayBuffer>) {
+  constructor(options: EncodeOptions, whole: Set<ArrayBuffer>, outer?: GraphEncoder) {
     this.#options = options;
     this.#whole = whole;
+    this.#inTrial = outer === undefined ? new Set() : outer.#inTrial;
+    this.#partsOf = outer === undefined ? new Map() : outer.#partsOf;
   }
 
   encode(value: unknown): Block {
@@ -342,13 +347,13 @@ class GraphEncoder {
 
   #takeApart(error: Error): ErrorParts {
     if (this.#options.root !== "error") return takeApart(error, () => undefined);
+    const known = this.#partsOf.get(error);
+    if (known !== undefined) return known;
     this.#inTrial.add(error);
-    return takeApart(error, (name, value) => {
+    const parts = takeApart(error, (name, value) => {
       if (this.#inTrial.has(value as Error)) return undefined;
       try {
-        const trial = new GraphEncoder(this.#options, this.#whole);
-        for (const outer of this.#inTrial) trial.#inTrial.add(outer);
-        trial.encodeText(value);
+        new GraphEncoder(this.#options, this.#whole, this).encodeText(value);
         return undefined;
       } catch (refusal) {
         if (!(refusal instanceof SerializationError)) throw refusal;
@@ -356,6 +361,8 @@ class GraphEncoder {
         return name + refusal.path.slice(this.#options.root.length);
       }
     });
+    this.#partsOf.set(error, parts);
+    return parts;
   }
 
   #view(view: ArrayBufferView): unknown {

@@ -213,6 +213,7 @@ export class Consumer {
     this.#hasRested = true;
     if (this.#spin()) return;
     if (this.#queue.park(index, Status.ACTIVE)) {
+      this.#tellWaitingOwner();
       // Looked at once more after going to sleep: who published before that saw nobody to wake.
       if (!this.#queue.isEmpty()) this.#queue.unpark(index, Status.ACTIVE);
       else {
@@ -229,6 +230,7 @@ export class Consumer {
     const index = this.#index;
     if (!this.#queue.startSpinning(MOST_SPINNING)) return false;
     Atomics.store(statuses, index, Status.SPINNING);
+    this.#tellWaitingOwner();
     const until = performance.now() + SPIN_MS;
     let found = false;
     do {
@@ -240,6 +242,10 @@ export class Consumer {
     // If this fails, the owner has assigned a task.
     const free = Atomics.compareExchange(statuses, index, Status.SPINNING, Status.ACTIVE) === Status.SPINNING;
     return found && free;
+  }
+
+  #tellWaitingOwner(): void {
+    if (this.#queue.isOwnerWaiting()) ring(this.#bell);
   }
 
   /** Begins to work: a task may have been assigned while the thread was starting. */
@@ -265,8 +271,9 @@ export class Consumer {
     if (
       Atomics.compareExchange(this.#queue.cells, cell, Cell.PENDING, Cell.RUNNING) === Cell.PENDING
     ) return true;
-    // Nobody is waiting for this, so the bell is not rung.
     this.#publish(cell, Flag.CANCELLED, EMPTY);
+    // Nobody waits for this task any more, but perhaps for its place.
+    this.#tellWaitingOwner();
     return false;
   }
 

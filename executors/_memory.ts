@@ -27,6 +27,8 @@ const FINISHED = 2;
 const SPINNING = 3;
 /** How many consumers sleep. */
 const PARKED = 4;
+/** Whether the owner has tasks that wait for room or for an idle consumer. */
+const WAITING = 5;
 const CONTROL_WORDS = 16;
 
 /** What happened to a task; in lifecycle order. */
@@ -351,6 +353,16 @@ export class TaskQueue {
       if (Atomics.compareExchange(this.statuses, index, from, Status.ASSIGNED) === from) return true;
     }
     return false;
+  }
+
+  /** Owner: says whether it has tasks that wait for room or for an idle consumer. It then looks again for both. */
+  setWaiting(isWaiting: boolean): void {
+    Atomics.store(this.#control, WAITING, isWaiting ? 1 : 0);
+  }
+
+  /** Consumer: whether the owner wants to know of room and of idle consumers. It looks after it has made either. */
+  isOwnerWaiting(): boolean {
+    return Atomics.load(this.#control, WAITING) === 1;
   }
 
   /** Wakes one sleeping consumer, if there is one and nobody is looking for work already. */

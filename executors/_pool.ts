@@ -7,6 +7,7 @@
 import { inspect } from "../futures/deadline.ts";
 import { type BrokenExecutor, InvalidStateError, ShutdownError } from "../futures/errors.ts";
 import { type Future, internals, type Origin } from "../futures/future.ts";
+import { ring } from "../futures/bell.ts";
 import { addSource, bell, blockUntil, removeSource, type Source } from "../futures/wakeup.ts";
 import { Block, Kind } from "./_block.ts";
 import { decodeValue, encodeArguments, type EncodeOptions } from "./_codec.ts";
@@ -147,7 +148,10 @@ export class Pool implements Source, Origin {
     const future = internals.create(this);
     const task = { future, fn, flags, block };
     this.#unsettled++;
-    if (this.#waiting.length > this.#published || !this.#publish(task)) this.#waiting.push(task);
+    if (this.#waiting.length > this.#published || !this.#publish(task)) {
+      this.#waiting.push(task);
+      if (this.#waiting.length === this.#published + 1) this.#publishWaiting();
+    }
     this.#startWorkers();
     return future;
   }
@@ -300,6 +304,9 @@ export class Pool implements Source, Origin {
         Atomics.compareExchange(cells, ticket, Cell.PENDING, Cell.CANCELLED) !== Cell.PENDING
       ) return false;
       this.#futures[ticket] = undefined;
+    } else {
+      // What waited behind it may have its turn now: not here, where it is not yet cancelled.
+      ring(bell);
     }
     this.#unsettled--;
     this.#closeWhenDone();
@@ -363,18 +370,28 @@ export class Pool implements Source, Origin {
     this.#freeCells.push(cell);
   }
 
-  /** Publishes what had no room, in order. */
+  /** Publishes what had no room or no idle worker, in order. */
   #publishWaiting(): void {
     const waiting = this.#waiting;
-    while (this.#published < waiting.length) {
-      const task = waiting[this.#published];
-      if (!task.future.cancelled() && !this.#publish(task)) break;
-      waiting[this.#published++] = undefined as unknown as Waiting;
-    }
+    if (waiting.length === 0) return;
+    this.#publishWhatFits();
+    const isWaiting = this.#published < waiting.length;
+    this.#queue.setWaiting(isWaiting);
+    // Again, because a worker may have made room or come to rest before it could see that.
+    if (isWaiting) this.#publishWhatFits();
     // Moved up only when half of it is gone, so that each task is moved about once.
     if (this.#published * 2 >= waiting.length) {
       waiting.splice(0, this.#published);
       this.#published = 0;
+    }
+  }
+
+  #publishWhatFits(): void {
+    const waiting = this.#waiting;
+    while (this.#published < waiting.length) {
+      const task = waiting[this.#published];
+      if (!task.future.cancelled() && !this.#publish(task)) return;
+      waiting[this.#published++] = undefined as unknown as Waiting;
     }
   }
 
