@@ -56,6 +56,10 @@ export function definitionKey(definition: Definition): string {
   return JSON.stringify(definition);
 }
 
+/** Definitions of functions that are made anew for each call, by what decides about them. */
+const known = new Map<string, Definition>();
+const MOST_KNOWN = 10_000;
+
 function describeNew(fn: AnyFunction): Definition {
   const location = locationOf(fn);
   if (location !== undefined) return { how: "reference", name: fn.name, ...location };
@@ -72,13 +76,26 @@ function describeNew(fn: AnyFunction): Definition {
       modules,
     );
   }
-  if (name === "") {
-    // Not the export of a function's declaration: even a default export has a name.
-    const computed = computedExport(fn);
-    return computed === undefined ? { how: "source", name, source } : { how: "reference", name, ...computed };
-  }
-  const modules = candidates(fn, name, source);
-  return modules.length === 0 ? { how: "source", name, source } : { how: "search", name, source, modules };
+  // A function without a name is not the export of a declaration: even a default export has one.
+  if (name === "") return remember(source, () => computedDefinition(fn, source));
+  const urls = moduleUrls();
+  return remember(`${name}\n${urls.join("\n")}\n${source}`, () => {
+    const { modules, isDoubtful } = candidates(fn, name, source, urls);
+    const definition: Definition = modules.length === 0
+      ? { how: "source", name, source }
+      : { how: "search", name, source, modules };
+    return { definition, holdsForText: !isDoubtful };
+  });
+}
+
+/** Describes a function, or takes over how another one with the same key was, where only the text decides. */
+function remember(key: string, describe: () => { definition: Definition; holdsForText: boolean }): Definition {
+  const remembered = known.get(key);
+  if (remembered !== undefined) return remembered;
+  const { definition, holdsForText } = describe();
+  if (known.size >= MOST_KNOWN) known.clear();
+  if (holdsForText) known.set(key, definition);
+  return definition;
 }
 
 /** Whether a function is a part of Deno that is written in JavaScript, whose text needs what is around it. */
@@ -106,17 +123,26 @@ function moduleUrls(): string[] {
   } finally {
     Object.assign(Error, { stackTraceLimit, prepareStackTrace });
   }
-  const own = new URL(".", import.meta.url).href;
   const urls = new Set<string>();
   for (const file of files) {
-    const url = toUrl(file);
-    if (url !== undefined && !url.startsWith(own) && /^(file|https?|data|blob):/.test(url)) {
-      urls.add(url);
-    }
+    let url = urlsOfFiles.get(file);
+    if (url === undefined) urlsOfFiles.set(file, url = moduleUrl(file));
+    if (url !== NO_MODULE) urls.add(url);
   }
   const main = mainModule();
   if (main !== undefined) urls.add(main);
   return [...urls];
+}
+
+const OWN_FOLDER = new URL(".", import.meta.url).href;
+const NO_MODULE = "";
+const urlsOfFiles = new Map<string, string>();
+
+/** The URL of the module that a frame names, unless it is this library's or a part of Deno. */
+function moduleUrl(file: string): string {
+  const url = toUrl(file);
+  const isModule = url !== undefined && !url.startsWith(OWN_FOLDER) && /^(file|https?|data|blob):/.test(url);
+  return isModule ? url : NO_MODULE;
 }
 
 function toUrl(file: string): string | undefined {
@@ -129,21 +155,28 @@ function toUrl(file: string): string | undefined {
   return URL.parse(file)?.href;
 }
 
+let main: string | undefined;
+
 function mainModule(): string | undefined {
   try {
-    return Deno.mainModule;
+    return main ??= Deno.mainModule;
   } catch {
     // Where it may not be read it cannot be imported either.
     return undefined;
   }
 }
 
-/** URLs of the modules that may export the function. */
-function candidates(fn: AnyFunction, name: string, source: string): string[] {
+/** URLs of the modules that may export the function, and whether it took the function itself to tell, not only its text. */
+function candidates(
+  fn: AnyFunction,
+  name: string,
+  source: string,
+  urls: readonly string[],
+): { modules: string[]; isDoubtful: boolean } {
   const found = new Set<string>();
   const guesses = new Set<string>();
   let isDoubtful = false;
-  for (const url of moduleUrls()) {
+  for (const url of urls) {
     const outline = outlineOf(url);
     if (outline === undefined) continue;
     const isExported = outline.exports.has(name);
@@ -160,10 +193,12 @@ function candidates(fn: AnyFunction, name: string, source: string): string[] {
   }
   // Imports that do not tell the name (default, namespace, export *) are tried only when nothing else will do.
   const modules = [...(found.size > 0 ? found : guesses)];
-  if (found.size < 2 && !isDoubtful) return modules;
+  isDoubtful = modules.length > 0 && (isDoubtful || found.size > 1);
+  if (!isDoubtful) return { modules, isDoubtful };
   const exporters = modules.map((url) => ({ url, exports: isExportOf(url, fn) }));
   const certain = exporters.filter(({ exports }) => exports === true);
-  return (certain.length > 0 ? certain : exporters.filter(({ exports }) => exports !== false)).map(({ url }) => url);
+  const possible = certain.length > 0 ? certain : exporters.filter(({ exports }) => exports !== false);
+  return { modules: possible.map(({ url }) => url), isDoubtful };
 }
 
 function declarationOf(name: string): RegExp {
@@ -198,10 +233,11 @@ function loadedModule(url: string): object | undefined {
 }
 
 /**
- * Where a function that has no name of its own is exported: as the value of an expression, such as `export const f = make(1)`.
- * Looked for only where a module on the stack has such an export, or imports one by name.
+ * Describes a function that has no name of its own. It can be exported as the value of an expression, such as
+ * `export const f = make(1)`; that is looked for only where a module on the stack has such an export, or imports one by name.
  */
-function computedExport(fn: AnyFunction): { module: string; path: string } | undefined {
+function computedDefinition(fn: AnyFunction, source: string): { definition: Definition; holdsForText: boolean } {
+  let holdsForText = true;
   for (const url of moduleUrls()) {
     const outline = outlineOf(url);
     if (outline === undefined) continue;
@@ -212,11 +248,12 @@ function computedExport(fn: AnyFunction): { module: string; path: string } | und
       if (computed && !computed.isDisjointFrom(names)) modules.push(imported);
     }
     for (const module of modules) {
+      holdsForText = false;
       const path = Object.entries(loadedModule(module) ?? {}).find(([, value]) => value === fn)?.[0];
-      if (path !== undefined) return { module, path };
+      if (path !== undefined) return { definition: { how: "reference", name: "", module, path }, holdsForText };
     }
   }
-  return undefined;
+  return { definition: { how: "source", name: "", source }, holdsForText };
 }
 
 function resolve(specifier: string, from: string): string | undefined {

@@ -80,7 +80,7 @@ export class Pool implements Source, Origin {
   readonly #workers: RunningWorker[] = [];
   readonly #definitions: Definition[] = [];
   readonly #functions = new WeakMap<AnyFunction, number>();
-  readonly #functionsByKey = new Map<string, number>();
+  readonly #functionsByDefinition = new Map<Definition | string, number>();
   /** Cells that are free, the lowest on top, and the futures of those that are not. */
   readonly #freeCells = Array.from({ length: CELLS }, (_, i) => CELLS - 1 - i);
   readonly #futures: (Future<unknown> | undefined)[] = new Array(CELLS).fill(undefined);
@@ -90,6 +90,7 @@ export class Pool implements Source, Origin {
   #unsettled = 0;
   /** Results that were collected, modulo 2³². */
   #collected = 0;
+  #nextToCollect = 0;
   readonly #shared = new SharedArguments((message) => this.#tellWorkers(message));
   /** Whether idle workers must be stopped so that the program can end. */
   #keepsProgramAlive = false;
@@ -185,14 +186,18 @@ export class Pool implements Source, Origin {
   define(fn: AnyFunction): number {
     let number = this.#functions.get(fn);
     if (number !== undefined) return number;
+    // Functions that are made anew for each call share a definition, or have one that is equal.
     const definition = describe(fn);
-    // Functions that are made anew for each call share a definition.
-    const key = definitionKey(definition);
-    number = this.#functionsByKey.get(key);
+    number = this.#functionsByDefinition.get(definition);
     if (number === undefined) {
-      number = this.#definitions.push(definition) - 1;
-      this.#functionsByKey.set(key, number);
-      this.#tellWorkers({ type: "define", fn: number, definition });
+      const key = definitionKey(definition);
+      number = this.#functionsByDefinition.get(key);
+      if (number === undefined) {
+        number = this.#definitions.push(definition) - 1;
+        this.#functionsByDefinition.set(key, number);
+        this.#tellWorkers({ type: "define", fn: number, definition });
+      }
+      this.#functionsByDefinition.set(definition, number);
     }
     this.#functions.set(fn, number);
     return number;
@@ -314,8 +319,11 @@ export class Pool implements Source, Origin {
   }
 
   collect(until = Infinity): boolean {
-    for (const worker of this.#workers) {
-      if (this.#collectFrom(worker, until)) return true;
+    for (let n = this.#workers.length; n > 0; n--) {
+      // Begins where it was interrupted, so that no worker's results wait for ever behind another's.
+      this.#nextToCollect %= this.#workers.length;
+      if (this.#collectFrom(this.#workers[this.#nextToCollect++], until)) return true;
+      if (this.#workers.length === 0) break;
     }
     this.#publishWaiting();
     this.#closeWhenDone();
