@@ -39,8 +39,8 @@ const INTERCEPTED = [
 ] as const;
 
 /**
- * Does something on behalf of another thread just before the `step`th atomic operation, look at the clock, or
- * {@linkcode step} of this one. Tests that run one scenario for each step see every moment at which the other thread could
+ * Does something on behalf of another thread at one step of this one: before and after each of its atomic
+ * operations, when it looks at the clock, and at each {@linkcode step}. Tests that run one scenario for each step see every moment at which the other thread could
  * come in between. Each look at the clock puts it forward by a millisecond, so that spinning ends soon and after as many steps
  * each time.
  */
@@ -59,6 +59,8 @@ export class Interruption implements Disposable {
     this.#at = at;
     this.#action = action;
     active = this;
+    // One that an interruption sets goes on with its clock.
+    if (!isActing) ahead = 0;
     // deno-lint-ignore no-explicit-any
     const atomics = Atomics as any;
     for (const name of INTERCEPTED) {
@@ -66,8 +68,10 @@ export class Interruption implements Disposable {
       atomics[name] = (...args: unknown[]) => {
         step();
         // A thread that sleeps is at no step.
-        if (name === "wait") this[Symbol.dispose]();
-        return (original as (...args: unknown[]) => unknown)(...args);
+        if (name === "wait") active?.[Symbol.dispose]();
+        const result = (original as (...args: unknown[]) => unknown)(...args);
+        step();
+        return result;
       };
     }
     const now = performance.now.bind(performance);
@@ -86,7 +90,12 @@ export class Interruption implements Disposable {
     this.atEach();
     if (++this.steps !== this.#at) return;
     this[Symbol.dispose]();
-    this.#action();
+    isActing = true;
+    try {
+      this.#action();
+    } finally {
+      isActing = false;
+    }
   }
 
   [Symbol.dispose](): void {
@@ -100,6 +109,7 @@ export class Interruption implements Disposable {
 
 let active: Interruption | undefined;
 let ahead = 0;
+let isActing = false;
 
 /** A step of its own, for what is neither an atomic operation nor a look at the clock. */
 export function step(): void {

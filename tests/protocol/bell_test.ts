@@ -108,52 +108,84 @@ for (const pending of [0, 1, 3]) {
   });
 }
 
+/** Blocks until the counter has reached a number; tells also whether a sleep ended only by its timeout: a lost ring. */
+function blockAndWatch(counter: Counter, count: number, ms: number, interrupt: () => Interruption) {
+  const { wait } = Atomics;
+  let overslept = false;
+  Atomics.wait = ((words: Int32Array, index: number, value: number, timeout: number) => {
+    const ended = wait(words, index, value, timeout);
+    overslept ||= ended === "timed-out";
+    return ended;
+  }) as typeof wait;
+  const deadline = performance.now() + ms;
+  const interruption = interrupt();
+  try {
+    const isDone = blockUntil(() => counter.seen >= count, deadline);
+    return { isLost: !isDone || overslept, happened: interruption.happened };
+  } finally {
+    interruption[Symbol.dispose]();
+    Atomics.wait = wait;
+  }
+}
+
 // ---- blockUntil() -------------------------------------------------------------------------------------------------
 
-test("blockUntil() misses no ring, whenever it comes while it goes to sleep", async () => {
-  using counter = new Counter();
-  addSource(counter);
-  let expected = 0;
-  const steps = await atEachStep((at) => {
-    expected++;
-    using interruption = new Interruption(at, () => {
-      counter.publish();
-      ring(bell);
+for (const listens of [false, true]) {
+  const where = listens ? "with the event loop listening as well" : "with the bell not armed";
+
+  test(`blockUntil() misses no ring, whenever it comes while it goes to sleep, ${where}`, async () => {
+    using counter = new Counter();
+    addSource(counter);
+    let expected = 0;
+    const steps = await atEachStep((at) => {
+      expected++;
+      if (!listens) Atomics.store(bell, STATE, 0);
+      const interrupt = () =>
+        new Interruption(at, () => {
+          counter.publish();
+          ring(bell);
+        });
+      const { isLost, happened } = blockAndWatch(counter, expected, 1_000, interrupt);
+      if (!happened) return false;
+      assert(!isLost, `the ring before step ${at} was lost`);
+      return true;
     });
-    const isDone = blockUntil(() => counter.seen >= expected, performance.now() + 500);
-    if (!interruption.happened) return false;
-    assert(isDone, `the ring before step ${at} was lost`);
-    return true;
+    // The count, the look at the source, the clock, the spinning, the arming, the second look, the sleep.
+    assert(steps > 20, `${steps} steps`);
   });
-  // The count, the look at the source, the clock, the spinning, the arming, the second look, the sleep.
-  assert(steps > 20, `${steps} steps`);
-});
+}
 
 test("blockUntil() sees what is published at one step and rung at a later one", async () => {
   using counter = new Counter();
   addSource(counter);
   let expected = 0;
+  let slept = 0;
   await atEachStep(async (first) => {
     let happened = false;
     await atEachStep((second) => {
       expected++;
-      // The clock of the second goes on where that of the first stops.
-      using interruption = new Interruption(first, () => {
-        counter.publish();
-        happened = true;
-        inner = new Interruption(second, () => ring(bell));
-      });
+      Atomics.store(bell, STATE, 0);
       let inner: Interruption | undefined;
-      const isDone = blockUntil(() => counter.seen >= expected, performance.now() + 100);
+      const interrupt = () =>
+        new Interruption(first, () => {
+          counter.publish();
+          happened = true;
+          inner = new Interruption(second, () => ring(bell));
+        });
+      const { isLost } = blockAndWatch(counter, expected, 100, interrupt);
       inner?.[Symbol.dispose]();
-      // Not rung: it was found without, or never.
       deliverNow();
-      if (!interruption.happened || !inner?.happened) return false;
-      assert(isDone, `published before step ${first}, rung ${second} steps later: lost`);
+      if (!inner?.happened) {
+        // Not rung: it was found without, or slept over.
+        if (isLost) slept++;
+        return false;
+      }
+      assert(!isLost, `published before step ${first}, rung ${second} steps later: lost`);
       return true;
     });
-    return happened && first < 30;
+    return happened;
   });
+  assert(slept > 10, "it sleeps when nobody rings, and so every step up to there was tried");
 });
 
 test("blockUntil() gives up at its deadline, and finds what was there before", () => {
@@ -171,8 +203,10 @@ test("blockUntil() gives up at its deadline, and finds what was there before", (
 test("addSource() misses no ring that another thread is in the midst of", async () => {
   const steps = await atEachStep(async (at) => {
     using counter = new Counter();
-    // Nobody listens, so the bell has been disarmed: as long as the steps after are those of a listener that is there.
+    // With no source left, the event loop does not listen again.
+    ring(bell);
     await turns(2);
+    assertEquals(bell[STATE], 0);
     counter.publish();
     let happened: boolean;
     {

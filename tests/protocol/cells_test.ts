@@ -7,6 +7,9 @@ import { addSource, bell, blockUntil, removeSource } from "../../futures/wakeup.
 import { BOUND, test, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption, numberBlock } from "./_kit.ts";
 
+/** How long two threads may take to run no task of some that are queued, in milliseconds. */
+const SOON = 5_000;
+
 /** A result that goes by message: too large for the ring. */
 const LARGE = new Block(Kind.JSON, JSON.stringify("x".repeat(MAX_INLINE_BYTES)));
 
@@ -231,6 +234,7 @@ test(
             }
           ),
           `awaited: hangs after ${now}\n${queue.describe()}`,
+          SOON,
         );
       }
       assertEquals(outcomes.findIndex((count) => count !== 1), -1, "each task ends once");

@@ -1,7 +1,8 @@
 /** Consumers: how they rest and are woken, at each moment at which the owner may come in between. */
 import { assert, assertEquals } from "@std/assert";
 import type { ConsumerMessage, Task } from "../../executors/_consumer.ts";
-import { Status } from "../../executors/_memory.ts";
+import { decodeArguments, encodeArguments } from "../../executors/_codec.ts";
+import { Cell, Status } from "../../executors/_memory.ts";
 import { test, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption, numberBlock } from "./_kit.ts";
 
@@ -247,7 +248,69 @@ test("Consumer.rest() leaves the counts of the spinning and the sleeping right, 
   }
 });
 
-test("Consumer.take() waits for shared memory and functions that are mentioned before they are known", async () => {
+test("Consumer.take() has copied the arguments when the owner can use their memory again", async () => {
+  let filled = 0;
+  await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    const { queue, consumers: [consumer] } = bench;
+    bench.push(5, 42);
+    // The queue is full, so that the next push takes the memory of the oldest task.
+    while (bench.push(6, 1));
+    const interruption = new Interruption(at, () => {
+      while (bench.push(7, 2)) filled++;
+    });
+    const task = await consumer.take();
+    interruption[Symbol.dispose]();
+    assertEquals([task!.cell, task!.block.number], [5, 42], `before step ${at}`);
+    assert(!queue.isEmpty());
+    return interruption.happened;
+  });
+  assert(filled > 0);
+});
+
+test("Consumer tells an owner that has tasks waiting when it has made room, or can be assigned one", async () => {
+  // Whenever the owner says that it waits: it is rung for, or finds the consumer at rest when it looks again.
+  await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    const { queue, consumers: [consumer] } = bench;
+    await consumer.begin();
+    let found = false;
+    let rings = 0;
+    const { taking, happened } = takeOneInterrupted(bench, 0, at, () => {
+      rings = bench.bell[1];
+      queue.setWaiting(true);
+      found = queue.assign(0);
+    });
+    assert(found || bench.bell[1] > rings, `at step ${at} the owner is not told of an idle consumer`);
+    if (!found) assert(queue.assign(0));
+    consumer.receive(assignment(5));
+    await within(taking, "the task", SOON);
+    return happened;
+  });
+  // Whenever the owner says that it waits: it is rung for, or finds the note on the cancelled task when it looks again.
+  await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    const { queue, consumers: [consumer] } = bench;
+    await consumer.begin();
+    bench.push(5);
+    queue.cells[5] = Cell.CANCELLED;
+    let found = false;
+    let rings = 0;
+    const interruption = new Interruption(at, () => {
+      rings = bench.bell[1];
+      queue.setWaiting(true);
+      found = bench.rings[0].peek() !== undefined;
+    });
+    const task = await consumer.take();
+    assertEquals(consumer.start(task!), false);
+    const { happened } = interruption;
+    interruption[Symbol.dispose]();
+    assert(!happened || found || bench.bell[1] > rings, `at step ${at} the owner is not told of room`);
+    return happened;
+  });
+});
+
+test("Consumer.take() waits for functions and shared memory that are mentioned before they are known", async () => {
   const bench = new Bench(1);
   const [consumer] = bench.consumers;
   const definition = { kind: "test" } as never;
@@ -256,4 +319,17 @@ test("Consumer.take() waits for shared memory and functions that are mentioned b
   consumer.receive({ type: "define", fn: 3, definition });
   assert(await within(waiting, "the definition", SOON) === definition);
   assert(await consumer.definition(3) === definition);
+
+  const memory = new SharedArrayBuffer(8);
+  const block = encodeArguments([memory], { root: "args", sameProcess: true });
+  block.sharedIds = [8];
+  Atomics.store(bench.queue.cells, 5, Cell.PENDING);
+  assert(bench.queue.push(5, 0, block.kind, 0, block));
+  const taking = Promise.resolve(consumer.take());
+  await messageLater();
+  consumer.receive({ type: "share", id: 7, memory: new SharedArrayBuffer(16) });
+  await messageLater();
+  consumer.receive({ type: "share", id: 8, memory });
+  const task = await within(taking, "the task", SOON);
+  assert(decodeArguments(task!.block)[0] === memory);
 });

@@ -2,9 +2,12 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { Future, ThreadPoolExecutor, transfer } from "@concurrent/futures";
 import { internals, type Origin } from "../../futures/future.ts";
-import { addSource, deliverNow, removeSource } from "../../futures/wakeup.ts";
-import { bestOf, BOUND, Gate, spin, startedWorkers, test, within } from "../_helpers.ts";
+import { ring } from "../../futures/bell.ts";
+import { addSource, bell, deliverNow, removeSource } from "../../futures/wakeup.ts";
+import { bestOf, BOUND, Gate, pause, spin, startedWorkers, test, within } from "../_helpers.ts";
 import { add, compute, lengthOf, passGate } from "../fixtures/tasks.ts";
+import { atEachStep, Interruption } from "./_kit.ts";
+import { holdAfterReply } from "./tasks.ts";
 
 /** How long a task may take that takes no time, in milliseconds: one that nobody publishes is noticed after it. */
 const SOON = 3_000;
@@ -110,6 +113,16 @@ test("a future of another thread settles once, and keeps its first outcome", () 
   assertEquals([calls, future.result(0)], [[1], 1]);
 });
 
+test("the callbacks of a settled future are called although nothing else is listened to", async () => {
+  // With no source, the event loop does not listen again after this.
+  ring(bell);
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+  const future = internals.create({ peek: () => "running", revoke: () => false, collect: () => {} });
+  const called = new Promise<void>((resolve) => future.addDoneCallback(() => resolve()));
+  internals.settle(future, true, 1);
+  await within(called, "the callback", SOON);
+});
+
 test("the event loop turns between the callbacks of many futures, and calls all of them once and in order", async () => {
   const COUNT = 2_000;
   const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
@@ -176,6 +189,42 @@ test("a callback that blocks calls those after it, each once", async () => {
   await within(all.promise, "five callbacks", BOUND);
   await new Promise((resolve) => setTimeout(resolve, 0));
   assertEquals(called, [0, 1, 2, 3, 4]);
+});
+
+test("a callback that blocks and then settles a future leaves none out", async () => {
+  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const [one, two] = [internals.create(origin), internals.create(origin)];
+  const called = new Promise<void>((resolve) => two.addDoneCallback(() => resolve()));
+  one.addDoneCallback(() => {
+    deliverNow();
+    internals.settle(two, true, 2);
+  });
+  internals.settle(one, true, 1);
+  await within(called, "the callback of the future that a callback settled", SOON);
+});
+
+test("a task that waits for an idle worker gets it, whenever that comes to rest while the task is submitted", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  const words = new Int32Array(new SharedArrayBuffer(4)).fill(1);
+  // Once, so that it is loaded.
+  await pool.submit(holdAfterReply, words);
+  await atEachStep(async (at) => {
+    words[0] = 0;
+    // Its result has been collected, so nothing is under way that would ring.
+    await within(pool.submit(holdAfterReply, words), "a task", SOON);
+    const interruption = new Interruption(at, () => {
+      Atomics.store(words, 0, 1);
+      Atomics.notify(words, 0);
+      pause(2);
+    });
+    const waits = submitPort(pool);
+    const { happened } = interruption;
+    interruption[Symbol.dispose]();
+    Atomics.store(words, 0, 1);
+    Atomics.notify(words, 0);
+    assertStrictEquals(await within(waits, `a task whose worker came to rest at step ${at}`, SOON), "closed");
+    return happened;
+  });
 });
 
 test("callbacks that were added before a future settled come before one that is added after, each once", () => {

@@ -12,27 +12,31 @@ export type Part =
 
 const BOUND = 20_000;
 
-self.onmessage = async ({ data }: MessageEvent<Part>) => {
-  let answer: unknown;
+let consumer: Consumer | undefined;
+
+self.addEventListener("message", async (event) => {
+  const { data } = event as MessageEvent;
+  if (consumer !== undefined) return consumer.receive(data);
+  const answer = await play(data);
+  (self as unknown as Worker).postMessage(answer);
+});
+
+async function play(data: Part): Promise<string> {
   try {
     switch (data.part) {
       case "claim":
-        answer = claim(data);
-        break;
+        return claim(data);
       case "echo":
-        answer = echo(data);
-        break;
+        return echo(data);
       case "ring":
-        answer = ringOften(data);
-        break;
+        return ringOften(data);
       case "consume":
         return await consume(data);
     }
   } catch (error) {
-    answer = String(error);
+    return String(error);
   }
-  self.postMessage(answer);
-};
+}
 
 /** Claims records until the owner is done; each record's payload is bytes of the low 8 bits of its function's number. */
 function claim({ memory, seen, totals, index, done }: Part & { part: "claim" }): string {
@@ -83,8 +87,7 @@ function ringOften({ bell, counter, times, pause }: Part & { part: "ring" }): st
 
 /** A consumer whose tasks answer with their number plus one. */
 async function consume({ start }: Part & { part: "consume" }): Promise<never> {
-  const consumer = new Consumer(start);
-  self.onmessage = ({ data }) => consumer.receive(data);
+  consumer = new Consumer(start);
   await consumer.begin();
   for (;;) {
     const task = await consumer.take();
