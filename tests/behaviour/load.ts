@@ -1,7 +1,7 @@
 /** What must hold under load: bursts, big values, a blocked or busy main thread, a responsive event loop. */
 import { assert, assertEquals } from "@std/assert";
 import { wait, waitSync } from "@concurrent/futures";
-import { bestOf, BOUND, Gate, Ledger, pause, spin, test, within } from "../_helpers.ts";
+import { bestOf, BOUND, Gate, Ledger, pause, sleep, spin, test, within } from "../_helpers.ts";
 import {
   add,
   echo,
@@ -160,8 +160,37 @@ export function loadBehaviour(kind: Kind): void {
     }
   });
 
+  /** By how many milliseconds a timer of 10 ms was late at the worst, while `work` was done. */
+  async function lateness(work: () => Promise<unknown>): Promise<number> {
+    let latest = 0;
+    let last = performance.now();
+    const look = () => {
+      const now = performance.now();
+      latest = Math.max(latest, now - last - 10);
+      last = now;
+    };
+    const timer = setInterval(look, 10);
+    try {
+      await work();
+    } finally {
+      clearInterval(timer);
+    }
+    look();
+    return latest;
+  }
+
+  /** Fails when timers are late; what a busy machine is late by with nothing to do is allowed for. */
+  async function assertResponsive(work: () => Promise<unknown>): Promise<void> {
+    const late = await lateness(work);
+    const anyway = await lateness(() => sleep(200));
+    assert(
+      late <= 50 + 2 * anyway,
+      `the timer was late by ${late.toFixed(1)} ms, and by ${anyway.toFixed(1)} ms when idle`,
+    );
+  }
+
   test(`${name}: a 10 ms timer is never late by more than 50 ms while 100,000 results stream in`, async () => {
-    await bestOf(6, async () => {
+    await bestOf(4, async () => {
       using pool = make({ maxWorkers: 2 });
       using gate = new Gate();
       const held = [1, 2].map(() => pool.submit(passGateLater, gate.path));
@@ -173,46 +202,43 @@ export function loadBehaviour(kind: Kind): void {
           if (++settled === 100_000) resolve();
         });
       }
-      await new Promise((resolve) => setTimeout(resolve, 20)); // the burst itself is not what is measured
-      let latest = 0;
-      let ticks = 0;
-      let last = performance.now();
-      const timer = setInterval(() => {
-        const now = performance.now();
-        latest = Math.max(latest, now - last - 10);
-        last = now;
-        ticks++;
-      }, 10);
-      try {
+      await sleep(20); // the burst itself is not what is measured
+      await assertResponsive(async () => {
         gate.open();
         await within(promise, "100,000 results");
-      } finally {
-        clearInterval(timer);
-      }
-      latest = Math.max(latest, performance.now() - last - 10);
-      assert(latest <= 50, `the timer was late by ${latest.toFixed(1)} ms (${ticks} ticks)`);
+      });
       await within(Promise.all(held));
     });
   }, { bound: 60_000 });
 
+  test(
+    `${name}: a 10 ms timer is never late by more than 50 ms while results that piled up are delivered`,
+    async () => {
+      await bestOf(4, async () => {
+        using pool = make({ maxWorkers: 2 });
+        let settled = 0;
+        const { promise, resolve } = Promise.withResolvers<void>();
+        for (let i = 0; i < 20_000; i++) {
+          pool.submit(echo<unknown>, { i, text: "some text" }).addDoneCallback(() => {
+            spin(0.02); // 400 ms in all
+            if (++settled === 20_000) resolve();
+          });
+        }
+        spin(200);
+        await assertResponsive(() => within(promise, "20,000 results"));
+      });
+    },
+    { bound: 60_000 },
+  );
+
   test(`${name}: a 10 ms timer is never late by more than 50 ms while 100,000 awaited results stream in`, async () => {
-    await bestOf(6, async () => {
+    await bestOf(4, async () => {
       using pool = make({ maxWorkers: 2 });
-      let latest = 0;
-      let last = performance.now();
-      const timer = setInterval(() => {
-        const now = performance.now();
-        latest = Math.max(latest, now - last - 10);
-        last = now;
-      }, 10);
-      try {
+      await assertResponsive(async () => {
         for (let i = 0; i < 100; i++) {
           await within(Promise.all(Array.from({ length: 1_000 }, (_, j) => pool.submit(echo<number>, j))));
         }
-      } finally {
-        clearInterval(timer);
-      }
-      assert(latest <= 50, `the timer was late by ${latest.toFixed(1)} ms`);
+      });
     });
   }, { bound: 60_000 });
 }
