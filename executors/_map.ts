@@ -151,7 +151,7 @@ abstract class Results {
         // Its error, if it failed, is taken from the future below.
         future.exception(this.#deadline === Infinity ? undefined : millisecondsUntil(this.#deadline));
       } catch (error) {
-        if (!future.done()) throw this.#fail(this.#timeOut(error));
+        if (!future.done()) throw error instanceof TimeoutError ? this.timeOut() : this.fail(error);
       }
       this.#unpack();
     }
@@ -191,7 +191,7 @@ abstract class Results {
   protected async nextAsync(): Promise<IteratorResult<unknown, undefined>> {
     if (!this.#hasNext() && this.#failure === undefined && this.hasParts) {
       const { future } = this.parts[this.#firstPart];
-      if (!future.done() && !await this.#doneInTime(future)) throw this.#fail(this.#timeOut());
+      if (!future.done() && !await this.doneInTime(future)) throw this.timeOut();
       this.#unpack();
     }
     return this.#deliver();
@@ -207,10 +207,6 @@ abstract class Results {
       };
       promise.then(isDone, isDone);
     });
-  }
-
-  #doneInTime(future: Future<unknown>): Promise<boolean> {
-    return this.doneInTime(future);
   }
 
   #hasNext(): boolean {
@@ -246,25 +242,19 @@ abstract class Results {
       if (this.#failure === undefined) this.refill();
       return { done: false, value };
     }
-    if (this.#failure !== undefined) throw this.#fail(this.#failure.error);
+    if (this.#failure !== undefined) throw this.fail(this.#failure.error);
     this.#end();
     return { done: true, value: undefined };
   }
 
+  /** Ends the iteration by an error, which the caller throws. */
   protected fail(error: unknown): unknown {
-    return this.#fail(error);
-  }
-
-  /** The first error ends the iteration. */
-  #fail(error: unknown): unknown {
     this.#end();
     return error;
   }
 
-  #timeOut(error?: unknown): unknown {
-    return error === undefined || error instanceof TimeoutError
-      ? new TimeoutError("Next result of map is not there before the timeout")
-      : error;
+  protected timeOut(): unknown {
+    return this.fail(new TimeoutError("Next result of map is not there before the timeout"));
   }
 
   #end(): void {
@@ -432,9 +422,7 @@ class AsyncInput extends Results {
 
   protected override async nextAsync(): Promise<IteratorResult<unknown, undefined>> {
     while (this.needsInput && !(this.#isRead && this.unsubmitted.length === 0)) {
-      if (!await this.doneInTime(this.#change())) {
-        throw this.fail(new TimeoutError("Next result of map is not there before the timeout"));
-      }
+      if (!await this.doneInTime(this.#change())) throw this.timeOut();
     }
     if (this.needsInput && this.#inputError !== undefined) throw this.fail(this.#inputError.error);
     return await super.nextAsync();
