@@ -51,8 +51,8 @@ interface Row {
   run(pool: ThreadPoolExecutor, tasks: number): void | Promise<void>;
   /** The same work over bare `postMessage`. */
   floor?(echo: Echo, tasks: number): Promise<void>;
-  /** Microseconds a task that it must not exceed on a quiet machine. */
-  target: number;
+  /** Microseconds a task that it must not exceed on a quiet machine, where that has been agreed upon. */
+  target?: number;
 }
 
 const KIBIBYTE = "x".repeat(1024);
@@ -75,7 +75,6 @@ const ROWS: Row[] = [
       for (let i = 0; i < tasks; i++) await pool.submit(noop);
     },
     floor: (echo, tasks) => echo.send(0, tasks, true),
-    target: 20,
   },
   {
     name: "tasks in a row, a task",
@@ -96,7 +95,6 @@ const ROWS: Row[] = [
       for (const _ of pool.map(echo<number>, Array(tasks).keys())) count++;
       if (count !== tasks) throw new Error(`${count} results instead of ${tasks}`);
     },
-    target: 1,
   },
   {
     name: "echo of 1 KiB of text",
@@ -105,7 +103,6 @@ const ROWS: Row[] = [
       for (let i = 0; i < tasks; i++) pool.submit(echo<string>, KIBIBYTE).result();
     },
     floor: (echo, tasks) => echo.send(KIBIBYTE, tasks, true),
-    target: 10,
   },
   {
     name: "echo of 1 MiB of bytes",
@@ -117,7 +114,6 @@ const ROWS: Row[] = [
       }
     },
     floor: (echo, tasks) => echo.send(MEBIBYTE, tasks, true),
-    target: 1_500,
   },
   {
     name: "new pool of 2 to its first result",
@@ -128,7 +124,6 @@ const ROWS: Row[] = [
         pool.submit(noop).result();
       }
     },
-    target: 50_000,
   },
 ];
 
@@ -161,14 +156,14 @@ if (import.meta.main) {
   for (const [i, { name, target }] of ROWS.entries()) {
     const { ours, floor } = times[i];
     const [mid, bare] = [median(ours), median(floor)];
-    const isMissed = mid > target;
+    const isMissed = target !== undefined && mid > target;
     if (isMissed) missed++;
     console.log(
       name.padEnd(34) + [mid, Math.min(...ours), Math.max(...ours)].map((n) => n.toFixed(2).padStart(10)).join("") +
         (bare === undefined
           ? "            -       -"
           : `${bare.toFixed(2).padStart(13)}${(mid / bare).toFixed(3).padStart(8)}`) +
-        `${target.toFixed(0).padStart(8)}${isMissed ? "  missed" : ""}`,
+        `${(target?.toFixed(0) ?? "-").padStart(8)}${isMissed ? "  missed" : ""}`,
     );
   }
   if (missed > 0) Deno.exitCode = 1;
