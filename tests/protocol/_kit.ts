@@ -1,7 +1,15 @@
 /** What the tests of the worker protocol share: payloads, consumers on this thread, and interruptions between any two steps. */
 import { createBell } from "../../futures/bell.ts";
 import { Consumer, type ConsumerStart, type PostedResult } from "../../executors/_consumer.ts";
-import { createPoolMemory, type Memory, type Payload, ResultRing, TaskQueue } from "../../executors/_memory.ts";
+import {
+  Cell,
+  createPoolMemory,
+  type Memory,
+  type Payload,
+  type PoolMemory,
+  ResultRing,
+  TaskQueue,
+} from "../../executors/_memory.ts";
 import { Block, Kind } from "../../executors/_block.ts";
 
 /** A payload of `size` bytes, all of them `fill`, that asks for `room`. */
@@ -39,10 +47,10 @@ const INTERCEPTED = [
 ] as const;
 
 /**
- * Does something on behalf of another thread at one step of this one: before and after each of its atomic
- * operations, when it looks at the clock, and at each {@linkcode step}. Tests that run one scenario for each step see every moment at which the other thread could
- * come in between. Each look at the clock puts it forward by a millisecond, so that spinning ends soon and after as many steps
- * each time.
+ * Does something on behalf of another thread at one step of this one: before or after one of its atomic operations,
+ * before a look at the clock, or at a {@linkcode step}. Tests that run a scenario once for each step see every moment at which the
+ * other thread could come in between. Each look at the clock puts it forward by a millisecond, so that spinning ends soon,
+ * and after as many steps each time.
  */
 export class Interruption implements Disposable {
   /** How many steps there have been. */
@@ -131,7 +139,7 @@ export async function atEachStep(scenario: (at: number) => Promise<boolean> | bo
 
 /** The memory of a pool, and consumers of it on this thread. */
 export class Bench {
-  readonly memory;
+  readonly memory: PoolMemory;
   readonly queue: TaskQueue;
   readonly bell: Int32Array = createBell();
   readonly consumers: Consumer[] = [];
@@ -168,8 +176,8 @@ export class Bench {
   }
 
   /** Owner: queues a task with one number. */
-  push(cell: number, value = 0, kind: "pending" | "as it is" = "pending"): boolean {
-    if (kind === "pending") Atomics.store(this.queue.cells, cell, 1);
+  push(cell: number, value = 0): boolean {
+    Atomics.store(this.queue.cells, cell, Cell.PENDING);
     return this.queue.push(cell, 0, Kind.NUMBER, 0, numberBlock(value));
   }
 }

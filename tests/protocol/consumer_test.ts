@@ -30,7 +30,6 @@ function park(bench: Bench, index: number): Promise<Task> {
   assert(bench.queue.startSpinning(1));
   const taking = takeOne(bench, index);
   bench.queue.stopSpinning();
-  assertEquals(bench.queue.statuses[index], Status.PARKED);
   return taking;
 }
 
@@ -109,7 +108,10 @@ test("Consumer.begin() takes what was assigned while it was starting, before or 
     const [consumer] = bench.consumers;
     assert(bench.queue.assign(0));
     if (early) consumer.receive(assignment(5));
-    const begun = consumer.begin();
+    let hasBegun = false;
+    const begun = consumer.begin().then(() => hasBegun = true);
+    await messageLater();
+    assertEquals(hasBegun, early, "it waits for the message");
     if (!early) consumer.receive(assignment(5));
     await within(begun, "begin()", SOON);
     assertEquals(statusesOf(bench), [Status.ACTIVE]);
@@ -130,6 +132,29 @@ test("Consumer.rest() misses no task, whenever it is pushed", async () => {
     return happened;
   });
   assert(steps > 10, `${steps} steps`);
+});
+
+test("TaskQueue.push() misses no consumer, whenever that goes to rest", async () => {
+  for (const spins of [true, false]) {
+    await atEachStep(async (at) => {
+      const bench = new Bench(2);
+      const { queue } = bench;
+      const taking: Promise<Task>[] = [];
+      const rest = () => {
+        if (spins) void bench.consumers[0].begin();
+        taking.push(spins ? takeOne(bench, 0) : park(bench, 0));
+      };
+      const interruption = new Interruption(at, rest);
+      bench.push(3);
+      const { happened } = interruption;
+      interruption[Symbol.dispose]();
+      if (!happened) rest();
+      const task = await within(taking[0], `a task whose consumer went to rest at step ${at} of push()`, SOON);
+      assertEquals(task.cell, 3);
+      assert(queue.isEmpty());
+      return happened;
+    });
+  }
 });
 
 test("Consumer.rest() misses no task, whenever it is assigned", async () => {
@@ -237,7 +262,11 @@ test("Consumer.rest() leaves the counts of the spinning and the sleeping right, 
       const { queue, consumers: [consumer] } = bench;
       await consumer.begin();
       let assigned = false;
-      const act = () => how === "push" ? bench.push(5) : assigned = queue.assign(0);
+      const act = () => {
+        if (how === "push") bench.push(5);
+        else assigned = queue.assign(0);
+        assert(!queue.describe().includes("parked=-"), "who wakes counts down, so who sleeps was counted");
+      };
       const { taking, happened } = takeOneInterrupted(bench, 0, at, act);
       if (how === "assign" && !assigned) act();
       if (assigned) consumer.receive(assignment(5));
@@ -246,6 +275,18 @@ test("Consumer.rest() leaves the counts of the spinning and the sleeping right, 
       return happened;
     });
   }
+});
+
+test("TaskQueue.forgetConsumers() makes room for others in the places of those that were stopped asleep", async () => {
+  const bench = new Bench(2);
+  const { queue } = bench;
+  for (const index of [0, 1]) assert(queue.park(index, Status.STARTING));
+  queue.forgetConsumers();
+  assertEquals(statusesOf(bench), [Status.STARTING, Status.STARTING]);
+  assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
+  const other = park(bench, 1);
+  bench.push(5);
+  assertEquals((await within(other, "the task", SOON)).cell, 5);
 });
 
 test("Consumer.take() has copied the arguments when the owner can use their memory again", async () => {
@@ -257,7 +298,7 @@ test("Consumer.take() has copied the arguments when the owner can use their memo
     // The queue is full, so that the next push takes the memory of the oldest task.
     while (bench.push(6, 1));
     const interruption = new Interruption(at, () => {
-      while (bench.push(7, 2)) filled++;
+      while (filled < 1_000 && bench.push(7, 2)) filled++;
     });
     const task = await consumer.take();
     interruption[Symbol.dispose]();
@@ -316,6 +357,7 @@ test("Consumer.take() waits for functions and shared memory that are mentioned b
   const definition = { kind: "test" } as never;
   const waiting = consumer.definition(3);
   consumer.receive({ type: "define", fn: 2, definition: { kind: "other" } as never });
+  await messageLater();
   consumer.receive({ type: "define", fn: 3, definition });
   assert(await within(waiting, "the definition", SOON) === definition);
   assert(await consumer.definition(3) === definition);

@@ -27,6 +27,11 @@ function submitPort(pool: ThreadPoolExecutor): Future<string> {
   return pool.submit(closePort, transfer(port2, [port2]));
 }
 
+/** Some turns of the event loop. */
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 for (const how of ["blocked", "awaited"]) {
   const get = async <T>(future: Future<T>, what: string): Promise<T> =>
     how === "blocked" ? future.result(SOON) : await within(future, what, SOON) as T;
@@ -77,6 +82,24 @@ for (const how of ["blocked", "awaited"]) {
   });
 }
 
+test("what waits behind a task that waits for an idle worker is run when that one is cancelled", async () => {
+  using pool = new ThreadPoolExecutor(2);
+  using gate = new Gate();
+  const [one, two] = [1, 2].map((i) => pool.submit(passGate, gate.path, i));
+  await gate.arrived(2);
+  // One more worker than is busy is not there: this waits, and a task that any worker could take waits behind it.
+  const first = submitPort(pool);
+  const second = pool.submit(add, 1, 2);
+  await turns(3);
+  first.cancel();
+  await turns(3);
+  // It is published now, without a look from here: the workers go on to it while this thread is busy.
+  gate.open();
+  spin(100);
+  assertStrictEquals(second.done(), true);
+  assertEquals([one.result(0), two.result(0), second.result(0)], [1, 2, 3]);
+});
+
 test("tasks that wait for an idle worker are run in their order among the others", async () => {
   using pool = new ThreadPoolExecutor(2);
   const futures = Array.from({ length: 40 }, (_, i) => i % 4 === 0 ? submitPort(pool) : pool.submit(add, i, 1));
@@ -116,7 +139,7 @@ test("a future of another thread settles once, and keeps its first outcome", () 
 test("the callbacks of a settled future are called although nothing else is listened to", async () => {
   // With no source, the event loop does not listen again after this.
   ring(bell);
-  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns(3);
   const future = internals.create({ peek: () => "running", revoke: () => false, collect: () => {} });
   const called = new Promise<void>((resolve) => future.addDoneCallback(() => resolve()));
   internals.settle(future, true, 1);
@@ -212,6 +235,7 @@ test("a task that waits for an idle worker gets it, whenever that comes to rest 
     words[0] = 0;
     // Its result has been collected, so nothing is under way that would ring.
     await within(pool.submit(holdAfterReply, words), "a task", SOON);
+    await turns(3);
     const interruption = new Interruption(at, () => {
       Atomics.store(words, 0, 1);
       Atomics.notify(words, 0);
