@@ -56,6 +56,14 @@ export class Block implements Payload {
     this.room = kind === Kind.JSON ? text.length * 3 : this.#room();
   }
 
+  /** Closes what was moved here and will not move on, such as the port of a task that was cancelled. */
+  discard(): void {
+    for (const item of this.clone?.list ?? []) {
+      if ("close" in item && typeof item.close === "function") item.close();
+      else if (item instanceof ReadableStream) void item.cancel().catch(() => {});
+    }
+  }
+
   #room(): number {
     switch (this.kind) {
       case Kind.NONE:

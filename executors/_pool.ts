@@ -398,7 +398,8 @@ export class Pool implements Source, Origin {
     const waiting = this.#waiting;
     while (this.#published < waiting.length) {
       const task = waiting[this.#published];
-      if (!task.future.cancelled() && !this.#publish(task)) return;
+      if (task.future.cancelled()) task.block.discard();
+      else if (!this.#publish(task)) return;
       waiting[this.#published++] = undefined as unknown as Waiting;
     }
   }
@@ -409,9 +410,11 @@ export class Pool implements Source, Origin {
   break(message: string, cause: unknown): void {
     if (this.#state.name === "BROKEN" || this.#state.name === "CLOSED") return;
     this.#state = { name: "BROKEN", message, cause };
+    const waiting = this.#waiting.slice(this.#published);
+    for (const { block } of waiting) block.discard();
     const unfinished = [
       ...this.#futures.filter((future) => future !== undefined),
-      ...this.#waiting.slice(this.#published).map(({ future }) => future).filter((future) => !future.cancelled()),
+      ...waiting.map(({ future }) => future).filter((future) => !future.cancelled()),
     ];
     this.#futures.fill(undefined);
     this.#waiting.length = this.#published = this.#unsettled = 0;
@@ -442,6 +445,8 @@ export class Pool implements Source, Origin {
 
   #closeWhenDone(): void {
     if (this.#state.name !== "CLOSING" || this.#unsettled > 0) return;
+    // Those that wait have all been cancelled.
+    for (const { block } of this.#waiting.splice(this.#published)) block.discard();
     this.#state = { name: "CLOSED" };
     this.#stopWorkers();
     this.#closed.resolve();

@@ -82,24 +82,6 @@ for (const how of ["blocked", "awaited"]) {
   });
 }
 
-test("what waits behind a task that waits for an idle worker is run when that one is cancelled", async () => {
-  using pool = new ThreadPoolExecutor(2);
-  using gate = new Gate();
-  const [one, two] = [1, 2].map((i) => pool.submit(passGate, gate.path, i));
-  await gate.arrived(2);
-  // One more worker than is busy is not there: this waits, and a task that any worker could take waits behind it.
-  const first = submitPort(pool);
-  const second = pool.submit(add, 1, 2);
-  await turns(3);
-  first.cancel();
-  await turns(3);
-  // It is published now, without a look from here: the workers go on to it while this thread is busy.
-  gate.open();
-  spin(100);
-  assertStrictEquals(second.done(), true);
-  assertEquals([one.result(0), two.result(0), second.result(0)], [1, 2, 3]);
-});
-
 test("tasks that wait for an idle worker are run in their order among the others", async () => {
   using pool = new ThreadPoolExecutor(2);
   const futures = Array.from({ length: 40 }, (_, i) => i % 4 === 0 ? submitPort(pool) : pool.submit(add, i, 1));
