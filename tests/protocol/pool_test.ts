@@ -4,8 +4,9 @@ import { Future, ThreadPoolExecutor, transfer } from "@concurrent/futures";
 import { internals, type Origin } from "../../futures/future.ts";
 import { ring } from "../../futures/bell.ts";
 import { addSource, bell, deliverNow, removeSource } from "../../futures/wakeup.ts";
-import { bestOf, BOUND, Gate, pause, spin, startedWorkers, test, within } from "../_helpers.ts";
+import { bestOf, BOUND, Gate, pause, spin, startedWorkers, test, untilSync, within } from "../_helpers.ts";
 import { add, compute, lengthOf, passGate } from "../fixtures/tasks.ts";
+import { awaitWord } from "../fixtures/thread_tasks.ts";
 import { atEachStep, Interruption } from "./_kit.ts";
 import { holdAfterReply } from "./tasks.ts";
 
@@ -81,6 +82,57 @@ for (const how of ["blocked", "awaited"]) {
     }
   });
 }
+
+test("a small task behind large ones that found the queue full is published when those are cancelled", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  using gate = new Gate();
+  const first = pool.submit(passGate, gate.path, 1);
+  await gate.arrived();
+  const large = Array.from({ length: 300 }, () => pool.submit(lengthOf, TEXT));
+  const small = pool.submit(add, 1, 2);
+  for (const future of large) future.cancel();
+  await turns(3);
+  gate.open();
+  // The worker comes to it although this thread neither yields nor looks.
+  await bestOf(10, () => {
+    spin(50);
+    assert(small.done(), "it is published and has run");
+  });
+  assertEquals([first.result(0), small.result(0)], [1, 3]);
+});
+
+test("Future.cancel(): whenever a worker starts the task meanwhile, exactly one of them wins", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  const results = new Set<boolean>();
+  await atEachStep((at) => {
+    const gate = new Int32Array(new SharedArrayBuffer(8));
+    const words = new Int32Array(new SharedArrayBuffer(8)).fill(1, 0, 1);
+    const first = pool.submit(awaitWord, gate);
+    untilSync(() => gate[1] === 1, "the worker at the gate");
+    const second = pool.submit(awaitWord, words);
+    const last = new Int32Array(new SharedArrayBuffer(8)).fill(1, 0, 1);
+    const third = pool.submit(awaitWord, last, 3);
+    const open = () => {
+      gate[0] = 1;
+      Atomics.notify(gate, 0);
+    };
+    const interruption = new Interruption(at, () => {
+      open();
+      // Until the worker has come to the second task, or past it.
+      untilSync(() => words[1] === 1 || last[1] === 1, "the worker at the next task");
+    });
+    const cancelled = second.cancel();
+    const { happened } = interruption;
+    interruption[Symbol.dispose]();
+    open();
+    assertStrictEquals(third.result(SOON), 3);
+    first.result(0);
+    assertStrictEquals(words[1] === 1, !cancelled, `at step ${at}: cancel() says ${cancelled}`);
+    results.add(cancelled);
+    return happened;
+  });
+  assertEquals(results.size, 2);
+});
 
 test("tasks that wait for an idle worker are run in their order among the others", async () => {
   using pool = new ThreadPoolExecutor(2);
