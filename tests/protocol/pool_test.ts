@@ -8,7 +8,7 @@ import { bestOf, BOUND, Gate, pause, spin, startedWorkers, test, untilSync, with
 import { add, compute, lengthOf, passGate } from "../fixtures/tasks.ts";
 import { awaitWord } from "../fixtures/thread_tasks.ts";
 import { atEachStep, Interruption } from "./_kit.ts";
-import { holdAfterReply } from "./tasks.ts";
+import { holdAfterReply, stamp } from "./tasks.ts";
 
 /** How long a task may take that takes no time, in milliseconds: one that nobody publishes is noticed after it. */
 const SOON = 3_000;
@@ -99,6 +99,17 @@ test("a small task behind large ones that found the queue full is published when
     assert(small.done(), "it is published and has run");
   });
   assertEquals([first.result(0), small.result(0)], [1, 3]);
+});
+
+test("a task overtakes none, though it would find room or a worker that the one before did not", async () => {
+  // Small ones go through the queue until it is full; large ones could be given to the worker, which is still starting.
+  for (const sizes of [[10, 100_000, 10, 100_000], [...new Array(300).fill(5000), 10, 5000, 10]]) {
+    using pool = new ThreadPoolExecutor(1);
+    const words = new Int32Array(new SharedArrayBuffer(4 * (sizes.length + 1)));
+    const futures = sizes.map((size, i) => pool.submit(stamp, words, i + 1, "x".repeat(size)));
+    for (const future of futures) await within(future, "a task", SOON);
+    assertEquals([...words.subarray(1)], sizes.map((_, i) => i + 1));
+  }
 });
 
 test("Future.cancel(): whenever a worker starts the task meanwhile, exactly one of them wins", async () => {
