@@ -22,6 +22,7 @@ export {
   BrokenThreadPool,
   CancelledError,
   InvalidStateError,
+  type ProcessEnd,
   SerializationError,
   ShutdownError,
   TaskExitError,
@@ -46,6 +47,7 @@ export {
   type MapResults,
   type ShutdownOptions,
 } from "./executors/executor.ts";
+export { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "./executors/process_pool_executor.ts";
 export { registerError } from "./executors/register_error.ts";
 export { taskRef } from "./executors/task_ref.ts";
 export { ThreadPoolExecutor, type ThreadPoolExecutorOptions } from "./executors/thread_pool_executor.ts";

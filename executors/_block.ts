@@ -148,6 +148,82 @@ export const NOTHING: never[] = [];
 /** The block of nothing. */
 export const EMPTY: Block = new Block(Kind.NONE, "");
 
+/** A block as the bytes that travel between processes: the number or the text, then each buffer. */
+export class EncodedBlock implements Payload {
+  readonly kind: number;
+  readonly sections: readonly Uint8Array[];
+  /** Memory is never shared with another process. */
+  readonly shared: SharedArrayBuffer[] = NOTHING;
+  readonly sharedIds: number[] = NOTHING;
+  readonly room: number;
+
+  constructor(kind: number, sections: readonly Uint8Array[]) {
+    this.kind = kind;
+    this.sections = sections;
+    switch (kind) {
+      case Kind.NONE:
+        this.room = 0;
+        break;
+      case Kind.GRAPH:
+        this.room = 16 + sections.reduce((room, { byteLength }) => room + 8 + aligned(byteLength), 0);
+        break;
+      default:
+        this.room = sections[0].byteLength;
+    }
+  }
+
+  /** Encodes a block. */
+  static from({ kind, text, number, buffers }: Block): EncodedBlock {
+    switch (kind) {
+      case Kind.NONE:
+        return NO_BYTES;
+      case Kind.NUMBER: {
+        const bytes = new Uint8Array(8);
+        new DataView(bytes.buffer).setFloat64(0, number);
+        return new EncodedBlock(kind, [bytes]);
+      }
+      default:
+        return new EncodedBlock(kind, [encoder.encode(text), ...buffers.map((buffer) => new Uint8Array(buffer))]);
+    }
+  }
+
+  /** Reads what {@linkcode write} or {@linkcode Block.write} wrote, copying everything out of the memory. */
+  static read(kind: number, memory: Memory, offset: number, byteLength: number): EncodedBlock {
+    if (kind === Kind.NONE) return NO_BYTES;
+    if (kind === Kind.GRAPH) return EncodedBlock.from(Block.read(kind, memory, offset, byteLength));
+    return new EncodedBlock(kind, [memory.bytes.slice(offset, offset + byteLength)]);
+  }
+
+  write(memory: Memory, offset: number): number {
+    if (this.kind === Kind.NONE) return 0;
+    if (this.kind === Kind.GRAPH) return this.decoded().write(memory, offset);
+    memory.bytes.set(this.sections[0], offset);
+    return this.sections[0].byteLength;
+  }
+
+  decoded(): Block {
+    const { kind, sections } = this;
+    switch (kind) {
+      case Kind.NONE:
+        return EMPTY;
+      case Kind.NUMBER: {
+        const { buffer, byteOffset } = sections[0];
+        return new Block(kind, "", new DataView(buffer, byteOffset).getFloat64(0));
+      }
+      default:
+        return new Block(kind, decoder.decode(sections[0]), 0, sections.slice(1).map(wholeBuffer));
+    }
+  }
+}
+
+const NO_BYTES = new EncodedBlock(Kind.NONE, []);
+
+/** The buffer of bytes, copied where the bytes are only a part of it. */
+export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {
+  const isWhole = bytes.byteLength === bytes.buffer.byteLength;
+  return (isWhole ? bytes.buffer : bytes.slice().buffer) as ArrayBuffer;
+}
+
 /** The next multiple of 8. Not by bits: sizes may be over 2³¹. */
 function aligned(byteLength: number): number {
   return Math.ceil(byteLength / 8) * 8;

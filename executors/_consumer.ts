@@ -6,7 +6,7 @@
  */
 
 import { ring } from "../futures/bell.ts";
-import { Block, EMPTY } from "./_block.ts";
+import { Block, EMPTY, EncodedBlock, Kind, wholeBuffer } from "./_block.ts";
 import type { Definition } from "./_locate.ts";
 import {
   Cell,
@@ -30,6 +30,10 @@ export const Flag = {
   SHARED: 4,
   /** No result: the task was found cancelled, and its cell is free again. */
   CANCELLED: 8,
+  /** The result is how the process died that ran the task, or any process, as a report of the broker's. */
+  DIED: 16,
+  /** Not about a task: the broker has ended all its processes. */
+  GONE: 32,
 } as const;
 
 /** What running a chunk gave: the results up to the first that failed, and that error. */
@@ -50,6 +54,12 @@ export interface ConsumerStart {
   shared: Map<number, SharedArrayBuffer>;
 }
 
+/** What to call in a worker before its first task. */
+export interface Initializer {
+  fn: number;
+  block: PostedBlock;
+}
+
 /** A later message to a consumer. */
 export type ConsumerMessage =
   | { type: "define"; fn: number; definition: Definition }
@@ -61,12 +71,18 @@ export type ConsumerMessage =
     fn: number;
     flags: number;
     block: PostedBlock;
-  };
+  }
+  /** To a broker: ends its processes, by a signal where one is given, and then itself. */
+  | { type: "stop"; signal?: Deno.Signal; progress?: Int32Array }
+  /** To a broker: sends all its processes a signal, and starts no more. */
+  | { type: "kill"; signal: Deno.Signal };
 
 /** A block as a message carries it. */
 export interface PostedBlock {
   kind: number;
   text: string;
+  /** Whether the text is the first of the buffers, as UTF-8. */
+  isEncoded?: boolean;
   number: number;
   buffers: ArrayBuffer[];
   shared: SharedArrayBuffer[];
@@ -81,7 +97,15 @@ export interface PostedResult {
 }
 
 /** A block in the form of a message, and what is to be transferred with it. */
-export function toPosted(block: Block): { posted: PostedBlock; list: Transferable[] } {
+export function toPosted(block: Block | EncodedBlock): { posted: PostedBlock; list: Transferable[] } {
+  if (block instanceof Block) return postedOf(block);
+  const buffers = block.sections.map(wholeBuffer);
+  const { kind } = block;
+  if (kind === Kind.NUMBER) return postedOf(block.decoded());
+  return { posted: { kind, text: "", isEncoded: true, number: 0, buffers, shared: [] }, list: buffers };
+}
+
+function postedOf(block: Block): { posted: PostedBlock; list: Transferable[] } {
   const { kind, text, number, buffers, shared, clone } = block;
   return {
     posted: { kind, text, number, buffers, shared, clone },
@@ -90,17 +114,33 @@ export function toPosted(block: Block): { posted: PostedBlock; list: Transferabl
 }
 
 /** The block of a message. */
-export function fromPosted({ kind, text, number, buffers, shared, clone }: PostedBlock): Block {
+export function fromPosted({ kind, text, isEncoded, number, buffers, shared, clone }: PostedBlock): Block {
+  if (isEncoded) return new EncodedBlock(kind, buffers.map((buffer) => new Uint8Array(buffer))).decoded();
   return new Block(kind, text, number, buffers, shared, clone);
 }
 
-/** A task that was taken. */
-export interface Task {
+/** A task that was taken; what it carries is decoded, or stays bytes for who passes it on. */
+export interface Task<B extends Block | EncodedBlock = Block> {
   readonly cell: number;
   readonly fn: number;
   readonly flags: number;
-  readonly block: Block;
+  readonly block: B;
 }
+
+/** How a consumer wants what tasks carry. */
+interface Form<B> {
+  read(kind: number, memory: Memory, offset: number, byteLength: number): B;
+  fromPosted(posted: PostedBlock): B;
+}
+
+/** For who runs tasks. */
+export const DECODED: Form<Block> = { read: Block.read, fromPosted };
+
+/** For who passes tasks on. */
+export const ENCODED: Form<EncodedBlock> = {
+  read: EncodedBlock.read,
+  fromPosted: (posted) => EncodedBlock.from(fromPosted(posted)),
+};
 
 /** How long an idle consumer looks for work before it sleeps, in milliseconds: as long as waking it would take. */
 const SPIN_MS = 0.05;
@@ -109,7 +149,8 @@ const SPIN_MS = 0.05;
 const MOST_SPINNING = navigator.hardwareConcurrency >> 1;
 
 /** A pool's consumer of tasks. */
-export class Consumer {
+export class Consumer<B extends Block | EncodedBlock = Block> {
+  readonly #form: Form<B>;
   readonly #queue: TaskQueue;
   readonly #results: ResultRing;
   readonly #index: number;
@@ -117,11 +158,12 @@ export class Consumer {
   readonly #bell: Int32Array;
   readonly #definitions: Definition[];
   readonly #shared: Map<number, SharedArrayBuffer>;
-  #assigned: Task | undefined;
+  #assigned: Task<B> | undefined;
   #onMessage: (() => void) | undefined;
   #hasRested = false;
 
-  constructor(start: ConsumerStart) {
+  constructor(start: ConsumerStart, form: Form<B>) {
+    this.#form = form;
     this.#queue = new TaskQueue(start.memory);
     this.#results = new ResultRing(start.results);
     this.#index = start.index;
@@ -145,7 +187,7 @@ export class Consumer {
         break;
       case "assign": {
         const { cell, fn, flags, block } = message;
-        this.#assigned = { cell, fn, flags, block: fromPosted(block) };
+        this.#assigned = { cell, fn, flags, block: this.#form.fromPosted(block) };
       }
     }
     this.#onMessage?.();
@@ -155,6 +197,11 @@ export class Consumer {
   async #message(): Promise<void> {
     await new Promise<void>((resolve) => this.#onMessage = resolve);
     this.#onMessage = undefined;
+  }
+
+  /** The definition of a task's function, where it is known already. */
+  knownDefinition(fn: number): Definition | undefined {
+    return this.#definitions[fn];
   }
 
   /** The definition of a task's function. */
@@ -168,7 +215,7 @@ export class Consumer {
    *
    * @returns `undefined` when there is none: then {@linkcode rest}. A promise when the arguments are still on their way.
    */
-  take(): Task | Promise<Task> | undefined {
+  take(): Task<B> | Promise<Task<B>> | undefined {
     const assigned = this.#assigned;
     const record = assigned === undefined ? this.#queue.claim() : undefined;
     if (assigned === undefined && record === undefined) return undefined;
@@ -181,24 +228,30 @@ export class Consumer {
       this.#assigned = undefined;
       return assigned;
     }
-    const block = Block.read(record.kind, this.#queue.memory, record.offset, record.byteLength);
-    this.#queue.giveBack(record);
-    const { cell, fn, flags } = record;
-    if (block.sharedIds.length > 0) {
-      return this.#takeShared(record, block);
+    const { cell, fn, kind, flags, offset, byteLength } = record;
+    const { memory } = this.#queue;
+    if ((flags & Flag.SHARED) !== 0) {
+      const where = Block.read(kind, memory, offset, byteLength);
+      this.#queue.giveBack(record);
+      return this.#takeShared(record, where);
     }
-    return { cell, fn, flags, block };
+    const block = this.#form.read(kind, memory, offset, byteLength);
+    this.#queue.giveBack(record);
+    const task = { cell, fn, flags, block };
+    return block.sharedIds.length > 0 ? this.#share(task, block.sharedIds) : task;
   }
 
-  async #takeShared({ cell, fn, flags }: Record, block: Block): Promise<Task> {
-    if ((flags & Flag.SHARED) !== 0) {
-      const [byteLength, kind] = JSON.parse(block.text);
-      const [id, ...sharedIds] = block.sharedIds;
-      block = Block.read(kind, new Memory(await this.#memory(id)), 0, byteLength);
-      block.sharedIds = sharedIds;
-    }
-    for (const id of block.sharedIds) block.shared.push(await this.#memory(id));
-    return { cell, fn, flags: flags & ~Flag.SHARED, block };
+  async #takeShared({ cell, fn, flags }: Record, { text, sharedIds }: Block): Promise<Task<B>> {
+    const [byteLength, kind] = JSON.parse(text);
+    const [id, ...rest] = sharedIds;
+    const block = this.#form.read(kind, new Memory(await this.#memory(id)), 0, byteLength);
+    return this.#share({ cell, fn, flags: flags & ~Flag.SHARED, block }, rest);
+  }
+
+  /** Adds the memory that a task refers to. */
+  async #share(task: Task<B>, ids: number[]): Promise<Task<B>> {
+    for (const id of ids) task.block.shared.push(await this.#memory(id));
+    return task;
   }
 
   async #memory(id: number): Promise<SharedArrayBuffer> {
@@ -206,12 +259,16 @@ export class Consumer {
     return this.#shared.get(id)!;
   }
 
-  /** Rests until there may be a task: looks for one a short while, then sleeps in the event loop. */
-  async rest(): Promise<void> {
+  /**
+   * Rests until there may be a task: looks for one a short while, then sleeps in the event loop.
+   *
+   * @param mayLook Whether to look: not while the event loop has something to do.
+   */
+  async rest(mayLook = true): Promise<void> {
     const { statuses } = this.#queue;
     const index = this.#index;
     this.#hasRested = true;
-    if (this.#spin()) return;
+    if (mayLook && this.#spin()) return;
     if (this.#queue.park(index, Status.ACTIVE)) {
       this.#tellWaitingOwner();
       // Looked at once more after going to sleep: who published before that saw nobody to wake.
@@ -267,7 +324,7 @@ export class Consumer {
    *
    * @returns `false` when it was cancelled: it must not run, and needs no reply.
    */
-  start({ cell }: Task): boolean {
+  start({ cell }: Task<B>): boolean {
     if (
       Atomics.compareExchange(this.#queue.cells, cell, Cell.PENDING, Cell.RUNNING) === Cell.PENDING
     ) return true;
@@ -278,7 +335,7 @@ export class Consumer {
   }
 
   /** Publishes what became of a task that was started. */
-  reply({ cell }: Task, flags: number, block: Block): void {
+  reply({ cell }: Task<B>, flags: number, block: Block | EncodedBlock): void {
     // Before the result: once the owner has that, the cell may already be another task's.
     Atomics.store(this.#queue.cells, cell, Cell.DONE);
     this.#queue.countFinished();
@@ -286,13 +343,13 @@ export class Consumer {
     ring(this.#bell);
   }
 
-  /** Tells the owner that this consumer cannot work, and why. */
-  fail(reason: Block): void {
-    this.#publish(NO_CELL, Flag.ERROR, reason);
+  /** Tells the owner something about this consumer itself: that it cannot work, and why, or that it has ended. */
+  fail(reason: Block | EncodedBlock, flags: number = Flag.ERROR): void {
+    this.#publish(NO_CELL, flags, reason);
     ring(this.#bell);
   }
 
-  #publish(cell: number, flags: number, block: Block): void {
+  #publish(cell: number, flags: number, block: Block | EncodedBlock): void {
     if (
       block.room <= MAX_INLINE_BYTES && block.shared.length === 0 &&
       this.#results.push(cell, block.kind, flags, block)

@@ -8,7 +8,7 @@ import { inspect } from "../futures/deadline.ts";
 import { type BrokenExecutor, InvalidStateError, ShutdownError } from "../futures/errors.ts";
 import { type Future, internals, type Origin } from "../futures/future.ts";
 import { ring } from "../futures/bell.ts";
-import { addSource, bell, blockUntil, removeSource, type Source } from "../futures/wakeup.ts";
+import { addSource, bell, blockUntil, hold, release, removeSource, type Source } from "../futures/wakeup.ts";
 import { Block, Kind } from "./_block.ts";
 import { decodeValue, encodeArguments, type EncodeOptions } from "./_codec.ts";
 import {
@@ -42,6 +42,11 @@ export interface PoolKind {
   startOptions(): object;
   /** An error for a future of a pool that broke: a new one for each. */
   brokenError(message: string, cause: unknown): BrokenExecutor;
+  /** Present where the one consumer is a broker: it has to end its processes before it can be ended itself. */
+  readonly broker?: {
+    /** An error for a future whose task, or pool, died with a process. */
+    deathError(report: unknown): BrokenExecutor;
+  };
 }
 
 /** A task that has not been published, because there is no room or it waits for an idle worker. */
@@ -62,13 +67,16 @@ interface RunningWorker {
 /** How long idle workers stay where they would keep the program alive, in milliseconds. */
 const IDLE_MS = 100;
 
+/** How long the end of the program waits for a broker, in milliseconds. */
+const UNLOAD_MS = 3_000;
+
 /**
- * What a pool can do next. OPEN takes work; CLOSING only finishes it; CLOSED and BROKEN have no workers and no
- * unfinished futures. OPEN -> CLOSING by shutdown(), CLOSING -> CLOSED by the last result, any but CLOSED -> BROKEN.
+ * What a pool can do next. OPEN takes work; CLOSING only finishes it; CLOSED and BROKEN have no unfinished futures, and no workers
+ * but a broker that is ending its processes. OPEN -> CLOSING by shutdown(), CLOSING -> CLOSED by the last result, any but CLOSED -> BROKEN.
  */
 type State =
   | { readonly name: "OPEN" | "CLOSING" | "CLOSED" }
-  | { readonly name: "BROKEN"; readonly message: string; readonly cause: unknown };
+  | { readonly name: "BROKEN"; readonly makeError: () => BrokenExecutor };
 
 /** Submits tasks, settles their futures, cancels, shuts down. */
 export class Pool implements Source, Origin {
@@ -94,6 +102,10 @@ export class Pool implements Source, Origin {
   readonly #shared = new SharedArguments((message) => this.#tellWorkers(message));
   /** Whether idle workers must be stopped so that the program can end. */
   #keepsProgramAlive = false;
+  /** Whether a broker was told to end, and has not yet. */
+  #isStopping = false;
+  /** Whether the pool is CLOSED or BROKEN and has no worker left. */
+  #hasEnded = false;
   readonly #closed = Promise.withResolvers<void>();
 
   constructor(kind: PoolKind) {
@@ -166,16 +178,10 @@ export class Pool implements Source, Origin {
   }
 
   #assertOpen(): void {
-    if (this.#state.name === "BROKEN") throw this.#brokenError();
+    if (this.#state.name === "BROKEN") throw this.#state.makeError();
     if (this.#state.name !== "OPEN") {
       throw new ShutdownError("Cannot schedule new futures after shutdown");
     }
-  }
-
-  #brokenError(): BrokenExecutor {
-    if (this.#state.name !== "BROKEN") throw new Error("unreachable");
-    const { message, cause } = this.#state;
-    return this.#kind.brokenError(`${message}: ${cause instanceof Error ? cause.message : inspect(cause)}`, cause);
   }
 
   /**
@@ -281,10 +287,13 @@ export class Pool implements Source, Origin {
     worker.addEventListener("error", (event) => {
       event.preventDefault();
       this.break("Worker failed", event.error ?? new Error(event.message));
+      // It will end nothing any more.
+      this.#terminateWorkers();
     });
     worker.postMessage(start, [port2]);
     this.#keepsProgramAlive = !unref(worker);
     if (this.#workers.length === 0) addSource(this);
+    if (this.#kind.broker) addEventListener("unload", this.#onUnload);
     this.#workers.push({ index, worker, results: new ResultRing(results), port: port1 });
   }
 
@@ -352,7 +361,7 @@ export class Pool implements Source, Origin {
 
   #settle(cell: number, flags: number, block: Block): void {
     if (cell === NO_CELL) {
-      this.break("Worker could not be initialized", decodeValue(block));
+      this.#hear(flags, decodeValue(block));
       return;
     }
     const future = this.#futures[cell];
@@ -363,6 +372,7 @@ export class Pool implements Source, Origin {
     let value: unknown;
     try {
       value = decodeValue(block);
+      if ((flags & Flag.DIED) !== 0) value = this.#kind.broker!.deathError(value);
     } catch (error) {
       value = error;
       flags |= Flag.ERROR;
@@ -408,8 +418,13 @@ export class Pool implements Source, Origin {
 
   /** Makes the pool unusable: every unfinished future fails with an error of its own. */
   break(message: string, cause: unknown): void {
+    const text = `${message}: ${cause instanceof Error ? cause.message : inspect(cause)}`;
+    this.#break(() => this.#kind.brokenError(text, cause));
+  }
+
+  #break(makeError: () => BrokenExecutor): void {
     if (this.#state.name === "BROKEN" || this.#state.name === "CLOSED") return;
-    this.#state = { name: "BROKEN", message, cause };
+    this.#state = { name: "BROKEN", makeError };
     const waiting = this.#waiting.slice(this.#published);
     for (const { block } of waiting) block.discard();
     const unfinished = [
@@ -418,9 +433,15 @@ export class Pool implements Source, Origin {
     ];
     this.#futures.fill(undefined);
     this.#waiting.length = this.#published = this.#unsettled = 0;
-    this.#stopWorkers();
-    for (const future of unfinished) internals.settle(future, false, this.#brokenError());
-    this.#closed.resolve();
+    this.#stopWorkers("SIGTERM");
+    for (const future of unfinished) internals.settle(future, false, makeError());
+  }
+
+  /** What a consumer says of itself. */
+  #hear(flags: number, value: unknown): void {
+    if ((flags & Flag.GONE) !== 0) this.#terminateWorkers();
+    else if ((flags & Flag.DIED) !== 0) this.#break(() => this.#kind.broker!.deathError(value));
+    else this.break("Worker could not be initialized", value);
   }
 
   /** Stops taking work; `cancelFutures` cancels what no worker has started. */
@@ -433,6 +454,12 @@ export class Pool implements Source, Origin {
     this.#closeWhenDone();
   }
 
+  /** As {@linkcode shutdown}, cancelling, and sends a signal to the processes of a broker. */
+  kill(signal: Deno.Signal): void {
+    this.shutdown(true);
+    this.#tellWorkers({ type: "kill", signal });
+  }
+
   /** Resolves when every worker is gone. */
   get closed(): Promise<void> {
     return this.#closed.promise;
@@ -440,7 +467,7 @@ export class Pool implements Source, Origin {
 
   /** Blocks until every worker is gone. */
   blockUntilClosed(): void {
-    blockUntil(() => this.#state.name === "CLOSED" || this.#state.name === "BROKEN", Infinity);
+    blockUntil(() => this.#hasEnded, Infinity);
   }
 
   #closeWhenDone(): void {
@@ -449,7 +476,6 @@ export class Pool implements Source, Origin {
     for (const { block } of this.#waiting.splice(this.#published)) block.discard();
     this.#state = { name: "CLOSED" };
     this.#stopWorkers();
-    this.#closed.resolve();
   }
 
   #stopWorkersWhenIdle(): void {
@@ -458,19 +484,43 @@ export class Pool implements Source, Origin {
     setTimeout(() => {
       // Idle for that long, they all sleep.
       if (this.#unsettled === 0) {
-        this.#stopWorkers();
+        this.#terminateWorkers();
         this.#queue.forgetConsumers();
       } else this.#keepsProgramAlive = true;
     }, IDLE_MS);
   }
 
-  #stopWorkers(): void {
+  /** Ends the workers; a broker ends by itself, after its processes. */
+  #stopWorkers(signal?: Deno.Signal): void {
+    if (!this.#kind.broker || this.#workers.length === 0) {
+      this.#terminateWorkers();
+    } else if (!this.#isStopping) {
+      this.#isStopping = true;
+      hold();
+      this.#tellWorkers({ type: "stop", signal });
+    }
+  }
+
+  #terminateWorkers(): void {
     removeSource(this);
+    removeEventListener("unload", this.#onUnload);
     for (const { worker, port } of this.#workers.splice(0)) {
       worker.terminate();
       port.close();
     }
+    if (this.#isStopping) release();
+    this.#isStopping = false;
+    this.#hasEnded = this.#state.name === "CLOSED" || this.#state.name === "BROKEN";
+    if (this.#hasEnded) this.#closed.resolve();
   }
+
+  /** The program ends: a broker ends its processes first, so that all they have printed is written. */
+  readonly #onUnload = (): void => {
+    const progress = new Int32Array(new SharedArrayBuffer(8));
+    this.#tellWorkers({ type: "stop", progress });
+    // The second word says that somebody reads slowly what they have printed.
+    do Atomics.wait(progress, 0, 0, UNLOAD_MS); while (progress[0] === 0 && Atomics.load(progress, 1) === 1);
+  };
 
   /** The pool's state in some lines, for the report on a hang. */
   describe(): string {

@@ -19,11 +19,14 @@ export function importingModule(): string | undefined {
   return (globalThis as { [IMPORTING]?: string })[IMPORTING];
 }
 
-async function importModule(url: string): Promise<{ [name: string]: unknown }> {
+/** Imports a module: `import()`, or what stands for it where that is not permitted. */
+export type Import = (url: string) => Promise<{ [name: string]: unknown }>;
+
+async function importModule(url: string, load: Import): Promise<{ [name: string]: unknown }> {
   const global = globalThis as { [IMPORTING]?: string };
   global[IMPORTING] = url;
   try {
-    return await import(url);
+    return await load(url);
   } finally {
     global[IMPORTING] = undefined;
   }
@@ -35,12 +38,12 @@ async function importModule(url: string): Promise<{ [name: string]: unknown }> {
  * @throws {TaskNotFoundError} There is none.
  * @throws What the module throws while it is imported.
  */
-export async function resolve(definition: Definition): Promise<TaskFunction> {
+export async function resolve(definition: Definition, load: Import): Promise<TaskFunction> {
   switch (definition.how) {
     case "reference":
-      return await dereference(definition);
+      return await dereference(definition, load);
     case "search":
-      return await search(definition) ?? fromSource(definition);
+      return await search(definition, load) ?? fromSource(definition);
     case "source":
       return fromSource(definition);
   }
@@ -48,8 +51,9 @@ export async function resolve(definition: Definition): Promise<TaskFunction> {
 
 async function dereference(
   { module, path }: Extract<Definition, { how: "reference" }>,
+  load: Import,
 ): Promise<TaskFunction> {
-  const namespace = await importModule(module);
+  const namespace = await importModule(module, load);
   const { fn, self } = reach(namespace, path);
   if (typeof fn !== "function") {
     throw new TaskNotFoundError(
@@ -64,10 +68,11 @@ async function dereference(
 
 async function search(
   { name, source, modules }: Extract<Definition, { how: "search" }>,
+  load: Import,
 ): Promise<TaskFunction | undefined> {
   const found = new Map<unknown, string>();
   for (const url of modules) {
-    for (const value of Object.values(await importModule(url))) {
+    for (const value of Object.values(await importModule(url, load))) {
       // The text, not only the name: a module may have changed, or define another function of that name.
       if (
         typeof value === "function" && value.name === name &&

@@ -4,314 +4,69 @@
  * @module
  */
 
-import { TaskExitError } from "../futures/errors.ts";
-import type { Block } from "./_block.ts";
-import { decodeArguments, type EncodeOptions, encodeValue, EXIT } from "./_codec.ts";
+import { endThread, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
 import {
-  type ChunkOutcome,
   Consumer,
   type ConsumerMessage,
   type ConsumerStart,
-  Flag,
+  DECODED,
   fromPosted,
-  type PostedBlock,
+  type Initializer,
   type Task,
 } from "./_consumer.ts";
-import { isThenable, resolve, type TaskFunction } from "./_resolve.ts";
 
 /** The first message to the thread. */
 export interface ThreadStart extends ConsumerStart {
-  /** The number of the function to call before the first task, and its arguments. */
-  initializer: { fn: number; block: PostedBlock } | undefined;
+  /** What to call before the first task. */
+  initializer: Initializer | undefined;
 }
-
-/** How long tasks are run one after the other before timers and I/O of this thread get their turn, in milliseconds. */
-const TURN_MS = 10;
-
-const RESULT: EncodeOptions = { root: "result", sameProcess: true };
-const ERROR: EncodeOptions = { root: "error", sameProcess: true };
 
 let consumer: Consumer;
-
-/** A task's run: it ends once, by what comes first. */
-class Run {
-  isOver = false;
-  /** Whether timers and promises know that they belong to it. */
-  isTracked = false;
-  /** Lets the thread go on to the next task. */
-  onOver: (() => void) | undefined;
-  readonly #report: (flags: number, outcome: unknown) => void;
-
-  constructor(report: (flags: number, outcome: unknown) => void) {
-    this.#report = report;
-  }
-
-  end(flags: number, outcome: unknown): void {
-    if (this.isOver) return;
-    this.#report(flags, outcome);
-    this.isOver = true;
-    this.onOver?.();
-  }
-}
-
-/** The task that runs now, if any. */
-let current: Run | undefined;
-
-/**
- * Which task started what runs now, also when that task is done: timers and promises keep it. Node's module takes
- * milliseconds to load, so that is begun only when it can matter: when a task uses timers, or is followed by a rest.
- */
-let tasks: { getStore(): Run | undefined; run<R>(run: Run, call: () => R): R } | undefined;
-let isLoadingTasks = false;
-
-async function loadTasks(): Promise<void> {
-  if (isLoadingTasks) return;
-  isLoadingTasks = true;
-  const { AsyncLocalStorage } = await import("node:async_hooks");
-  tasks = new AsyncLocalStorage<Run>();
-}
-
-/** The task that what runs now belongs to; before that can be told, the one that runs. */
-function ownerOfNow(): Run | undefined {
-  return tasks?.getStore() ?? (current?.isTracked ? undefined : current);
-}
-
-/** Calls a function as a part of a task. */
-function callFor<R>(run: Run, call: () => R): R {
-  if (tasks === undefined) return call();
-  run.isTracked = true;
-  return tasks.run(run, call);
-}
-
-function endTask(how: string, exitCode: number): never {
-  const error = new TaskExitError(`Task called ${how}`, exitCode);
-  ownerOfNow()?.end(Flag.ERROR, error);
-  // Unwinds the task; should it catch this and go on, what it returns comes too late.
-  throw Object.assign(error, { [EXIT]: true });
-}
-
-function isExit(error: unknown): boolean {
-  return error instanceof TaskExitError && EXIT in error;
-}
-
-// Both end the thread without a word to the thread that waits for the task.
-Deno.exit = (code?: number) => {
-  const exitCode = code ?? Deno.exitCode;
-  endTask(`Deno.exit(${exitCode})`, exitCode);
-};
-const close = self.close.bind(self);
-self.close = () => endTask("self.close()", 0);
-
-// Uncaught, they would end the whole program.
-self.addEventListener("error", (event) => {
-  event.preventDefault();
-  onStray(event.error ?? new Error(event.message), ownerOfNow());
-});
-self.addEventListener("unhandledrejection", (event) => {
-  event.preventDefault();
-  onStray(event.reason, ownerOfNow());
-});
-
-/** An error that nobody caught in a timer, or a rejection that nobody handled: it ends its task, if that still runs. */
-function onStray(error: unknown, owner: Run | undefined): void {
-  if (isExit(error)) return;
-  if (owner !== undefined && !owner.isOver) owner.end(Flag.ERROR, error);
-  else console.error(`Uncaught in ${self.name}, after its task was done:`, error);
-}
-
-// The event of an error in a timer does not tell which task had set the timer; so it is caught here.
-for (const name of ["setTimeout", "setInterval", "queueMicrotask"]) {
-  const descriptor = Object.getOwnPropertyDescriptor(globalThis, name)!;
-  let watched: unknown;
-  Object.defineProperty(globalThis, name, {
-    configurable: true,
-    enumerable: true,
-    // Made when a task wants it first: looking at a timer is enough to make Deno set Node's up, which takes milliseconds.
-    get: () => watched ??= watch(descriptor.get?.call(globalThis) ?? descriptor.value),
-    set: (replacement) => watched = replacement,
-  });
-}
-
-function watch(original: (...args: unknown[]) => unknown): unknown {
-  void loadTasks();
-  const replacement = (fn: unknown, ...rest: unknown[]) => original(typeof fn === "function" ? owned(fn) : fn, ...rest);
-  // With what belongs to it, such as its name and Node's promisified form.
-  return Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original));
-}
-
-// deno-lint-ignore ban-types -- whatever a timer is given
-function owned(fn: Function): (...args: unknown[]) => unknown {
-  const owner = ownerOfNow();
-  return function (this: unknown, ...args) {
-    try {
-      return owner === undefined ? fn.apply(this, args) : callFor(owner, () => fn.apply(this, args));
-    } catch (error) {
-      onStray(error, owner);
-    }
-  };
-}
 
 // Not self.onmessage, which a task may set.
 self.addEventListener("message", (event) => {
   const { data } = event as MessageEvent<ThreadStart | ConsumerMessage>;
   if ("type" in data) consumer.receive(data);
   else {
-    consumer = new Consumer(data);
+    consumer = new Consumer(data, DECODED);
+    runFor({
+      name: self.name,
+      sameProcess: true,
+      definition: (fn) => consumer.definition(fn),
+      import: (url) => import(url),
+      reply: (task, flags, block) => consumer.reply(task, flags, block),
+    });
     void serve(data);
   }
 });
 
 async function serve({ initializer }: ThreadStart): Promise<void> {
   await consumer.begin();
-  if (initializer !== undefined && !await initialize(initializer)) return;
+  if (initializer !== undefined) {
+    const failure = await initialize(initializer.fn, fromPosted(initializer.block));
+    if (failure !== undefined) {
+      consumer.fail(failure);
+      endThread();
+      return;
+    }
+  }
+  const run = (task: Task) => consumer.start(task) ? runTask(task) : undefined;
   let turnEnds = performance.now() + TURN_MS;
   let hasRun = false;
   for (;;) {
     const taken = consumer.take();
     if (taken === undefined) {
-      if (hasRun) void loadTasks();
+      if (hasRun) prepareForStrays();
       await consumer.rest();
       turnEnds = performance.now() + TURN_MS;
       continue;
     }
     hasRun = true;
-    const busy = taken instanceof Promise ? taken.then(runTask) : runTask(taken);
+    const busy = taken instanceof Promise ? taken.then(run) : run(taken);
     if (busy !== undefined) await busy;
     if (performance.now() > turnEnds) {
       await turn();
       turnEnds = performance.now() + TURN_MS;
     }
-  }
-}
-
-const scratch = new Int32Array(new SharedArrayBuffer(4));
-
-/** One turn of the event loop. */
-async function turn(): Promise<void> {
-  const wait = Atomics.waitAsync(scratch, 0, 0);
-  Atomics.notify(scratch, 0);
-  if (wait.async) await wait.value;
-}
-
-async function initialize({ fn, block }: { fn: number; block: PostedBlock }): Promise<boolean> {
-  let failed = false;
-  const run = new Run((flags, outcome) => {
-    failed = (flags & Flag.ERROR) !== 0;
-    if (failed) consumer.fail(encodeValue(outcome, ERROR));
-  });
-  await runWith(run, async () => (await load(fn))(...decodeArguments(fromPosted(block))));
-  if (failed) close();
-  return !failed;
-}
-
-const functions = new Map<number, TaskFunction>();
-
-async function load(fn: number): Promise<TaskFunction> {
-  let loaded = functions.get(fn);
-  if (loaded === undefined) {
-    loaded = await resolve(await consumer.definition(fn));
-    functions.set(fn, loaded);
-  }
-  return loaded;
-}
-
-/** Runs a task and replies; returns a promise when it takes more than this turn. */
-function runTask(task: Task): Promise<void> | undefined {
-  if (!consumer.start(task)) return undefined;
-  const fn = functions.get(task.fn);
-  if ((task.flags & Flag.CHUNK) !== 0) return runChunk(task, fn);
-  const run = new Run((flags, outcome) => reply(task, flags, outcome));
-  const call = (fn: TaskFunction) => fn(...decodeArguments(task.block));
-  return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
-}
-
-function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
-  current = run;
-  try {
-    const value = callFor(run, call);
-    if (isThenable(value)) return settleLater(run, value);
-    run.end(0, value);
-  } catch (error) {
-    run.end(Flag.ERROR, error);
-  }
-  current = undefined;
-  return undefined;
-}
-
-async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    run.onOver = resolve;
-    // It may have called Deno.exit() already, before it returned its promise.
-    if (run.isOver) resolve();
-    Promise.resolve(value).then(
-      (value) => run.end(0, value),
-      (error) => run.end(Flag.ERROR, error),
-    );
-  });
-  current = undefined;
-}
-
-/** Runs a chunk's items one after the other, up to the first that fails. */
-function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | undefined {
-  const results: unknown[] = [];
-  // Whatever ends it, the results so far are delivered.
-  const run = new Run((flags, outcome) => {
-    const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
-    replyChunk(task, [results, ...error]);
-  });
-  const go = (fn: TaskFunction, items: unknown[][]): unknown => {
-    while (results.length < items.length) {
-      const value = fn(...items[results.length]);
-      if (isThenable(value)) {
-        return Promise.resolve(value).then((value) => {
-          results.push(value);
-          return go(fn, items);
-        });
-      }
-      results.push(value);
-    }
-  };
-  const call = (fn: TaskFunction) => go(fn, decodeArguments(task.block) as unknown[][]);
-  return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
-}
-
-function reply(task: Task, flags: number, outcome: unknown): void {
-  let block: Block;
-  try {
-    block = encodeValue(outcome, (flags & Flag.ERROR) === 0 ? RESULT : ERROR);
-  } catch (error) {
-    if (isExit(error)) throw error;
-    flags |= Flag.ERROR;
-    block = encodeValue(error, ERROR);
-  }
-  consumer.reply(task, flags, block);
-}
-
-function replyChunk(task: Task, outcome: ChunkOutcome): void {
-  let block: Block | undefined;
-  try {
-    if (outcome.length === 1) block = encodeValue(outcome, RESULT);
-  } catch (error) {
-    if (isExit(error)) throw error;
-  }
-  consumer.reply(task, 0, block ?? encodeValue(upToFirstRefused(outcome), ERROR));
-}
-
-/** A chunk's outcome that ends before the first result that cannot cross. */
-function upToFirstRefused([results, ...errors]: ChunkOutcome): ChunkOutcome {
-  for (let i = 0; i < results.length; i++) {
-    const refusal = refusalOf(results[i], RESULT);
-    if (refusal !== undefined) return [results.slice(0, i), refusal];
-  }
-  return [results, ...errors.map((error) => refusalOf(error, ERROR) ?? error) as [] | [unknown]];
-}
-
-function refusalOf(value: unknown, options: EncodeOptions): unknown {
-  try {
-    encodeValue(value, options);
-    return undefined;
-  } catch (error) {
-    if (isExit(error)) throw error;
-    return error;
   }
 }

@@ -10,8 +10,15 @@
 import { inspect } from "../futures/deadline.ts";
 import { BrokenThreadPool } from "../futures/errors.ts";
 import type { Future } from "../futures/future.ts";
-import type { PostedBlock } from "./_consumer.ts";
 import type { MapTarget } from "./_map.ts";
+import {
+  checkBag,
+  checkCount,
+  checkInitializer,
+  defaultChunksize,
+  prepareInitializer,
+  requestReadOfOwnModules,
+} from "./_options.ts";
 import { Pool, type PoolKind } from "./_pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "./executor.ts";
 
@@ -89,16 +96,11 @@ export class ThreadPoolExecutor extends Executor {
       threadNamePrefix = "",
       initializer,
       initargs = [],
-    } = typeof options === "number" ? { maxWorkers: options } : checkOptions(options);
-    checkMaxWorkers(maxWorkers);
+    } = typeof options === "number" ? { maxWorkers: options } : checkBag(options);
+    checkCount("maxWorkers", maxWorkers);
+    checkInitializer(initializer, initargs);
     if (typeof threadNamePrefix !== "string") {
       throw new TypeError(`Cannot use threadNamePrefix as text: ${inspect(threadNamePrefix)}`);
-    }
-    if (initializer !== undefined && typeof initializer !== "function") {
-      throw new TypeError(`Cannot use initializer as a function: ${inspect(initializer)}`);
-    }
-    if (!Array.isArray(initargs)) {
-      throw new TypeError(`Cannot use initargs as a list of arguments: ${inspect(initargs)}`);
     }
     this.#maxWorkers = maxWorkers;
     const prefix = threadNamePrefix || `ThreadPoolExecutor-${pools++}`;
@@ -111,7 +113,7 @@ export class ThreadPoolExecutor extends Executor {
       brokenError: (message, cause) => new BrokenThreadPool(message, { cause }),
     };
     const pool = this.#pool = new Pool(kind);
-    const initialize = initializer && prepare(pool, initializer, initargs);
+    const initialize = initializer && prepareInitializer(pool, initializer, initargs);
     forgotten.register(this, pool, this);
   }
 
@@ -159,8 +161,7 @@ export class ThreadPoolExecutor extends Executor {
     return {
       submit: (args) => pool.submit(fn, args),
       submitChunk: (items) => pool.submitChunk(fn, items),
-      // Many more chunks than threads, so that none is left with much more work than the others.
-      defaultChunksize: (items) => Math.max(1, Math.min(256, Math.floor(items / (64 * this.#maxWorkers)))),
+      defaultChunksize: (items) => defaultChunksize(items, this.#maxWorkers),
     };
   }
 
@@ -191,48 +192,8 @@ export class ThreadPoolExecutor extends Executor {
   }
 }
 
-/** Encodes the initializer's arguments now; what cannot be sent breaks the pool when its first thread starts. */
-function prepare(
-  pool: Pool,
-  initializer: (...args: never[]) => unknown,
-  initargs: readonly unknown[],
-): () => { fn: number; block: PostedBlock } {
-  try {
-    const prepared = { fn: pool.define(initializer), block: pool.postable(initargs) };
-    return () => prepared;
-  } catch (error) {
-    return () => {
-      throw error;
-    };
-  }
-}
-
-function checkOptions(options: unknown): ThreadPoolExecutorOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot use as a number of workers, or as options: ${inspect(options)}`);
-  }
-  return options;
-}
-
-function checkMaxWorkers(maxWorkers: unknown): void {
-  if (typeof maxWorkers !== "number") {
-    throw new TypeError(`Cannot use maxWorkers as a number: ${inspect(maxWorkers)}`);
-  }
-  if (!Number.isInteger(maxWorkers) || maxWorkers < 1) {
-    throw new RangeError(`Cannot use maxWorkers, wanted an integer of at least 1: ${maxWorkers}`);
-  }
-}
-
 function startThread(name: string): Worker {
   const url = new URL("./_thread_worker.ts", import.meta.url);
-  if (url.protocol === "file:") {
-    // Asked for here: a worker that cannot read its modules fails with an event, which a blocked thread never hears.
-    const path = new URL("../", url);
-    if (Deno.permissions.requestSync({ name: "read", path }).state !== "granted") {
-      throw new Deno.errors.NotCapable(
-        `Cannot start a thread without permission to read ${path.pathname}: run again with --allow-read`,
-      );
-    }
-  }
+  requestReadOfOwnModules("start a thread");
   return new Worker(url, { type: "module", name });
 }

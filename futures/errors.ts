@@ -40,10 +40,40 @@ export class BrokenThreadPool extends BrokenExecutor {
   override name = "BrokenThreadPool";
 }
 
+/** How the process ended that broke a pool, as options of {@linkcode BrokenProcessPool}. */
+export interface ProcessEnd {
+  /** The process's number. */
+  pid?: number;
+  /** Its exit code; above 128 where a signal ended it. */
+  exitCode?: number;
+  /** The signal that ended it, such as `"SIGKILL"`; `null` where it exited. */
+  signal?: string | null;
+}
+
 /** A worker process died abruptly, or could not be started or initialized. */
 export class BrokenProcessPool extends BrokenExecutor {
   /** The class name, as on every error of this module. */
   override name = "BrokenProcessPool";
+  /** The number of the process that died; `undefined` where none did. */
+  pid: number | undefined;
+  /** The exit code of the process that died; above 128 where a signal ended it. */
+  exitCode: number | undefined;
+  /** The signal that ended the process, such as `"SIGKILL"`; `null` where it exited. */
+  signal: string | null | undefined;
+
+  /**
+   * Makes the error.
+   *
+   * @param message What happened, and the likely causes.
+   * @param options `cause`, and how the process ended.
+   */
+  constructor(message?: string, options: ErrorOptions & ProcessEnd = {}) {
+    const { pid, exitCode, signal } = options;
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.pid = pid;
+    this.exitCode = exitCode;
+    this.signal = signal;
+  }
 }
 
 /** A function could not be found again in the worker, nor be sent as source text. */

@@ -1,6 +1,6 @@
 /** What the tests of the worker protocol share: payloads, consumers on this thread, and interruptions between any two steps. */
 import { createBell } from "../../futures/bell.ts";
-import { Consumer, type ConsumerStart, type PostedResult } from "../../executors/_consumer.ts";
+import { Consumer, type ConsumerStart, DECODED, type PostedResult } from "../../executors/_consumer.ts";
 import {
   Cell,
   createPoolMemory,
@@ -171,7 +171,7 @@ export class Bench {
       };
       this.rings.push(new ResultRing(results));
       this.ports.push({ receive: () => posted.shift() });
-      this.consumers.push(new Consumer(start));
+      this.consumers.push(new Consumer(start, DECODED));
     }
   }
 

@@ -1,6 +1,6 @@
 /** A thread for the tests of the worker protocol: plays the part that its first message names. */
 import { ring } from "../../futures/bell.ts";
-import { Consumer, type ConsumerStart } from "../../executors/_consumer.ts";
+import { Consumer, type ConsumerStart, DECODED } from "../../executors/_consumer.ts";
 import { type PoolMemory, TaskQueue } from "../../executors/_memory.ts";
 import { isFilled, numberBlock } from "./_kit.ts";
 
@@ -87,7 +87,7 @@ function ringOften({ bell, counter, times, pause }: Part & { part: "ring" }): st
 
 /** A consumer whose tasks answer with their number plus one. */
 async function consume({ start }: Part & { part: "consume" }): Promise<never> {
-  consumer = new Consumer(start);
+  consumer = new Consumer(start, DECODED);
   await consumer.begin();
   for (;;) {
     const task = await consumer.take();

@@ -1,0 +1,139 @@
+/**
+ * What a child of a `ProcessPoolExecutor` runs.
+ *
+ * @module
+ */
+
+import { EncodedBlock } from "./_block.ts";
+import type { Definition } from "./_locate.ts";
+import type { Import } from "./_resolve.ts";
+import { endProcess, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
+import { Stdin } from "./_stdin.ts";
+import {
+  blockOf,
+  type ChildSettings,
+  encodeMessage,
+  type Message,
+  MessageReader,
+  PacketWriter,
+  VERSION,
+} from "./_wire.ts";
+
+/** How modules are imported that the child may not read by itself: written out in its main module, they need no permission. */
+export type Imports = { [url: string]: Import };
+
+/** Serves tasks until the standard input ends, and then ends the process. */
+export async function serve(imports: Imports): Promise<never> {
+  const stdin = new Stdin();
+  const child = new Child(imports);
+  for (;;) {
+    if (child.hasRun) prepareForStrays();
+    if (!await stdin.wait()) endProcess(0);
+    stdin.read((bytes) => child.reader.push(bytes));
+    await child.work();
+  }
+}
+
+class Child {
+  readonly #imports: Imports;
+  readonly #definitions: Definition[] = [];
+  readonly #messages: Message[] = [];
+  readonly reader = new MessageReader((message) => this.#messages.push(message));
+  readonly #write = writerOfStdout();
+  #packets: PacketWriter | undefined;
+  #turnEnds = 0;
+  hasRun = false;
+
+  constructor(imports: Imports) {
+    this.#imports = imports;
+    hideStdin();
+    // What a Ctrl-C ends is the parent's decision; it goes to all processes of the terminal.
+    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
+  }
+
+  /** Does what has been received. */
+  async work(): Promise<void> {
+    for (let message = this.#messages.shift(); message !== undefined; message = this.#messages.shift()) {
+      const busy = this.#handle(message);
+      if (busy !== undefined) await busy;
+    }
+  }
+
+  #handle(message: Message): Promise<void> | undefined {
+    const { header } = message;
+    switch (header[0]) {
+      case "start":
+        this.#start(header[1]);
+        return undefined;
+      case "define":
+        this.#definitions[header[1]] = header[2] as Definition;
+        return undefined;
+      case "initialize":
+        return this.#initialize(header[1], blockOf(header[2], message));
+      case "task": {
+        const [, id, fn, flags, kind] = header;
+        this.hasRun = true;
+        const busy = runTask({ cell: id, fn, flags, block: blockOf(kind, message).decoded() });
+        return busy ?? this.#rest();
+      }
+      default:
+        throw new Error(`unreachable: a child was sent ${JSON.stringify(header)}`);
+    }
+  }
+
+  #start({ version, token, name, hasInitializer, canRead, mainModule }: ChildSettings): void {
+    this.#packets = new PacketWriter(token, this.#write);
+    // As in a thread: the program's, not the one that only begins this process.
+    Object.defineProperty(Deno, "mainModule", { value: mainModule });
+    runFor({
+      name,
+      sameProcess: false,
+      definition: (fn) => Promise.resolve(this.#definitions[fn]),
+      import: (url) => canRead ? import(url) : this.#imports[url](url),
+      reply: ({ cell }, flags, block) => this.#say(["result", cell, flags, block.kind], EncodedBlock.from(block)),
+    });
+    if (version !== VERSION || !hasInitializer) this.#say(["ready", VERSION]);
+  }
+
+  async #initialize(fn: number, block: EncodedBlock): Promise<void> {
+    const failure = await initialize(fn, block.decoded());
+    if (failure === undefined) this.#say(["ready", VERSION]);
+    else this.#say(["failed", failure.kind], EncodedBlock.from(failure));
+  }
+
+  #say(header: readonly unknown[], block?: EncodedBlock): void {
+    this.#packets!.write(encodeMessage(header, block));
+  }
+
+  /** Between two tasks: a turn of the event loop now and then. */
+  #rest(): Promise<void> | undefined {
+    const now = performance.now();
+    if (now < this.#turnEnds) return undefined;
+    this.#turnEnds = now + TURN_MS;
+    return turn();
+  }
+}
+
+/** Writes to the standard output past whatever a task does to `Deno.stdout`. */
+function writerOfStdout(): (bytes: Uint8Array) => void {
+  const write = Deno.stdout.writeSync.bind(Deno.stdout);
+  return (bytes) => {
+    for (let at = 0; at < bytes.byteLength;) at += write(at === 0 ? bytes : bytes.subarray(at));
+  };
+}
+
+/** The standard input is the protocol's: a task, or a program that it starts, finds it empty. */
+function hideStdin(): void {
+  Object.defineProperties(Deno.stdin, {
+    read: { value: () => Promise.resolve(null) },
+    readSync: { value: () => null },
+    readable: { get: () => new Blob([]).stream() },
+  });
+  const Command = Deno.Command;
+  Deno.Command = class extends Command {
+    constructor(command: string | URL, options: Deno.CommandOptions = {}) {
+      const { stdin = "null" } = options;
+      super(command, { ...options, stdin: stdin === "inherit" ? "null" : stdin });
+    }
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * How a child is started.
+ *
+ * @module
+ */
+
+/** All that a broker needs to know to start children. */
+export interface Launch {
+  /** Deno's executable. */
+  deno: string;
+  /** The arguments before the main module. */
+  flags: string[];
+  /** Whether children may import any local module. */
+  canRead: boolean;
+  /** The arguments of this program, which children have too. */
+  args: string[];
+  /** The main module of this program. */
+  mainModule: string | undefined;
+  env: { [name: string]: string } | undefined;
+  cwd: string | undefined;
+}
+
+/** The arguments for a child that may import the modules, besides its permissions. */
+export function childArguments({ flags, args }: Launch, modules: Iterable<string>): string[] {
+  return ["run", "--quiet", "--no-check", "--no-prompt", ...flags, mainModuleOf(modules), ...args];
+}
+
+/**
+ * The main module of a child, as a URL. The modules that its tasks come from are written out in it: what a main module names needs no permission
+ * to be loaded. They are imported when the first task wants them.
+ */
+function mainModuleOf(modules: Iterable<string>): string {
+  const child = JSON.stringify(import.meta.resolve("./_child.ts"));
+  const imports = Array.from(modules, (url) => `${JSON.stringify(url)}: () => import(${JSON.stringify(url)}),\n`);
+  return `data:application/javascript,${
+    encodeURIComponent(`import { serve } from ${child};\nawait serve({\n${imports.join("")}});\n`)
+  }`;
+}
+
+/**
+ * The configuration file that this program was most likely started with: the next one above its main module, as Deno looks for it. A child's main
+ * module has no folder, so it has to be told, and needs it to resolve the same imports.
+ */
+export function findConfig(): string | undefined {
+  let folder: URL;
+  try {
+    folder = new URL(".", Deno.mainModule);
+  } catch {
+    return undefined;
+  }
+  while (folder.protocol === "file:") {
+    for (const name of ["deno.json", "deno.jsonc"]) {
+      const file = new URL(name, folder);
+      if (isFile(file)) return decodeURIComponent(file.pathname).replace(/^\/([A-Za-z]:)/, "$1");
+    }
+    const parent = new URL("..", folder);
+    if (parent.href === folder.href) return undefined;
+    folder = parent;
+  }
+  return undefined;
+}
+
+function isFile(url: URL): boolean {
+  // Asked first, because looking without the permission would prompt.
+  if (Deno.permissions.querySync({ name: "read", path: url }).state !== "granted") return false;
+  try {
+    return Deno.statSync(url).isFile;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What executors check and prepare alike before they have a pool.
+ *
+ * @module
+ */
+
+import { inspect } from "../futures/deadline.ts";
+import type { Initializer } from "./_consumer.ts";
+import type { Pool } from "./_pool.ts";
+
+/** @throws {TypeError} It is no object of options. */
+export function checkBag<T extends object>(options: T): T {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot use as a number of workers, or as options: ${inspect(options)}`);
+  }
+  return options;
+}
+
+/**
+ * @throws {TypeError} It is no number.
+ * @throws {RangeError} It is no integer of at least 1.
+ */
+export function checkCount(name: string, count: unknown): void {
+  if (typeof count !== "number") throw new TypeError(`Cannot use ${name} as a number: ${inspect(count)}`);
+  if (!Number.isInteger(count) || count < 1) {
+    throw new RangeError(`Cannot use ${name}, wanted an integer of at least 1: ${count}`);
+  }
+}
+
+/** @throws {TypeError} They are no function and its arguments. */
+export function checkInitializer(initializer: unknown, initargs: unknown): void {
+  if (initializer !== undefined && typeof initializer !== "function") {
+    throw new TypeError(`Cannot use initializer as a function: ${inspect(initializer)}`);
+  }
+  if (!Array.isArray(initargs)) {
+    throw new TypeError(`Cannot use initargs as a list of arguments: ${inspect(initargs)}`);
+  }
+}
+
+/** Encodes the initializer's arguments now; what cannot be sent breaks the pool when its first worker starts. */
+export function prepareInitializer(
+  pool: Pool,
+  initializer: (...args: never[]) => unknown,
+  initargs: readonly unknown[],
+): () => Initializer {
+  try {
+    const prepared = { fn: pool.define(initializer), block: pool.postable(initargs) };
+    return () => prepared;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
+/** Many more chunks than workers, so that none is left with much more work than the others. */
+export function defaultChunksize(items: number, maxWorkers: number): number {
+  return Math.max(1, Math.min(256, Math.floor(items / (64 * maxWorkers))));
+}
+
+/**
+ * Asks for the permission to read this library's modules. Asked for before a worker is started: one that cannot read
+ * its modules fails with an event, which a blocked thread never hears.
+ *
+ * @throws {Deno.errors.NotCapable} It was not granted.
+ */
+export function requestReadOfOwnModules(action: string): void {
+  const path = new URL("../", import.meta.url);
+  if (path.protocol !== "file:") return;
+  if (Deno.permissions.requestSync({ name: "read", path }).state !== "granted") {
+    throw new Deno.errors.NotCapable(
+      `Cannot ${action} without permission to read ${path.pathname}: run again with --allow-read`,
+    );
+  }
+}

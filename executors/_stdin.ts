@@ -1,0 +1,131 @@
+/**
+ * The standard input of a child, read by a thread of its own: so the child's event loop goes on while it waits for tasks, and its end,
+ * which is that of the parent, is noticed also while a task computes.
+ *
+ * @module
+ */
+
+/** The words of the memory that both threads share. */
+const HEAD = 0;
+const TAIL = 1;
+/** Whether the reading thread waits for room. */
+const FULL = 2;
+/** Whether the input has ended. */
+const ENDED = 3;
+const WORDS = 8;
+
+/** Size of the memory for what was read and not yet taken: a power of two. */
+const RING_BYTES = 1 << 18;
+
+/** How long the main thread looks for input before it sleeps: waking it up takes about as long. */
+const SPIN_MS = 0.05;
+/** After so many vain looks in a row, it looks only once in a while. */
+const MOST_VAIN = 8;
+
+/** How long a child may take to end when its input has ended. */
+const END_MS = 1_000;
+
+/**
+ * What the reading thread runs. Its text is sent as a `data:` URL, which needs no permission; so it uses nothing from around it.
+ *
+ * When the input ends it leaves the main thread a while to end the process. One that computes does not: then this thread kills it.
+ */
+function readLoop(WORDS: number, RING_BYTES: number, END_MS: number): void {
+  const [HEAD, TAIL, FULL, ENDED] = [0, 1, 2, 3];
+  const { stdin, kill, pid } = Deno;
+  self.addEventListener("message", (event) => {
+    const memory = (event as MessageEvent<SharedArrayBuffer>).data;
+    const words = new Int32Array(memory, 0, WORDS);
+    const bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
+    for (let tail = 0;;) {
+      const at = tail & (RING_BYTES - 1);
+      const head = Atomics.load(words, HEAD);
+      const free = RING_BYTES - ((tail - head) | 0);
+      if (free === 0) {
+        Atomics.store(words, FULL, 1);
+        if (Atomics.load(words, HEAD) === head) Atomics.wait(words, HEAD, head);
+        Atomics.store(words, FULL, 0);
+        continue;
+      }
+      let count: number | null;
+      try {
+        count = stdin.readSync(bytes.subarray(at, at + Math.min(free, RING_BYTES - at, 1 << 16)));
+      } catch {
+        count = null;
+      }
+      if (count === null) break;
+      tail = (tail + count) | 0;
+      Atomics.store(words, TAIL, tail);
+      Atomics.notify(words, TAIL);
+    }
+    Atomics.store(words, ENDED, 1);
+    Atomics.notify(words, TAIL);
+    Atomics.wait(words, WORDS - 1, 0, END_MS);
+    kill(pid, "SIGKILL");
+  });
+}
+
+/** The input of this process. */
+export class Stdin {
+  readonly #words: Int32Array;
+  readonly #bytes: Uint8Array;
+  #head = 0;
+  #vain = 0;
+
+  /** Starts the thread. */
+  constructor() {
+    const memory = new SharedArrayBuffer(WORDS * 4 + RING_BYTES);
+    this.#words = new Int32Array(memory, 0, WORDS);
+    this.#bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
+    const text = `(${readLoop})(${WORDS}, ${RING_BYTES}, ${END_MS})`;
+    const reader = new Worker(`data:application/javascript,${encodeURIComponent(text)}`, {
+      type: "module",
+      name: "stdin",
+    });
+    reader.postMessage(memory);
+  }
+
+  /**
+   * Waits for input: a short while looking for it, then in the event loop.
+   *
+   * @returns `false` when it has ended.
+   */
+  async wait(): Promise<boolean> {
+    const words = this.#words;
+    if (this.#spin()) return true;
+    while (Atomics.load(words, TAIL) === this.#head) {
+      if (Atomics.load(words, ENDED) === 1) return false;
+      const wait = Atomics.waitAsync(words, TAIL, this.#head);
+      if (wait.async) await wait.value;
+    }
+    return true;
+  }
+
+  #spin(): boolean {
+    const words = this.#words;
+    if (Atomics.load(words, TAIL) !== this.#head) return true;
+    if (this.#vain >= MOST_VAIN && this.#vain++ % MOST_VAIN !== 0) return false;
+    const until = performance.now() + SPIN_MS;
+    do {
+      for (let i = 0; i < 16; i++) {
+        if (Atomics.load(words, TAIL) === this.#head) continue;
+        this.#vain = 0;
+        return true;
+      }
+    } while (performance.now() < until);
+    this.#vain++;
+    return false;
+  }
+
+  /** Gives what there is to `take`, which must copy it. */
+  read(take: (bytes: Uint8Array) => void): void {
+    const words = this.#words;
+    const available = (Atomics.load(words, TAIL) - this.#head) | 0;
+    const at = this.#head & (RING_BYTES - 1);
+    const part = this.#bytes.subarray(at, Math.min(at + available, RING_BYTES));
+    take(part);
+    this.#head = (this.#head + part.byteLength) | 0;
+    Atomics.store(words, HEAD, this.#head);
+    if (Atomics.load(words, FULL) === 1) Atomics.notify(words, HEAD);
+  }
+}

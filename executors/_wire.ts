@@ -1,0 +1,263 @@
+/**
+ * What travels through the pipes between a broker and a child: messages, and the packets that tell them apart from what
+ * tasks print. The protocol is told in README.md beside this file.
+ *
+ * @module
+ */
+
+import { EncodedBlock } from "./_block.ts";
+
+/** Counted up when the other side would not understand the change. */
+export const VERSION = 1;
+
+/** ASCII "record separator", which begins each JSON text of a sequence (RFC 7464) and is nowhere inside of one. */
+const RS = 0x1e;
+const LF = 0x0a;
+
+/** The most bytes that a packet takes: a pipe takes so many in one piece, whoever else writes to it. */
+const MAX_PACKET_BYTES = Deno.build.os === "darwin" ? 512 : 4096;
+
+/** A message: a header and the bytes that its lengths announce. */
+export interface Message {
+  readonly header: Header;
+  readonly sections: Uint8Array[];
+}
+
+/** The JSON text of a message. The lengths are those of the sections that follow it. */
+export type Header =
+  // To the child.
+  | ["start", settings: ChildSettings, lengths: number[]]
+  | ["define", fn: number, definition: unknown, lengths: number[]]
+  | ["initialize", fn: number, kind: number, lengths: number[]]
+  | ["task", id: number, fn: number, flags: number, kind: number, lengths: number[]]
+  // From the child.
+  | ["ready", version: number, lengths: number[]]
+  | ["failed", kind: number, lengths: number[]]
+  | ["result", id: number, flags: number, kind: number, lengths: number[]];
+
+/** What a child has to know before anything else. */
+export interface ChildSettings {
+  version: number;
+  /** What packets begin with: nothing that a task could guess. */
+  token: string;
+  /** What the child is called in messages. */
+  name: string;
+  /** Whether an initializer is to be run before the child is ready. */
+  hasInitializer: boolean;
+  /** Whether the child may import any local module. */
+  canRead: boolean;
+  /** The main module of the program. */
+  mainModule: string | undefined;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The bytes of a message, in one piece where it is small. */
+export function encodeMessage(header: readonly unknown[], block?: EncodedBlock): Uint8Array[] {
+  const sections = block?.sections ?? [];
+  const text = encoder.encode(`\x1e${JSON.stringify([...header, sections.map(({ byteLength }) => byteLength)])}\n`);
+  if (sections.length === 0) return [text];
+  let length = text.byteLength;
+  for (const { byteLength } of sections) length += byteLength;
+  if (length > MAX_COPIED_BYTES) return [text, ...sections];
+  const message = new Uint8Array(length);
+  message.set(text);
+  let at = text.byteLength;
+  for (const section of sections) {
+    message.set(section, at);
+    at += section.byteLength;
+  }
+  return [message];
+}
+
+/** Up to this size it is cheaper to copy the parts of a message together than to write them one after the other. */
+const MAX_COPIED_BYTES = 32 * 1024;
+
+/** The block that a message carries. */
+export function blockOf(kind: number, { sections }: Message): EncodedBlock {
+  return new EncodedBlock(kind, sections);
+}
+
+/** Puts messages together from the pieces in which they arrive. */
+export class MessageReader {
+  readonly #onMessage: (message: Message) => void;
+  /** The beginning of a header whose end has not come yet. */
+  #pending = new Uint8Array(0);
+  #header: Header | undefined;
+  #sections: Uint8Array[] = [];
+  /** How many bytes of the last section are there. */
+  #filled = 0;
+  #lengths: number[] = [];
+
+  constructor(onMessage: (message: Message) => void) {
+    this.#onMessage = onMessage;
+  }
+
+  /** Takes in bytes; they are copied out of where they lie. */
+  push(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.byteLength) {
+      at = this.#header === undefined ? this.#readHeader(bytes, at) : this.#fill(bytes, at);
+      while (this.#header !== undefined && this.#isSectionFull()) this.#nextSection();
+    }
+  }
+
+  #readHeader(bytes: Uint8Array, at: number): number {
+    const end = bytes.indexOf(LF, at);
+    if (end === -1) {
+      this.#pending = concat(this.#pending, bytes.subarray(at));
+      return bytes.byteLength;
+    }
+    let line = bytes.slice(at, end);
+    if (this.#pending.byteLength > 0) {
+      line = concat(this.#pending, line);
+      this.#pending = new Uint8Array(0);
+    }
+    if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${JSON.stringify(decoder.decode(line))}`);
+    const header = JSON.parse(decoder.decode(line.subarray(1))) as Header;
+    this.#header = header;
+    this.#lengths = header.at(-1) as number[];
+    this.#sections = [];
+    this.#filled = 0;
+    if (this.#lengths.length > 0) this.#sections.push(new Uint8Array(this.#lengths[0]));
+    return end + 1;
+  }
+
+  #isSectionFull(): boolean {
+    const count = this.#sections.length;
+    return count === 0 || this.#filled === this.#lengths[count - 1];
+  }
+
+  #nextSection(): void {
+    const count = this.#sections.length;
+    this.#filled = 0;
+    if (count < this.#lengths.length) {
+      this.#sections.push(new Uint8Array(this.#lengths[count]));
+      return;
+    }
+    const message = { header: this.#header!, sections: this.#sections };
+    this.#header = undefined;
+    this.#onMessage(message);
+  }
+
+  #fill(bytes: Uint8Array, at: number): number {
+    const section = this.#sections[this.#sections.length - 1];
+    const part = bytes.subarray(at, at + section.byteLength - this.#filled);
+    section.set(part, this.#filled);
+    this.#filled += part.byteLength;
+    return at + part.byteLength;
+  }
+}
+
+/** Cuts the bytes of messages into packets: a line that says how many bytes, and those. */
+export class PacketWriter {
+  readonly #prefix: string;
+  readonly #write: (bytes: Uint8Array) => void;
+  readonly #packet = new Uint8Array(MAX_PACKET_BYTES);
+
+  /** @param write Writes all of the bytes, in one piece. */
+  constructor(token: string, write: (bytes: Uint8Array) => void) {
+    this.#prefix = prefixOf(token);
+    this.#write = write;
+  }
+
+  write(parts: readonly Uint8Array[]): void {
+    const packet = this.#packet;
+    for (const bytes of parts) {
+      for (let at = 0; at < bytes.byteLength;) {
+        const part = bytes.subarray(at, at + MAX_PACKET_BYTES - this.#prefix.length - 7);
+        const { written } = encoder.encodeInto(`${this.#prefix}${part.byteLength}]\n`, packet);
+        packet.set(part, written);
+        this.#write(packet.subarray(0, written + part.byteLength));
+        at += part.byteLength;
+      }
+    }
+  }
+}
+
+function prefixOf(token: string): string {
+  return `\x1e["${token}",`;
+}
+
+/** Tells packets apart from everything else in a stream of bytes. */
+export class PacketReader {
+  readonly #prefix: Uint8Array;
+  readonly #onPacket: (bytes: Uint8Array) => void;
+  readonly #onOutput: (bytes: Uint8Array) => void;
+  /** What may be the beginning of a packet. */
+  #held = new Uint8Array(0);
+  /** How many bytes of the current packet are to come. */
+  #missing = 0;
+
+  /** What is given to the callbacks lies in memory that is used again after they return. */
+  constructor(token: string, onPacket: (bytes: Uint8Array) => void, onOutput: (bytes: Uint8Array) => void) {
+    this.#prefix = encoder.encode(prefixOf(token));
+    this.#onPacket = onPacket;
+    this.#onOutput = onOutput;
+  }
+
+  push(bytes: Uint8Array): void {
+    if (this.#held.byteLength > 0) {
+      bytes = concat(this.#held, bytes);
+      this.#held = new Uint8Array(0);
+    }
+    let at = 0;
+    while (at < bytes.byteLength) {
+      if (this.#missing > 0) {
+        const part = bytes.subarray(at, at + this.#missing);
+        this.#missing -= part.byteLength;
+        at += part.byteLength;
+        this.#onPacket(part);
+        continue;
+      }
+      const start = this.#findPacket(bytes, at);
+      if (start > at) this.#onOutput(bytes.subarray(at, start));
+      if (start === bytes.byteLength) return;
+      const begin = start + this.#prefix.byteLength;
+      const end = bytes.indexOf(LF, begin);
+      if (end === -1) {
+        this.#held = bytes.slice(start);
+        return;
+      }
+      this.#missing = numberIn(bytes, begin, end - 1);
+      at = end + 1;
+    }
+  }
+
+  /** The stream has ended: what could have been the beginning of a packet is none. */
+  end(): void {
+    if (this.#held.byteLength > 0) this.#onOutput(this.#held);
+    this.#held = new Uint8Array(0);
+  }
+
+  /** Where a packet begins, or perhaps begins; the end of the bytes where none does. */
+  #findPacket(bytes: Uint8Array, from: number): number {
+    const prefix = this.#prefix;
+    for (let start = bytes.indexOf(RS, from); start !== -1; start = bytes.indexOf(RS, start + 1)) {
+      let same = 1;
+      while (same < prefix.byteLength && start + same < bytes.byteLength && bytes[start + same] === prefix[same]) {
+        same++;
+      }
+      if (same === prefix.byteLength) return start;
+      if (start + same === bytes.byteLength) {
+        // Perhaps: the caller finds no end of line and waits for more.
+        return start;
+      }
+    }
+    return bytes.byteLength;
+  }
+}
+
+function numberIn(bytes: Uint8Array, begin: number, end: number): number {
+  let number = 0;
+  for (let i = begin; i < end; i++) number = number * 10 + bytes[i] - 48;
+  return number;
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
+  const both = new Uint8Array(a.byteLength + b.byteLength);
+  both.set(a);
+  both.set(b, a.byteLength);
+  return both;
+}
