@@ -118,13 +118,13 @@ class Broker {
       if (this.#isEnding) return;
       this.#learn(definition);
       const child = this.#idle.pop();
-      if (child === undefined || !canImport(child, definition)) {
-        if (child !== undefined) this.#end(child);
-        this.#backlog.push(task);
-        this.#startChild();
-      } else {
+      if (child !== undefined && canImport(child, definition)) {
         this.#give(child, task);
+        continue;
       }
+      this.#backlog.push(task);
+      if (child === undefined) this.#startChild();
+      else this.#replace(child);
     }
   }
 
@@ -221,11 +221,24 @@ class Broker {
       this.#end(child);
     } else {
       child.state = { name: "IDLE" };
-      const task = this.#backlog.shift();
-      if (task !== undefined) return this.#give(child, task);
-      this.#idle.push(child);
+      const [task] = this.#backlog;
+      if (task === undefined) {
+        this.#idle.push(child);
+      } else if (canImport(child, this.#consumer.knownDefinition(task.fn)!)) {
+        this.#backlog.shift();
+        this.#give(child, task);
+        return;
+      } else {
+        this.#replace(child);
+      }
     }
     this.#onChange();
+  }
+
+  /** Puts a child that can import all modules in the place of one that cannot. */
+  #replace(child: Child): void {
+    this.#end(child);
+    this.#startChild();
   }
 
   #hear(child: Child, message: Message): void {
@@ -256,7 +269,7 @@ class Broker {
         }
         const [, , flags, kind] = header;
         this.#consumer.reply(state.task, flags & Flag.ERROR, blockOf(kind, message));
-        if (state.name === "ENDING") child.state = { name: "ENDING", sent: state.sent };
+        if (state.name === "ENDING") this.#end(child);
         else this.#rest(child);
       }
     }

@@ -23,15 +23,15 @@ import {
 export type Imports = { [url: string]: Import };
 
 /** Serves tasks until the standard input ends, and then ends the process. */
-export async function serve(imports: Imports): Promise<never> {
+export async function serve(imports: Imports): Promise<void> {
   const stdin = new Stdin();
   const child = new Child(imports);
-  for (;;) {
-    if (child.hasRun) prepareForStrays();
-    if (!await stdin.wait()) endProcess(0);
+  while (await stdin.wait()) {
     stdin.read((bytes) => child.reader.push(bytes));
     await child.work();
+    if (child.hasRun) prepareForStrays();
   }
+  endProcess(0);
 }
 
 class Child {
@@ -47,6 +47,7 @@ class Child {
   constructor(imports: Imports) {
     this.#imports = imports;
     hideStdin();
+    keepStdout(this.#write);
     // What a Ctrl-C ends is the parent's decision; it goes to all processes of the terminal.
     if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
   }
@@ -91,6 +92,10 @@ class Child {
       definition: (fn) => Promise.resolve(this.#definitions[fn]),
       import: (url) => canRead ? import(url) : this.#imports[url](url),
       reply: ({ cell }, flags, block) => this.#say(["result", cell, flags, block.kind], EncodedBlock.from(block)),
+      giveUp(error) {
+        console.error(`A task has changed what its process needs to answer: ${error}`);
+        endProcess(1);
+      },
     });
     if (version !== VERSION || !hasInitializer) this.#say(["ready", VERSION]);
   }
@@ -117,9 +122,27 @@ class Child {
 /** Writes to the standard output past whatever a task does to `Deno.stdout`. */
 function writerOfStdout(): (bytes: Uint8Array) => void {
   const write = Deno.stdout.writeSync.bind(Deno.stdout);
+  const pause = new Int32Array(new SharedArrayBuffer(4));
   return (bytes) => {
-    for (let at = 0; at < bytes.byteLength;) at += write(at === 0 ? bytes : bytes.subarray(at));
+    for (let at = 0; at < bytes.byteLength;) {
+      try {
+        at += write(at === 0 ? bytes : bytes.subarray(at));
+      } catch (error) {
+        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+        // A program that shares the pipe has made it non-blocking, and it is full.
+        Atomics.wait(pause, 0, 0, 1);
+      }
+    }
   };
+}
+
+/** A task may close its standard output, as a stream that is piped to it does at its end; the protocol still needs it. */
+function keepStdout(write: (bytes: Uint8Array) => void): void {
+  let writable: WritableStream<Uint8Array> | undefined;
+  Object.defineProperties(Deno.stdout, {
+    close: { value: () => {} },
+    writable: { get: () => writable ??= new WritableStream({ write: (bytes) => write(bytes) }) },
+  });
 }
 
 /** The standard input is the protocol's: a task, or a program that it starts, finds it empty. */
@@ -129,11 +152,24 @@ function hideStdin(): void {
     readSync: { value: () => null },
     readable: { get: () => new Blob([]).stream() },
   });
+  const withoutStdin = <O extends { stdin?: unknown }>(options: O | undefined): O => {
+    const { stdin = "null" } = options ?? {};
+    return { ...options, stdin: stdin === "inherit" ? "null" : stdin } as O;
+  };
   const Command = Deno.Command;
   Deno.Command = class extends Command {
-    constructor(command: string | URL, options: Deno.CommandOptions = {}) {
-      const { stdin = "null" } = options;
-      super(command, { ...options, stdin: stdin === "inherit" ? "null" : stdin });
+    constructor(command: string | URL, options?: Deno.CommandOptions) {
+      super(command, withoutStdin(options));
     }
   };
+  const deno = Deno as unknown as { [name: string]: (...args: unknown[]) => unknown };
+  for (const name of ["spawn", "spawnAndWait", "spawnAndWaitSync"]) {
+    const spawn = deno[name];
+    if (spawn === undefined) continue;
+    // Called with the arguments of the program, or without.
+    deno[name] = (command, ...rest) => {
+      const args = Array.isArray(rest[0]) ? [rest.shift()] : [];
+      return spawn(command, ...args, withoutStdin(rest[0] as { stdin?: unknown }));
+    };
+  }
 }

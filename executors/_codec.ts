@@ -13,6 +13,9 @@ import { complete, type ErrorParts, PROPERTIES, putTogether, takeApart } from ".
 import { Block, EMPTY, Kind, NOTHING } from "./_block.ts";
 import { Transfer } from "./transfer.ts";
 
+// Kept, because tasks run in the same realm and may replace them.
+const { parse: parseJson, stringify: stringifyJson } = JSON;
+
 /** What is special about the values of one direction. */
 export interface EncodeOptions {
   /**
@@ -75,7 +78,7 @@ export function decodeValue(block: Block): unknown {
 function encodeAny(value: unknown, options: EncodeOptions): Block {
   let text: string | undefined;
   try {
-    if (isPlainJson(value)) text = JSON.stringify(value);
+    if (isPlainJson(value)) text = stringifyJson(value);
   } catch (error) {
     // A getter threw, or the value is too deep or too long: the thorough way finds out where.
     if (isExit(error)) throw error;
@@ -89,7 +92,7 @@ function encodeAny(value: unknown, options: EncodeOptions): Block {
 function decodeAny(block: Block): unknown {
   switch (block.kind) {
     case Kind.JSON:
-      return JSON.parse(block.text);
+      return parseJson(block.text);
     case Kind.CLONE:
       return block.clone!.value;
     default:
@@ -396,7 +399,7 @@ class GraphEncoder {
     const { root, sameProcess } = this.#options;
     const where = sameProcess ? "thread" : "process";
     if (error instanceof DevalueError) {
-      const path = root + error.path.replaceAll(`[${JSON.stringify(PROPERTIES)}]`, "");
+      const path = root + error.path.replaceAll(`[${stringifyJson(PROPERTIES)}]`, "");
       const reason = isRefusal(error.value) ? error.value.description! : error.message;
       return new SerializationError(`Cannot send ${path} to another ${where}: ${reason}`, path);
     }

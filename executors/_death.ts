@@ -49,7 +49,7 @@ function likelyCause({ signal, exitCode, stderr, during }: Exclude<DeathReport, 
       return "Likely causes: native code that the task uses (FFI, a Node addon) crashed, or Deno itself did";
   }
   if (during === "start") {
-    return "Likely causes: the modules of this library cannot be loaded by Deno there; see what it wrote";
+    return "Likely causes: Deno cannot load the modules of this library there, or refuses an option; see what it wrote";
   }
   if (exitCode === 0) return "Likely cause: code that ends the process past Deno.exit(), such as process.reallyExit()";
   return "Likely causes: code that ends the process past Deno.exit(), an error in native code, or a closed standard output";

@@ -51,7 +51,7 @@ export function findConfig(): string | undefined {
   while (folder.protocol === "file:") {
     for (const name of ["deno.json", "deno.jsonc"]) {
       const file = new URL(name, folder);
-      if (isFile(file)) return decodeURIComponent(file.pathname).replace(/^\/([A-Za-z]:)/, "$1");
+      if (isFile(file)) return pathOf(file);
     }
     const parent = new URL("..", folder);
     if (parent.href === folder.href) return undefined;
@@ -68,4 +68,9 @@ function isFile(url: URL): boolean {
   } catch {
     return false;
   }
+}
+
+/** The path that a `file:` URL stands for. */
+export function pathOf(url: URL): string {
+  return decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, "$1");
 }

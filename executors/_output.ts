@@ -26,10 +26,14 @@ export class Output {
   }
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
-    try {
-      for (let at = 0; at < bytes.byteLength && !this.#isClosed;) at += await this.#stream.write(bytes.subarray(at));
-    } catch {
-      this.#isClosed = true;
+    for (let at = 0; at < bytes.byteLength && !this.#isClosed;) {
+      try {
+        at += await this.#stream.write(bytes.subarray(at));
+      } catch (error) {
+        // Another program may have made the pipe non-blocking, and it is full.
+        if (error instanceof Deno.errors.WouldBlock) await new Promise((resolve) => setTimeout(resolve, 1));
+        else this.#isClosed = true;
+      }
     }
   }
 }

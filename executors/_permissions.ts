@@ -5,6 +5,7 @@
  */
 
 import { inspect } from "../futures/deadline.ts";
+import { pathOf } from "./_launch.ts";
 
 /** Each permission, and what one of its values is called in a query. */
 const DETAILS = {
@@ -41,7 +42,7 @@ export function permissionFlags(permissions: Permissions): string[] {
   }
   const flags: string[] = [];
   for (const [name, value] of Object.entries(permissions)) {
-    if (!(name in DETAILS)) {
+    if (!Object.hasOwn(DETAILS, name)) {
       throw new TypeError(`Cannot use permissions, the names are ${NAMES.join(", ")}: ${inspect(name)}`);
     }
     const flag = flagOf(name as Name, value);
@@ -66,29 +67,41 @@ function flagOf(name: Name, value: unknown): string | undefined {
       `Cannot use permissions.${name}, wanted a boolean, "inherit" or a list of texts: ${inspect(value)}`,
     );
   }
-  for (const item of value) assertHeld(name, item);
-  // A comma inside of a value is written twice.
-  return value.length === 0
-    ? undefined
-    : `--allow-${name}=${value.map((item) => pathOf(item).replaceAll(",", ",,")).join(",")}`;
+  const items = value.map((item) => textOf(name, item));
+  for (const item of items) assertHeld(name, item);
+  return items.length === 0 ? undefined : `--allow-${name}=${items.join(",")}`;
 }
 
-function pathOf(item: string | URL): string {
-  if (!(item instanceof URL)) return item;
-  return decodeURIComponent(item.pathname).replace(/^\/([A-Za-z]:)/, "$1");
+/** An item as the command line has it. Paths are made absolute: the child may have another working directory. */
+function textOf(name: Name, item: string | URL): string {
+  const text = item instanceof URL ? pathOf(item) : item;
+  // Deno's command line has no way to write a comma in a value.
+  if (text === "" || text.includes(",") || (!isPath(name, text) && /[\s=]/.test(text))) {
+    throw new TypeError(
+      `Cannot use permissions.${name}, wanted values that are not empty and have no comma: ${inspect(item)}`,
+    );
+  }
+  if (!isPath(name, text) || /^([/\\]|[A-Za-z]:[/\\])/.test(text)) return text;
+  const escaped = text.replace(/[%?#]/g, encodeURIComponent);
+  return pathOf(new URL(escaped, `file://${Deno.cwd()}/`));
+}
+
+/** Whether an item is a path: of `run` those that name more than a program. */
+function isPath(name: Name, text: string): boolean {
+  return DETAILS[name] === "path" || (name === "run" && /[/\\]/.test(text));
 }
 
 /** Whether this program holds a permission, or a part of it, in full. */
-function isHeld(name: Name, item?: string | URL): boolean {
+function isHeld(name: Name, item?: string): boolean {
   const descriptor = item === undefined ? { name } : { name, [DETAILS[name]]: item };
   // In part: with exceptions, which a child would not have, as nobody tells them.
   const { state, partial } = Deno.permissions.querySync(descriptor as unknown as Deno.PermissionDescriptor);
   return state === "granted" && !partial;
 }
 
-function assertHeld(name: Name, item?: string | URL): void {
+function assertHeld(name: Name, item?: string): void {
   if (isHeld(name, item)) return;
-  const what = item === undefined ? `--allow-${name}` : `--allow-${name}=${pathOf(item)}`;
+  const what = item === undefined ? `--allow-${name}` : `--allow-${name}=${item}`;
   throw new Deno.errors.NotCapable(
     `Cannot permit a child what this program may not do itself, in full: run again with ${what}`,
   );

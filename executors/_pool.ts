@@ -440,8 +440,9 @@ export class Pool implements Source, Origin {
   /** What a consumer says of itself. */
   #hear(flags: number, value: unknown): void {
     if ((flags & Flag.GONE) !== 0) this.#terminateWorkers();
-    else if ((flags & Flag.DIED) !== 0) this.#break(() => this.#kind.broker!.deathError(value));
-    else this.break("Worker could not be initialized", value);
+    else if ((flags & Flag.DIED) === 0) this.break("Worker could not be initialized", value);
+    else if (this.#kind.broker) this.#break(() => this.#kind.broker!.deathError(value));
+    else this.break("Worker cannot answer", "a task has changed what that takes");
   }
 
   /** Stops taking work; `cancelFutures` cancels what no worker has started. */

@@ -26,6 +26,8 @@ export interface Host {
   import(url: string): Promise<{ [name: string]: unknown }>;
   /** Takes what became of a task. */
   reply(task: Task, flags: number, block: Block): void;
+  /** Ends the worker, which cannot answer: a task has changed or closed what that takes. It must not stay, or its task would never end. */
+  giveUp(error: unknown): void;
 }
 
 /** How long tasks are run one after the other before timers and I/O of this thread get their turn, in milliseconds. */
@@ -42,6 +44,9 @@ export function runFor(newHost: Host): void {
   errorOptions = { root: "error", sameProcess: host.sameProcess };
 }
 
+/** Whether this worker cannot answer any more. */
+let hasGivenUp = false;
+
 /** A task's run: it ends once, by what comes first. */
 class Run {
   isOver = false;
@@ -57,7 +62,13 @@ class Run {
 
   end(flags: number, outcome: unknown): void {
     if (this.isOver) return;
-    this.#report(flags, outcome);
+    try {
+      this.#report(flags, outcome);
+    } catch (error) {
+      if (isExit(error)) throw error;
+      hasGivenUp = true;
+      host.giveUp(error);
+    }
     this.isOver = true;
     this.onOver?.();
   }
@@ -116,6 +127,7 @@ self.close = () => endTask("self.close()", 0);
 
 // Uncaught, they would end the whole program.
 self.addEventListener("error", (event) => {
+  if (hasGivenUp) return;
   event.preventDefault();
   onStray(event.error ?? new Error(event.message), ownerOfNow());
 });

@@ -5,11 +5,13 @@
  */
 
 import { endThread, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
+import { EMPTY } from "./_block.ts";
 import {
   Consumer,
   type ConsumerMessage,
   type ConsumerStart,
   DECODED,
+  Flag,
   fromPosted,
   type Initializer,
   type Task,
@@ -21,6 +23,7 @@ export interface ThreadStart extends ConsumerStart {
   initializer: Initializer | undefined;
 }
 
+const report = reportError.bind(globalThis);
 let consumer: Consumer;
 
 // Not self.onmessage, which a task may set.
@@ -35,6 +38,14 @@ self.addEventListener("message", (event) => {
       definition: (fn) => consumer.definition(fn),
       import: (url) => import(url),
       reply: (task, flags, block) => consumer.reply(task, flags, block),
+      giveUp(error) {
+        try {
+          consumer.fail(EMPTY, Flag.ERROR | Flag.DIED);
+        } finally {
+          // What went wrong; an owner that does not block hears of it even if that failed.
+          report(error);
+        }
+      },
     });
     void serve(data);
   }

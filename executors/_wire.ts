@@ -50,13 +50,16 @@ export interface ChildSettings {
   mainModule: string | undefined;
 }
 
+// Kept, because tasks run in the same realm and may replace them.
+const { parse: parseJson, stringify: stringifyJson } = JSON;
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** The bytes of a message, in one piece where it is small. */
 export function encodeMessage(header: readonly unknown[], block?: EncodedBlock): Uint8Array[] {
   const sections = block?.sections ?? [];
-  const text = encoder.encode(`\x1e${JSON.stringify([...header, sections.map(({ byteLength }) => byteLength)])}\n`);
+  const text = encoder.encode(`\x1e${stringifyJson([...header, sections.map(({ byteLength }) => byteLength)])}\n`);
   if (sections.length === 0) return [text];
   let length = text.byteLength;
   for (const { byteLength } of sections) length += byteLength;
@@ -114,8 +117,8 @@ export class MessageReader {
       line = concat(this.#pending, line);
       this.#pending = new Uint8Array(0);
     }
-    if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${JSON.stringify(decoder.decode(line))}`);
-    const header = JSON.parse(decoder.decode(line.subarray(1))) as Header;
+    if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${stringifyJson(decoder.decode(line))}`);
+    const header = parseJson(decoder.decode(line.subarray(1))) as Header;
     this.#header = header;
     this.#lengths = header.at(-1) as number[];
     this.#sections = [];

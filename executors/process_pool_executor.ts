@@ -13,7 +13,7 @@ import type { Future } from "../futures/future.ts";
 import type { BrokerStart } from "./_broker.ts";
 import type { ConsumerStart } from "./_consumer.ts";
 import { deathError } from "./_death.ts";
-import { findConfig, type Launch } from "./_launch.ts";
+import { findConfig, type Launch, pathOf } from "./_launch.ts";
 import type { MapTarget } from "./_map.ts";
 import {
   checkBag,
@@ -281,17 +281,14 @@ function prepareLaunch(permissions: Permissions, env: unknown, cwd: unknown): ()
       args: Deno.args,
       mainModule: Deno.mainModule,
       env: env as Launch["env"],
-      cwd: cwd === undefined ? undefined : pathOf(cwd),
+      cwd: cwd instanceof URL ? pathOf(cwd) : cwd,
     };
   };
 }
 
-function pathOf(cwd: string | URL): string {
-  return cwd instanceof URL ? decodeURIComponent(cwd.pathname).replace(/^\/([A-Za-z]:)/, "$1") : cwd;
-}
-
 function checkEnv(env: unknown): void {
-  const isBag = typeof env === "object" && env !== null && !Array.isArray(env);
+  const isBag = typeof env === "object" && env !== null &&
+    [Object.prototype, null].includes(Object.getPrototypeOf(env));
   for (const [name, value] of isBag ? Object.entries(env) : [["env", env]]) {
     if (isBag && typeof value === "string") continue;
     throw new TypeError(`Cannot use ${isBag ? `env.${name} as text` : "env as an object of texts"}: ${inspect(value)}`);
