@@ -162,6 +162,7 @@ class Broker {
 
   #startChild(): void {
     const { launch, initializer, name } = this.#start;
+    if (initializer !== undefined) this.#learn(this.#consumer.knownDefinition(initializer.fn)!);
     const token = makeToken();
     const index = this.#started++;
     let child: Child;

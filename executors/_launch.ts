@@ -38,26 +38,27 @@ function mainModuleOf(modules: Iterable<string>): string {
 }
 
 /**
- * The configuration file that this program was most likely started with: the next one above its main module, as Deno looks for it. A child's main
- * module has no folder, so it has to be told, and needs it to resolve the same imports.
+ * The arguments that make a child resolve imports as this program does: with the next configuration file above the main module, as Deno looks for
+ * it. A child's main module has no folder, so it has to be told. Where Deno keeps no lock file yet, children make none.
  */
-export function findConfig(): string | undefined {
+export function configFlags(): string[] {
   let folder: URL;
   try {
     folder = new URL(".", Deno.mainModule);
   } catch {
-    return undefined;
+    return [];
   }
   while (folder.protocol === "file:") {
     for (const name of ["deno.json", "deno.jsonc"]) {
       const file = new URL(name, folder);
-      if (isFile(file)) return pathOf(file);
+      if (!isFile(file)) continue;
+      return [`--config=${pathOf(file)}`, ...(isFile(new URL("deno.lock", folder)) ? [] : ["--no-lock"])];
     }
     const parent = new URL("..", folder);
-    if (parent.href === folder.href) return undefined;
+    if (parent.href === folder.href) return [];
     folder = parent;
   }
-  return undefined;
+  return [];
 }
 
 function isFile(url: URL): boolean {

@@ -65,10 +65,15 @@ class Run {
     try {
       this.#report(flags, outcome);
     } catch (error) {
-      if (isExit(error)) throw error;
-      hasGivenUp = true;
-      host.giveUp(error);
+      if (!isExit(error)) {
+        hasGivenUp = true;
+        host.giveUp(error);
+      } else {
+        // A getter of the outcome has ended the task.
+        this.end(Flag.ERROR, error);
+      }
     }
+    if (this.isOver) return;
     this.isOver = true;
     this.onOver?.();
   }

@@ -13,7 +13,7 @@ import type { Future } from "../futures/future.ts";
 import type { BrokerStart } from "./_broker.ts";
 import type { ConsumerStart } from "./_consumer.ts";
 import { deathError } from "./_death.ts";
-import { findConfig, type Launch, pathOf } from "./_launch.ts";
+import { configFlags, type Launch, pathOf } from "./_launch.ts";
 import type { MapTarget } from "./_map.ts";
 import {
   checkBag,
@@ -272,18 +272,15 @@ function prepareLaunch(permissions: Permissions, env: unknown, cwd: unknown): ()
   if (cwd !== undefined && typeof cwd !== "string" && !(cwd instanceof URL && cwd.protocol === "file:")) {
     throw new TypeError(`Cannot use cwd as a folder, wanted a path or a file: URL: ${inspect(cwd)}`);
   }
-  return () => {
-    const config = findConfig();
-    return {
-      deno: Deno.execPath(),
-      flags: config === undefined ? flags : [`--config=${config}`, ...flags],
-      canRead: canReadAll(flags),
-      args: Deno.args,
-      mainModule: Deno.mainModule,
-      env: env as Launch["env"],
-      cwd: cwd instanceof URL ? pathOf(cwd) : cwd,
-    };
-  };
+  return () => ({
+    deno: Deno.execPath(),
+    flags: [...configFlags(), ...flags],
+    canRead: canReadAll(flags),
+    args: Deno.args,
+    mainModule: Deno.mainModule,
+    env: env as Launch["env"],
+    cwd: cwd instanceof URL ? pathOf(cwd) : cwd,
+  });
 }
 
 function checkEnv(env: unknown): void {

@@ -8,6 +8,7 @@
  */
 
 import { type Future, ThreadPoolExecutor } from "@concurrent/futures";
+import { median, microseconds } from "./_measure.ts";
 
 const ROUNDS = 5;
 
@@ -126,16 +127,6 @@ const ROWS: Row[] = [
     },
   },
 ];
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1];
-}
-
-async function microseconds(tasks: number, work: () => void | Promise<void>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) * 1000 / tasks;
-}
 
 if (import.meta.main) {
   using pool = new ThreadPoolExecutor(2);
