@@ -30,12 +30,17 @@ const TAIL_BYTES = 2048;
 /** How long after a child's end its pipes are read: another program may have inherited them, and never close them. */
 const GRACE_MS = 100;
 
+/** How many microtasks a stream takes, at the most, to give what was read to its reader. */
+const STREAM_HOPS = 16;
+
 /** A child and what goes in and comes out. */
 export class ChildProcess {
   readonly #process: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly #listener: Listener;
   #tail = new Uint8Array(0);
+  /** What is being passed on of its standard error. */
+  #stderrWrite: Promise<void> | undefined;
 
   /** @throws It cannot be started. */
   constructor(
@@ -94,12 +99,22 @@ export class ChildProcess {
       }
       inOrder = [];
     };
-    await pump(this.#process.stdout, (bytes) => {
+    await pump(this.#process.stdout, async (bytes) => {
+      await this.#settleStderr();
       packets.push(bytes);
-      return inOrder.length > 0 ? writeInOrder() : undefined;
+      if (inOrder.length > 0) await writeInOrder();
     });
     packets.end();
     await writeInOrder();
+  }
+
+  /**
+   * Waits until what a task wrote to stderr has been passed on, before its result is: that was in its pipe sooner, so it has been read in the same
+   * turn of the event loop as what stdout brought, or before; but its reader may come later.
+   */
+  async #settleStderr(): Promise<void> {
+    for (let i = 0; i < STREAM_HOPS && this.#stderrWrite === undefined; i++) await undefined;
+    while (this.#stderrWrite !== undefined) await this.#stderrWrite;
   }
 
   async #pumpStderr(output: Output): Promise<void> {
@@ -108,7 +123,9 @@ export class ChildProcess {
       all.set(this.#tail);
       all.set(bytes, this.#tail.byteLength);
       this.#tail = all.slice(-TAIL_BYTES);
-      await output.write(bytes.slice());
+      this.#stderrWrite = output.write(bytes.slice());
+      await this.#stderrWrite;
+      this.#stderrWrite = undefined;
     });
   }
 

@@ -10,7 +10,8 @@ import { type Future, internals, type Origin } from "../futures/future.ts";
 import { ring } from "../futures/bell.ts";
 import { addSource, bell, blockUntil, hold, release, removeSource, type Source } from "../futures/wakeup.ts";
 import { Block, Kind } from "./_block.ts";
-import { decodeValue, encodeArguments, type EncodeOptions } from "./_codec.ts";
+import { decodeValue, encodeArguments } from "./_codec.ts";
+import type { EncodeOptions } from "./_graph.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,

@@ -9,7 +9,8 @@
 
 import { TaskExitError } from "../futures/errors.ts";
 import type { Block } from "./_block.ts";
-import { decodeArguments, type EncodeOptions, encodeValue, EXIT } from "./_codec.ts";
+import { decodeArguments, encodeValue } from "./_codec.ts";
+import { type EncodeOptions, EXIT } from "./_graph.ts";
 import { type ChunkOutcome, Flag, type Task } from "./_consumer.ts";
 import type { Definition } from "./_locate.ts";
 import { isThenable, resolve, type TaskFunction } from "./_resolve.ts";

@@ -153,7 +153,10 @@ export class MessageReader {
   }
 }
 
-/** Cuts the bytes of messages into packets: a line that says how many bytes, and those. */
+/**
+ * Cuts the bytes of messages into packets: a line that says how many bytes, those, and a line feed. That is for Deno's standard output, which
+ * writes what ends in a line feed at once, and everything else in two pieces, between which another program's output could fall.
+ */
 export class PacketWriter {
   readonly #prefix: string;
   readonly #write: (bytes: Uint8Array) => void;
@@ -172,7 +175,9 @@ export class PacketWriter {
         const part = bytes.subarray(at, at + MAX_PACKET_BYTES - this.#prefix.length - 7);
         const { written } = encoder.encodeInto(`${this.#prefix}${part.byteLength}]\n`, packet);
         packet.set(part, written);
-        this.#write(packet.subarray(0, written + part.byteLength));
+        const end = written + part.byteLength;
+        packet[end] = LF;
+        this.#write(packet.subarray(0, end + 1));
         at += part.byteLength;
       }
     }
@@ -190,7 +195,7 @@ export class PacketReader {
   readonly #onOutput: (bytes: Uint8Array) => void;
   /** What may be the beginning of a packet. */
   #held = new Uint8Array(0);
-  /** How many bytes of the current packet are to come. */
+  /** How many bytes of the current packet are to come; the last one is its line feed. */
   #missing = 0;
 
   /** What is given to the callbacks lies in memory that is used again after they return. */
@@ -207,11 +212,16 @@ export class PacketReader {
     }
     let at = 0;
     while (at < bytes.byteLength) {
-      if (this.#missing > 0) {
-        const part = bytes.subarray(at, at + this.#missing);
+      if (this.#missing > 1) {
+        const part = bytes.subarray(at, at + this.#missing - 1);
         this.#missing -= part.byteLength;
         at += part.byteLength;
         this.#onPacket(part);
+        continue;
+      }
+      if (this.#missing === 1) {
+        this.#missing = 0;
+        at++;
         continue;
       }
       const start = this.#findPacket(bytes, at);
@@ -223,7 +233,7 @@ export class PacketReader {
         this.#held = bytes.slice(start);
         return;
       }
-      this.#missing = numberIn(bytes, begin, end - 1);
+      this.#missing = numberIn(bytes, begin, end - 1) + 1;
       at = end + 1;
     }
   }

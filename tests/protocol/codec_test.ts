@@ -2,13 +2,8 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { SerializationError } from "@concurrent/futures";
 import { Block, EMPTY, Kind } from "../../executors/_block.ts";
-import {
-  decodeArguments,
-  decodeValue,
-  encodeArguments,
-  type EncodeOptions,
-  encodeValue,
-} from "../../executors/_codec.ts";
+import { decodeArguments, decodeValue, encodeArguments, encodeValue } from "../../executors/_codec.ts";
+import type { EncodeOptions } from "../../executors/_graph.ts";
 import { Memory } from "../../executors/_memory.ts";
 import { test, thrownBy } from "../_helpers.ts";
 

@@ -1,0 +1,358 @@
+/**
+ * Values that JSON cannot say, as the JSON text that devalue makes of them, with bytes beside it.
+ *
+ * @module
+ */
+
+import { SerializationError } from "../futures/errors.ts";
+import { Block, Kind } from "./_block.ts";
+import { DevalueError, parse, stringify } from "./_devalue.ts";
+import { complete, type ErrorParts, PROPERTIES, putTogether, takeApart } from "./_errors.ts";
+import { Transfer } from "./transfer.ts";
+
+/** What is special about the values of one direction. */
+export interface EncodeOptions {
+  /**
+   * What the value is called in paths. Something in an `error`, which a task threw, that cannot cross is left out; all else
+   * is refused.
+   */
+  root: "args" | "result" | "error";
+  /** Whether shared memory can be passed and buffers can be moved: among threads of one process. */
+  sameProcess: boolean;
+}
+
+/** Set on what ends a task by unwinding it, so that nothing here takes it for an ordinary error. */
+export const EXIT = Symbol("exit");
+
+/** Whether something ends a task by unwinding it. */
+export function isExit(error: unknown): boolean {
+  return typeof error === "object" && error !== null && EXIT in error;
+}
+
+/** A buffer that turned out to be used twice: the encoding begins again and sends it whole. */
+class UsedTwice {
+  constructor(readonly buffer: ArrayBuffer) {}
+}
+
+/**
+ * Encodes any value.
+ *
+ * @throws {SerializationError} Something in it cannot cross.
+ */
+export function encodeGraph(value: unknown, options: EncodeOptions): Block {
+  const whole = new Set<ArrayBuffer>();
+  for (;;) {
+    try {
+      return new GraphEncoder(options, whole).encode(value);
+    } catch (error) {
+      if (!(error instanceof UsedTwice)) throw error;
+      whole.add(error.buffer);
+    }
+  }
+}
+
+const EXACT_PROTOTYPES = new Set<object>([
+  Date.prototype,
+  RegExp.prototype,
+  Map.prototype,
+  Set.prototype,
+  URL.prototype,
+  URLSearchParams.prototype,
+  Number.prototype,
+  String.prototype,
+  Boolean.prototype,
+  BigInt.prototype,
+]);
+
+const VIEWS = new Map<object, string>(
+  [
+    Int8Array,
+    Uint8Array,
+    Uint8ClampedArray,
+    Int16Array,
+    Uint16Array,
+    Int32Array,
+    Uint32Array,
+    Float16Array,
+    Float32Array,
+    Float64Array,
+    BigInt64Array,
+    BigUint64Array,
+    DataView,
+  ].map((view) => [view.prototype, view.name]),
+);
+
+/** Turns one value into devalue's text, with its buffers beside it. */
+class GraphEncoder {
+  readonly #options: EncodeOptions;
+  readonly #whole: Set<ArrayBuffer>;
+  readonly #buffers: ArrayBuffer[] = [];
+  readonly #shared: SharedArrayBuffer[] = [];
+  readonly #moved = new Set<ArrayBuffer>();
+  /** Buffers met so far, and whether only the part under one view was taken. */
+  readonly #met = new Map<ArrayBuffer, "part" | "whole">();
+  /** Errors whose properties are being tried. */
+  readonly #inTrial: Set<Error>;
+  /** Errors whose properties have been tried: each once, however many causes refer to it. */
+  readonly #partsOf: Map<Error, ErrorParts>;
+
+  constructor(options: EncodeOptions, whole: Set<ArrayBuffer>, outer?: GraphEncoder) {
+    this.#options = options;
+    this.#whole = whole;
+    this.#inTrial = outer === undefined ? new Set() : outer.#inTrial;
+    this.#partsOf = outer === undefined ? new Map() : outer.#partsOf;
+  }
+
+  encode(value: unknown): Block {
+    const text = this.encodeText(value);
+    // Only now that nothing can be refused any more: a moved buffer is gone for the caller.
+    const buffers = this.#buffers.map((buffer) => this.#moved.has(buffer) ? buffer.transfer() : buffer);
+    return new Block(Kind.GRAPH, text, 0, buffers, this.#shared);
+  }
+
+  encodeText(value: unknown): string {
+    try {
+      return this.#stringify(value);
+    } catch (error) {
+      if (isExit(error) || error instanceof UsedTwice) throw error;
+      throw this.#refusal(error);
+    }
+  }
+
+  #stringify(value: unknown): string {
+    return stringify(value, {
+      [REFUSED]: (thing: unknown) => this.#check(thing),
+      [MOVED]: (thing: unknown) => thing instanceof Transfer && this.#unwrap(thing),
+      [ERROR]: (thing: unknown) => thing instanceof Error && this.#takeApart(thing),
+      [REGEXP]: (thing: unknown) =>
+        thing instanceof RegExp && thing.lastIndex !== 0 &&
+        { source: thing.source, flags: thing.flags, lastIndex: thing.lastIndex },
+      [PROTO]: (thing: unknown) =>
+        hasOwnProto(thing) &&
+        [Object.getPrototypeOf(thing) === null, ...Object.entries(thing).flat()],
+      [VIEW]: (thing: unknown) => ArrayBuffer.isView(thing) && this.#view(thing),
+      [BUFFER]: (thing: unknown) => thing instanceof ArrayBuffer && this.#buffer(thing),
+      [SHARED]: (thing: unknown) => isShared(thing) && this.#share(thing),
+    }, {
+      operations: {
+        // What has a function called `then` is refused for that function.
+        isThenable: () => false,
+        get: (thing: unknown, key: PropertyKey) => {
+          try {
+            return (thing as { [key: PropertyKey]: unknown })[key];
+          } catch (error) {
+            if (isExit(error)) throw error;
+            return refuse(`its getter throws: ${error}`);
+          }
+        },
+      },
+    });
+  }
+
+  /** A refusal for what devalue would change silently: instances of classes that it takes for their base, and lost properties. */
+  #check(thing: unknown): symbol | undefined {
+    if (typeof thing === "function") return refuse("a function");
+    if (typeof thing === "symbol") return isRefusal(thing) ? undefined : refuse("a symbol");
+    if (typeof thing !== "object" || thing === null) return undefined;
+    const prototype = Object.getPrototypeOf(thing);
+    if (prototype === Object.prototype || prototype === null) {
+      return Object.getOwnPropertySymbols(thing).length > 0 ? refuse("an object with a symbol as key") : undefined;
+    }
+    if (Array.isArray(thing)) {
+      if (prototype !== Array.prototype) return refuse(instanceOf(thing));
+      return Object.keys(thing).every(isIndex) ? undefined : refuse("an array with extra properties");
+    }
+    if (thing instanceof Error || thing instanceof Transfer) return undefined;
+    if (EXACT_PROTOTYPES.has(prototype)) {
+      return Object.keys(thing).length > (thing instanceof String ? thing.length : 0)
+        ? refuse("an object of a built-in class with extra properties")
+        : undefined;
+    }
+    if (VIEWS.has(prototype)) return undefined;
+    if (prototype === ArrayBuffer.prototype) {
+      return (thing as ArrayBuffer).detached ? refuse("a detached ArrayBuffer") : undefined;
+    }
+    if (isShared(thing)) {
+      return this.#options.sameProcess ? undefined : refuse("a SharedArrayBuffer, which another process cannot share");
+    }
+    if (String(Object.prototype.toString.call(thing)).startsWith("[object Temporal.")) {
+      return undefined;
+    }
+    return refuse(instanceOf(thing));
+  }
+
+  #unwrap({ value, list }: Transfer): unknown {
+    for (const item of list) {
+      if (!(item instanceof ArrayBuffer)) {
+        return refuse("a transfer of what is no buffer, which must be a whole argument or result");
+      }
+      this.#moved.add(item);
+    }
+    return value;
+  }
+
+  #takeApart(error: Error): ErrorParts {
+    if (this.#options.root !== "error") return takeApart(error, () => undefined);
+    const known = this.#partsOf.get(error);
+    if (known !== undefined) return known;
+    this.#inTrial.add(error);
+    const parts = takeApart(error, (name, value) => {
+      if (this.#inTrial.has(value as Error)) return undefined;
+      try {
+        new GraphEncoder(this.#options, this.#whole, this).encodeText(value);
+        return undefined;
+      } catch (refusal) {
+        if (!(refusal instanceof SerializationError)) throw refusal;
+        // The path names the trial's root.
+        return name + refusal.path.slice(this.#options.root.length);
+      }
+    });
+    this.#partsOf.set(error, parts);
+    return parts;
+  }
+
+  #view(view: ArrayBufferView): unknown {
+    const type = VIEWS.get(Object.getPrototypeOf(view));
+    const length = view instanceof DataView ? view.byteLength : (view as unknown as { length: number }).length;
+    const { buffer, byteOffset, byteLength } = view;
+    const isPart = byteLength < buffer.byteLength;
+    if (
+      !isPart || isShared(buffer) || this.#moved.has(buffer) || this.#whole.has(buffer) ||
+      this.#met.get(buffer) === "whole"
+    ) return { type, buffer, byteOffset, length };
+    // Of a buffer that nothing else refers to, the part that the view shows is enough.
+    if (this.#met.has(buffer)) throw new UsedTwice(buffer);
+    this.#met.set(buffer, "part");
+    const index = this.#buffers.push(buffer.slice(byteOffset, byteOffset + byteLength)) - 1;
+    return { type, index, length };
+  }
+
+  #buffer(buffer: ArrayBuffer): unknown {
+    if (this.#met.get(buffer) === "part") throw new UsedTwice(buffer);
+    this.#met.set(buffer, "whole");
+    const index = this.#buffers.push(this.#moved.has(buffer) ? buffer : buffer.slice(0)) - 1;
+    return buffer.resizable ? { index, maxByteLength: buffer.maxByteLength } : { index };
+  }
+
+  #share(memory: SharedArrayBuffer): unknown {
+    return { index: this.#shared.push(memory) - 1 };
+  }
+
+  #refusal(error: unknown): SerializationError {
+    const { root, sameProcess } = this.#options;
+    const where = sameProcess ? "thread" : "process";
+    if (error instanceof DevalueError) {
+      const path = root + error.path.replaceAll(`[${JSON.stringify(PROPERTIES)}]`, "");
+      const reason = isRefusal(error.value) ? error.value.description! : error.message;
+      return new SerializationError(`Cannot send ${path} to another ${where}: ${reason}`, path);
+    }
+    return new SerializationError(
+      error instanceof RangeError
+        ? `Cannot send ${root} to another ${where}: it is nested too deeply, or too long: ${error.message}`
+        : `Cannot send ${root} to another ${where}: ${error}`,
+      root,
+      { cause: error },
+    );
+  }
+}
+
+// The names under which devalue knows our reducers. None of its own types has a name of one letter.
+const REFUSED = "R";
+const MOVED = "M";
+const ERROR = "E";
+const PROTO = "P";
+const VIEW = "V";
+const BUFFER = "B";
+const SHARED = "S";
+const REGEXP = "X";
+
+const refusals = new WeakSet<symbol>();
+
+/** A symbol in place of what cannot cross: devalue refuses it, with its path. */
+function refuse(reason: string): symbol {
+  const symbol = Symbol(reason);
+  refusals.add(symbol);
+  return symbol;
+}
+
+function isRefusal(value: unknown): value is symbol {
+  return typeof value === "symbol" && refusals.has(value);
+}
+
+function instanceOf(thing: object): string {
+  let name: unknown;
+  try {
+    name = thing.constructor?.name;
+  } catch {
+    // No name then.
+  }
+  return `an instance of ${name || "an unnamed class"}`;
+}
+
+function isIndex(key: string): boolean {
+  return String(Number(key) >>> 0) === key;
+}
+
+function isShared(value: unknown): value is SharedArrayBuffer {
+  return typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer;
+}
+
+function hasOwnProto(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.hasOwn(value, "__proto__");
+}
+
+/** Decodes what {@linkcode encodeGraph} made. */
+export function decodeGraph({ text, buffers, shared }: Block): unknown {
+  // Errors and objects with a __proto__ key may refer to themselves, so they are made first and completed last.
+  const made = new Map<unknown, object>();
+  const unfinished: (() => void)[] = [];
+  const twoSteps =
+    <P, T extends object>(make: (parts: P) => T, finish: (made: T, parts: P) => void) => (parts: P): T => {
+      let thing = made.get(parts) as T | undefined;
+      if (thing === undefined) {
+        thing = make(parts);
+        made.set(parts, thing);
+        unfinished.push(() => finish(thing!, parts));
+      }
+      return thing;
+    };
+  const value = parse(text, {
+    [MOVED]: (value: unknown) => value,
+    [ERROR]: twoSteps(putTogether, complete),
+    [PROTO]: twoSteps(([bare]: unknown[]) => bare ? Object.create(null) : {}, (object, [, ...entries]) => {
+      for (let i = 0; i < entries.length; i += 2) {
+        Object.defineProperty(object, entries[i] as string, {
+          value: entries[i + 1],
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        });
+      }
+    }),
+    [VIEW]: ({ type, buffer, index, byteOffset, length }: {
+      type: string;
+      buffer?: ArrayBuffer;
+      index?: number;
+      byteOffset?: number;
+      length: number;
+    }) => {
+      const View = (globalThis as unknown as {
+        [name: string]: new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => unknown;
+      })[type];
+      return new View(buffer ?? buffers[index!], byteOffset ?? 0, length);
+    },
+    [BUFFER]: ({ index, maxByteLength }: { index: number; maxByteLength?: number }) => {
+      const buffer = buffers[index];
+      if (maxByteLength === undefined) return buffer;
+      const resizable = new ArrayBuffer(buffer.byteLength, { maxByteLength });
+      new Uint8Array(resizable).set(new Uint8Array(buffer));
+      return resizable;
+    },
+    [SHARED]: ({ index }: { index: number }) => shared[index],
+    [REGEXP]: ({ source, flags, lastIndex }: { source: string; flags: string; lastIndex: number }) =>
+      Object.assign(new RegExp(source, flags), { lastIndex }),
+  });
+  for (const finish of unfinished) finish();
+  return value;
+}
