@@ -158,6 +158,18 @@ abstract class Results {
     return this.#deliver();
   }
 
+  toString(): string {
+    return `<MapResults inFlight=${this.inFlight}>`;
+  }
+
+  get [Symbol.toStringTag](): string {
+    return "MapResults";
+  }
+
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
   [Symbol.iterator](): this {
     return this;
   }

@@ -57,6 +57,14 @@ export function mapBehaviour(kind: Kind): void {
     await bothMap(() => pool.map(echoLater<number>, range(5), delays), range(5));
   });
 
+  test(`${name}.map(): the text form of the results says how many items are in flight`, () => {
+    using pool = make({ maxWorkers: 1 });
+    const results = pool.map(square, range(5));
+    assertEquals([`${results}`, Deno.inspect(results)], Array(2).fill("<MapResults inFlight=5>"));
+    for (const _ of results);
+    assertEquals(`${results}`, "<MapResults inFlight=0>");
+  });
+
   test(`${name}.map() zips its inputs and stops at the shortest`, async () => {
     using pool = make({ maxWorkers: 2 });
     await bothMap(() => pool.map(add, range(4), [10, 20, 30]), [10, 21, 32]);
