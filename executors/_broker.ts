@@ -18,9 +18,9 @@ import {
   type Task,
 } from "./_consumer.ts";
 import { childArguments, type Launch } from "./_launch.ts";
-import type { Definition } from "./_locate.ts";
+import { type Definition, modulesOf } from "./_definition.ts";
 import { Output } from "./_output.ts";
-import { blockOf, type ChildSettings, type Message, VERSION } from "./_wire.ts";
+import { blockOf, type ChildSettings, encodeMessage, type Message, VERSION } from "./_wire.ts";
 
 /** The first message to the broker. */
 export interface BrokerStart extends ConsumerStart {
@@ -53,13 +53,24 @@ const MOST_FAILED_STARTS = 3;
 const END_MS = 2_000;
 
 /**
+ * How many tasks a child is given at once, at the most: one is running, the others cannot be cancelled for as long as it takes. More make
+ * small tasks cheaper. Only functions that have proved to be quick are given in such numbers.
+ */
+const MOST_AT_ONCE = 64;
+
+/** A function is quick while as many tasks as a child is given at once take no longer than this, in milliseconds. */
+const QUICK_MS = 1;
+
+/** Tasks that were given at once and are not done after this time are taken back, but for the one that runs, in milliseconds. */
+const TAKE_BACK_MS = 4;
+
+/**
  * What a child is doing. STARTING until it has said that it is ready, then IDLE and BUSY in turn; ENDING when its input was ended or it was sent a
  * signal. Any of them ends with the process.
  */
 type ChildState =
-  | { readonly name: "STARTING" | "IDLE" }
-  | { readonly name: "BUSY"; readonly task: EncodedTask }
-  | { readonly name: "ENDING"; readonly task?: EncodedTask; readonly sent?: Deno.Signal };
+  | { readonly name: "STARTING" | "IDLE" | "BUSY" }
+  | { readonly name: "ENDING"; readonly sent?: Deno.Signal };
 
 /** How often the end of the program hears whether output is still being written, in milliseconds. */
 const REPORT_MS = 100;
@@ -70,8 +81,16 @@ interface Child {
   readonly process: ChildProcess;
   readonly index: number;
   state: ChildState;
-  /** How many tasks it was given; also the number of the last one. */
+  /** The tasks that it was given and has not answered, in order: the first one runs. */
+  given: EncodedTask[];
+  /** How many tasks it was given in all, but for those that were taken back. */
   tasks: number;
+  /** The number of the last task that it was given, and of the first one that it has not answered. */
+  lastId: number;
+  nextId: number;
+  /** When it was given tasks last, and whether they are being taken back. */
+  givenAt: number;
+  isTakingBack: boolean;
   /** Which functions it knows. */
   readonly defined: Set<number>;
   /** The modules that it can import; all where it may read. */
@@ -85,10 +104,13 @@ class Broker {
   readonly #children = new Set<Child>();
   /** Those that are idle, the last one on top: its caches are the warmest. */
   readonly #idle: Child[] = [];
-  /** Tasks for children that are starting; at most one for each of them. Still pending: they can be cancelled. */
+  /** Tasks that were taken from the queue, or back from a child, and wait for a child; still pending, so they can be cancelled. */
   readonly #backlog: EncodedTask[] = [];
-  /** All modules that tasks came from. */
-  readonly #modules = new Set<string>();
+  /** A task that was taken from the queue, and whose arguments or function are on their way. */
+  #arriving: Promise<void> | undefined;
+  /** How many tasks of a function a child is given at once. */
+  readonly #atOnce = new Map<number, number>();
+  #watch: ReturnType<typeof setInterval> | undefined;
   #started = 0;
   #failedStarts = 0;
   /** Whether no more children are started: the pool is broken, or was told to end. */
@@ -101,31 +123,49 @@ class Broker {
   }
 
   async serve(): Promise<void> {
-    const consumer = this.#consumer;
-    await consumer.begin();
+    await this.#consumer.begin();
     while (!this.#isEnding) {
-      if (this.#idle.length === 0 && !this.#mayStart()) {
-        await this.#change();
-        continue;
-      }
-      let task = consumer.take();
-      if (task === undefined) {
-        await consumer.rest(this.#idle.length === this.#children.size);
-        continue;
-      }
-      if (task instanceof Promise) task = await task;
-      const definition = consumer.knownDefinition(task.fn) ?? await consumer.definition(task.fn);
-      if (this.#isEnding) return;
-      this.#learn(definition);
-      const child = this.#idle.pop();
-      if (child !== undefined && canImport(child, definition)) {
-        this.#give(child, task);
-        continue;
-      }
-      this.#backlog.push(task);
-      if (child === undefined) this.#startChild();
-      else this.#replace(child);
+      if (this.#arriving !== undefined) await this.#arriving;
+      else if (this.#idle.length === 0 && !this.#mayStart()) await this.#change();
+      else if (this.#take()) this.#feed();
+      else if (this.#arriving === undefined) await this.#consumer.rest(this.#idle.length === this.#children.size);
     }
+  }
+
+  /** Takes the next task out of the queue into the backlog; `false` when there is none, or it is on its way. */
+  #take(): boolean {
+    if (this.#arriving !== undefined) return false;
+    const task = this.#consumer.take();
+    if (task === undefined) return false;
+    if (!(task instanceof Promise) && this.#consumer.knownDefinition(task.fn) !== undefined) {
+      this.#backlog.push(task);
+      return true;
+    }
+    this.#arriving = (async () => {
+      const arrived = await task;
+      await this.#consumer.definition(arrived.fn);
+      this.#arriving = undefined;
+      this.#backlog.push(arrived);
+      this.#feed();
+    })();
+    return false;
+  }
+
+  /** Gives the backlog to children that are idle, and starts others for what is left. */
+  #feed(): void {
+    while (this.#backlog.length > 0 && this.#idle.length > 0) {
+      const child = this.#idle.pop()!;
+      const definition = this.#definitionOf(this.#backlog[0]);
+      if (canImport(child, definition)) this.#give(child);
+      else this.#end(child);
+    }
+    let starting = 0;
+    for (const { state } of this.#children) if (state.name === "STARTING") starting++;
+    while (starting++ < this.#backlog.length && this.#mayStart()) this.#startChild();
+  }
+
+  #definitionOf({ fn }: EncodedTask): Definition {
+    return this.#consumer.knownDefinition(fn)!;
   }
 
   receive(message: ConsumerMessage): void {
@@ -151,23 +191,18 @@ class Broker {
   #mayStart(): boolean {
     let live = 0;
     for (const { state } of this.#children) if (state.name !== "ENDING") live++;
-    return live < this.#start.maxWorkers;
-  }
-
-  #learn(definition: Definition): void {
-    for (const url of modulesOf(definition)) this.#modules.add(url);
+    return live < this.#start.maxWorkers && !this.#isEnding;
   }
 
   // Children
 
   #startChild(): void {
     const { launch, initializer, name } = this.#start;
-    if (initializer !== undefined) this.#learn(this.#consumer.knownDefinition(initializer.fn)!);
     const token = makeToken();
     const index = this.#started++;
     let child: Child;
     try {
-      const modules = launch.canRead ? undefined : new Set(this.#modules);
+      const modules = launch.canRead ? undefined : this.#consumer.modules();
       const process = new ChildProcess(
         launch.deno,
         { args: childArguments(launch, modules ?? []), cwd: launch.cwd, env: launch.env },
@@ -175,7 +210,19 @@ class Broker {
         this.#outputs,
         { message: (message) => this.#hear(child, message), ended: (death) => this.#bury(child, death) },
       );
-      child = { process, index, state: { name: "STARTING" }, tasks: 0, defined: new Set(), modules };
+      child = {
+        process,
+        index,
+        state: { name: "STARTING" },
+        given: [],
+        tasks: 0,
+        lastId: 0,
+        nextId: 1,
+        givenAt: 0,
+        isTakingBack: false,
+        defined: new Set(),
+        modules,
+      };
     } catch (error) {
       this.#break({ problem: error instanceof Error ? error.message : String(error) });
       return;
@@ -203,43 +250,90 @@ class Broker {
     child.process.send(["define", fn, this.#consumer.knownDefinition(fn)]);
   }
 
-  /** Gives a task to a child that is idle. */
-  #give(child: Child, task: EncodedTask): void {
-    if (!this.#consumer.start(task)) {
-      this.#rest(child);
+  /**
+   * Gives a child that is idle what comes next: one task, or several quick ones where all other children have enough to do.
+   */
+  #give(child: Child): void {
+    const { given } = child;
+    const isBusy = this.#idle.length === 0 && !this.#mayStart();
+    const parts: Uint8Array[] = [];
+    for (let most = 1; given.length < most;) {
+      if (this.#backlog.length === 0 && (given.length === 0 || !this.#take())) break;
+      const task = this.#backlog[0];
+      const atOnce = isBusy ? this.#sizeFor(task) : 1;
+      if (given.length > 0 && (given.length >= atOnce || !canImport(child, this.#definitionOf(task)))) break;
+      this.#backlog.shift();
+      if (!this.#consumer.start(task)) continue;
+      const { fn, flags, block } = task;
+      this.#define(child, fn);
+      given.push(task);
+      parts.push(...encodeMessage(["task", ++child.lastId, fn, flags, block.kind], block));
+      most = Math.min(
+        given.length === 1 ? atOnce : most,
+        atOnce,
+        given.length + this.#start.maxTasksPerChild - ++child.tasks,
+      );
+    }
+    if (given.length === 0) {
+      this.#idle.push(child);
       return;
     }
-    child.state = { name: "BUSY", task };
-    this.#define(child, task.fn);
-    const { fn, flags, block } = task;
-    child.process.send(["task", ++child.tasks, fn, flags, block.kind], block);
+    child.state = { name: "BUSY" };
+    child.isTakingBack = false;
+    child.givenAt = performance.now();
+    child.process.write(parts);
+    if (given.length > 1) this.#watch ??= setInterval(() => this.#takeBackWhatWaits(), TAKE_BACK_MS);
   }
 
-  /** A child has nothing to do: it gets a task that waits for it, or is idle from now on. */
+  /** How many such tasks are given at once. */
+  #sizeFor({ fn, flags }: EncodedTask): number {
+    return (flags & Flag.CHUNK) === 0 ? this.#atOnce.get(fn) ?? 1 : 1;
+  }
+
+  /** Learns how quick a function is from the last of the tasks that a child was given. */
+  #learn(child: Child, { fn, flags }: EncodedTask): void {
+    if ((flags & Flag.CHUNK) !== 0) return;
+    const size = this.#atOnce.get(fn) ?? 1;
+    const isQuick = performance.now() - child.givenAt <= QUICK_MS && !child.isTakingBack;
+    this.#atOnce.set(fn, isQuick ? Math.min(MOST_AT_ONCE, size * 2) : Math.max(1, size >> 2));
+  }
+
+  /** Takes tasks back that wait for one which is not quick: another child may run them, and they can be cancelled again. */
+  #takeBackWhatWaits(): void {
+    const now = performance.now();
+    let isWatched = false;
+    for (const child of this.#children) {
+      if (child.given.length < 2 || child.state.name !== "BUSY") continue;
+      isWatched = true;
+      if (child.isTakingBack || now - child.givenAt < TAKE_BACK_MS) continue;
+      child.isTakingBack = true;
+      child.process.send(["back", child.lastId]);
+    }
+    if (isWatched) return;
+    clearInterval(this.#watch);
+    this.#watch = undefined;
+  }
+
+  /** What a child was given and has not begun waits for the next one again, before all that is queued. */
+  #returnGiven(child: Child, from: number): void {
+    const returned = child.given.splice(Math.max(0, from));
+    for (const { fn } of returned) this.#atOnce.set(fn, 1);
+    child.tasks -= returned.length;
+    for (const task of returned) this.#consumer.unstart(task);
+    this.#backlog.unshift(...returned);
+  }
+
+  /** A child has nothing to do: it gets what waits for it, or is idle from now on. */
   #rest(child: Child): void {
     if (child.state.name === "ENDING") return;
     if (child.tasks >= this.#start.maxTasksPerChild) {
       this.#end(child);
     } else {
       child.state = { name: "IDLE" };
-      const [task] = this.#backlog;
-      if (task === undefined) {
-        this.#idle.push(child);
-      } else if (canImport(child, this.#consumer.knownDefinition(task.fn)!)) {
-        this.#backlog.shift();
-        this.#give(child, task);
-        return;
-      } else {
-        this.#replace(child);
-      }
+      this.#idle.push(child);
     }
+    this.#feed();
     this.#onChange();
-  }
-
-  /** Puts a child that can import all modules in the place of one that cannot. */
-  #replace(child: Child): void {
-    this.#end(child);
-    this.#startChild();
   }
 
   #hear(child: Child, message: Message): void {
@@ -262,18 +356,36 @@ class Broker {
         this.#endAll("SIGTERM");
         return;
       case "result": {
-        const { state } = child;
-        // Whatever a child says, it can only settle the task that it was given.
-        if (header[1] !== child.tasks || !("task" in state) || state.task === undefined) {
+        const task = child.given[0];
+        // Whatever a child says, it can only settle the tasks that it was given, one after the other.
+        if (header[1] !== child.nextId || task === undefined) {
           child.process.kill("SIGKILL");
           return;
         }
         const [, , flags, kind] = header;
-        this.#consumer.reply(state.task, flags & Flag.ERROR, blockOf(kind, message));
-        if (state.name === "ENDING") this.#end(child);
-        else this.#rest(child);
+        child.given.shift();
+        child.nextId++;
+        this.#consumer.reply(task, flags & Flag.ERROR, blockOf(kind, message));
+        if (child.given.length > 0) return;
+        this.#learn(child, task);
+        this.#isDone(child);
+        return;
       }
+      case "returned":
+        // It may have answered them all meanwhile, and been given others.
+        if (header[2] < child.nextId) return;
+        this.#returnGiven(child, header[1] - child.nextId);
+        // It may have begun none of them.
+        if (child.given.length === 0) this.#isDone(child);
+        else this.#feed();
     }
+  }
+
+  /** A child has answered all that it was given and has begun. */
+  #isDone(child: Child): void {
+    child.nextId = child.lastId + 1;
+    if (child.state.name === "ENDING") this.#end(child);
+    else this.#rest(child);
   }
 
   /** Lets a child end when it has done what it does. */
@@ -284,9 +396,8 @@ class Broker {
   }
 
   #kill(child: Child, signal: Deno.Signal): void {
-    const { state } = child;
     this.#forgetIdle(child);
-    child.state = { name: "ENDING", task: "task" in state ? state.task : undefined, sent: signal };
+    child.state = { name: "ENDING", sent: signal };
     child.process.kill(signal);
   }
 
@@ -300,26 +411,25 @@ class Broker {
     const { state } = child;
     this.#children.delete(child);
     this.#forgetIdle(child);
-    const task = "task" in state ? state.task : undefined;
+    const isExpected = state.name === "ENDING";
     const report: DeathReport = {
       ...death,
-      during: state.name === "STARTING" ? "start" : task === undefined ? "idle" : "task",
+      during: state.name === "STARTING" ? "start" : child.given.length === 0 ? "idle" : "task",
       sent: state.name === "ENDING" ? state.sent : undefined,
       failedStarts: state.name === "STARTING" ? this.#failedStarts + 1 : 0,
     };
-    const isExpected = state.name === "ENDING";
     if (!isExpected && !this.#isEnding && !this.#start.replaces) {
       this.#break(report);
       return;
     }
-    if (task !== undefined) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
-    if (state.name === "STARTING" && !this.#isEnding) {
-      if (++this.#failedStarts >= MOST_FAILED_STARTS) {
-        this.#break(report);
-        return;
-      }
-      if (this.#backlog.length > 0) this.#startChild();
+    // The first one was running; the others had not begun. Those of a child that the pool has killed end with it.
+    if (!isExpected && !this.#isEnding) this.#returnGiven(child, 1);
+    for (const task of child.given) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
+    if (state.name === "STARTING" && !this.#isEnding && ++this.#failedStarts >= MOST_FAILED_STARTS) {
+      this.#break(report);
+      return;
     }
+    if (!this.#isEnding) this.#feed();
     this.#onChange();
   }
 
@@ -373,17 +483,6 @@ function jsonBlock(value: unknown): EncodedBlock {
 function makeToken(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return bytes.toHex();
-}
-
-function modulesOf(definition: Definition): readonly string[] {
-  switch (definition.how) {
-    case "reference":
-      return [definition.module];
-    case "search":
-      return definition.modules;
-    case "source":
-      return [];
-  }
 }
 
 function canImport({ modules }: Child, definition: Definition): boolean {

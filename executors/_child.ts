@@ -5,7 +5,7 @@
  */
 
 import { EncodedBlock } from "./_block.ts";
-import type { Definition } from "./_locate.ts";
+import type { Definition } from "./_definition.ts";
 import type { Import } from "./_resolve.ts";
 import { endProcess, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
 import { Stdin } from "./_stdin.ts";
@@ -22,19 +22,20 @@ import {
 /** How modules are imported that the child may not read by itself: written out in its main module, they need no permission. */
 export type Imports = { [url: string]: Import };
 
-/** Serves tasks until the standard input ends, and then ends the process. */
-export async function serve(imports: Imports): Promise<void> {
-  const stdin = new Stdin();
-  const child = new Child(imports);
-  while (await stdin.wait()) {
+/** Serves tasks until the standard input ends, and the process with it. */
+export async function serve(imports: Imports): Promise<never> {
+  const stdin = new Stdin(() => endProcess(0));
+  const child = new Child(stdin, imports);
+  for (;;) {
+    await stdin.wait();
     stdin.read((bytes) => child.reader.push(bytes));
     await child.work();
     if (child.hasRun) prepareForStrays();
   }
-  endProcess(0);
 }
 
 class Child {
+  readonly #stdin: Stdin;
   readonly #imports: Imports;
   readonly #definitions: Definition[] = [];
   readonly #messages: Message[] = [];
@@ -44,7 +45,8 @@ class Child {
   #turnEnds = 0;
   hasRun = false;
 
-  constructor(imports: Imports) {
+  constructor(stdin: Stdin, imports: Imports) {
+    this.#stdin = stdin;
     this.#imports = imports;
     hideStdin();
     keepStdout(this.#write);
@@ -73,10 +75,14 @@ class Child {
         return this.#initialize(header[1], blockOf(header[2], message));
       case "task": {
         const [, id, fn, flags, kind] = header;
+        if (!this.#stdin.begin(id)) return undefined;
         this.hasRun = true;
         const busy = runTask({ cell: id, fn, flags, block: blockOf(kind, message).decoded() });
         return busy ?? this.#rest();
       }
+      case "back":
+        // The reading thread has done that.
+        return undefined;
       default:
         throw new Error(`unreachable: a child was sent ${JSON.stringify(header)}`);
     }

@@ -6,7 +6,7 @@
 
 import type { EncodedBlock } from "./_block.ts";
 import type { Output } from "./_output.ts";
-import { encodeMessage, type Message, MessageReader, PacketReader } from "./_wire.ts";
+import { encodeMessage, joined, type Message, MessageReader, PacketReader } from "./_wire.ts";
 
 /** How a child ended. */
 export interface Death {
@@ -67,7 +67,12 @@ export class ChildProcess {
 
   /** Sends a message. What is not read stays with the pipe: the end of the process is noticed all the same. */
   send(header: readonly unknown[], block?: EncodedBlock): void {
-    for (const bytes of encodeMessage(header, block)) void this.#stdin.write(bytes).catch(() => {});
+    this.write(encodeMessage(header, block));
+  }
+
+  /** Sends messages that are encoded already. */
+  write(parts: readonly Uint8Array[]): void {
+    for (const bytes of joined(parts)) void this.#stdin.write(bytes).catch(() => {});
   }
 
   /** Ends the input: the child ends when it has read that. */

@@ -7,7 +7,7 @@
 
 import { ring } from "../futures/bell.ts";
 import { Block, EMPTY, EncodedBlock, Kind, wholeBuffer } from "./_block.ts";
-import type { Definition } from "./_locate.ts";
+import { type Definition, modulesOf } from "./_definition.ts";
 import {
   Cell,
   MAX_INLINE_BYTES,
@@ -204,6 +204,11 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     return this.#definitions[fn];
   }
 
+  /** The modules of all functions that are known. */
+  modules(): Set<string> {
+    return new Set(this.#definitions.flatMap((definition) => [...modulesOf(definition)]));
+  }
+
   /** The definition of a task's function. */
   async definition(fn: number): Promise<Definition> {
     while (this.#definitions[fn] === undefined) await this.#message();
@@ -332,6 +337,11 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     // Nobody waits for this task any more, but perhaps for its place.
     this.#tellWaitingOwner();
     return false;
+  }
+
+  /** Takes it back that a task was started: it has not run. */
+  unstart({ cell }: Task<B>): void {
+    Atomics.compareExchange(this.#queue.cells, cell, Cell.RUNNING, Cell.PENDING);
   }
 
   /** Publishes what became of a task that was started. */

@@ -9,28 +9,8 @@
  */
 
 import { TaskNotFoundError } from "../futures/errors.ts";
+import type { Definition } from "./_definition.ts";
 import { locationOf } from "./task_ref.ts";
-
-/** How a worker gets a function. */
-export type Definition =
-  | {
-    readonly how: "reference";
-    readonly name: string;
-    readonly module: string;
-    readonly path: string;
-  }
-  | {
-    readonly how: "search";
-    readonly name: string;
-    readonly source: string;
-    /** URLs of the modules that may export it, the likeliest first. */
-    readonly modules: readonly string[];
-  }
-  | {
-    readonly how: "source";
-    readonly name: string;
-    readonly source: string;
-  };
 
 // deno-lint-ignore ban-types -- any function will do
 type AnyFunction = Function;
@@ -49,11 +29,6 @@ export function describe(fn: AnyFunction): Definition {
     described.set(fn, definition);
   }
   return definition;
-}
-
-/** A text that is equal for definitions which get the same function. */
-export function definitionKey(definition: Definition): string {
-  return JSON.stringify(definition);
 }
 
 /** Definitions of functions that are made anew for each call, by what decides about them. */

@@ -21,7 +21,8 @@ import {
   type PostedResult,
   toPosted,
 } from "./_consumer.ts";
-import { type Definition, definitionKey, describe } from "./_locate.ts";
+import { type Definition, definitionKey } from "./_definition.ts";
+import { describe } from "./_locate.ts";
 import { Cell, CELLS, createPoolMemory, MAX_INLINE_BYTES, NO_CELL, ResultRing, TaskQueue } from "./_memory.ts";
 import { importingModule } from "./_resolve.ts";
 import { SharedArguments } from "./_shared_arguments.ts";

@@ -5,7 +5,7 @@
  */
 
 import { TaskNotFoundError } from "../futures/errors.ts";
-import type { Definition } from "./_locate.ts";
+import type { Definition } from "./_definition.ts";
 import { reach } from "./task_ref.ts";
 
 /** A task's function, with its receiver already bound to it. */

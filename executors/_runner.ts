@@ -12,7 +12,7 @@ import type { Block } from "./_block.ts";
 import { decodeArguments, encodeValue } from "./_codec.ts";
 import { type EncodeOptions, EXIT } from "./_graph.ts";
 import { type ChunkOutcome, Flag, type Task } from "./_consumer.ts";
-import type { Definition } from "./_locate.ts";
+import type { Definition } from "./_definition.ts";
 import { isThenable, resolve, type TaskFunction } from "./_resolve.ts";
 
 /** Where tasks come from and results go. */

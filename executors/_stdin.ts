@@ -12,6 +12,11 @@ const TAIL = 1;
 const FULL = 2;
 /** Whether the input has ended. */
 const ENDED = 3;
+/**
+ * The number of the task that the main thread has begun last, or, as -1 - n, that tasks up to n are taken back. The main thread begins a task, and
+ * the reading thread takes tasks back, by compare-and-exchange: one of them wins.
+ */
+const BEGUN = 4;
 const WORDS = 8;
 
 /** Size of the memory for what was read and not yet taken: a power of two. */
@@ -28,14 +33,52 @@ const END_MS = 1_000;
 /**
  * What the reading thread runs. Its text is sent as a `data:` URL, which needs no permission; so it uses nothing from around it.
  *
+ * It passes the input on, and looks for messages which the main thread could not obey while it computes: to take tasks back.
  * When the input ends it leaves the main thread a while to end the process. One that computes does not: then this thread kills it.
  */
 function readLoop(WORDS: number, RING_BYTES: number, END_MS: number): void {
-  const [HEAD, TAIL, FULL, ENDED] = [0, 1, 2, 3];
-  const { stdin, kill, pid } = Deno;
+  const [HEAD, TAIL, FULL, ENDED, BEGUN] = [0, 1, 2, 3, 4];
+  const { stdin, stdout, kill, pid } = Deno;
+  const encoder = new TextEncoder();
+  const decoder = new TextDecoder();
+  let words: Int32Array;
+  let token = "";
+  /** The beginning of a header, and how many bytes of sections are still to come. */
+  let line = "";
+  let skipped = 0;
+
+  function look(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      if (skipped > 0) {
+        const count = Math.min(skipped, bytes.length - at);
+        skipped -= count;
+        at += count;
+        continue;
+      }
+      const end = bytes.indexOf(10, at);
+      line += decoder.decode(bytes.slice(at, end === -1 ? bytes.length : end), { stream: end === -1 });
+      if (end === -1) return;
+      at = end + 1;
+      for (const length of JSON.parse(line.slice(line.lastIndexOf("[")).slice(0, -1))) skipped += length;
+      if (line.startsWith('\x1e["start",')) token = JSON.parse(line.slice(1))[1].token;
+      else if (line.startsWith('\x1e["back",')) takeBack(JSON.parse(line.slice(1))[1]);
+      line = "";
+    }
+  }
+
+  function takeBack(last: number): void {
+    for (;;) {
+      const begun = Atomics.load(words, BEGUN);
+      if (Atomics.compareExchange(words, BEGUN, begun, -1 - last) !== begun) continue;
+      const message = `\x1e["returned",${begun < 0 ? -begun : begun + 1},${last},[]]\n`;
+      stdout.writeSync(encoder.encode(`\x1e["${token}",${message.length}]\n${message}\n`));
+      return;
+    }
+  }
+
   self.addEventListener("message", (event) => {
     const memory = (event as MessageEvent<SharedArrayBuffer>).data;
-    const words = new Int32Array(memory, 0, WORDS);
+    words = new Int32Array(memory, 0, WORDS);
     const bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
     for (let tail = 0;;) {
       const at = tail & (RING_BYTES - 1);
@@ -57,9 +100,10 @@ function readLoop(WORDS: number, RING_BYTES: number, END_MS: number): void {
       tail = (tail + count) | 0;
       Atomics.store(words, TAIL, tail);
       Atomics.notify(words, TAIL);
+      look(bytes.subarray(at, at + count));
     }
     Atomics.store(words, ENDED, 1);
-    Atomics.notify(words, TAIL);
+    Atomics.notify(words, ENDED);
     Atomics.wait(words, WORDS - 1, 0, END_MS);
     kill(pid, "SIGKILL");
   });
@@ -72,8 +116,12 @@ export class Stdin {
   #head = 0;
   #vain = 0;
 
-  /** Starts the thread. */
-  constructor() {
+  /**
+   * Starts the thread.
+   *
+   * @param onEnd Called when the input has ended, also while a task awaits something; it must end the process.
+   */
+  constructor(onEnd: () => void) {
     const memory = new SharedArrayBuffer(WORDS * 4 + RING_BYTES);
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
@@ -83,22 +131,29 @@ export class Stdin {
       name: "stdin",
     });
     reader.postMessage(memory);
+    const end = Atomics.waitAsync(this.#words, ENDED, 0);
+    if (end.async) void end.value.then(onEnd);
+    else onEnd();
   }
 
-  /**
-   * Waits for input: a short while looking for it, then in the event loop.
-   *
-   * @returns `false` when it has ended.
-   */
-  async wait(): Promise<boolean> {
+  /** Waits for input: a short while looking for it, then in the event loop. */
+  async wait(): Promise<void> {
     const words = this.#words;
-    if (this.#spin()) return true;
+    if (this.#spin()) return;
     while (Atomics.load(words, TAIL) === this.#head) {
-      if (Atomics.load(words, ENDED) === 1) return false;
       const wait = Atomics.waitAsync(words, TAIL, this.#head);
       if (wait.async) await wait.value;
     }
-    return true;
+  }
+
+  /** Begins a task; `false` when it was taken back. */
+  begin(id: number): boolean {
+    const words = this.#words;
+    for (;;) {
+      const begun = Atomics.load(words, BEGUN);
+      if (begun < 0 && id < -begun) return false;
+      if (Atomics.compareExchange(words, BEGUN, begun, id) === begun) return true;
+    }
   }
 
   #spin(): boolean {

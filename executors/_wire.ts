@@ -30,10 +30,12 @@ export type Header =
   | ["define", fn: number, definition: unknown, lengths: number[]]
   | ["initialize", fn: number, kind: number, lengths: number[]]
   | ["task", id: number, fn: number, flags: number, kind: number, lengths: number[]]
+  | ["back", lastId: number, lengths: number[]]
   // From the child.
   | ["ready", version: number, lengths: number[]]
   | ["failed", kind: number, lengths: number[]]
-  | ["result", id: number, flags: number, kind: number, lengths: number[]];
+  | ["result", id: number, flags: number, kind: number, lengths: number[]]
+  | ["returned", firstId: number, lastId: number, lengths: number[]];
 
 /** What a child has to know before anything else. */
 export interface ChildSettings {
@@ -56,26 +58,36 @@ const { parse: parseJson, stringify: stringifyJson } = JSON;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The bytes of a message, in one piece where it is small. */
-export function encodeMessage(header: readonly unknown[], block?: EncodedBlock): Uint8Array[] {
+/** The bytes of a message. */
+export function encodeMessage(header: readonly unknown[], block?: EncodedBlock): readonly Uint8Array[] {
   const sections = block?.sections ?? [];
-  const text = encoder.encode(`\x1e${stringifyJson([...header, sections.map(({ byteLength }) => byteLength)])}\n`);
-  if (sections.length === 0) return [text];
-  let length = text.byteLength;
-  for (const { byteLength } of sections) length += byteLength;
-  if (length > MAX_COPIED_BYTES) return [text, ...sections];
-  const message = new Uint8Array(length);
-  message.set(text);
-  let at = text.byteLength;
-  for (const section of sections) {
-    message.set(section, at);
-    at += section.byteLength;
-  }
-  return [message];
+  const lengths = sections.length === 1
+    ? `[${sections[0].byteLength}]`
+    : stringifyJson(sections.map(({ byteLength }) => byteLength));
+  const text = `\x1e${stringifyJson(header).slice(0, -1)},${lengths}]\n`;
+  return sections.length === 0 ? [encoder.encode(text)] : [encoder.encode(text), ...sections];
 }
 
-/** Up to this size it is cheaper to copy the parts of a message together than to write them one after the other. */
+/** Up to this size it is cheaper to copy bytes together than to write them one after the other. */
 const MAX_COPIED_BYTES = 32 * 1024;
+
+/** The same bytes in fewer parts. */
+export function joined(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+  const together: Uint8Array[] = [];
+  for (let from = 0; from < parts.length;) {
+    let length = parts[from].byteLength;
+    let to = from + 1;
+    while (to < parts.length && length + parts[to].byteLength <= MAX_COPIED_BYTES) length += parts[to++].byteLength;
+    if (to === from + 1) together.push(parts[from]);
+    else {
+      const bytes = new Uint8Array(length);
+      for (let at = 0; from < to; at += parts[from++].byteLength) bytes.set(parts[from], at);
+      together.push(bytes);
+    }
+    from = to;
+  }
+  return together;
+}
 
 /** The block that a message carries. */
 export function blockOf(kind: number, { sections }: Message): EncodedBlock {
@@ -170,16 +182,26 @@ export class PacketWriter {
 
   write(parts: readonly Uint8Array[]): void {
     const packet = this.#packet;
-    for (const bytes of parts) {
-      for (let at = 0; at < bytes.byteLength;) {
-        const part = bytes.subarray(at, at + MAX_PACKET_BYTES - this.#prefix.length - 7);
-        const { written } = encoder.encodeInto(`${this.#prefix}${part.byteLength}]\n`, packet);
-        packet.set(part, written);
-        const end = written + part.byteLength;
-        packet[end] = LF;
-        this.#write(packet.subarray(0, end + 1));
-        at += part.byteLength;
+    const most = MAX_PACKET_BYTES - this.#prefix.length - 7;
+    let left = 0;
+    for (const { byteLength } of parts) left += byteLength;
+    for (let part = 0, at = 0; left > 0;) {
+      const size = Math.min(left, most);
+      let end = encoder.encodeInto(`${this.#prefix}${size}]\n`, packet).written;
+      left -= size;
+      for (let missing = size; missing > 0;) {
+        const bytes = parts[part].subarray(at, at + missing);
+        packet.set(bytes, end);
+        end += bytes.byteLength;
+        missing -= bytes.byteLength;
+        at += bytes.byteLength;
+        if (at === parts[part].byteLength) {
+          part++;
+          at = 0;
+        }
       }
+      packet[end] = LF;
+      this.#write(packet.subarray(0, end + 1));
     }
   }
 }
