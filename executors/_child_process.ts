@@ -6,7 +6,7 @@
 
 import type { EncodedBlock } from "./_block.ts";
 import type { Output } from "./_output.ts";
-import { encodeMessage, joined, type Message, MessageReader, PacketReader } from "./_wire.ts";
+import { encodeMessage, joined, MAIN, type Message, MessageReader, PacketReader, READER } from "./_wire.ts";
 
 /** How a child ended. */
 export interface Death {
@@ -89,18 +89,22 @@ export class ChildProcess {
   }
 
   async #pumpStdout(token: string, output: Output): Promise<void> {
-    const messages = new MessageReader((message) => this.#listener.message(message));
+    // Each thread of the child has a stream of its own: their packets come in any order.
+    const readers = [MAIN, READER].map(() => new MessageReader((message) => this.#listener.message(message)));
     /** What was printed, and the messages after it: they wait until that has been written. */
-    let inOrder: { bytes: Uint8Array; isOutput: boolean }[] = [];
+    let inOrder: { bytes: Uint8Array; stream: number | undefined }[] = [];
     const packets = new PacketReader(
       token,
-      (bytes) => inOrder.length === 0 ? messages.push(bytes) : inOrder.push({ bytes: bytes.slice(), isOutput: false }),
-      (bytes) => inOrder.push({ bytes: bytes.slice(), isOutput: true }),
+      (bytes, stream) => {
+        if (inOrder.length === 0) readers[stream].push(bytes);
+        else inOrder.push({ bytes: bytes.slice(), stream });
+      },
+      (bytes) => inOrder.push({ bytes: bytes.slice(), stream: undefined }),
     );
     const writeInOrder = async () => {
-      for (const { bytes, isOutput } of inOrder) {
-        if (isOutput) await output.write(bytes);
-        else messages.push(bytes);
+      for (const { bytes, stream } of inOrder) {
+        if (stream === undefined) await output.write(bytes);
+        else readers[stream].push(bytes);
       }
       inOrder = [];
     };

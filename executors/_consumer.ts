@@ -159,7 +159,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   readonly #definitions: Definition[];
   readonly #shared: Map<number, SharedArrayBuffer>;
   #assigned: Task<B> | undefined;
-  #onMessage: (() => void) | undefined;
+  #nextMessage: PromiseWithResolvers<void> | undefined;
   #hasRested = false;
 
   constructor(start: ConsumerStart, form: Form<B>) {
@@ -190,13 +190,14 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
         this.#assigned = { cell, fn, flags, block: this.#form.fromPosted(block) };
       }
     }
-    this.#onMessage?.();
+    this.#nextMessage?.resolve();
+    this.#nextMessage = undefined;
   }
 
   /** Waits for a message that was posted before this thread learned of it through shared memory. */
   async #message(): Promise<void> {
-    await new Promise<void>((resolve) => this.#onMessage = resolve);
-    this.#onMessage = undefined;
+    this.#nextMessage ??= Promise.withResolvers<void>();
+    await this.#nextMessage.promise;
   }
 
   /** The definition of a task's function, where it is known already. */
@@ -222,6 +223,8 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    */
   take(): Task<B> | Promise<Task<B>> | undefined {
     const assigned = this.#assigned;
+    // One that was assigned and has not arrived comes before what is queued.
+    if (assigned === undefined && Atomics.load(this.#queue.statuses, this.#index) === Status.ASSIGNED) return undefined;
     const record = assigned === undefined ? this.#queue.claim() : undefined;
     if (assigned === undefined && record === undefined) return undefined;
     if (this.#hasRested) {
@@ -231,6 +234,8 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     }
     if (record === undefined) {
       this.#assigned = undefined;
+      // Taken while it rests, for who took a task meanwhile: it waits for no other one.
+      Atomics.store(this.#queue.statuses, this.#index, Status.ACTIVE);
       return assigned;
     }
     const { cell, fn, kind, flags, offset, byteLength } = record;
@@ -320,8 +325,11 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   }
 
   async #takeAssigned(): Promise<void> {
-    while (this.#assigned === undefined) await this.#message();
-    Atomics.store(this.#queue.statuses, this.#index, Status.ACTIVE);
+    const { statuses } = this.#queue;
+    while (Atomics.load(statuses, this.#index) === Status.ASSIGNED && this.#assigned === undefined) {
+      await this.#message();
+    }
+    Atomics.store(statuses, this.#index, Status.ACTIVE);
   }
 
   /**

@@ -71,7 +71,7 @@ function readLoop(WORDS: number, RING_BYTES: number, END_MS: number): void {
       const begun = Atomics.load(words, BEGUN);
       if (Atomics.compareExchange(words, BEGUN, begun, -1 - last) !== begun) continue;
       const message = `\x1e["returned",${begun < 0 ? -begun : begun + 1},${last},[]]\n`;
-      stdout.writeSync(encoder.encode(`\x1e["${token}",${message.length}]\n${message}\n`));
+      stdout.writeSync(encoder.encode(`\x1e["${token}",1,${message.length}]\n${message}\n`));
       return;
     }
   }

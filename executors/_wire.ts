@@ -182,12 +182,12 @@ export class PacketWriter {
 
   write(parts: readonly Uint8Array[]): void {
     const packet = this.#packet;
-    const most = MAX_PACKET_BYTES - this.#prefix.length - 7;
+    const most = MAX_PACKET_BYTES - this.#prefix.length - 9;
     let left = 0;
     for (const { byteLength } of parts) left += byteLength;
     for (let part = 0, at = 0; left > 0;) {
       const size = Math.min(left, most);
-      let end = encoder.encodeInto(`${this.#prefix}${size}]\n`, packet).written;
+      let end = encoder.encodeInto(`${this.#prefix}${MAIN},${size}]\n`, packet).written;
       left -= size;
       for (let missing = size; missing > 0;) {
         const bytes = parts[part].subarray(at, at + missing);
@@ -206,6 +206,10 @@ export class PacketWriter {
   }
 }
 
+/** The streams of messages in packets: that of the child's main thread, and that of the thread which reads its input. */
+export const MAIN = 0;
+export const READER = 1;
+
 function prefixOf(token: string): string {
   return `\x1e["${token}",`;
 }
@@ -213,15 +217,20 @@ function prefixOf(token: string): string {
 /** Tells packets apart from everything else in a stream of bytes. */
 export class PacketReader {
   readonly #prefix: Uint8Array;
-  readonly #onPacket: (bytes: Uint8Array) => void;
+  readonly #onPacket: (bytes: Uint8Array, stream: number) => void;
   readonly #onOutput: (bytes: Uint8Array) => void;
   /** What may be the beginning of a packet. */
   #held = new Uint8Array(0);
   /** How many bytes of the current packet are to come; the last one is its line feed. */
   #missing = 0;
+  #stream = MAIN;
 
   /** What is given to the callbacks lies in memory that is used again after they return. */
-  constructor(token: string, onPacket: (bytes: Uint8Array) => void, onOutput: (bytes: Uint8Array) => void) {
+  constructor(
+    token: string,
+    onPacket: (bytes: Uint8Array, stream: number) => void,
+    onOutput: (bytes: Uint8Array) => void,
+  ) {
     this.#prefix = encoder.encode(prefixOf(token));
     this.#onPacket = onPacket;
     this.#onOutput = onOutput;
@@ -238,7 +247,7 @@ export class PacketReader {
         const part = bytes.subarray(at, at + this.#missing - 1);
         this.#missing -= part.byteLength;
         at += part.byteLength;
-        this.#onPacket(part);
+        this.#onPacket(part, this.#stream);
         continue;
       }
       if (this.#missing === 1) {
@@ -255,7 +264,8 @@ export class PacketReader {
         this.#held = bytes.slice(start);
         return;
       }
-      this.#missing = numberIn(bytes, begin, end - 1) + 1;
+      this.#stream = numberIn(bytes, begin, begin + 1);
+      this.#missing = numberIn(bytes, begin + 2, end - 1) + 1;
       at = end + 1;
     }
   }

@@ -1,0 +1,91 @@
+/** {@linkcode ProcessPoolExecutor}: tasks that a process is given several at once, and those that are taken back. */
+import { assert, assertEquals } from "@std/assert";
+import { ProcessPoolExecutor } from "@concurrent/futures";
+import { both, bothCancelled, BOUND, Gate, Ledger, test, until, within } from "./_helpers.ts";
+import { killItself, passOrReturn, recordOrPass } from "./fixtures/process_tasks.ts";
+
+/** Makes a function's tasks be given many at once. */
+async function proveQuick(submit: () => PromiseLike<unknown>): Promise<void> {
+  for (let i = 0; i < 3; i++) await within(Promise.all(Array.from({ length: 400 }, submit)));
+}
+
+test("ProcessPoolExecutor: tasks that were given at once with one that turns out slow are run by another process", async () => {
+  using pool = new ProcessPoolExecutor(2);
+  using gate = new Gate();
+  await proveQuick(() => pool.submit(passOrReturn<number>, undefined, 0));
+  // Both processes have many of them, and one stands at the gate: it waits for what comes after it.
+  const futures = Array.from(
+    { length: 600 },
+    (_, i) => pool.submit(passOrReturn<number>, i === 300 ? gate.path : undefined, i),
+  );
+  const quick = futures.filter((_, i) => i !== 300);
+  await within(Promise.all(quick), "the tasks that were given with the slow one");
+  assertEquals(futures[300].state, "RUNNING");
+  gate.open();
+  for (const [i, future] of futures.entries()) assertEquals(future.result(BOUND), i);
+});
+
+test("ProcessPoolExecutor: what waits behind a slow task can be cancelled again, and then never runs", async () => {
+  using pool = new ProcessPoolExecutor(1);
+  using gate = new Gate();
+  const ledger = new Ledger();
+  await proveQuick(() => pool.submit(recordOrPass, undefined, undefined, 0));
+  const first = pool.submit(recordOrPass, undefined, gate.path, 0);
+  const behind = Array.from({ length: 100 }, (_, i) => pool.submit(recordOrPass, ledger.path, undefined, i));
+  await gate.arrived();
+  await until(() => !behind.some((future) => future.running()), "the return of what waits");
+  const cancelled = behind.filter((_, i) => i % 2 === 0);
+  for (const future of cancelled) assert(future.cancel());
+  gate.open();
+  await within(first);
+  await within(Promise.all(behind.filter((_, i) => i % 2 === 1)));
+  await bothCancelled(cancelled[0]);
+  assertEquals(ledger.numbers(), behind.map((_, i) => i).filter((i) => i % 2 === 1));
+});
+
+test("ProcessPoolExecutor {replace}: of tasks given at once only the one fails that its process died with", async () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" });
+  for (let round = 0; round < 5; round++) {
+    await proveQuick(() => pool.submit(killItself, false, 0));
+    const futures = Array.from({ length: 500 }, (_, i) => pool.submit(killItself, i === 250, i));
+    const outcomes = await within(Promise.allSettled(futures));
+    assertEquals(outcomes.flatMap(({ status }, i) => status === "rejected" ? [i] : []), [250]);
+    for (const [i, future] of futures.entries()) if (i !== 250) assertEquals(future.result(0), i);
+  }
+});
+
+test("ProcessPoolExecutor: maxTasksPerChild is kept when tasks are given at once", () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxTasksPerChild: 100 });
+  const futures = Array.from({ length: 350 }, () => pool.submit(() => Deno.pid));
+  const counts = new Map<number, number>();
+  for (const future of futures) counts.set(future.result(BOUND), (counts.get(future.result(0)) ?? 0) + 1);
+  assertEquals([...counts.values()], [100, 100, 100, 50]);
+});
+
+test("ProcessPoolExecutor: tasks given at once keep their results apart, whatever their size", async () => {
+  using pool = new ProcessPoolExecutor(2);
+  const size = (i: number) => i % 97 === 0 ? 70_000 : i % 11;
+  for (let round = 0; round < 3; round++) {
+    const futures = Array.from(
+      { length: 1000 },
+      (_, i) => pool.submit((text: string, i: number) => `${i}${text}`, "x".repeat(size(i)), i),
+    );
+    for (const [i, future] of futures.entries()) {
+      await both(future, (text) => assertEquals(text.length, `${i}`.length + size(i)));
+    }
+  }
+});
+
+test("ProcessPoolExecutor: a process says what it gives back while it writes a large result", async () => {
+  using pool = new ProcessPoolExecutor(2);
+  const make = (length: number, ms: number) => {
+    const end = performance.now() + ms;
+    while (performance.now() < end);
+    return "x".repeat(length);
+  };
+  for (let round = 0; round < 20; round++) {
+    const lengths = Array.from({ length: 200 }, (_, i) => i % 40 === 20 ? 3_000_000 : i % 10);
+    const futures = lengths.map((length, i) => pool.submit(make, length, i % 40 === 20 ? 3.5 : 0));
+    for (const [i, future] of futures.entries()) assertEquals((await within(future)).length, lengths[i]);
+  }
+});

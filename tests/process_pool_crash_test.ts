@@ -1,0 +1,382 @@
+/** {@linkcode ProcessPoolExecutor}: processes that die while they import, run a task or start; each way to break, and to replace. */
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  BrokenExecutor,
+  BrokenProcessPool,
+  type Future,
+  ProcessPoolExecutor,
+  type ProcessPoolExecutorOptions,
+  TaskExitError,
+  taskRef,
+} from "@concurrent/futures";
+import { both, bothFail, BOUND, Gate, temporaryPath, test, thrownBy, until, within } from "./_helpers.ts";
+import {
+  awaitForever,
+  endAbruptly,
+  exhaustHeap,
+  killSelf,
+  killSelfAt,
+  killSelfLater,
+  killSelfTwiceOfThree,
+  ownPid,
+  spinForever,
+} from "./fixtures/crash_tasks.ts";
+import { makeError, rejectValue, throwValue } from "./fixtures/errors.ts";
+import { add, echo, passGate, square } from "./fixtures/tasks.ts";
+import { assertSame } from "./_same.ts";
+
+const name = "ProcessPoolExecutor";
+const MODES = ["break", "replace"] as const;
+
+/** How a process ends. */
+interface End {
+  exitCode: number | RegExp;
+  signal: string | null;
+  /** What the message says besides. */
+  says?: RegExp;
+}
+
+/** Checks the error of a process's death, which is told in fields and in words. */
+function assertDeath(error: unknown, { exitCode, signal, says }: End, pid?: number): void {
+  assertInstanceOf(error, BrokenProcessPool, Deno.inspect(error));
+  assertInstanceOf(error, BrokenExecutor);
+  assertEquals([error.name, error.signal], ["BrokenProcessPool", signal], error.message);
+  assertMatch(String(error.exitCode), exitCode instanceof RegExp ? exitCode : RegExp(`^${exitCode}$`), error.message);
+  if (pid === undefined) assert(error.pid! > 1);
+  else assertEquals(error.pid, pid, error.message);
+  assertMatch(error.message, RegExp(`\\b${error.pid}\\b`));
+  assertMatch(error.message, signal === null ? RegExp(`exit code ${error.exitCode}\\b`) : RegExp(`\\b${signal}\\b`));
+  if (says !== undefined) assertMatch(error.message, says);
+}
+
+const KILLED: End = { exitCode: 137, signal: "SIGKILL", says: /while it was running a task/ };
+
+/**
+ * One process dies of a task, while another one is busy and more tasks wait. To break fails all of them, each with an error
+ * of its own; to replace fails that one task.
+ */
+async function dieBesideOthers(
+  mode: typeof MODES[number],
+  doom: (pool: ProcessPoolExecutor) => Future<unknown>,
+  end: End,
+  options: ProcessPoolExecutorOptions = {},
+): Promise<void> {
+  for (const blocking of [true, false]) {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode, ...options });
+    using gate = new Gate();
+    const beside = pool.submit(passGate<string>, gate.path, "beside");
+    await gate.arrived();
+    const pid = pool.submit(ownPid).result(BOUND); // the other process is at the gate, so this one is next
+    const doomed = doom(pool);
+    const behind = Array.from({ length: 5 }, (_, i) => pool.submit(square, i));
+    const look = async (future: Future<unknown>, check: (error: unknown) => void) => {
+      if (!blocking) await within(future.then(() => {}, () => {}), "a doomed future");
+      await bothFail(future, check);
+    };
+    await look(doomed, (error) => assertDeath(error, end, pid));
+    if (mode === "break") {
+      const all = [doomed, beside, ...behind];
+      for (const future of all) await look(future, (error) => assertDeath(error, end, pid));
+      const own = new Set(all.map((future) => future.exception(0)));
+      assertEquals(own.size, all.length, "each future has an error of its own");
+      const thrown = thrownBy(() => pool.submit(square, 1));
+      assertDeath(thrown, end, pid);
+      assert(!own.has(thrown), "and so has submit()");
+      assertDeath(thrownBy(() => pool.map(square, [1])), end, pid);
+    } else {
+      for (const [i, future] of behind.entries()) await both(future, (value) => assertEquals(value, i * i));
+      assertEquals(beside.state, "RUNNING");
+      gate.open();
+      await both(beside, (value) => assertEquals(value, "beside"));
+      for (let i = 0; i < 3; i++) await both(() => pool.submit(add, i, 1), (value) => assertEquals(value, i + 1));
+    }
+    if (blocking) pool.shutdownSync();
+    else await within(pool.shutdown(), "shutdown() of what has died");
+  }
+}
+
+// ---- the task's module --------------------------------------------------------------------------------------------
+
+test(`${name}: a module that throws, rejects or exits at import fails the future with that, the pool goes on`, async () => {
+  for (const onWorkerCrash of MODES) {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    const pid = pool.submit(ownPid).result(BOUND);
+    const at = (file: string) => taskRef<() => number>(import.meta.resolve(`./fixtures/${file}_on_import.ts`), "never");
+    await bothFail(() => pool.submit(at("throws")), (error) => {
+      assertInstanceOf(error, URIError);
+      assertEquals(error.message, "thrown while importing");
+    });
+    await bothFail(() => pool.submit(at("rejects")), (error) => {
+      assertInstanceOf(error, URIError);
+      assertEquals(error.message, "rejected while importing");
+    });
+    await bothFail(() => pool.submit(at("exits_3")), (error) => {
+      assertInstanceOf(error, TaskExitError);
+      assertEquals(error.exitCode, 3);
+    });
+    await both(() => pool.submit(ownPid), (value) => assertEquals(value, pid, "in the same process"));
+  }
+});
+
+test(`${name}: a module that is missing or is no program fails the future with an error that names it`, async () => {
+  for (const onWorkerCrash of MODES) {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    const pid = pool.submit(ownPid).result(BOUND);
+    for (const [file, text] of [["missing.ts", undefined], ["syntax_error.ts", "export function never( {"]] as const) {
+      const path = `${temporaryPath()}-${file}`;
+      if (text !== undefined) Deno.writeTextFileSync(path, text);
+      await bothFail(() => pool.submit(taskRef<() => number>(`file://${path}`, "never")), (error) => {
+        assertInstanceOf(error, Error);
+        assert(!(error instanceof BrokenExecutor), error.message);
+        assertStringIncludes(error.message, file);
+      });
+    }
+    await both(() => pool.submit(ownPid), (value) => assertEquals(value, pid, "in the same process"));
+  }
+});
+
+for (const mode of MODES) {
+  test(`${name} {${mode}}: a module that kills its process at import, beside others and before others`, async () => {
+    const never = taskRef<() => number>(import.meta.resolve("./fixtures/kills_on_import.ts"), "never");
+    await dieBesideOthers(mode, (pool) => pool.submit(never), KILLED);
+  });
+}
+
+// ---- the task -----------------------------------------------------------------------------------------------------
+
+test(`${name}: what a task throws or rejects with arrives as it was, falsy or not, and its process goes on`, async () => {
+  using pool = new ProcessPoolExecutor(1);
+  const pid = pool.submit(ownPid).result(BOUND);
+  for (const task of [throwValue, rejectValue]) {
+    for (const value of [undefined, null, 0, -0, NaN, "", false, 0n, "text", 7, [1, { a: 2 }], new Map([[1, 2]])]) {
+      await bothFail(() => pool.submit(task, value), (error) => assertSame(error, value));
+    }
+    await bothFail(() => pool.submit(task, makeError("TypeError")), (error) => assertInstanceOf(error, TypeError));
+  }
+  await bothFail(() => pool.submit(() => Deno.exit(7)), (error) => {
+    assertInstanceOf(error, TaskExitError);
+    assertEquals(error.exitCode, 7);
+  });
+  await both(() => pool.submit(ownPid), (value) => assertEquals(value, pid, "in the same process"));
+});
+
+for (const mode of MODES) {
+  for (const task of [killSelf, killSelfLater] as ((signal: Deno.Signal) => unknown)[]) {
+    for (const [signal, exitCode] of [["SIGKILL", 137], ["SIGSEGV", 139], ["SIGTERM", 143]] as const) {
+      const what = task === killSelf ? "sends itself" : "awaits and sends itself";
+      test(`${name} {${mode}}: a task that ${what} ${signal}, beside others and before others`, async () => {
+        const says = { SIGKILL: /memory|kill -9/, SIGSEGV: /native code/, SIGTERM: /asked it to end/ }[signal];
+        await dieBesideOthers(mode, (pool) => pool.submit(task, signal), { exitCode, signal, says });
+      });
+    }
+  }
+
+  test(`${name} {${mode}}: a task that ends its process with exit code 5 or 0 past Deno.exit()`, async () => {
+    for (const exitCode of [5, 0]) {
+      const end = { exitCode, signal: null, says: /Deno\.exit\(\)/ };
+      await dieBesideOthers(mode, (pool) => pool.submit(endAbruptly, exitCode), end);
+    }
+  }, { linuxOnly: true });
+
+  test(`${name} {${mode}}: a task that fills its heap fails with a message that says so, and what to do`, async () => {
+    const options = { env: { DENO_V8_FLAGS: "--max-old-space-size=48" } };
+    const end = { exitCode: /^1\d\d$/, signal: "SIGTRAP", says: /out of memory.*--max-old-space-size/s };
+    await dieBesideOthers(mode, (pool) => pool.submit(exhaustHeap), end, options);
+  }, { linuxOnly: true });
+
+  test(`${name} {${mode}}: killWorkers() ends an endless loop, terminateWorkers() an endless await, and both the pool`, async () => {
+    for (
+      const [signal, exitCode, task] of [
+        ["SIGKILL", 137, spinForever],
+        ["SIGKILL", 137, awaitForever],
+        ["SIGTERM", 143, awaitForever],
+      ] as const
+    ) {
+      const calls = signal === "SIGKILL" ? "killWorkers" : "terminateWorkers";
+      for (const blocking of [true, false]) {
+        const pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode });
+        using gate = new Gate();
+        const running = [1, 2].map(() => pool.submit<[string], unknown>(task, gate.path));
+        await gate.arrived(2);
+        const queued = [1, 2, 3].map((n) => pool.submit(square, n));
+        pool[calls]();
+        assertEquals(queued.map((future) => future.cancelled()), [true, true, true]);
+        pool[calls]();
+        if (blocking) pool.shutdownSync();
+        else await within(pool.shutdown());
+        for (const future of running) {
+          await bothFail(future, (error) => assertDeath(error, { exitCode, signal, says: RegExp(`${calls}\\(\\)`) }));
+        }
+        const [a, b] = running.map((future) => future.exception(0) as BrokenProcessPool);
+        assert(a !== b && a.pid !== b.pid, "each has its own error and its own process");
+        assertEquals(thrownBy(() => pool.submit(square, 1)).name, "ShutdownError");
+      }
+    }
+  });
+
+  test(`${name} {${mode}}: an item of map() that kills its process, in chunks or not`, async () => {
+    for (const chunksize of [1, 4]) {
+      for (const blocking of [true, false]) {
+        using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: mode });
+        const items = Array.from({ length: 12 }, (_, i) => i);
+        const results = pool.map(killSelfAt, items, items.map(() => 6), { chunksize });
+        const seen: number[] = [];
+        let failure: unknown;
+        try {
+          if (blocking) { for (const value of results) seen.push(value); }
+          else for await (const value of results) seen.push(value);
+        } catch (error) {
+          failure = error;
+        }
+        assertDeath(failure, KILLED);
+        assertEquals(seen, items.slice(0, chunksize === 1 ? 6 : 4).map((n) => n * n));
+        if (mode === "replace") await both(() => pool.submit(square, 3), (value) => assertEquals(value, 9));
+        else assertDeath(thrownBy(() => pool.submit(square, 3)), KILLED);
+      }
+    }
+  });
+}
+
+test(`${name} {replace}: 11 of 100 tasks kill their process, and each other one has its own result`, async () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" });
+  const futures = Array.from({ length: 100 }, (_, i): Future<unknown> => {
+    return i % 9 === 4 ? pool.submit(killSelf, "SIGKILL") : pool.submit(echo<number>, i);
+  });
+  const outcomes = await within(Promise.allSettled(futures), "100 tasks", 20_000);
+  const pids = new Set<number>();
+  for (const [i, outcome] of outcomes.entries()) {
+    if (i % 9 !== 4) assertEquals(outcome, { status: "fulfilled", value: i });
+    else {
+      const { reason } = outcome as PromiseRejectedResult;
+      assertDeath(reason, KILLED);
+      pids.add(reason.pid);
+    }
+  }
+  assertEquals(pids.size, 11, "each death was another process's");
+});
+
+// ---- idle and starting processes ----------------------------------------------------------------------------------
+
+test(`${name} {break}: an idle process that is killed from outside breaks the pool at once`, async () => {
+  for (const blocking of [true, false]) {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 2 });
+    using gate = new Gate();
+    const beside = pool.submit(passGate, gate.path);
+    await gate.arrived();
+    const pid = pool.submit(ownPid).result(BOUND);
+    Deno.kill(pid, "SIGKILL");
+    const end = { exitCode: 137, signal: "SIGKILL", says: /while it was idle/ };
+    if (blocking) assertDeath(thrownBy(() => beside.result(5_000)), end, pid);
+    else assertDeath(await within(beside.then(() => {}, (error) => error), "the future beside it", 5_000), end, pid);
+    await bothFail(beside, (error) => assertDeath(error, end, pid));
+    assertDeath(thrownBy(() => pool.submit(square, 1)), end, pid);
+  }
+});
+
+test(`${name} {break}: submit() throws soon after the only process, idle, was killed from outside`, async () => {
+  using pool = new ProcessPoolExecutor(1);
+  const pid = pool.submit(ownPid).result(BOUND);
+  Deno.kill(pid, "SIGTERM");
+  let thrown: unknown;
+  await until(
+    () => {
+      try {
+        pool.submit(square, 1);
+      } catch (error) {
+        thrown = error;
+      }
+      return thrown !== undefined;
+    },
+    "submit() throws",
+    5_000,
+  );
+  assertDeath(thrown, { exitCode: 143, signal: "SIGTERM" }, pid);
+});
+
+test(`${name} {replace}: an idle process that is killed from outside is replaced, and nothing fails`, async () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" });
+  using gate = new Gate();
+  const beside = pool.submit(passGate<string>, gate.path, "beside");
+  await gate.arrived();
+  for (let i = 0; i < 3; i++) {
+    const pid = pool.submit(ownPid).result(BOUND);
+    Deno.kill(pid, "SIGKILL");
+    await until(() => !exists(pid), `${pid} is gone`);
+    await both(() => pool.submit(ownPid), (next) => assert(next !== pid));
+  }
+  gate.open();
+  await both(beside, (value) => assertEquals(value, "beside"));
+});
+
+function exists(pid: number): boolean {
+  try {
+    Deno.statSync(`/proc/${pid}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const STARTS: [string, ProcessPoolExecutorOptions, End][] = [
+  ["a flag that V8 does not know", { env: { DENO_V8_FLAGS: "--no-such-flag" } }, {
+    exitCode: 1,
+    signal: null,
+    says: /while it was starting.*no-such-flag/s,
+  }],
+  ["an initializer that kills it", { initializer: killSelf, initargs: ["SIGKILL"] }, {
+    exitCode: 137,
+    signal: "SIGKILL",
+    says: /while it was starting/,
+  }],
+  ["an initializer that awaits and kills it", { initializer: killSelfLater, initargs: ["SIGTERM"] }, {
+    exitCode: 143,
+    signal: "SIGTERM",
+    says: /while it was starting/,
+  }],
+];
+
+for (const mode of MODES) {
+  for (const [what, options, end] of STARTS) {
+    test(`${name} {${mode}}: ${what} at its start breaks the pool${mode === "break" ? "" : ", after a few more"}`, async () => {
+      for (const maxWorkers of [1, 3]) {
+        for (const blocking of [true, false]) {
+          using pool = new ProcessPoolExecutor({ maxWorkers, onWorkerCrash: mode, ...options });
+          const futures = [1, 2, 3, 4, 5].map((n) => pool.submit(square, n));
+          if (!blocking) await within(Promise.allSettled(futures), "all of them");
+          for (const future of futures) await bothFail(future, (error) => assertDeath(error, end));
+          assertEquals(new Set(futures.map((future) => future.exception(0))).size, 5, "each has an error of its own");
+          if (mode === "replace") assertMatch((futures[0].exception(0) as Error).message, /\b3 last ones died/);
+          assertDeath(thrownBy(() => pool.submit(square, 1)), end);
+        }
+      }
+    });
+  }
+
+  test(`${name} {${mode}}: a folder that does not exist breaks the pool, and the error says which`, async () => {
+    for (const blocking of [true, false]) {
+      using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode, cwd: "/no/such/folder" });
+      const futures = [1, 2, 3].map((n) => pool.submit(square, n));
+      if (!blocking) await within(Promise.allSettled(futures), "all of them");
+      for (const future of futures) {
+        await bothFail(future, (error) => {
+          assertInstanceOf(error, BrokenProcessPool);
+          assertStringIncludes(error.message, "/no/such/folder");
+          assertEquals([error.pid, error.exitCode, error.signal], [undefined, undefined, undefined]);
+        });
+      }
+      assertEquals(new Set(futures.map((future) => future.exception(0))).size, 3);
+    }
+  });
+}
+
+test(`${name} {replace}: two of three processes that die while they start are replaced, and each task runs`, async () => {
+  using pool = new ProcessPoolExecutor({
+    maxWorkers: 1,
+    maxTasksPerChild: 1,
+    onWorkerCrash: "replace",
+    initializer: killSelfTwiceOfThree,
+    initargs: [temporaryPath("starts")],
+  });
+  // One at a time: nothing but the death itself starts the next process.
+  for (let i = 0; i < 3; i++) await both(() => pool.submit(square, i), (value) => assertEquals(value, i * i));
+});

@@ -1,0 +1,267 @@
+/** {@linkcode ProcessPoolExecutor}: values that cannot cross or are huge, and tasks that print what looks like the protocol. */
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import {
+  BrokenProcessPool,
+  type Future,
+  ProcessPoolExecutor,
+  SerializationError,
+  TaskExitError,
+  waitSync,
+} from "@concurrent/futures";
+import { both, bothFail, BOUND, test, within } from "./_helpers.ts";
+import {
+  closeStdout,
+  killBesideProgram,
+  makeBadResult,
+  makeBadResultLater,
+  makeStdoutImpatient,
+  manyItems,
+  outputs,
+  ownPid,
+  patternBytes,
+  patternText,
+} from "./fixtures/crash_tasks.ts";
+import { echo, makeText, square } from "./fixtures/tasks.ts";
+
+const name = "ProcessPoolExecutor";
+const MODES = ["break", "replace"] as const;
+
+function assertRefused(error: unknown, path: string): void {
+  assertInstanceOf(error, SerializationError, Deno.inspect(error));
+  assertEquals([error.name, error.path], ["SerializationError", path]);
+  assertStringIncludes(error.message, path);
+}
+
+// ---- arguments ----------------------------------------------------------------------------------------------------
+
+class Socket {
+  readonly port = 80;
+}
+
+/** A list with a stream in it that leads back to the list. */
+function cycleThroughStream(): unknown {
+  const list: unknown[] = [0, 1];
+  const stream = Object.assign(new ReadableStream(), { back: list });
+  list.push({ socket: stream, list });
+  return { list };
+}
+
+const ARGUMENTS: [string, () => unknown][] = [
+  ["args[0].list[2].socket", () => ({ list: [0, 1, { socket: () => 1 }] })],
+  ["args[0].list[2].socket", () => ({ list: [0, 1, { socket: new Socket() }] })],
+  ["args[0].list[2].socket", cycleThroughStream],
+  ["args[0].list[1].toJSON", () => ({ list: [0, { toJSON: () => "something else" }] })],
+  ["args[0].a.b", () => ({
+    a: {
+      get b() {
+        throw new RangeError("thrown by a getter");
+      },
+    },
+  })],
+  ["args[0]", () => Socket],
+  ["args[0]", () => new Socket()],
+  ["args[0]", () => () => 1],
+];
+
+test(`${name}: an argument that cannot cross fails its future alone, with the path, and the pool goes on`, async () => {
+  using pool = new ProcessPoolExecutor(1);
+  const pid = pool.submit(ownPid).result(BOUND);
+  for (const [path, make] of ARGUMENTS) {
+    const before = pool.submit(square, 3);
+    await bothFail(() => pool.submit(echo<unknown>, make()), (error) => assertRefused(error, path));
+    const after = pool.submit(square, 4);
+    await both(before, (value) => assertEquals(value, 9));
+    await both(after, (value) => assertEquals(value, 16));
+  }
+  await both(() => pool.submit(ownPid), (value) => assertEquals(value, pid, "in the same process"));
+});
+
+// ---- results ------------------------------------------------------------------------------------------------------
+
+test(`${name}: a result that cannot cross fails its future alone, with the path, and its process goes on`, async () => {
+  using pool = new ProcessPoolExecutor(1);
+  const pid = pool.submit(ownPid).result(BOUND);
+  for (const task of [makeBadResult, makeBadResultLater]) {
+    for (
+      const [which, path] of [
+        ["function", "result.list[2].socket"],
+        ["getter that throws", "result.b.c"],
+        ["proxy that throws", "result"],
+      ] as const
+    ) {
+      const [bad, next] = [pool.submit(task, which), pool.submit(square, 5)];
+      await bothFail(bad, (error) => {
+        assertRefused(error, path);
+        if (path !== "result.list[2].socket") assertStringIncludes(error.message, "thrown by a");
+      });
+      await both(next, (value) => assertEquals(value, 25));
+      await bothFail(() => pool.submit(task, which), (error) => assertRefused(error, path));
+    }
+    await bothFail(() => pool.submit(task, "getter that exits"), (error) => {
+      assertInstanceOf(error, TaskExitError);
+      assertEquals(error.exitCode, 9);
+    });
+  }
+  await both(() => pool.submit(ownPid), (value) => assertEquals(value, pid, "in the same process"));
+});
+
+for (const onWorkerCrash of MODES) {
+  test(`${name} {${onWorkerCrash}}: a getter in a result that kills the process`, async () => {
+    for (const task of [makeBadResult, makeBadResultLater]) {
+      using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+      const [bad, next] = [pool.submit(task, "getter that kills"), pool.submit(square, 5)];
+      await bothFail(bad, (error) => {
+        assertInstanceOf(error, BrokenProcessPool);
+        assertEquals([error.exitCode, error.signal], [137, "SIGKILL"]);
+      });
+      if (onWorkerCrash === "replace") await both(next, (value) => assertEquals(value, 25));
+      else await bothFail(next, (error) => assert(error !== bad.exception(0) && error instanceof BrokenProcessPool));
+    }
+  });
+}
+
+test(`${name}: a result of 64 MiB arrives whole, as text and as bytes, small ones behind it`, async () => {
+  using pool = new ProcessPoolExecutor(1);
+  for (const [make, length] of [[makeText, 64 << 20], [patternText, 8 << 20]] as const) {
+    const text = make(length, 5);
+    await both(() => pool.submit(make, length, 5), (value) => assert(value === text, "another text"));
+  }
+  const bytes = patternBytes(64 << 20, 6);
+  await both(() => pool.submit(patternBytes, 64 << 20, 6), (value) => {
+    assertInstanceOf(value, Uint8Array);
+    assertEquals(value.length, bytes.length);
+    assertEquals(firstDifference(value, bytes), -1, "the first place where they differ");
+  });
+  await both(() => pool.submit(square, 7), (value) => assertEquals(value, 49));
+}, { bound: 60_000 });
+
+test(`${name}: a list of 300,000 items arrives whole`, async () => {
+  using pool = new ProcessPoolExecutor(1);
+  const items = manyItems(300_000);
+  const expected = JSON.stringify(items);
+  await both(() => pool.submit(manyItems, 300_000), (value) => assert(JSON.stringify(value) === expected));
+  await both(() => pool.submit(echo<unknown>, items), (value) => assert(JSON.stringify(value) === expected));
+}, { bound: 60_000 });
+
+test(`${name}: each of 300,000 small results at once goes to its own future`, async () => {
+  using pool = new ProcessPoolExecutor(2);
+  const futures: Future<number>[] = [];
+  for (let i = 0; i < 300_000; i++) futures.push(pool.submit(echo<number>, i));
+  const half = futures.slice(0, 150_000);
+  waitSync(half, { timeout: 60_000 });
+  let wrong = 0;
+  for (const [i, future] of half.entries()) if (future.result(0) !== i) wrong++;
+  const values = await within(Promise.all(futures), "300,000 futures", 60_000);
+  for (const [i, value] of values.entries()) if (value !== i) wrong++;
+  assertEquals(wrong, 0);
+}, { bound: 120_000 });
+
+// ---- what tasks print ---------------------------------------------------------------------------------------------
+
+/** Runs `programs/crash_output.ts` and takes what it prints, byte by byte. */
+async function printedBy(way: string): Promise<Uint8Array> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--no-check",
+      "--no-lock",
+      "--quiet",
+      import.meta.resolve("./fixtures/programs/crash_output.ts"),
+      way,
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+  let hung = false;
+  const timer = setTimeout(() => {
+    hung = true;
+    child.kill("SIGKILL");
+  }, 25_000);
+  const { code, stdout, stderr } = await child.output();
+  clearTimeout(timer);
+  const said = new TextDecoder().decode(stderr);
+  assert(!hung, `it hung after ${stdout.length} bytes on stdout, and on stderr: ${said}`);
+  assertEquals([code, said], [0, "[]\n"]);
+  return stdout;
+}
+
+/** Where two lists of bytes differ first; -1 where nowhere. */
+function firstDifference(a: Uint8Array, b: Uint8Array): number {
+  if (a.length === b.length) {
+    const [x, y] = [a, b].map(({ buffer, byteOffset, length }) => new DataView(buffer, byteOffset, length));
+    let i = 0;
+    for (; i + 4 <= a.length && x.getUint32(i) === y.getUint32(i); i += 4);
+    for (; i < a.length && a[i] === b[i]; i++);
+    return i === a.length ? -1 : i;
+  }
+  let i = 0;
+  while (a[i] === b[i]) i++;
+  return i;
+}
+
+function assertPrinted(printed: Uint8Array, expected: Uint8Array): void {
+  const at = firstDifference(printed, expected);
+  if (at === -1) return;
+  const around = (bytes: Uint8Array) => JSON.stringify(new TextDecoder().decode(bytes.subarray(at - 20, at + 60)));
+  throw new Error(`differs at ${at} of ${expected.length}: ${around(printed)} instead of ${around(expected)}`);
+}
+
+async function joined(parts: (Uint8Array | string)[]): Promise<Uint8Array> {
+  return new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
+}
+
+for (const way of ["sync", "async", "program", "dies"]) {
+  const how = {
+    sync: "a task prints it",
+    async: "a task prints it without blocking",
+    program: "a program of a task's prints it",
+    dies: "a task prints it and dies",
+  }[way];
+  test(`${name}: what looks like the protocol is printed byte for byte, and before the result, when ${how}`, async () => {
+    const expected = await joined(outputs().flatMap(([, bytes], i) => [bytes, `<${i}>`]));
+    assertPrinted(await printedBy(way), expected);
+  });
+}
+
+test(
+  `${name}: what a program prints while results are on their way is printed byte for byte, and they are whole`,
+  async () => {
+    const lines = Array.from({ length: 3_000 }, (_, i) => `line ${i + 1} ${"x".repeat((i + 1) % 9000)}\n`);
+    assertPrinted(await printedBy("background"), await joined(lines));
+  },
+  { linuxOnly: true },
+);
+
+test(`${name}: a result arrives whole past a program that made the shared stdout non-blocking`, async () => {
+  using pool = new ProcessPoolExecutor(1);
+  const text = patternText(8 << 20, 1);
+  await both(() => pool.submit(makeStdoutImpatient, 8 << 20), (value) => assert(value === text, "another text"));
+}, { linuxOnly: true });
+
+for (const onWorkerCrash of MODES) {
+  test(`${name} {${onWorkerCrash}}: a task that closes stdout has its result, and so has the next one`, async () => {
+    for (const later of [false, true]) {
+      using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+      const [closing, next] = [pool.submit(closeStdout, later), pool.submit(square, 6)];
+      await both(closing, (value) => assertEquals(value, 1));
+      await both(next, (value) => assertEquals(value, 36));
+    }
+  });
+
+  test(`${name} {${onWorkerCrash}}: a program that keeps the pipes of a dead process open delays nothing`, async () => {
+    const start = performance.now();
+    {
+      using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+      await bothFail(() => pool.submit(killBesideProgram, 8), (error) => assertInstanceOf(error, BrokenProcessPool))
+        .catch((error) => {
+          // The second one is refused at once.
+          if (onWorkerCrash !== "break" || !(error instanceof BrokenProcessPool)) throw error;
+        });
+      if (onWorkerCrash === "replace") await both(() => pool.submit(square, 6), (value) => assertEquals(value, 36));
+    }
+    assert(performance.now() - start < 4_000, `${performance.now() - start} ms`);
+  });
+}

@@ -1,0 +1,282 @@
+/** {@linkcode ProcessPoolExecutor}: how its processes are ended, and what they keep away from: signals and the standard input. */
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import { BrokenProcessPool, CancelledError, ProcessPoolExecutor, ShutdownError, wait } from "@concurrent/futures";
+import {
+  bothCancelled,
+  bothFail,
+  BOUND,
+  childProcesses,
+  Gate,
+  Ledger,
+  outputOf,
+  pause,
+  runProgram,
+  temporaryPath,
+  test,
+  thrownBy,
+  until,
+  untilSync,
+  within,
+} from "./_helpers.ts";
+import { isAlive, Running } from "./_start.ts";
+import { endByTerm, ignoreTerm, loopForEver, pidAtGate, waitForEver } from "./fixtures/process_tasks.ts";
+import { failToStart, passGate, square } from "./fixtures/tasks.ts";
+
+const WAYS = [
+  { way: "terminateWorkers", signal: "SIGTERM" },
+  { way: "killWorkers", signal: "SIGKILL" },
+] as const;
+
+// deno-lint-ignore no-explicit-any
+function assertKilled(error: any, signal: string, pid: number): void {
+  assertInstanceOf(error, BrokenProcessPool);
+  assertEquals([error.signal, error.pid], [signal, pid]);
+  assertStringIncludes(error.message, `${pid}`);
+  assertStringIncludes(error.message, signal);
+}
+
+for (const { way, signal } of WAYS) {
+  const name = `ProcessPoolExecutor.${way}()`;
+
+  test(`${name} fails what runs, cancels what is queued, and refuses what comes later`, async () => {
+    const ledger = new Ledger();
+    const pool = new ProcessPoolExecutor(2);
+    const done = pool.submit(square, 3);
+    assertEquals(await within(done), 9);
+    const running = [pool.submit(loopForEver, ledger.path), pool.submit(waitForEver, ledger.path)];
+    await until(() => ledger.lines().length === 2, "two tasks that run");
+    const queued = Array.from({ length: 20 }, (_, i) => pool.submit(square, i));
+    pool[way]();
+    for (const future of queued) await bothCancelled(future);
+    const pids = ledger.numbers();
+    for (const future of running) {
+      await bothFail(future, (error) => {
+        assert(pids.includes(error.pid));
+        assertKilled(error, signal, error.pid);
+        assertStringIncludes(error.message, way);
+      });
+    }
+    assertThrows(() => pool.submit(square, 1), ShutdownError);
+    assertThrows(() => pool.map(square, [1]), ShutdownError);
+    assertEquals(done.result(0), 9);
+    await within(pool.shutdown());
+    assertEquals(childProcesses() ?? [], []);
+  });
+
+  test(`${name} ends idle processes, and waits for none of them`, async () => {
+    const pool = new ProcessPoolExecutor(3);
+    const gate = new Gate();
+    const futures = [1, 2, 3].map(() => pool.submit(pidAtGate, gate.path));
+    await gate.arrived(3);
+    gate.open();
+    await within(wait(futures));
+    pool[way]();
+    assertThrows(() => pool.submit(square, 1), ShutdownError);
+    await until(() => (childProcesses() ?? []).length === 0, "no more processes");
+    pool.shutdownSync();
+  });
+
+  test(`${name} may be called on any pool, and again`, async () => {
+    const unstarted = new ProcessPoolExecutor(1);
+    unstarted[way]();
+    unstarted[way]();
+    assertThrows(() => unstarted.submit(square, 1), ShutdownError);
+    unstarted.shutdownSync();
+    unstarted[way]();
+
+    const shut = new ProcessPoolExecutor(1);
+    assertEquals(shut.submit(square, 2).result(BOUND), 4);
+    await within(shut.shutdown());
+    shut[way]();
+    shut[way]();
+    await within(shut.shutdown());
+
+    const broken = new ProcessPoolExecutor({ maxWorkers: 1, initializer: failToStart, initargs: ["no"] });
+    await bothFail(broken.submit(square, 1), (error) => assertInstanceOf(error, BrokenProcessPool));
+    broken[way]();
+    assertThrows(() => broken.submit(square, 1), BrokenProcessPool);
+    broken[way]();
+    await within(broken.shutdown());
+
+    const { way: other } = WAYS.find((one) => one.way !== way)!;
+    const used = new ProcessPoolExecutor(1);
+    const ledger = new Ledger();
+    const future = used.submit(waitForEver, ledger.path);
+    await until(() => ledger.lines().length === 1, "a task that runs");
+    used[way]();
+    used[other]();
+    used[way]();
+    await bothFail(future, (error) => assertInstanceOf(error, BrokenProcessPool));
+    await within(used.shutdown());
+  });
+
+  test(`${name} during the start of processes leaves no future and no process behind`, async () => {
+    for (const ms of [0, 1, 5, 10, 20, 35, 50, 70, 100]) {
+      for (const maxTasksPerChild of [undefined, 1]) {
+        const pool = new ProcessPoolExecutor({ maxWorkers: 2, maxTasksPerChild });
+        const futures = Array.from({ length: 6 }, (_, i) => pool.submit(square, i));
+        if (ms > 0) pause(ms);
+        pool[way]();
+        await within(wait(futures), `six futures, ${ms} ms after submit()`);
+        for (const [i, future] of futures.entries()) {
+          if (future.cancelled()) continue;
+          const error = future.exception(0);
+          if (error === null) assertEquals(future.result(0), i * i);
+          else assertInstanceOf(error, BrokenProcessPool);
+        }
+        if (ms === 0) assert(futures.every((future) => future.cancelled()), "none has begun");
+        await within(pool.shutdown(), "shutdown");
+        assertEquals(childProcesses() ?? [], []);
+      }
+    }
+  }, { bound: 60_000 });
+
+  test(`${name} works while the main thread blocks, from before to after`, () => {
+    const ledger = new Ledger();
+    const pool = new ProcessPoolExecutor(1);
+    const future = pool.submit(loopForEver, ledger.path);
+    const behind = pool.submit(square, 1);
+    untilSync(() => ledger.lines().length === 1, "a task that runs");
+    pool[way]();
+    assertInstanceOf(thrownBy(() => behind.result(BOUND)), CancelledError);
+    assertKilled(thrownBy(() => future.result(BOUND)), signal, ledger.numbers()[0]);
+    pool.shutdownSync();
+    assertEquals(childProcesses() ?? [], []);
+  });
+
+  test(`${name} in a callback of a future fails the others, and later callbacks still come`, async () => {
+    const ledger = new Ledger();
+    using gate = new Gate();
+    const pool = new ProcessPoolExecutor(2);
+    const first = pool.submit(passGate, gate.path);
+    const running = pool.submit(loopForEver, ledger.path);
+    // The process that gets free takes up this one, unless the callback comes before: the others stay queued.
+    const next = pool.submit(waitForEver, ledger.path);
+    const queued = [1, 2, 3].map((n) => pool.submit(square, n));
+    const heard: string[] = [];
+    first.addDoneCallback(() => pool[way]());
+    first.addDoneCallback(() => heard.push("first"));
+    running.addDoneCallback((future) => heard.push((future.exception() as Error).name));
+    for (const future of queued) future.addDoneCallback(() => heard.push(future.cancelled() ? "cancelled" : "ran"));
+    await until(() => ledger.lines().length === 1 && gate.arrivals() === 1, "two tasks that run");
+    gate.open();
+    await within(wait([first, running, next, ...queued]));
+    await within(pool.shutdown());
+    await until(() => heard.length === 5, "all callbacks");
+    assertEquals(heard.sort(), ["BrokenProcessPool", "cancelled", "cancelled", "cancelled", "first"]);
+    assert(next.cancelled() || next.exception(0) instanceof BrokenProcessPool, `${next}`);
+  });
+
+  test(`${name} ends a map() that is being read`, async () => {
+    for (const blocking of [true, false]) {
+      const ledger = new Ledger();
+      const pool = new ProcessPoolExecutor(1);
+      const results = pool.map(loopForEver, Array(5).fill(ledger.path), { chunksize: 1 });
+      await until(() => ledger.lines().length === 1, "a task that runs");
+      pool[way]();
+      const error = blocking ? thrownBy(() => [...results]) : await within(
+        Array.fromAsync(results).then(() => undefined, (error) => error),
+      );
+      assertInstanceOf(error, BrokenProcessPool);
+      await within(pool.shutdown());
+    }
+  });
+
+  test(`${name} lets a program end that does nothing else`, async () => {
+    const { code, stdout, stderr } = await runProgram("kills.ts", [way], { bound: 10_000 });
+    assertEquals([code, stdout, stderr], [0, "BrokenProcessPool\ncancelled\n", ""]);
+  });
+}
+
+test("ProcessPoolExecutor.terminateWorkers() lets a task end well that listens for SIGTERM", async () => {
+  const ledger = new Ledger();
+  const pool = new ProcessPoolExecutor(1);
+  const future = pool.submit(endByTerm, ledger.path);
+  await until(() => ledger.lines().length === 1, "a task that runs");
+  pool.terminateWorkers();
+  assertEquals(await within(future), "ended well");
+  await within(pool.shutdown());
+});
+
+test("ProcessPoolExecutor.killWorkers() ends a process that terminateWorkers() did not", async () => {
+  const ledger = new Ledger();
+  const pool = new ProcessPoolExecutor(1);
+  const future = pool.submit(ignoreTerm, ledger.path);
+  await until(() => ledger.lines().length === 1, "a task that runs");
+  pool.terminateWorkers();
+  await until(() => ledger.lines().length === 2, "the signal");
+  assertEquals(future.running(), true);
+  pool.killWorkers();
+  await bothFail(future, (error) => assertKilled(error, "SIGKILL", Number(ledger.lines()[0])));
+  await within(pool.shutdown());
+});
+
+test("ProcessPoolExecutor.shutdown() after terminateWorkers() waits until the processes are gone", async () => {
+  for (const blocking of [true, false]) {
+    const ledger = new Ledger();
+    const pool = new ProcessPoolExecutor(2);
+    const futures = [1, 2].map(() => pool.submit(loopForEver, ledger.path));
+    await until(() => ledger.lines().length === 2, "two tasks that run");
+    pool.terminateWorkers();
+    if (blocking) pool.shutdownSync();
+    else await within(pool.shutdown());
+    assertEquals(childProcesses() ?? [], []);
+    assert(futures.every((future) => future.done()));
+  }
+});
+
+// ---- signals ------------------------------------------------------------------------------------------------------
+
+test(
+  "ProcessPoolExecutor: processes survive a Ctrl-C that the program handles, idle, computing and waiting",
+  async () => {
+    const expected = { heard: 2, others: 2, same: true };
+    assertEquals(await outputOf("interrupted.ts", [temporaryPath("gate")]), expected);
+  },
+  { linuxOnly: true },
+);
+
+for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
+  for (const blocked of [false, true]) {
+    const state = blocked ? "blocked" : "waiting";
+    test(`ProcessPoolExecutor: ${signal} to a program that is ${state} leaves none of its processes`, async () => {
+      await using program = new Running("lives_on.ts", [temporaryPath("gate"), state]);
+      const pids: number[] = JSON.parse(await within(program.line()) ?? "[]");
+      assertEquals([pids.length, pids.every(isAlive)], [3, true]);
+      program.child.kill(signal);
+      await within(program.child.status);
+      await until(() => !pids.some(isAlive), "the end of its processes");
+    }, { linuxOnly: true });
+  }
+}
+
+// ---- the standard input -------------------------------------------------------------------------------------------
+
+for (
+  const [what, way, seen] of [
+    ["Deno.stdin and prompts", "readStdin", {
+      readSync: null,
+      read: null,
+      readable: 0,
+      again: 0,
+      prompt: null,
+      confirm: false,
+      terminal: false,
+    }],
+    ["a Deno.Command", "catStdin", { inherit: "", byDefault: "", outputSync: "", output: "" }],
+    ["Deno.spawn()", "catStdinShort", { spawn: "", spawnAndWait: "", spawnAndWaitSync: "" }],
+    ["node:process", "readStdinByNode", { stdin: 0 }],
+  ] as const
+) {
+  test(`ProcessPoolExecutor: the standard input is empty for ${what} in a task, and whole for the program`, async () => {
+    await using program = new Running("child_stdin.ts", [way]);
+    await program.input("the program's\nown input\n");
+    assertEquals(JSON.parse(await within(program.line()) ?? await program.stderr), {
+      seen,
+      own: "the program's\nown input\n",
+      after: 1,
+    });
+    assertEquals((await within(program.child.status)).code, 0);
+    assertEquals(await program.stderr, "");
+  });
+}

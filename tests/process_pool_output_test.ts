@@ -1,0 +1,206 @@
+/** {@linkcode ProcessPoolExecutor}: what tasks print appears on the program's standard output and error. */
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { commandOf, isAlive, Running } from "./_start.ts";
+import { sleep, temporaryPath, test, until, within } from "./_helpers.ts";
+import { lineOf, someBytes, type Stream, ways } from "./fixtures/output_tasks.ts";
+
+const STREAMS: Stream[] = ["stdout", "stderr"];
+
+interface Printed {
+  code: number;
+  stdout: Uint8Array;
+  stderr: Uint8Array;
+  /** What it told in its file. */
+  told: unknown[];
+}
+
+function toldIn(path: string): unknown[] {
+  try {
+    return Deno.readTextFileSync(path).split("\n").slice(0, -1).map((line) => JSON.parse(line));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+async function run(way: string, ...rest: string[]): Promise<Printed> {
+  const path = temporaryPath("told");
+  const signal = AbortSignal.timeout(25_000);
+  const { code, stdout, stderr } = await commandOf("prints.ts", [way, path, ...rest], { signal }).output();
+  return { code, stdout, stderr, told: toldIn(path) };
+}
+
+function text(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+}
+
+function linesOf(who: string, count: number): string {
+  return Array.from({ length: count }, (_, i) => `${lineOf(who, i)}\n`).join("");
+}
+
+/** As `assertEquals`, for many bytes. */
+function assertBytes(seen: Uint8Array, expected: Uint8Array): void {
+  const at = expected.findIndex((byte, i) => seen[i] !== byte);
+  assert(
+    at === -1 && seen.length === expected.length,
+    `${seen.length} of ${expected.length} bytes, different at ${at}`,
+  );
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+test("ProcessPoolExecutor passes on what tasks print in every way, on the same stream and in order", async () => {
+  const { code, stdout, stderr } = await run("in-all-ways");
+  const expected = ways.map((way) => `${way} says ä\n`).join("");
+  assertEquals([text(stdout), text(stderr), code], [expected, expected, 0]);
+});
+
+for (const stream of STREAMS) {
+  const other = stream === "stdout" ? "stderr" : "stdout";
+
+  test(`ProcessPoolExecutor: what a task prints on ${stream} is there before its result`, async () => {
+    const printed = await run("turns", stream);
+    const expected = Array.from({ length: 60 }, (_, i) => `task ${i}\nmain ${i}\n`).join("");
+    assertEquals([text(printed[stream]), text(printed[other]), printed.code], [expected, "", 0]);
+  });
+
+  test(`ProcessPoolExecutor passes on bytes of any value on ${stream}, also what looks like its own messages`, async () => {
+    const sizes = [0, 1, 2, 41, 300, 4095, 4096, 4097, 65_535, 65_536, 65_537, 200_000];
+    const printed = await run("bytes", stream, ...sizes.map(String));
+    assertEquals([printed.code, text(printed[other])], [0, ""]);
+    assertBytes(printed[stream], concat(sizes.flatMap((size, i) => [someBytes(size, i), someBytes(size, i)])));
+  });
+
+  test(`ProcessPoolExecutor passes on a MiB without an end of line on ${stream}`, async () => {
+    const printed = await run("bytes", stream, String(1 << 20), String(1 << 20));
+    assertEquals([printed.code, text(printed[other])], [0, ""]);
+    assertBytes(printed[stream], concat([0, 0, 1, 1].map((seed) => someBytes(1 << 20, seed))));
+  });
+
+  test(`ProcessPoolExecutor keeps the lines of four processes on ${stream} whole, and in the order of each`, async () => {
+    const printed = await run("lines", stream);
+    assertEquals([printed.code, text(printed[other])], [0, ""]);
+    const seen = text(printed[stream]).split("\n");
+    assertEquals([seen.pop(), seen.length], ["", 8_000]);
+    for (const who of ["a", "b", "c", "d"]) {
+      const own = seen.filter((line) => line.startsWith(`${who} `)).map((line) => `${line}\n`).join("");
+      assert(own === linesOf(who, 2_000), `the lines of ${who}`);
+    }
+  });
+
+  for (const how of ["by itself", "exit", "shutdown", "kill", "terminate"]) {
+    test(
+      `ProcessPoolExecutor: what was printed on ${stream} before a result arrives when the program ends: ${how}`,
+      async () => {
+        for (const blocking of ["", " blocking"]) {
+          for (const count of [1, 100, 3_000]) {
+            const printed = await run("ends", how + blocking, stream, String(count));
+            assertEquals([printed.code, text(printed[other])], [0, ""]);
+            const [seen, expected] = [text(printed[stream]), linesOf("a", count)];
+            assert(seen === expected, `${how}${blocking}: ${seen.length} of ${expected.length} characters`);
+          }
+        }
+      },
+      { bound: 60_000 },
+    );
+  }
+
+  test(`ProcessPoolExecutor: tasks and the program go on when nobody reads ${stream} any more`, async () => {
+    const path = temporaryPath("told");
+    const options = { stdin: "piped", signal: AbortSignal.timeout(25_000) } as const;
+    const child = commandOf("prints.ts", ["unread", path, stream], options).spawn();
+    const others = new Response(child[other]).text();
+    const reader = child[stream].getReader();
+    const { value } = await within(reader.read(), "the first line");
+    assertEquals(text(value!), `${lineOf("a", 0)}\n`);
+    await reader.cancel();
+    const writer = child.stdin.getWriter();
+    await writer.write(new Uint8Array(1));
+    await writer.close();
+    assertEquals([(await child.status).code, await others], [0, ""]);
+    assertEquals(toldIn(path), [[1, 2, 3], "end"]);
+  });
+}
+
+test("ProcessPoolExecutor: what a task printed before it was killed arrives", async () => {
+  const path = temporaryPath("told");
+  const options = { stdin: "piped", signal: AbortSignal.timeout(25_000) } as const;
+  const child = commandOf("prints.ts", ["killed", path], options).spawn();
+  const read = async (stream: ReadableStream<Uint8Array>, length: number, then = () => {}) => {
+    let seen = "";
+    for await (const chunk of stream) {
+      seen += text(chunk);
+      if (seen.length >= length) then();
+    }
+    return seen;
+  };
+  const [a, b] = [`${linesOf("a", 300)}\x1e`, linesOf("b", 300)];
+  const writer = child.stdin.getWriter();
+  const go = () => void writer.write(new Uint8Array(1)).catch(() => {});
+  const [stdout, stderr] = await Promise.all([read(child.stdout, a.length), read(child.stderr, b.length, go)]);
+  await writer.close().catch(() => {});
+  assertEquals([stdout === a, stderr === b, (await child.status).code], [true, true, 0]);
+  assertEquals(toldIn(path), ["BrokenProcessPool"]);
+});
+
+for (const way of ["blocking", "awaiting"]) {
+  test(`ProcessPoolExecutor: a slow reader gets all that was printed, while the program is ${way} shutdown`, async () => {
+    const path = temporaryPath("told");
+    const child = commandOf("prints.ts", ["slow", path, way], { signal: AbortSignal.timeout(25_000) }).spawn();
+    const stderr = new Response(child.stderr).text();
+    await until(() => toldIn(path).length > 0, "the shutdown");
+    const counts = new Array<number>(256).fill(0);
+    let length = 0;
+    for await (const chunk of child.stdout) {
+      length += chunk.length;
+      for (const byte of chunk) counts[byte]++;
+      await sleep(2); // reads slowly
+    }
+    const expected = new Array<number>(256).fill(0);
+    for (const seed of [0, 1, 2, 3]) for (const byte of someBytes(1 << 20, seed)) expected[byte]++;
+    assertEquals([length, (await child.status).code, await stderr], [4 << 20, 0, ""]);
+    assertEquals(counts, expected);
+    assertEquals(toldIn(path), ["shuts down", "end"]);
+  });
+}
+
+test("ProcessPoolExecutor: programs that print while their process returns results disturb neither", async () => {
+  const loop = "while [ ! -e FILE ]; do echo a line; done";
+  const { code, stdout, stderr, told } = await run("background", `${loop} & ${loop} & head -c 6000000 /dev/zero; wait`);
+  assertEquals([code, text(stderr), told], [0, "", [[200, 0]]]);
+  const lines = stdout.filter((byte) => byte !== 0);
+  assertEquals(stdout.length - lines.length, 6_000_000);
+  assert(text(lines) === "a line\n".repeat(Math.ceil(lines.length / 7)), "other lines");
+});
+
+test(
+  "ProcessPoolExecutor: a program that outlives its process and keeps its output open does not hold up shutdown",
+  async () => {
+    const { code, stdout, stderr, told } = await run("left-behind");
+    const pid = Number(text(stdout));
+    assert(isAlive(pid));
+    Deno.kill(pid, "SIGKILL");
+    assertEquals([code, text(stderr)], [0, ""]);
+    assertLess(told[0] as number, 2_000);
+  },
+  { linuxOnly: true },
+);
+
+test("ProcessPoolExecutor prints nothing of its own: no warning of Deno's, whatever the options", async () => {
+  for (const [permissions, flags] of [["none", ["--allow-read", "--allow-run"]], ["inherit", ["-A"]]] as const) {
+    const command = commandOf("granted.ts", [JSON.stringify(permissions), "[]", '"/"'], { flags });
+    const { code, stdout, stderr } = await command.output();
+    assertEquals([code, text(stdout), text(stderr)], [0, '{"states":[],"loaded":42}\n', ""]);
+  }
+  await using program = new Running("child_arguments.ts", ["--quiet"], ["-A"]);
+  await within(program.child.status);
+  assertEquals(await program.stderr, "");
+});

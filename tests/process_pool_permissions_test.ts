@@ -1,0 +1,247 @@
+/** {@linkcode ProcessPoolExecutor}: what its tasks may do. */
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { outputOf, temporaryPath, test } from "./_helpers.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+const DENO = Deno.execPath();
+/** The least that a program with such a pool needs. */
+const FEW = ["--allow-run", "--allow-read"];
+
+/** A file that a task shall not read. */
+function secret(): string {
+  const path = temporaryPath("secret.ts");
+  Deno.writeTextFileSync(path, "export default 1;");
+  return path;
+}
+
+// ---- permissions: "none" ------------------------------------------------------------------------------------------
+
+test('ProcessPoolExecutor permissions: "none" runs tasks in a program with --allow-run and --allow-read', async () => {
+  const expected = { function: 2, reference: 4, source: 6, mapped: [8, 10], named: 42 };
+  assertEquals(await outputOf("sandbox.ts", ["runs"], { flags: FEW }), expected);
+  const less = [`--allow-run=${DENO}`, `--allow-read=${ROOT}`];
+  assertEquals(await outputOf("sandbox.ts", ["runs"], { flags: less }), expected);
+});
+
+for (const flags of [FEW, ["-A"]]) {
+  test(`ProcessPoolExecutor permissions: "none" refuses everything that needs one, in a program with ${flags.join(" ")}`, async () => {
+    const path = secret();
+    for (const [what, outcome] of Object.entries(await outputOf("sandbox.ts", ["refused", path], { flags }))) {
+      assertEquals(outcome, "NotCapable", what);
+    }
+    for (const [what, outcome] of Object.entries(await outputOf("sandbox.ts", ["source", path], { flags }))) {
+      assertEquals(outcome, "NotCapable", `${what} in source text`);
+    }
+  });
+}
+
+test('ProcessPoolExecutor permissions: "none" holds for the top level of all modules that a task loads', async () => {
+  const expected = { topLevel: "NotCapable", static: "NotCapable", dynamic: "NotCapable", after: 2 };
+  assertEquals(await outputOf("sandbox.ts", ["imports"], { flags: FEW }), expected);
+});
+
+test('ProcessPoolExecutor permissions: "none" loads packages by the names of the project\'s import map', async () => {
+  assertEquals(await outputOf("sandbox.ts", ["packages"], { flags: FEW }), ["<svg", "NotCapable"]);
+});
+
+test("ProcessPoolExecutor: processes write no lock file into a project whose program was told to use none", async () => {
+  const folder = temporaryPath("project");
+  Deno.mkdirSync(folder);
+  Deno.writeTextFileSync(`${folder}/deno.json`, '{ "imports": { "flags/": "npm:/country-flag-icons@^1.6.20/" } }');
+  Deno.writeTextFileSync(
+    `${folder}/task.ts`,
+    'import { FR } from "flags/string/3x2"; export function task(): string { return FR.slice(0, 4); }',
+  );
+  Deno.writeTextFileSync(
+    `${folder}/main.ts`,
+    `import { ProcessPoolExecutor } from ${JSON.stringify(new URL("../mod.ts", import.meta.url).href)};
+     import { task } from "./task.ts";
+     using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: "none" });
+     console.log(await pool.submit(task));`,
+  );
+  const { code, stdout, stderr } = await new Deno.Command(DENO, {
+    args: ["run", "--no-prompt", "--quiet", "--no-lock", "--no-check", ...FEW, `${folder}/main.ts`],
+    stdin: "null",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assertEquals([code, text(stdout), text(stderr)], [0, "<svg\n", ""]);
+  assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(), ["deno.json", "main.ts", "task.ts"]);
+});
+
+test('ProcessPoolExecutor permissions: "none" runs an initializer of the task\'s module, of another one and of none', async () => {
+  assertEquals(await outputOf("sandbox.ts", ["initializer"], { flags: FEW }), {
+    same: ["a", "b"],
+    other: 2,
+    afterOther: ["a", "b"],
+    source: "ab",
+  });
+});
+
+function manyModules(count: number): string {
+  const folder = temporaryPath("modules with ä, 'q' and \"");
+  Deno.mkdirSync(folder);
+  for (let i = 0; i < count; i++) {
+    Deno.writeTextFileSync(
+      `${folder}/${i}.ts`,
+      `let calls: number = 0;
+       export function task(n: number, ms: number): number[] {
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+         return [${i}, n, ++calls];
+       }`,
+    );
+  }
+  const url = new URL("file:///");
+  url.pathname = folder.replaceAll("%", "%25");
+  return url.href;
+}
+
+for (const way of ["awaited", "blocking", "at once", "mixed"]) {
+  for (const workers of [1, 2, 4]) {
+    test(`ProcessPoolExecutor permissions: "none" loses no task of many modules: ${way}, ${workers} processes`, async () => {
+      const expected = { done: way === "mixed" ? 24 : 18, failed: [] };
+      const args = [manyModules(6), "6", way, String(workers)];
+      assertEquals(await outputOf("many_modules.ts", args, { flags: FEW }), expected);
+    });
+  }
+}
+
+// ---- what is granted ----------------------------------------------------------------------------------------------
+
+type Case = [what: string, flags: string[], permissions: unknown, granted: string[], refused: string[]];
+
+const ALL = ["read", "write", "net", "env", "sys", "run", "ffi", "import"];
+const without = (...names: string[]) => ALL.filter((name) => !names.includes(name));
+
+// A name, or a name and a part of it.
+const CASES: Case[] = [
+  ["all that the program has with -A", ["-A"], "inherit", ALL, []],
+  ["nothing with -A", ["-A"], "none", [], ALL],
+  ["what the program has with few flags", FEW, "inherit", ["read", "run"], without("read", "run")],
+  ["no part of what it has", [...FEW, "--allow-env=HOME", "--allow-net=a.com"], "inherit", ["read"], [
+    "env",
+    "env HOME",
+    "net",
+    "net a.com",
+  ]],
+  ["no read of a folder", ["--allow-run", `--allow-read=${ROOT}`], "inherit", ["run"], ["read", `read ${ROOT}`]],
+  ["no read of .", ["--allow-run", "--allow-read=."], "inherit", ["run"], ["read", `read ${ROOT}`]],
+  ["no run of Deno alone", [`--allow-run=${DENO}`, "--allow-read"], "inherit", ["read"], ["run", `run ${DENO}`]],
+  ["nothing with exceptions", [...FEW, "--deny-read=/etc", "--allow-env"], "inherit", ["env", "run"], [
+    "read",
+    "read /etc",
+    `read ${ROOT}`,
+  ]],
+  ["all of -A but what is denied", ["-A", "--deny-env", "--deny-net=a.com"], "inherit", without("env", "net"), [
+    "env",
+    "net",
+    "net a.com",
+    "net b.com",
+  ]],
+  ["nothing by an empty object", ["-A"], {}, [], ALL],
+  ["nothing by false and undefined", ["-A"], { read: false, net: false }, [], ALL],
+  ["what is true", FEW, { read: true }, ["read"], without("read")],
+  ["what is inherited, where it is there", FEW, { read: "inherit", write: "inherit" }, ["read"], without("read")],
+  ["what is inherited, unless in part", ["-A", "--deny-env=HOME"], { env: "inherit", sys: "inherit" }, ["sys"], [
+    "env",
+  ]],
+  [
+    "paths",
+    ["-A"],
+    { read: ["/etc", "/usr/lib"], write: ["/tmp/x"] },
+    ["read /etc/x", "read /usr/lib", "write /tmp/x"],
+    [
+      "read",
+      "read /usr",
+      "write /tmp",
+      "write /etc",
+    ],
+  ],
+  ["a relative path", [...FEW], { read: ["tests/fixtures"] }, [`read ${ROOT}tests/fixtures/x`], [
+    "read",
+    `read ${ROOT}`,
+  ]],
+  ["an empty list", ["-A"], { read: [], env: [] }, [], ALL],
+  [
+    "names, hosts, kinds and commands",
+    ["-A"],
+    {
+      env: ["HOME", "CF_*"],
+      net: ["127.0.0.1:80", "a.com"],
+      sys: ["hostname"],
+      run: ["echo"],
+      import: ["jsr.io"],
+    },
+    ["env HOME", "env CF_A", "net 127.0.0.1:80", "net a.com", "sys hostname", "run echo", "import jsr.io"],
+    [
+      "env PATH",
+      "net 127.0.0.1:81",
+      "net b.com",
+      "sys uid",
+      "run cat",
+      "import a.com",
+    ],
+  ],
+  ["a part of what the program has", [...FEW, "--allow-env=HOME,PATH"], { env: ["PATH"] }, ["env PATH"], [
+    "env HOME",
+    "env",
+    "read",
+  ]],
+];
+
+const DETAIL: { [name: string]: string } = {
+  read: "path",
+  write: "path",
+  env: "variable",
+  sys: "kind",
+  run: "command",
+};
+
+function descriptorOf(text: string): unknown {
+  const [name, ...rest] = text.split(" ");
+  return rest.length === 0 ? { name } : { name, [DETAIL[name] ?? "host"]: rest.join(" ") };
+}
+
+for (const [what, flags, permissions, granted, refused] of CASES) {
+  const shown = JSON.stringify(permissions).slice(0, 40);
+  test(`ProcessPoolExecutor permissions: ${shown} grants ${what}, and a task's module loads`, async () => {
+    const asked = [...granted, ...refused];
+    const args = [JSON.stringify(permissions), JSON.stringify(asked.map(descriptorOf))];
+    const { states, loaded, message } = await outputOf("granted.ts", args, { flags });
+    assertEquals([message, loaded], [undefined, 42]);
+    const seen = asked.filter((_, i) => states[i] === "granted");
+    assertEquals(seen, granted);
+  });
+}
+
+// ---- what cannot be granted ---------------------------------------------------------------------------------------
+
+for (
+  const [flags, permissions, lacking] of [
+    [FEW, { write: true }, "--allow-write"],
+    [FEW, { env: ["HOME"] }, "--allow-env=HOME"],
+    [FEW, { net: ["a.com:80"] }, "--allow-net=a.com:80"],
+    [FEW, { read: true, ffi: true }, "--allow-ffi"],
+    [["--allow-run", `--allow-read=${ROOT}`], { read: true }, "--allow-read"],
+    [["--allow-run", `--allow-read=${ROOT}`], { read: ["/etc"] }, "--allow-read=/etc"],
+    [[`--allow-run=${DENO}`, "--allow-read"], { run: true }, "--allow-run"],
+    [[...FEW, "--deny-read=/etc/passwd"], { read: ["/etc"] }, "--allow-read=/etc"],
+    [[...FEW, "--deny-read=/etc/passwd"], { read: true }, "--allow-read"],
+    [["-A", "--deny-env=HOME"], { env: true }, "--allow-env"],
+    [[...FEW, "--allow-env=HOME"], { env: ["HOME", "PATH"] }, "--allow-env=PATH"],
+  ] as [string[], Deno.PermissionOptionsObject, string][]
+) {
+  test(`new ProcessPoolExecutor() refuses ${JSON.stringify(permissions)} with ${flags.map((flag) => flag.replace(ROOT, "ROOT").replace(DENO, "DENO")).join(" ")}`, async () => {
+    const { error, message, states } = await outputOf("granted.ts", [JSON.stringify(permissions), "[]"], { flags });
+    assertEquals([error, states], ["NotCapable", undefined]);
+    assertStringIncludes(message, `${lacking}`);
+  });
+}
+
+test("ProcessPoolExecutor permissions: a relative path means the program's folder, also with another cwd", async () => {
+  const folder = temporaryPath("other");
+  Deno.mkdirSync(`${folder}/tests`, { recursive: true });
+  const asked = [`read ${folder}/tests`, `read ${ROOT}tests`].map(descriptorOf);
+  const args = [{ read: ["tests"] }, asked, folder].map((value) => JSON.stringify(value));
+  const { states } = await outputOf("granted.ts", args, { flags: ["--allow-run", `--allow-read=${ROOT}`] });
+  assertEquals(states, ["prompt", "granted"]);
+});
