@@ -29,7 +29,7 @@ export function deathError(report: unknown): BrokenProcessPool {
   return new BrokenProcessPool(sentences.join(". "), { pid, exitCode, signal });
 }
 
-function likelyCause({ signal, exitCode, stderr, during }: Exclude<DeathReport, { problem: string }>): string {
+function likelyCause({ signal, stderr, during }: Exclude<DeathReport, { problem: string }>): string {
   if (/out of memory|heap limit/i.test(stderr)) {
     return "It ran out of memory: process less at once, or set DENO_V8_FLAGS=--max-old-space-size=<MiB> by the option env";
   }
@@ -51,6 +51,5 @@ function likelyCause({ signal, exitCode, stderr, during }: Exclude<DeathReport, 
   if (during === "start") {
     return "Likely causes: Deno cannot load the modules of this library there, or refuses an option; see what it wrote";
   }
-  if (exitCode === 0) return "Likely cause: code that ends the process past Deno.exit(), such as process.reallyExit()";
-  return "Likely causes: code that ends the process past Deno.exit(), an error in native code, or a closed standard output";
+  return "Likely causes: native code that the task uses (FFI, a Node addon) has ended it, or the task changed what its process needs to answer";
 }
