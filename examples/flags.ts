@@ -1,41 +1,40 @@
 /**
- * Downloads the flags of the 20 most populous countries: one after the other, in threads, or on the event loop.
+ * Downloads the flags of the 20 most populous countries: one after the other, in threads, in processes, or on the event
+ * loop.
  *
  * ```sh
  * deno run -P examples/flags.ts                      # in 20 threads
  * deno run -P examples/flags.ts --mode sequential    # one after the other
  * deno run -P examples/flags.ts --mode as-completed  # 5 flags in 3 threads, and how their futures fare
+ * deno run -P examples/flags.ts --mode processes     # in 20 processes
  * deno run -P examples/flags.ts --compare            # every mode, with its time
  * deno run -P examples/flags.ts --help
  * ```
  *
- * The flags come from a server that the program brings along (`_flag_server.ts`), so it needs no network. The idea is
- * that of the flags programs in the chapter on futures of "Fluent Python".
+ * The flags come from a server that the program brings along (`flag_server.ts`), so it needs no network. The idea is
+ * that of the flags programs in the chapter on futures of "Fluent Python"; `flags2.ts` is what they grow into there.
  *
  * @module
  */
 
-import { asCompleted, ThreadPoolExecutor, waitSync } from "@concurrent/futures";
+import { asCompleted, ProcessPoolExecutor, ThreadPoolExecutor, waitSync } from "@concurrent/futures";
 import { parseArgs } from "@std/cli/parse-args";
-import { downloadOne, type Settings } from "./_download_one.ts";
-
-/** The ISO 3166 codes of the 20 most populous countries, the most populous first. */
-const POP20 = "CN IN US ID BR PK NG BD RU JP MX PH VN ET EG DE IR TR CD FR".split(" ");
+import { downloadOne, expect, POP20, type Settings, startServer, UsageError } from "./_flags_common.ts";
 
 const HELP = `Download the flags of the 20 most populous countries
 
 Usage: deno run -P examples/flags.ts [options]
 
-  --mode MODE     sequential, threads, as-completed or async (default threads)
+  --mode MODE     sequential, threads, as-completed, processes or async (default threads)
   --compare       run all modes and print the seconds and the speed-up of each
-  --workers N     threads at most (default 20; 3 with --mode as-completed)
+  --workers N     threads or processes at most (default 20; 3 with --mode as-completed)
   --latency MS    how long the embedded server holds back each flag (default 200)
   --dest DIR      where to save the flags (default downloads/)
   --base-url URL  download {URL}/cn.svg and so on from there instead of the embedded
                   server, for example from https://flagcdn.com
   --help, -h      print this text`;
 
-// Four ways to call downloadOne for all countries. Each returns the number of flags.
+// Five ways to call downloadOne for all countries. Each returns the number of flags.
 
 async function sequential(codes: string[], settings: Settings): Promise<number> {
   for (const cc of codes) await downloadOne(cc, settings);
@@ -71,12 +70,19 @@ function futuresInSight(codes: string[], settings: Settings, workers: number): n
   return count;
 }
 
-/** No threads: the event loop waits for all answers at once. */
+/** As `threads`, but each worker is a Deno of its own, which may do what it has to and no more. */
+function processes(codes: string[], settings: Settings, workers: number): number {
+  const permissions = { net: [new URL(settings.baseUrl).host], write: [settings.dest] };
+  using pool = new ProcessPoolExecutor({ maxWorkers: Math.min(workers, codes.length), permissions });
+  return [...pool.map(downloadOne, codes, repeat(settings))].length;
+}
+
+/** No workers: the event loop waits for all answers at once. */
 async function eventLoop(codes: string[], settings: Settings): Promise<number> {
   return (await Promise.all(codes.map((cc) => downloadOne(cc, settings)))).length;
 }
 
-const MODES = { sequential, threads, "as-completed": futuresInSight, async: eventLoop };
+const MODES = { sequential, threads, "as-completed": futuresInSight, processes, async: eventLoop };
 type Mode = keyof typeof MODES;
 
 /** Runs one mode and prints how long it took. */
@@ -92,7 +98,7 @@ async function runMode(mode: Mode, settings: Settings, workers?: number) {
   console.log(`${count} flags downloaded in ${((performance.now() - start) / 1000).toFixed(2)}s`);
 }
 
-/** Runs all modes with the same flags and the same number of threads, and prints a table. */
+/** Runs all modes with the same flags and the same number of workers, and prints a table. */
 async function compareModes(settings: Settings, workers = 20) {
   console.log("mode          seconds  speed-up");
   let baseline: number | undefined;
@@ -107,27 +113,6 @@ async function compareModes(settings: Settings, workers = 20) {
   }
 }
 
-/** Starts the embedded server in a Web Worker of its own, which the disposal ends. */
-async function startServer(latency: number): Promise<Disposable & { baseUrl: string }> {
-  const worker = new Worker(import.meta.resolve(`./_flag_server.ts?latency=${latency}`), { type: "module" });
-  try {
-    const port = await new Promise<number>((resolve, reject) => {
-      worker.onmessage = ({ data }) => data.error ? reject(data.error) : resolve(data.port);
-      worker.onerror = (event) => {
-        event.preventDefault();
-        reject(new Error(`Cannot start the embedded server: ${event.message}`));
-      };
-    });
-    return { baseUrl: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => worker.terminate() };
-  } catch (error) {
-    worker.terminate();
-    throw error;
-  }
-}
-
-/** A command line that cannot be used. */
-class UsageError extends Error {}
-
 function parseOptions(args: string[]) {
   const unknown: string[] = [];
   const options = parseArgs(args, {
@@ -137,9 +122,6 @@ function parseOptions(args: string[]) {
     default: { mode: "threads", latency: "200", dest: "downloads/" },
     unknown: (arg) => void unknown.push(arg),
   });
-  const expect = (holds: boolean, given: string, wanted: string) => {
-    if (!holds) throw new UsageError(`Cannot use ${given}: expected ${wanted}`);
-  };
   const { mode, compare, help, workers, latency, dest, "base-url": baseUrl } = options;
 
   for (const arg of [...unknown, ...options._].map(String)) {
@@ -167,6 +149,11 @@ function parseOptions(args: string[]) {
   };
 }
 
+/** The server that the program brings along, at a free port. */
+function embeddedServer(latency: number): Promise<Disposable & { baseUrl: string }> {
+  return startServer({ port: 0, delay: [latency, latency], errorRate: 0, seed: 0 });
+}
+
 /** Runs the program and returns its exit code. */
 async function main(args: string[]): Promise<number> {
   try {
@@ -176,7 +163,7 @@ async function main(args: string[]): Promise<number> {
       return 0;
     }
     await Deno.mkdir(dest, { recursive: true });
-    using server = baseUrl === undefined ? await startServer(latency) : { baseUrl, [Symbol.dispose]() {} };
+    using server = baseUrl === undefined ? await embeddedServer(latency) : { baseUrl, [Symbol.dispose]() {} };
     const settings = { baseUrl: server.baseUrl, dest, quiet: false };
     if (compare) await compareModes(settings, workers);
     else await runMode(mode, settings, workers);

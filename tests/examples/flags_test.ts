@@ -10,7 +10,7 @@ import * as flags from "country-flag-icons/string/3x2";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 const POP20 = "BD BR CD CN DE EG ET FR ID IN IR JP MX NG PH PK RU TR US VN".split(" ");
-const MODES = ["sequential", "threads", "as-completed", "async"];
+const MODES = ["sequential", "threads", "as-completed", "processes", "async"];
 
 type Run = Record<"stdout" | "stderr", string> & { code: number };
 
@@ -70,7 +70,7 @@ function temporaryDest(): Disposable & { dest: string } {
   };
 }
 
-for (const mode of ["sequential", "threads", "async"]) {
+for (const mode of ["sequential", "threads", "processes", "async"]) {
   Deno.test(`flags.ts --mode ${mode} shows each code once, then the time, and saves 20 whole flags in a new directory`, async () => {
     using temporary = temporaryDest();
     const { code, stdout, stderr } = await run(["--mode", mode, "--latency", "50", "--dest", temporary.dest]);
@@ -92,6 +92,16 @@ Deno.test("flags.ts --workers 1 downloads in the order of the alphabet, in a poo
   using temporary = temporaryDest();
   const { code, stdout } = await run(["--workers", "1", "--latency", "0", "--dest", temporary.dest]);
   assertEquals(stdout.split("\n")[0].trim().split(" "), POP20);
+  assertEquals(code, 0);
+});
+
+Deno.test("flags.ts --mode processes --workers 2 downloads 10 flags in each of two processes, one after the other", async () => {
+  using temporary = temporaryDest();
+  const args = ["--mode", "processes", "--workers", "2", "--latency", "100", "--dest", temporary.dest];
+  const { code, stdout, stderr } = await run(args);
+  assertEquals(stderr, "");
+  assertGreaterOrEqual(Number(stdout.match(/in (\d+\.\d\d)s\n$/)?.[1]), 1);
+  assertFlags(temporary.dest, POP20);
   assertEquals(code, 0);
 });
 
@@ -124,11 +134,12 @@ Deno.test("flags.ts --mode as-completed shows three futures at work, two in the 
   assertEquals(code, 0);
 });
 
-Deno.test("flags.ts --compare shows that threads are at least 8 times faster than one after the other", async () => {
+Deno.test("flags.ts --compare shows that threads are at least 8 times faster than one after the other, and processes 3 times", async () => {
   let best = 0;
+  let bestOfProcesses = 0;
   let stdout = "";
   // The best of three, and twice the default latency, because the start of 20 threads weighs more on a busy machine.
-  for (let i = 0; i < 3 && best < 8; i++) {
+  for (let i = 0; i < 3 && (best < 8 || bestOfProcesses < 3); i++) {
     using temporary = temporaryDest();
     const ended = await run(["--compare", "--latency", "400", "--dest", temporary.dest]);
     stdout = ended.stdout;
@@ -146,9 +157,11 @@ Deno.test("flags.ts --compare shows that threads are at least 8 times faster tha
     }
     assertGreaterOrEqual(seconds.get("sequential")!, 20 * 0.4);
     best = Math.max(best, seconds.get("sequential")! / seconds.get("threads")!);
+    bestOfProcesses = Math.max(bestOfProcesses, seconds.get("sequential")! / seconds.get("processes")!);
     assertFlags(temporary.dest, POP20);
   }
   assertGreaterOrEqual(best, 8, stdout);
+  assertGreaterOrEqual(bestOfProcesses, 3, stdout);
 });
 
 Deno.test("flags.ts --help lists every option", async () => {
@@ -163,7 +176,7 @@ Deno.test("flags.ts --help lists every option", async () => {
 });
 
 const BAD_OPTIONS: [args: string[], ...told: string[]][] = [
-  [["--mode", "fast"], "--mode", '"fast"', "sequential", "threads", "as-completed", "async"],
+  [["--mode", "fast"], "--mode", '"fast"', ...MODES],
   [["--mode", "toString"], "--mode", '"toString"'],
   [["--workers", "0"], "--workers", '"0"', "whole number"],
   [["--workers=-1"], "--workers", "-1", "whole number"],
