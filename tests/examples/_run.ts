@@ -1,0 +1,89 @@
+/**
+ * Runs an example as a user does: by the first command in its header, with the permissions that it names and no more.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch, assertStringIncludes, fail } from "@std/assert";
+import { join } from "@std/path";
+
+/** The root of the repository, in which the commands are to be run. */
+export const ROOT = join(import.meta.dirname!, "..", "..");
+
+/** How a program ended. */
+export interface Run {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** All commands in the header of an example, without their comments. The first is the one of the table. */
+export function commandsOf(name: string): string[] {
+  const source = Deno.readTextFileSync(join(ROOT, "examples", name)).replaceAll("\r\n", "\n");
+  const block = source.match(/^\/\*\*\n[^]*?\* ```sh\n([^]*?) \* ```/)?.[1] ?? fail(`no command in ${name}`);
+  return block.trimEnd().split("\n").map((line) => line.replace(/^ \* /, "").replace(/\s+#.*/, ""));
+}
+
+/** Runs an example within a bound, adds `args` to its command, and checks that none of its processes is left. */
+export async function runExample(name: string, args: string[] = [], bound = 60_000): Promise<Run> {
+  const [deno, command, ...rest] = commandsOf(name)[0].split(" ");
+  assertEquals([deno, command], ["deno", "run"]);
+  const mark = crypto.randomUUID();
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", ...rest, ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", EXAMPLE_MARK: mark },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    signal: AbortSignal.timeout(bound),
+  }).output();
+  assertEquals(await processesWith(mark), [], `processes of ${name} are left`);
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).replaceAll("\r\n", "\n");
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** Checks that an example refuses arguments by one line that tells the value, and what is expected. */
+export async function assertRefuses(name: string, args: string[], ...told: string[]) {
+  const { code, stdout, stderr } = await runExample(name, args);
+  for (const part of [...told, "expected"]) assertStringIncludes(stderr, part);
+  assertMatch(stderr, /^Cannot use [^\n]+\n$/);
+  assertEquals([code, stdout], [2, ""]);
+}
+
+/** Checks that an example has ended well, and returns its lines. */
+export function linesOf({ code, stdout, stderr }: Run): string[] {
+  assertEquals(stderr, "", stdout);
+  assertEquals(code, 0, stdout);
+  assert(stdout.endsWith("\n"), stdout);
+  return stdout.slice(0, -1).split("\n");
+}
+
+/** Checks that an example prints what its row in the table of examples says, up to numbers, by the command of that row. */
+export function assertAsInTable(name: string, stdout: string) {
+  const table = Deno.readTextFileSync(join(ROOT, "examples", "README.md"));
+  const row = table.split("\n").find((line) => line.startsWith(`| [${name}](${name}) `)) ?? fail(`no row for ${name}`);
+  const [, , , command, output] = row.split("|");
+  assertEquals(command.trim(), `\`${commandsOf(name)[0]}\``);
+  const inGeneral = (text: string) => text.replaceAll(/\d+(\.\d+)?/g, "0").replaceAll(/\s+/g, " ");
+  const parts = [...output.matchAll(/`([^`]*)`/g)];
+  assert(parts.length > 0, row);
+  for (const [, part] of parts) assertStringIncludes(inGeneral(stdout), inGeneral(part));
+}
+
+/** The processes whose environment has a text, on Linux; they are given two seconds to go. */
+async function processesWith(mark: string): Promise<string[]> {
+  if (Deno.build.os !== "linux") return [];
+  const end = performance.now() + 2_000;
+  while (true) {
+    const found = [...Deno.readDirSync("/proc")].map(({ name }) => name).filter((pid) => {
+      try {
+        return /^\d+$/.test(pid) && Deno.readTextFileSync(`/proc/${pid}/environ`).includes(mark);
+      } catch {
+        return false; // it has just ended, or is another user's
+      }
+    });
+    if (found.length === 0 || performance.now() > end) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
