@@ -1,5 +1,3 @@
-/// <reference lib="deno.worker" />
-
 /**
  * A web site with the flags of 194 countries, for `flags.ts` and `flags2.ts` to download: quick, slow or faulty.
  *
@@ -18,6 +16,7 @@
  *
  * @module
  */
+/// <reference lib="deno.worker" />
 
 import { parseArgs } from "node:util";
 import * as flags from "country-flag-icons/string/3x2";

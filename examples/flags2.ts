@@ -1,0 +1,333 @@
+/**
+ * Downloads flags as `flags.ts` does, for those who want to know: chosen countries, from servers that are slow or faulty,
+ * with a progress bar, and a count of what was found, what was not, and what failed.
+ *
+ * ```sh
+ * deno run -P examples/flags2.ts                                # 20 flags, in threads
+ * deno run -P examples/flags2.ts --mode sequential              # one after the other
+ * deno run -P examples/flags2.ts -s DELAY a b c                 # every code from AA to CZ, from a slow server
+ * deno run -P examples/flags2.ts -s ERROR -al 100 -m 100        # 100 flags at once, from a server that fails at times
+ * deno run -P examples/flags2.ts -s ERROR -v --mode async br us # what happens to each country
+ * deno run -P examples/flags2.ts -s REMOTE --base-url https://flagcdn.com -m 3
+ * deno run -P examples/flags2.ts --help
+ * ```
+ *
+ * It uses the server (`flag_server.ts`) that runs at the port of the label: 8001, 8002 or 8003. When none does, it brings one
+ * along, at a free port. Ctrl-C ends it with a report of what was done so far. The idea is that of the flags2 programs in
+ * the chapter on futures of "Fluent Python".
+ *
+ * @module
+ */
+
+import {
+  asCompleted,
+  type Executor,
+  ProcessPoolExecutor,
+  registerError,
+  ThreadPoolExecutor,
+} from "@concurrent/futures";
+import cliProgress from "cli-progress";
+import { parseArgs } from "node:util";
+import process from "node:process";
+import {
+  COUNTRIES,
+  DownloadError,
+  downloadOne,
+  expect,
+  parseStrictly,
+  POP20,
+  type Settings,
+  SITES,
+  startServer,
+  UsageError,
+  wholeNumber,
+} from "./_flags_common.ts";
+
+const HELP = `Download the flags of countries, by default of the 20 most populous ones
+
+Usage: deno run -P examples/flags2.ts [options] [CC...]
+
+  CC                   a country's code, or its first letter: B for BA to BZ
+  -a, --all            all flags that there are, AD to ZW
+  -e, --every          every possible code, AA to ZZ
+  -l, --limit N        no more than the first N codes
+  -m, --max_req N      requests at the same time, at most (also --max-req)
+  -s, --server LABEL   one of LOCAL, DELAY, ERROR, REMOTE (default LOCAL)
+  -v, --verbose        say what happens to each country, without a bar
+  -h, --help           print this text
+      --mode MODE      requests at the same time, by default and at most:
+                         sequential    1     1
+                         threads      30   100  (the default)
+                         processes     4    32
+                         async         5  1000
+      --base-url URL   with REMOTE: {URL}/cn.svg is the flag of China
+      --seed N         decides what fails, and how long each flag takes
+      --dest DIR       where to save the flags (default downloads/)`;
+
+// ---- four ways to call downloadOne for all countries -------------------------------------------------------------
+
+/** Is told the outcome of each download: the error, or null. */
+type Note = (cc: string, error: unknown) => void;
+
+/** Downloads the flags, with some number of requests at the same time. */
+type Mode = (codes: string[], settings: Settings, requests: number, note: Note) => Promise<void>;
+
+const sequential: Mode = async (codes, settings, _requests, note) => {
+  for (const cc of codes) note(cc, await errorOf(downloadOne(cc, settings)));
+};
+
+const threads: Mode = async (codes, settings, requests, note) => {
+  await using pool = new ThreadPoolExecutor(requests);
+  await inPool(pool, codes, settings, note);
+};
+
+const processes: Mode = async (codes, settings, requests, note) => {
+  // A process may do what it has to, and no more.
+  const permissions = { net: [new URL(settings.baseUrl).host], write: [settings.dest] };
+  await using pool = new ProcessPoolExecutor({ maxWorkers: requests, permissions });
+  await inPool(pool, codes, settings, note);
+};
+
+/** The same for both kinds of pool. */
+async function inPool(pool: Executor, codes: string[], settings: Settings, note: Note) {
+  // Futures finish in any order, and do not know of which country they are.
+  const countries = new Map(codes.map((cc) => [pool.submit(downloadOne, cc, settings), cc]));
+  try {
+    // Not a plain `for`: that blocks this thread, which then would not draw the bar and would not hear Ctrl-C.
+    for await (const future of asCompleted(countries.keys())) note(countries.get(future)!, future.exception());
+  } finally {
+    for (const future of countries.keys()) future.cancel(); // If note has thrown; else all are done.
+  }
+}
+
+/** No workers: the event loop waits for some answers at once. */
+const eventLoop: Mode = async (codes, settings, requests, note) => {
+  // One generator for all, so that each takes the next code. If note throws, it ends for all.
+  const rest = (function* () {
+    yield* codes;
+  })();
+  await Promise.all(Array.from({ length: requests }, async () => {
+    for (const cc of rest) note(cc, await errorOf(downloadOne(cc, settings)));
+  }));
+};
+
+/** What a promise is rejected with, or null. */
+function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(() => null, (error) => error);
+}
+
+/** Each mode, and how many requests it makes at the same time: by default, and whatever is asked for. */
+const MODES: Record<string, { download: Mode; requests: number; most: number }> = {
+  sequential: { download: sequential, requests: 1, most: 1 },
+  threads: { download: threads, requests: 30, most: 100 },
+  processes: { download: processes, requests: 4, most: 32 },
+  async: { download: eventLoop, requests: 5, most: 1000 },
+};
+
+// ---- what the user sees -------------------------------------------------------------------------------------------
+
+/** Counts the outcomes and reports them. */
+class Report {
+  readonly #counts = { downloaded: 0, notFound: 0, errors: 0 };
+  readonly #start = performance.now();
+  readonly #total: number;
+  readonly #verbose: boolean;
+  /** Only on a terminal: a pipe or a file gets no control characters. */
+  readonly #bar: { increment(): void; stop(): void } | undefined;
+
+  constructor(total: number, verbose: boolean) {
+    this.#total = total;
+    this.#verbose = verbose;
+    if (!verbose && Deno.stderr.isTerminal()) this.#bar = startBar(total);
+  }
+
+  /** Counts one country; an error that is no matter of its flag ends the program. */
+  note(cc: string, error: unknown) {
+    if (error === null) this.#counts.downloaded++;
+    else if (!(error instanceof DownloadError)) throw error;
+    else if (error.status === 404) this.#counts.notFound++;
+    else this.#counts.errors++;
+
+    this.#bar?.increment();
+    if (!this.#verbose) return;
+    if (error === null) console.log(`${cc} OK`);
+    else if (error.status === 404) console.log(`${cc} not found`);
+    else console.log(`*** Error for ${cc}: ${error.reason}`);
+  }
+
+  end(interrupted = false) {
+    this.close();
+    const { downloaded, notFound, errors } = this.#counts;
+    console.log("-".repeat(20));
+    if (interrupted) console.log(`Interrupted after ${downloaded + notFound + errors} of ${this.#total}.`);
+    console.log(`${count(downloaded, "flag")} downloaded.`);
+    console.log(`${notFound} not found.`);
+    console.log(`${count(errors, "error")}.`);
+    console.log(`Elapsed time: ${((performance.now() - this.#start) / 1000).toFixed(2)}s`);
+  }
+
+  /** Leaves the bar as it is and brings the cursor back. */
+  close() {
+    this.#bar?.stop();
+  }
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
+}
+
+/** What the library tells the function that writes the bar. */
+type BarState = Record<"progress" | "value" | "eta" | "maxWidth", number>;
+
+/** A progress bar as wide as the terminal, also when that changes. */
+function startBar(total: number) {
+  const bar = new cliProgress.SingleBar({
+    stream: process.stderr,
+    hideCursor: true,
+    barsize: 1000, // At most; `format` takes what fits.
+    forceRedraw: true, // Wipes out the ^C that the terminal writes behind the bar.
+    gracefulExit: false, // Ctrl-C is for main.
+    format: (options: object, { progress, value, eta, maxWidth }: BarState) => {
+      const before = `${Math.floor(progress * 100)}%`.padStart(4) + " |";
+      const left = value < total && Number.isFinite(eta) ? `${eta}s left` : "";
+      const after = `| ${value}/${total} ${left}`.padEnd(`| ${total}/${total} 999s left`.length);
+      const barsize = Math.max(0, maxWidth - before.length - after.length - 1);
+      return before + cliProgress.Format.BarFormat(progress, { ...options, barsize }) + after;
+    },
+  }, cliProgress.Presets.shades_classic);
+  bar.start(total, 0);
+  return bar;
+}
+
+/** Says what is going to happen. */
+function announce(label: string, site: string, codes: string[], requests: number) {
+  const range = codes.length <= 10 ? codes.join(", ") : `from ${codes[0]} to ${codes.at(-1)}`;
+  console.log(`${label} site: ${site}`);
+  console.log(`Searching for ${count(codes.length, "flag")}: ${range}`);
+  console.log(`${count(requests, "concurrent connection")} will be used.`);
+}
+
+// ---- where the flags come from ------------------------------------------------------------------------------------
+
+/** The server that runs at the port of the label, unless it has another seed than the one asked for; else one of our own. */
+async function findServer(label: string, seed?: number): Promise<Disposable & { baseUrl: string }> {
+  const site = SITES[label];
+  const baseUrl = `http://127.0.0.1:${site.port}/flags`;
+  try {
+    const response = await fetch(`${baseUrl}/`, { signal: AbortSignal.timeout(2_000) });
+    const found = await response.json();
+    if (found.server === "flag_server" && (seed ?? found.seed) === found.seed) {
+      return { baseUrl, [Symbol.dispose]() {} };
+    }
+  } catch { /* nobody there, or somebody else */ }
+  return await startServer({ ...site, port: 0, seed: seed ?? site.seed });
+}
+
+/** The site that a user names. Asks for the permission here, and not in each worker. */
+async function remoteSite(baseUrl: string) {
+  await Deno.permissions.request({ name: "net", host: new URL(baseUrl).host });
+  return { baseUrl, [Symbol.dispose]() {} };
+}
+
+// ---- the command line ---------------------------------------------------------------------------------------------
+
+function parseOptions(args: string[]) {
+  const { values, positionals } = parseStrictly((args) =>
+    parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        all: { type: "boolean", short: "a", default: false },
+        every: { type: "boolean", short: "e", default: false },
+        limit: { type: "string", short: "l" },
+        max_req: { type: "string", short: "m" },
+        "max-req": { type: "string" },
+        server: { type: "string", short: "s", default: "LOCAL" },
+        verbose: { type: "boolean", short: "v", default: false },
+        help: { type: "boolean", short: "h", default: false },
+        mode: { type: "string", default: "threads" },
+        "base-url": { type: "string" },
+        seed: { type: "string" },
+        dest: { type: "string", default: "downloads/" },
+      },
+    }), args);
+  const { all, every, limit, server, verbose, help, mode, "base-url": baseUrl, seed, dest } = values;
+  const maxReq = values.max_req ?? values["max-req"];
+
+  const label = server.toUpperCase();
+  const labels = [...Object.keys(SITES), "REMOTE"];
+  expect(labels.includes(label), `--server "${server}"`, `one of ${labels.join(", ")}`);
+  expect(Object.hasOwn(MODES, mode), `--mode "${mode}"`, `one of ${Object.keys(MODES).join(", ")}`);
+  if (label === "REMOTE" && !help) {
+    const urlFits = /^https?:/.test(URL.parse(baseUrl ?? "")?.protocol ?? "");
+    const given = baseUrl === undefined ? "--server REMOTE without --base-url" : `--base-url "${baseUrl}"`;
+    expect(urlFits, given, "an http or https URL");
+  } else {
+    expect(baseUrl === undefined, `--base-url "${baseUrl}" with --server ${label}`, "--server REMOTE");
+  }
+  expect(dest !== "", `--dest "${dest}"`, "the name of a directory");
+
+  const atLeast = (min: number, option: string, text?: string) =>
+    text === undefined ? undefined : wholeNumber(option, text, min);
+  return {
+    label,
+    verbose,
+    help,
+    mode: MODES[mode],
+    baseUrl: baseUrl?.replace(/\/+$/, ""),
+    seed: atLeast(0, "--seed", seed),
+    dest,
+    codes: chooseCodes(positionals, all, every).slice(0, atLeast(1, "--limit", limit)),
+    requests: atLeast(1, "--max_req", maxReq),
+  };
+}
+
+/** The codes that are asked for, each once, in the order of the alphabet. */
+function chooseCodes(wanted: string[], all: boolean, every: boolean): string[] {
+  const letters = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
+  const startingWith = (first: string) => letters.map((second) => first + second);
+  const chosen = wanted.flatMap((cc) => {
+    expect(/^[a-z]{1,2}$/i.test(cc), `"${cc}"`, "the two letters of a country's code, or its first letter");
+    return cc.length === 1 ? startingWith(cc.toUpperCase()) : [cc.toUpperCase()];
+  });
+  if (all) chosen.push(...COUNTRIES);
+  if (every) chosen.push(...letters.flatMap(startingWith));
+  return [...new Set(chosen.length === 0 ? POP20 : chosen)].sort();
+}
+
+/** Runs the program and returns its exit code. */
+async function main(args: string[]): Promise<number> {
+  try {
+    const { label, verbose, help, mode, baseUrl, seed, dest, codes, ...options } = parseOptions(args);
+    if (help) {
+      console.log(HELP);
+      return 0;
+    }
+    await Deno.mkdir(dest, { recursive: true });
+    using server = baseUrl === undefined ? await findServer(label, seed) : await remoteSite(baseUrl);
+    const requests = Math.min(options.requests ?? mode.requests, mode.most, codes.length);
+    announce(label, server.baseUrl, codes, requests);
+
+    registerError(DownloadError); // So that those thrown in a worker are instances of it here.
+    const report = new Report(codes.length, verbose);
+    // Threads cannot be killed, but they end with the program; so do processes.
+    Deno.addSignalListener("SIGINT", () => {
+      report.end(true);
+      Deno.exit(130);
+    });
+    try {
+      const settings = { baseUrl: server.baseUrl, dest, quiet: true };
+      await mode.download(codes, settings, requests, (cc, error) => report.note(cc, error));
+    } finally {
+      report.close();
+    }
+    report.end();
+    return 0;
+  } catch (error) {
+    console.error((error as Error).message.split("\n", 1)[0]);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+// A worker that looks for a task may import this module: only the program itself is to start.
+if (import.meta.main) Deno.exitCode = await main(Deno.args);
