@@ -39,7 +39,7 @@ function main(workers: number, waits: number[]) {
   using pool = new ThreadPoolExecutor(workers);
   // Returns at once. As many tasks start as there are threads; the others follow as threads become free.
   const results = pool.map(loiter, waits);
-  display("results: an iterator, and nothing has been waited for");
+  display(`results: ${results}`); // An iterator: nothing has been waited for.
   display("Waiting for individual results:");
   let i = 0;
   // In the order of the tasks: each step blocks until the next result is there, whatever else is ready.

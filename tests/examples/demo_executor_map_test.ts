@@ -20,7 +20,7 @@ const start = (n: number) => `${"\t".repeat(n)}loiter(${n}): doing nothing for $
 const end = (n: number) => `${"\t".repeat(n)}loiter(${n}): done.`;
 const HEAD = [
   "Script starting.",
-  "results: an iterator, and nothing has been waited for",
+  "results: <MapResults inFlight=5>",
   "Waiting for individual results:",
 ];
 
