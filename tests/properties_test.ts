@@ -15,6 +15,7 @@ import {
   TaskExitError,
   ThreadPoolExecutor,
   TimeoutError,
+  waitSync,
 } from "@concurrent/futures";
 import fc from "fast-check";
 import { assertSame } from "./_same.ts";
@@ -37,6 +38,19 @@ async function holds<T>(runs: number, example: fc.Arbitrary<T>, check: (example:
     ...(seed === undefined ? {} : { seed: Number(seed) }),
     ...(path === undefined ? {} : { path }),
   });
+}
+
+/** Gives a pool to a test, and waits for its end only if the test passed: a task that hangs shall not hide the seed. */
+async function withPool<P extends Executor>(pool: P, use: (pool: P) => Promise<void>): Promise<void> {
+  let passed = false;
+  try {
+    await use(pool);
+    passed = true;
+  } finally {
+    if (passed) await within(pool.shutdown(), "shutdown()");
+    else if (pool instanceof ProcessPoolExecutor) pool.killWorkers();
+    else pool.shutdownSync({ wait: false, cancelFutures: true });
+  }
 }
 
 const KINDS: [string, number, () => Executor][] = [
@@ -93,10 +107,16 @@ const key: fc.Arbitrary<string> = fc.oneof(
     "",
     "a-b",
     "\ud800",
+    "\0",
     "cause",
   ),
   text,
 );
+
+/** Whether a key is one character that JSON writes as several. */
+function isEscaped(name: string): boolean {
+  return name.length === 1 && JSON.stringify(name).length > 3;
+}
 
 const leaf: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(undefined, null, true, false, -0, NaN, Infinity, -Infinity, 2 ** 53, 5e-324, "", "\udc00"),
@@ -121,7 +141,11 @@ const other: fc.Arbitrary<() => object> = fc.oneof(
 );
 
 const node: fc.Arbitrary<Node> = fc.oneof(
-  fc.record({ type: fc.constant("object"), entries: fc.array(fc.tuple(key, ref), { maxLength: 5 }) }),
+  fc.record({
+    type: fc.constant("object"),
+    // Without those that have a property of their own, below.
+    entries: fc.array(fc.tuple(key.filter((name) => !isEscaped(name)), ref), { maxLength: 5 }),
+  }),
   fc.record({
     type: fc.constant("array"),
     items: fc.array(fc.option(ref, { freq: 6 }), { maxLength: 5 }),
@@ -230,16 +254,41 @@ function sharing(value: unknown): (number | undefined)[][] {
 
 for (const [name, runs, make] of KINDS) {
   test(`${name}: any value of the contract comes back as it was, blocked and awaited`, async () => {
-    using pool = make();
-    await holds(runs, graph, async (nodes) => {
-      const value = build(nodes);
-      const futures = [pool.submit(list, value, [value]), pool.submit(list, value, [value])];
-      for (const back of [futures[0].result(BOUND), await within(futures[1], "the value")]) {
-        assertSame(back, [value, [value]]);
-        assertEquals(sharing(back), sharing([value, [value]]));
-      }
-      assertSame(value, build(nodes), "the argument itself");
-      assertEquals(({} as Record<string, unknown>).polluted, undefined);
+    await withPool(make(), async (pool) => {
+      await holds(runs, graph, async (nodes) => {
+        const value = build(nodes);
+        const futures = [pool.submit(list, value, [value]), pool.submit(list, value, [value])];
+        for (const back of [futures[0].result(BOUND), await within(futures[1], "the value")]) {
+          assertSame(back, [value, [value]]);
+          assertEquals(sharing(back), sharing([value, [value]]));
+        }
+        assertSame(value, build(nodes), "the argument itself");
+        assertEquals(({} as Record<string, unknown>).polluted, undefined);
+      });
+    });
+  }, { bound: 60_000 });
+}
+
+for (const [name, , make] of KINDS) {
+  // V8 15.0 parses {"a":1,"\n":2} as if it were {"a":1,"\\":2} where it has parsed the latter before, so that comes first.
+  test(`${name}: keys of one character that JSON escapes come back as they were`, async () => {
+    const keys = fc.uniqueArray(fc.constantFrom("a", "b", "\\", "\n", '"', "\0", "\ud800"), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    const example = fc.record({
+      objects: fc.array(keys, { minLength: 1, maxLength: 4 }),
+      value: fc.constantFrom(1, 1n),
+    });
+    await withPool(make(), async (pool) => {
+      await holds(50, example, async ({ objects, value }) => {
+        const objectOf = (names: string[]) => Object.fromEntries(names.map((name) => [name, value]));
+        const before = objects.map((names) => objectOf(names.map((name) => isEscaped(name) ? "\\" : name)));
+        const sent = [...before, ...objects.map(objectOf)];
+        const futures = [pool.submit(list, ...sent), pool.submit(list, ...sent)];
+        assertSame(futures[0].result(BOUND), sent);
+        assertSame(await within(futures[1], "the objects"), sent);
+      });
     });
   }, { bound: 60_000 });
 }
@@ -336,10 +385,12 @@ for (const [name, runs, make] of KINDS) {
     ] as const
   ) {
     test(`${name}: ${what} is refused with its path, as an argument and in a result`, async () => {
-      using pool = make();
       const steps = fc.array(step, { maxLength: 6 });
       const example = fc.record({ steps, bad: fc.constantFrom(...BAD), beside: leaf, first: fc.nat(2) });
-      await holds(runs, example, async ({ steps, bad, beside, first }) => {
+      const check = async (
+        pool: Executor,
+        { steps, bad, beside, first }: typeof example extends fc.Arbitrary<infer T> ? T : never,
+      ) => {
         const placed = place(steps, bad, beside);
         const args = [...Array(first).fill(beside), placed.value];
         const refused = pool.submit(list, ...args);
@@ -347,6 +398,8 @@ for (const [name, runs, make] of KINDS) {
         assertRefusal(thrownBy(() => refused.result(BOUND)), "args", args, placed.bad);
         assertEquals(await rejectionOf(refused), refused.exception());
 
+        // What a task returns is awaited, so a promise is no refusal there, and a function called `then` may never answer.
+        if (typeof (placed.value as { then?: unknown }).then === "function") return;
         const future = pool.submit(
           (text: string, ...args: [Step[], string, unknown]) => (0, eval)(`(${text})`)(...args).value as unknown,
           place.toString(),
@@ -354,15 +407,13 @@ for (const [name, runs, make] of KINDS) {
           bad,
           beside,
         );
-        // What a task returns is awaited.
-        if (bad === "promise" && steps.length === 0) {
-          assertEquals([future.result(BOUND), await within(future)], [1, 1]);
-          return;
-        }
         assertRefusal(thrownBy(() => future.result(BOUND)), "result", placed.value, placed.bad);
         assertEquals(await rejectionOf(future), future.exception());
+      };
+      await withPool(make(), async (pool) => {
+        await holds(runs, example, (example) => check(pool, example));
+        assertEquals(await within(pool.submit(list, 1)), [1]);
       });
-      assertEquals(await within(pool.submit(list, 1)), [1]);
     }, { bound: 60_000 });
   }
 }
@@ -440,8 +491,11 @@ async function play(pool: Executor, calls: Call[], deaths: "none" | "break" | "r
       }
     }
   }
-  if (calls.length % 2 === 0) pool.shutdownSync();
-  else await within(pool.shutdown(), "shutdown()");
+  if (calls.length % 2 === 0) {
+    const { notDone } = waitSync(all.map(({ future }) => future), { timeout: BOUND });
+    assertEquals(notDone.size, 0, `they hang: ${[...notDone].join(", ")}`);
+    pool.shutdownSync();
+  } else await within(pool.shutdown(), "shutdown()");
   await until(() => all.every(({ called, settled }) => called.length + settled.length >= 2), "callbacks and listeners");
   await sleep(0); // for what might be called again
 
@@ -489,12 +543,7 @@ const TASKS: Task[] = ["value", "value", "later", "fails", "exits", "refused"];
 
 test("ThreadPoolExecutor: any order of calls settles each future once, and what is cancelled never runs", async () => {
   await holds(80, callsWith(TASKS, ["shutdown", "cancelAll"]), async (calls) => {
-    const pool = new ThreadPoolExecutor(2);
-    try {
-      await play(pool, calls, "none");
-    } finally {
-      pool.shutdownSync({ wait: false, cancelFutures: true });
-    }
+    await withPool(new ThreadPoolExecutor(2), (pool) => play(pool, calls, "none"));
   });
 }, { bound: 60_000 });
 
@@ -502,11 +551,7 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
   test(`ProcessPoolExecutor: any order of calls and crashes settles each future once (${onWorkerCrash})`, async () => {
     await holds(12, callsWith([...TASKS, "crashes"], ["shutdown", "cancelAll", "kill"]), async (calls) => {
       const pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash });
-      try {
-        await play(pool, calls, onWorkerCrash);
-      } finally {
-        pool.killWorkers();
-      }
+      await withPool(pool, (pool) => play(pool, calls, onWorkerCrash));
     });
   }, { bound: 60_000 });
 }
