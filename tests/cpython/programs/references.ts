@@ -78,7 +78,8 @@ function dropShutPool(gate: string): Future<unknown>[] {
 
 /** Collects the pool's executor while its only process runs its last task. */
 async function dropped(drop: (gate: string) => Future<unknown>[]): Promise<unknown> {
-  const gate = `${Deno.makeTempDirSync()}/gate`;
+  const folder = Deno.makeTempDirSync();
+  const gate = `${folder}/gate`;
   const futures = drop(gate);
   while (!futures[0].running()) await new Promise((resolve) => setTimeout(resolve, 1));
   for (let i = 0; i < 10; i++) {
@@ -86,7 +87,9 @@ async function dropped(drop: (gate: string) => Future<unknown>[]): Promise<unkno
     gc();
   }
   Deno.writeTextFileSync(`${gate}.open`, "");
-  return { results: await Promise.all(futures) };
+  const results = await Promise.all(futures);
+  Deno.removeSync(folder, { recursive: true });
+  return { results };
 }
 
 if (import.meta.main) {
