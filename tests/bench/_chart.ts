@@ -1,0 +1,106 @@
+/**
+ * `results.svg`: what a task costs, for all rows that are times, on a logarithmic scale. Drawn by Apache ECharts, which is
+ * installed with the peers.
+ *
+ * @module
+ */
+
+import { createRequire } from "node:module";
+import { PEERS_FOLDER } from "./contestants.ts";
+import type { Result } from "./_report.ts";
+
+/** The parts of ECharts that are used here. */
+interface ECharts {
+  init(element: null, theme: null, options: { renderer: "svg"; ssr: true; width: number; height: number }): {
+    setOption(option: unknown): void;
+    renderToSVGString(): string;
+    dispose(): void;
+  };
+}
+
+const LINE_HEIGHT = 34;
+const WIDTH = 900;
+
+const MARKS = [
+  { key: "ours", name: "this library", color: "#0b7a75", symbol: "circle", size: 13 },
+  { key: "peer", name: "best library from npm", color: "#d1495b", symbol: "diamond", size: 13 },
+  { key: "python", name: "Python", color: "#3a6ea5", symbol: "triangle", size: 11 },
+  { key: "floor", name: "bare messages, memory or pipes", color: "#9a9a9a", symbol: "rect", size: 9 },
+] as const;
+
+const UNITS: [number, string][] = [[1e6, " s"], [1e3, " ms"], [1, " µs"], [1e-3, " ns"]];
+
+function duration(microseconds: number): string {
+  const [factor, unit] = UNITS.find(([factor]) => microseconds >= factor * 0.999) ?? UNITS[3];
+  return `${Number((microseconds / factor).toPrecision(2))}${unit}`;
+}
+
+/** Microseconds of one mark in one row. */
+function value(result: Result, key: typeof MARKS[number]["key"]): number | undefined {
+  const figure = key === "ours" ? result.figures.find(({ name }) => name === "ours") : result[key];
+  return figure && figure.median * (result.unit === "ms" ? 1_000 : 1);
+}
+
+/** Draws the rows that are times; `undefined` when there are none. */
+export function drawChart(results: readonly Result[]): string | undefined {
+  const rows = results.filter((row) => ["µs", "ms"].includes(row.unit) && value(row, "ours") !== undefined);
+  if (rows.length === 0) return undefined;
+  const all = rows.flatMap((row) => MARKS.flatMap(({ key }) => value(row, key) ?? []));
+  const decades = [Math.floor(Math.log10(Math.min(...all))), Math.ceil(Math.log10(Math.max(...all)))];
+  const { date, machine } = rows.toSorted((a, b) => a.date < b.date ? 1 : -1)[0];
+
+  const { init } = createRequire(PEERS_FOLDER)("echarts") as ECharts;
+  const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: 130 + rows.length * LINE_HEIGHT });
+  chart.setOption({
+    animation: false,
+    backgroundColor: "#ffffff",
+    textStyle: { fontFamily: "system-ui, sans-serif" },
+    title: {
+      text: "What a task costs: less is better, each line is ten times the one before",
+      subtext: `Medians of interleaved rounds. ${machine}, ${date.slice(0, 10)}`,
+      left: "center",
+      textStyle: { fontSize: 15 },
+    },
+    legend: { bottom: 4, data: MARKS.map(({ name }) => name) },
+    grid: { left: 300, right: 70, top: 60, bottom: 60 },
+    xAxis: {
+      type: "log",
+      min: 10 ** decades[0],
+      max: 10 ** decades[1],
+      axisLabel: { formatter: duration },
+      splitLine: { lineStyle: { color: "#dddddd" } },
+    },
+    yAxis: {
+      type: "category",
+      inverse: true,
+      data: rows.map(({ id, group, name }) => `${group} ${id}: ${name}`),
+      axisTick: { show: false },
+      axisLabel: { color: "#222222", width: 285, overflow: "truncate" },
+      splitLine: { show: true, lineStyle: { color: "#f0f0f0" } },
+    },
+    series: MARKS.toReversed().map(({ key, name, color, symbol, size }) => ({
+      type: "scatter",
+      name,
+      symbol,
+      symbolSize: size,
+      itemStyle: { color, opacity: 1 },
+      data: rows.flatMap((row, i) => {
+        const x = value(row, key);
+        return x === undefined ? [] : [[x, i]];
+      }),
+      label: key === "ours"
+        ? {
+          show: true,
+          position: "top",
+          distance: 1,
+          fontSize: 10,
+          color,
+          formatter: ({ data }: { data: [number, number] }) => duration(data[0]),
+        }
+        : undefined,
+    })),
+  });
+  const svg = chart.renderToSVGString();
+  chart.dispose();
+  return svg;
+}

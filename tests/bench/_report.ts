@@ -1,0 +1,136 @@
+/**
+ * What the figures say: verdicts, the tables on the terminal, and what `results.json` holds.
+ *
+ * @module
+ */
+
+import type { Absence, Figure, Measured } from "./_measure.ts";
+import type { Row } from "./rows.ts";
+
+/** A row with its figures. */
+export interface Result extends Measured {
+  id: string;
+  group: Row["group"];
+  name: string;
+  unit: Row["unit"];
+  target: string;
+  /** When it was measured, and on what. */
+  date: string;
+  machine: string;
+  rounds: number;
+  verdict: "met" | "missed" | "failed";
+  /** The best library from npm, or Python where only that does the same. */
+  peer?: Comparison;
+  python?: Comparison;
+  floor?: Comparison;
+  /** Against the better one of peer and Python; a tie is a difference that noise can make. */
+  standing?: "ahead" | "tie" | "behind";
+}
+
+/** How ours stands to another's figure: `ratio` is ours divided by it. */
+export interface Comparison {
+  name: string;
+  median: number;
+  ratio: number;
+}
+
+/** Waking a thread takes one time or another: smaller differences of times say nothing. */
+const TIE = 1.3;
+const SPEEDUP_TIE = 1.05;
+
+export function judge(row: Row, measured: Measured, about: Pick<Result, "date" | "machine" | "rounds">): Result {
+  const { id, group, name, unit } = row;
+  const sign = row.ofFloor ? " × floor" : unit === "×" ? " ×" : ` ${unit}`;
+  const target = `${row.more ? "≥" : "≤"} ${row.target.toLocaleString("en")}${sign}`;
+  const result: Result = { id, group, name, unit, target, ...about, verdict: "failed", ...measured };
+  const ours = measured.figures.find((figure) => figure.name === "ours");
+  if (!ours) return result;
+
+  const compare = (figure: Figure | undefined): Comparison | undefined =>
+    figure && { name: figure.name, median: figure.median, ratio: ours.median / figure.median };
+  const isBetter = (a: number, b: number) => row.more ? a > b : a < b;
+  const best = (figures: Figure[]) => figures.toSorted((a, b) => isBetter(a.median, b.median) ? -1 : 1)[0];
+  result.peer = compare(best(measured.figures.filter(({ family }) => family === "npm")));
+  result.python = compare(measured.figures.find(({ family }) => family === "python"));
+  result.floor = compare(measured.figures.find((figure) => figure.name === row.floors[0]));
+
+  const judged = row.ofFloor ? result.floor?.ratio : ours.median;
+  if (judged !== undefined) result.verdict = isBetter(row.target, judged) ? "missed" : "met";
+  const ratios = [result.peer, row.python === "compared" ? result.python : undefined]
+    .flatMap((comparison) => comparison ? [row.more ? 1 / comparison.ratio : comparison.ratio] : []);
+  if (ratios.length > 0) {
+    const worst = Math.max(...ratios);
+    const tie = unit === "×" || unit === "tasks" ? SPEEDUP_TIE : TIE;
+    result.standing = worst > tie ? "behind" : worst < 1 / tie ? "ahead" : "tie";
+  }
+  return result;
+}
+
+/** Three digits that count. */
+function digits(value: number): string {
+  const decimals = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
+  return value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+function table(lines: string[][], leftAligned: number[]): string {
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  return lines.map((line) =>
+    line.map((cell, i) => leftAligned.includes(i) ? cell.padEnd(widths[i]) : cell.padStart(widths[i])).join("  ")
+      .trimEnd()
+  ).join("\n");
+}
+
+/** All contestants of one row. */
+export function rowTable(result: Result): string {
+  const { id, group, name, unit, figures, absences, rounds } = result;
+  const oursMedian = figures.find((figure) => figure.name === "ours")?.median;
+  const lines = [[`${group} ${id}`, "median", "min", "max", "ours is"]];
+  for (const { name, family, median, min, max } of figures) {
+    const ratio = oursMedian === undefined || name === "ours" ? "" : `${digits(oursMedian / median)} ×`;
+    lines.push([family === "floor" ? `floor: ${name}` : name, digits(median), digits(min), digits(max), ratio]);
+  }
+  const title = `\n${name}, ${unit}, ${rounds} rounds; target ${result.target}: ${result.verdict}`;
+  const reasons = absences.map((absence) => `${absence.name}: ${describe(absence)}`);
+  const details = figures.flatMap(({ name, detail }) =>
+    result.group === "growth" && detail ? [`${name}: ${describeDetail(detail)}`] : []
+  );
+  return [title, table(lines, [0]), ...details, ...reasons].join("\n");
+}
+
+function describe({ reason, isFault }: Absence): string {
+  return isFault ? `FAILED: ${reason}` : `– (${reason})`;
+}
+
+function describeDetail(detail: unknown): string {
+  return Object.entries(detail as Record<string, number>).map(([key, value]) => `${key} → ${digits(value)}`).join(", ");
+}
+
+function describeComparison(comparison: Comparison | undefined, withName: boolean): string {
+  if (!comparison) return "–";
+  const { name, median, ratio } = comparison;
+  return `${withName ? `${name} ` : ""}${digits(median)} (${digits(ratio)} ×)`;
+}
+
+/** One line for each row. */
+export function summary(results: readonly Result[]): string {
+  const lines = [["row", "work", "unit", "ours", "min – max", "target", "verdict", "best peer", "Python", "floor", ""]];
+  for (const result of results) {
+    const ours = result.figures.find(({ name }) => name === "ours");
+    lines.push([
+      result.id,
+      `${result.group}: ${result.name}`,
+      result.unit,
+      ours ? digits(ours.median) : "–",
+      ours ? `${digits(ours.min)} – ${digits(ours.max)}` : "–",
+      result.target,
+      result.verdict.replace("missed", "MISSED").replace("failed", "FAILED"),
+      describeComparison(result.peer, true),
+      describeComparison(result.python, false),
+      describeComparison(result.floor, true),
+      (result.standing ?? "").replace("behind", "BEHIND"),
+    ]);
+  }
+  return `\n${
+    table(lines, [1, 2, 6, 7, 9, 10])
+  }\n(In brackets: ours divided by it. Ahead, tie or behind: against the peers.)`;
+}

@@ -1,0 +1,7 @@
+import { move as moved } from "piscina";
+
+export * from "../../drivers/tasks.mjs";
+
+export function move(value) {
+  return moved(value);
+}

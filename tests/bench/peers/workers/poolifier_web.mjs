@@ -1,0 +1,4 @@
+import { ThreadWorker } from "poolifier-web-worker";
+import * as tasks from "../../drivers/tasks.mjs";
+
+export default new ThreadWorker({ ...tasks });
