@@ -19,7 +19,7 @@ interface ECharts {
 }
 
 const LINE_HEIGHT = 34;
-const WIDTH = 900;
+const WIDTH = 960;
 
 const MARKS = [
   { key: "ours", name: "this library", color: "#0b7a75", symbol: "circle", size: 13 },
@@ -50,7 +50,7 @@ export function drawChart(results: readonly Result[]): string | undefined {
   const { date, machine } = rows.toSorted((a, b) => a.date < b.date ? 1 : -1)[0];
 
   const { init } = createRequire(PEERS_FOLDER)("echarts") as ECharts;
-  const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: 130 + rows.length * LINE_HEIGHT });
+  const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: 140 + rows.length * LINE_HEIGHT });
   chart.setOption({
     animation: false,
     backgroundColor: "#ffffff",
@@ -61,8 +61,8 @@ export function drawChart(results: readonly Result[]): string | undefined {
       left: "center",
       textStyle: { fontSize: 15 },
     },
-    legend: { bottom: 4, data: MARKS.map(({ name }) => name) },
-    grid: { left: 300, right: 70, top: 60, bottom: 60 },
+    legend: { bottom: 4, itemGap: 40, data: MARKS.map(({ name }) => name) },
+    grid: { left: 350, right: 40, top: 70, bottom: 60 },
     xAxis: {
       type: "log",
       min: 10 ** decades[0],
@@ -75,7 +75,7 @@ export function drawChart(results: readonly Result[]): string | undefined {
       inverse: true,
       data: rows.map(({ id, group, name }) => `${group} ${id}: ${name}`),
       axisTick: { show: false },
-      axisLabel: { color: "#222222", width: 285, overflow: "truncate" },
+      axisLabel: { color: "#222222", width: 340, overflow: "truncate" },
       splitLine: { show: true, lineStyle: { color: "#f0f0f0" } },
     },
     series: MARKS.toReversed().map(({ key, name, color, symbol, size }) => ({

@@ -86,10 +86,12 @@ async function main(): Promise<void> {
     if (!machine.node) console.error("There is no Node: its peers are left out");
     if (!machine.python) console.error("There is no python3: it is left out");
   }
-  Deno.addSignalListener("SIGINT", () => {
-    killAll();
-    Deno.exit(130);
-  });
+  for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      killAll();
+      Deno.exit(130);
+    });
+  }
 
   const results = isWritten ? await readResults() : new Map<string, Result>();
   const measured: Result[] = [];

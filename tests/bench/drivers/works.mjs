@@ -155,10 +155,8 @@ function memory(contestant, group, { workers }) {
     const before = await settled();
     const pool = await contestant.open(group, workers);
     await startAll(pool, workers);
-    const value = (await settled() - before) / workers / 2 ** 20;
-    await pool.close();
-    await first.close();
-    return { value };
+    // The pools end with this program, which is there for one round only: some take long to close so many workers.
+    return { value: (await settled() - before) / workers / 2 ** 20 };
   };
 }
 
