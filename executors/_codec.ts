@@ -9,7 +9,7 @@
 
 import { SerializationError } from "../futures/errors.ts";
 import { Block, EMPTY, Kind, NOTHING } from "./_block.ts";
-import { decodeGraph, encodeGraph, type EncodeOptions, isExit } from "./_graph.ts";
+import { decodeGraph, encodeGraph, type EncodeOptions, isEscaped, isExit } from "./_graph.ts";
 import { Transfer } from "./transfer.ts";
 
 // Kept, because tasks run in the same realm and may replace them.
@@ -131,6 +131,7 @@ function isPlain(value: unknown, seen: Seen): boolean {
   // Symbols and hidden properties show in the number of keys.
   if (Reflect.ownKeys(value).length !== keys.length) return false;
   for (const key of keys) {
+    if (key.length === 1 && isEscaped(key)) return false;
     if (!isPlain((value as { [key: string]: unknown })[key], seen)) return false;
   }
   return true;

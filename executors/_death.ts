@@ -51,5 +51,5 @@ function likelyCause({ signal, stderr, during }: Exclude<DeathReport, { problem:
   if (during === "start") {
     return "Likely causes: Deno cannot load the modules of this library there, or refuses an option; see what it wrote";
   }
-  return "Likely causes: native code that the task uses (FFI, a Node addon) has ended it, or the task changed what its process needs to answer";
+  return "Likely causes: code that ends the process past Deno.exit() (FFI, a Node addon), or a task that changed what its process needs to answer";
 }

@@ -20,7 +20,7 @@ export interface ErrorParts {
 }
 
 /** A key that no path of a user's value begins with, so that it can be taken out of paths again. */
-export const PROPERTIES = "\0";
+export const PROPERTIES = "\0properties";
 
 type ErrorClass = { readonly prototype: Error; readonly name: string };
 

@@ -127,9 +127,15 @@ class GraphEncoder {
       [REGEXP]: (thing: unknown) =>
         thing instanceof RegExp && thing.lastIndex !== 0 &&
         { source: thing.source, flags: thing.flags, lastIndex: thing.lastIndex },
-      [PROTO]: (thing: unknown) =>
-        hasOwnProto(thing) &&
-        [Object.getPrototypeOf(thing) === null, ...Object.entries(thing).flat()],
+      [NAMED]: (thing: unknown) => hasDoubtfulKey(thing) && Object.getPrototypeOf(thing) !== null && prefixed(thing),
+      [BARE]: (thing: unknown) => hasDoubtfulKey(thing) && Object.getPrototypeOf(thing) === null && prefixed(thing),
+      [MAP]: (thing: unknown) =>
+        isExactly(thing, Map.prototype) && hasDoubtfulKeys(thing as Map<unknown, unknown>) &&
+        {
+          [KEYS]: [...(thing as Map<unknown, unknown>).keys()],
+          [VALUES]: [...(thing as Map<unknown, unknown>).values()],
+        },
+      [SET]: (thing: unknown) => isExactly(thing, Set.prototype) && { [ITEMS]: [...thing as Set<unknown>] },
       [VIEW]: (thing: unknown) => ArrayBuffer.isView(thing) && this.#view(thing),
       [BUFFER]: (thing: unknown) => thing instanceof ArrayBuffer && this.#buffer(thing),
       [SHARED]: (thing: unknown) => isShared(thing) && this.#share(thing),
@@ -137,14 +143,7 @@ class GraphEncoder {
       operations: {
         // What has a function called `then` is refused for that function.
         isThenable: () => false,
-        get: (thing: unknown, key: PropertyKey) => {
-          try {
-            return (thing as { [key: PropertyKey]: unknown })[key];
-          } catch (error) {
-            if (isExit(error)) throw error;
-            return refuse(`its getter throws: ${error}`);
-          }
-        },
+        get,
       },
     });
   }
@@ -242,7 +241,7 @@ class GraphEncoder {
     const { root, sameProcess } = this.#options;
     const where = sameProcess ? "thread" : "process";
     if (error instanceof DevalueError) {
-      const path = root + error.path.replaceAll(`[${JSON.stringify(PROPERTIES)}]`, "");
+      const path = pathOf(root, error.path);
       const reason = isRefusal(error.value) ? error.value.description! : error.message;
       return new SerializationError(`Cannot send ${path} to another ${where}: ${reason}`, path);
     }
@@ -260,7 +259,10 @@ class GraphEncoder {
 const REFUSED = "R";
 const MOVED = "M";
 const ERROR = "E";
-const PROTO = "P";
+const NAMED = "N";
+const BARE = "O";
+const MAP = "K";
+const SET = "T";
 const VIEW = "V";
 const BUFFER = "B";
 const SHARED = "S";
@@ -297,9 +299,83 @@ function isShared(value: unknown): value is SharedArrayBuffer {
   return typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer;
 }
 
-function hasOwnProto(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value) &&
-    Object.hasOwn(value, "__proto__");
+/** Reads a property; one whose getter throws is refused. */
+function get(thing: unknown, key: PropertyKey): unknown {
+  try {
+    return (thing as { [key: PropertyKey]: unknown })[key];
+  } catch (error) {
+    if (isExit(error)) throw error;
+    return refuse(`its getter throws: ${error}`);
+  }
+}
+
+// Keys of what stands for values here: longer than one unit, and unlike what anybody would write.
+const PREFIX = "\0.";
+const KEYS = "\0keys";
+const VALUES = "\0values";
+const ITEMS = "\0items";
+
+/**
+ * Whether JSON writes a key of one UTF-16 unit by an escape. V8 15.0 reads such a key as another one when it has read an object with the same keys before it and
+ * another such key: `JSON.parse('{"a":1,"\\\\":2}'); JSON.parse('{"a":1,"\\n":2}')` gives a backslash for the line feed. So they are not written as keys.
+ */
+export function isEscaped(key: string): boolean {
+  const unit = key.charCodeAt(0);
+  return unit < 32 || unit === 34 || unit === 92 || (unit >= 0xd800 && unit <= 0xdfff);
+}
+
+function hasDoubtfulKey(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return Object.hasOwn(value, "__proto__");
+  return Object.keys(value).some((key) => key === "__proto__" || (key.length === 1 && isEscaped(key)));
+}
+
+/** In place of an object whose keys JSON, or V8's reading of it, does not keep: each key gets a prefix. */
+function prefixed(thing: object): unknown {
+  return Object.fromEntries(Object.keys(thing).map((key) => [PREFIX + key, get(thing, key)]));
+}
+
+/** Whether a map has keys that a path cannot show. */
+function hasDoubtfulKeys(map: Map<unknown, unknown>): boolean {
+  return map.keys().some((key) => !(typeof key === "string" || typeof key === "boolean" || Number.isSafeInteger(key)));
+}
+
+function isExactly(value: unknown, prototype: object): boolean {
+  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === prototype;
+}
+
+/** A step of devalue's paths: a quoted key, the value of a map's key, a plain key, an index. */
+const PATH_STEP = /\[("(?:[^"\\]|\\.)*")\]|\.get\((?:"(?:[^"\\]|\\.)*"|[^")]*)\)|\.[^.[(]+|\[\d+\]|[^.[]+/gs;
+
+/** A path in the encoded value as one in the value itself. */
+function pathOf(root: string, path: string): string {
+  let result = root;
+  for (const [step, quoted] of path.matchAll(PATH_STEP)) {
+    const key: string | undefined = quoted && JSON.parse(quoted);
+    if (key === undefined) result += step;
+    else if (key === PROPERTIES) continue;
+    else if (key === KEYS) result += ".keys().toArray()";
+    else if (key === VALUES || key === ITEMS) result += ".values().toArray()";
+    else if (key.startsWith(PREFIX)) result += stepTo(key.slice(PREFIX.length));
+    else result += step;
+  }
+  return result;
+}
+
+function stepTo(key: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+}
+
+function takeOffPrefixes(object: object, parts: { [name: string]: unknown }): void {
+  for (const [name, value] of Object.entries(parts)) {
+    Object.defineProperty(object, name.slice(PREFIX.length), {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  }
 }
 
 /** Decodes what {@linkcode encodeGraph} made. */
@@ -320,15 +396,13 @@ export function decodeGraph({ text, buffers, shared }: Block): unknown {
   const value = parse(text, {
     [MOVED]: (value: unknown) => value,
     [ERROR]: twoSteps(putTogether, complete),
-    [PROTO]: twoSteps(([bare]: unknown[]) => bare ? Object.create(null) : {}, (object, [, ...entries]) => {
-      for (let i = 0; i < entries.length; i += 2) {
-        Object.defineProperty(object, entries[i] as string, {
-          value: entries[i + 1],
-          writable: true,
-          enumerable: true,
-          configurable: true,
-        });
-      }
+    [NAMED]: twoSteps(() => ({}), takeOffPrefixes),
+    [BARE]: twoSteps(() => Object.create(null) as object, takeOffPrefixes),
+    [MAP]: twoSteps(() => new Map<unknown, unknown>(), (map, parts: { [name: string]: unknown[] }) => {
+      for (const [i, key] of parts[KEYS].entries()) map.set(key, parts[VALUES][i]);
+    }),
+    [SET]: twoSteps(() => new Set<unknown>(), (set, parts: { [name: string]: unknown[] }) => {
+      for (const item of parts[ITEMS]) set.add(item);
     }),
     [VIEW]: ({ type, buffer, index, byteOffset, length }: {
       type: string;

@@ -112,6 +112,7 @@ export class Pool implements Source, Origin {
 
   constructor(kind: PoolKind) {
     refuseWhileImporting(`create a ${kind.name}`);
+    addEventListener("unload", noteEndOfProgram, { capture: true });
     this.#kind = kind;
     this.#memory = createPoolMemory(kind.maxConsumers);
     this.#queue = new TaskQueue(this.#memory);
@@ -177,6 +178,7 @@ export class Pool implements Source, Origin {
     }
     refuseWhileImporting("submit a task");
     this.#assertOpen();
+    if (hasProgramEnded) throw new ShutdownError("Cannot schedule new futures after the end of the program");
   }
 
   #assertOpen(): void {
@@ -536,6 +538,14 @@ export class Pool implements Source, Origin {
   postable(args: readonly unknown[]): PostedBlock {
     return toPosted(encodeArguments(args, this.#encodeOptions)).posted;
   }
+}
+
+/** Whether the program is ending: nothing that is submitted from then on would be run. */
+let hasProgramEnded = false;
+
+/** Notes the end of the program, before any listener of the program's own. */
+function noteEndOfProgram(): void {
+  hasProgramEnded = true;
 }
 
 function refuseWhileImporting(action: string): void {
