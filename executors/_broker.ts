@@ -17,6 +17,7 @@ import {
   type Initializer,
   type Task,
 } from "./_consumer.ts";
+import { Cell } from "./_memory.ts";
 import { childArguments, type Launch } from "./_launch.ts";
 import { type Definition, modulesOf } from "./_definition.ts";
 import { Output } from "./_output.ts";
@@ -53,7 +54,7 @@ const MOST_FAILED_STARTS = 3;
 const END_MS = 2_000;
 
 /**
- * How many tasks a child is given at once, at the most: one is running, the others cannot be cancelled for as long as it takes. More make
+ * How many tasks a child is given at once, at the most: one is running, the others must be returned before they can be cancelled. More make
  * small tasks cheaper. Only functions that have proved to be quick are given in such numbers.
  */
 const MOST_AT_ONCE = 64;
@@ -173,6 +174,9 @@ class Broker {
       case "stop":
         void this.#stop(message.signal, message.progress);
         break;
+      case "return":
+        for (const child of this.#children) this.#takeBack(child);
+        break;
       case "kill":
         this.#isEnding = true;
         for (const child of this.#children) this.#kill(child, message.signal);
@@ -263,7 +267,7 @@ class Broker {
       const atOnce = isBusy ? this.#sizeFor(task) : 1;
       if (given.length > 0 && (given.length >= atOnce || !canImport(child, this.#definitionOf(task)))) break;
       this.#backlog.shift();
-      if (!this.#consumer.start(task)) continue;
+      if (!this.#consumer.start(task, given.length === 0 ? Cell.RUNNING : Cell.GIVEN)) continue;
       const { fn, flags, block } = task;
       this.#define(child, fn);
       given.push(task);
@@ -305,13 +309,17 @@ class Broker {
     for (const child of this.#children) {
       if (child.given.length < 2 || child.state.name !== "BUSY") continue;
       isWatched = true;
-      if (child.isTakingBack || now - child.givenAt < TAKE_BACK_MS) continue;
-      child.isTakingBack = true;
-      child.process.send(["back", child.lastId]);
+      if (now - child.givenAt >= TAKE_BACK_MS) this.#takeBack(child);
     }
     if (isWatched) return;
     clearInterval(this.#watch);
     this.#watch = undefined;
+  }
+
+  #takeBack(child: Child): void {
+    if (child.given.length < 2 || child.isTakingBack || child.state.name !== "BUSY") return;
+    child.isTakingBack = true;
+    child.process.send(["back", child.lastId]);
   }
 
   /** What a child was given and has not begun waits for the next one again, before all that is queued. */
@@ -319,7 +327,7 @@ class Broker {
     const returned = child.given.splice(Math.max(0, from));
     for (const { fn } of returned) this.#atOnce.set(fn, 1);
     child.tasks -= returned.length;
-    for (const task of returned) this.#consumer.unstart(task);
+    for (const task of returned) this.#consumer.mark(task, Cell.PENDING);
     this.#backlog.unshift(...returned);
   }
 
@@ -366,7 +374,10 @@ class Broker {
         child.given.shift();
         child.nextId++;
         this.#consumer.reply(task, flags & Flag.ERROR, blockOf(kind, message));
-        if (child.given.length > 0) return;
+        if (child.given.length > 0) {
+          this.#consumer.mark(child.given[0], Cell.RUNNING);
+          return;
+        }
         this.#learn(child, task);
         this.#isDone(child);
         return;

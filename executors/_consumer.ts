@@ -75,7 +75,9 @@ export type ConsumerMessage =
   /** To a broker: ends its processes, by a signal where one is given, and then itself. */
   | { type: "stop"; signal?: Deno.Signal; progress?: Int32Array }
   /** To a broker: sends all its processes a signal, and starts no more. */
-  | { type: "kill"; signal: Deno.Signal };
+  | { type: "kill"; signal: Deno.Signal }
+  /** To a broker: takes back what processes were given and have not begun, since a task among it is to be cancelled. */
+  | { type: "return" };
 
 /** A block as a message carries it. */
 export interface PostedBlock {
@@ -333,23 +335,23 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   }
 
   /**
-   * Marks a task as running.
+   * Marks a task as running, or as given to a process.
    *
    * @returns `false` when it was cancelled: it must not run, and needs no reply.
    */
-  start({ cell }: Task<B>): boolean {
-    if (
-      Atomics.compareExchange(this.#queue.cells, cell, Cell.PENDING, Cell.RUNNING) === Cell.PENDING
-    ) return true;
+  start({ cell }: Task<B>, as: number = Cell.RUNNING): boolean {
+    if (Atomics.compareExchange(this.#queue.cells, cell, Cell.PENDING, as) === Cell.PENDING) return true;
     this.#publish(cell, Flag.CANCELLED, EMPTY);
     // Nobody waits for this task any more, but perhaps for its place.
     this.#tellWaitingOwner();
     return false;
   }
 
-  /** Takes it back that a task was started: it has not run. */
-  unstart({ cell }: Task<B>): void {
-    Atomics.compareExchange(this.#queue.cells, cell, Cell.RUNNING, Cell.PENDING);
+  /** Marks a task that was given to a process as running there, or as pending again because it was returned. */
+  mark({ cell }: Task<B>, as: number): void {
+    Atomics.store(this.#queue.cells, cell, as);
+    // The owner may be waiting to cancel it.
+    Atomics.notify(this.#queue.cells, cell);
   }
 
   /** Publishes what became of a task that was started. */

@@ -37,12 +37,14 @@ export const Cell = {
   FREE: 0,
   /** In the queue. Set by the owner before it publishes. */
   PENDING: 1,
-  /** Being run. Set by the consumer that took it, from PENDING only. */
-  RUNNING: 2,
+  /** With a process that has not begun it. Set by a broker, from PENDING, and back: it can be cancelled once it has been returned. */
+  GIVEN: 2,
+  /** Being run. Set by the consumer that took it, from PENDING or GIVEN only. */
+  RUNNING: 3,
   /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING only. */
-  DONE: 3,
+  DONE: 4,
   /** Will never run. Set by the owner, from PENDING only. */
-  CANCELLED: 4,
+  CANCELLED: 5,
 } as const;
 
 /** What a consumer is doing. */
@@ -385,15 +387,15 @@ export class TaskQueue {
   /** For a hang's report: the state in one line. */
   describe(): string {
     const statuses = Array.from(this.statuses, (_, i) => Atomics.load(this.statuses, i));
-    const cells = [0, 0, 0, 0, 0];
+    const cells = [0, 0, 0, 0, 0, 0];
     for (let i = 0; i < CELLS; i++) cells[Atomics.load(this.cells, i)]++;
     return `queue head=${this.#control[HEAD]} tail=${
       this.#control[TAIL]
     } reclaimed=${this.#reclaimed} finished=${this.finished} ` +
       `spinning=${this.#control[SPINNING]} parked=${this.#control[PARKED]} statuses=[${statuses}] ` +
-      `cells: pending=${cells[Cell.PENDING]} running=${cells[Cell.RUNNING]} done=${cells[Cell.DONE]} cancelled=${
-        cells[Cell.CANCELLED]
-      }`;
+      `cells: pending=${cells[Cell.PENDING]} given=${cells[Cell.GIVEN]} running=${cells[Cell.RUNNING]} done=${
+        cells[Cell.DONE]
+      } cancelled=${cells[Cell.CANCELLED]}`;
   }
 }
 

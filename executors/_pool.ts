@@ -69,6 +69,9 @@ interface RunningWorker {
 /** How long idle workers stay where they would keep the program alive, in milliseconds. */
 const IDLE_MS = 100;
 
+/** How long cancel() waits for a process to return a task, in milliseconds; one that does not answer runs it. */
+const RETURN_MS = 1_000;
+
 /** How long the end of the program waits for a broker, in milliseconds. */
 const UNLOAD_MS = 3_000;
 
@@ -318,9 +321,9 @@ export class Pool implements Source, Origin {
   revoke(ticket: number): boolean {
     if (ticket >= 0) {
       const { cells } = this.#queue;
-      if (
-        Atomics.compareExchange(cells, ticket, Cell.PENDING, Cell.CANCELLED) !== Cell.PENDING
-      ) return false;
+      while (Atomics.compareExchange(cells, ticket, Cell.PENDING, Cell.CANCELLED) !== Cell.PENDING) {
+        if (Atomics.load(cells, ticket) !== Cell.GIVEN || !this.#awaitReturn(ticket)) return false;
+      }
       this.#futures[ticket] = undefined;
     } else {
       // What waited behind it may have its turn now: not here, where it is not yet cancelled.
@@ -329,6 +332,12 @@ export class Pool implements Source, Origin {
     this.#unsettled--;
     this.#closeWhenDone();
     return true;
+  }
+
+  /** Blocks until a task that waits behind another one in a process is returned or begun, which takes some microseconds. */
+  #awaitReturn(ticket: number): boolean {
+    this.#tellWorkers({ type: "return" });
+    return Atomics.wait(this.#queue.cells, ticket, Cell.GIVEN, RETURN_MS) !== "timed-out";
   }
 
   collect(until = Infinity): boolean {

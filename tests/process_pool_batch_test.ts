@@ -1,7 +1,7 @@
 /** {@linkcode ProcessPoolExecutor}: tasks that a process is given several at once, and those that are taken back. */
 import { assert, assertEquals } from "@std/assert";
 import { ProcessPoolExecutor } from "@concurrent/futures";
-import { both, bothCancelled, BOUND, Gate, Ledger, test, until, within } from "./_helpers.ts";
+import { both, bothCancelled, BOUND, Gate, Ledger, test, within } from "./_helpers.ts";
 import { killItself, passOrReturn, recordOrPass } from "./fixtures/process_tasks.ts";
 
 /** Makes a function's tasks be given many at once. */
@@ -25,7 +25,7 @@ test("ProcessPoolExecutor: tasks that were given at once with one that turns out
   for (const [i, future] of futures.entries()) assertEquals(future.result(BOUND), i);
 });
 
-test("ProcessPoolExecutor: what waits behind a slow task can be cancelled again, and then never runs", async () => {
+test("ProcessPoolExecutor: what waits behind a slow task is pending, can be cancelled at any time, and then never runs", async () => {
   using pool = new ProcessPoolExecutor(1);
   using gate = new Gate();
   const ledger = new Ledger();
@@ -33,7 +33,7 @@ test("ProcessPoolExecutor: what waits behind a slow task can be cancelled again,
   const first = pool.submit(recordOrPass, undefined, gate.path, 0);
   const behind = Array.from({ length: 100 }, (_, i) => pool.submit(recordOrPass, ledger.path, undefined, i));
   await gate.arrived();
-  await until(() => !behind.some((future) => future.running()), "the return of what waits");
+  assertEquals(behind.some((future) => future.running()), false);
   const cancelled = behind.filter((_, i) => i % 2 === 0);
   for (const future of cancelled) assert(future.cancel());
   gate.open();
@@ -41,6 +41,21 @@ test("ProcessPoolExecutor: what waits behind a slow task can be cancelled again,
   await within(Promise.all(behind.filter((_, i) => i % 2 === 1)));
   await bothCancelled(cancelled[0]);
   assertEquals(ledger.numbers(), behind.map((_, i) => i).filter((i) => i % 2 === 1));
+});
+
+test("ProcessPoolExecutor: of tasks given at once those that cancel() stops never run, and the others do", async () => {
+  using pool = new ProcessPoolExecutor(2);
+  for (let round = 0; round < 20; round++) {
+    const ledger = new Ledger();
+    await proveQuick(() => pool.submit(recordOrPass, undefined, undefined, 0));
+    const futures = Array.from({ length: 300 }, (_, i) => pool.submit(recordOrPass, ledger.path, undefined, i));
+    // From the end, and from the middle, where they are being run.
+    const cancelled = new Set(
+      [...futures.slice(250).toReversed(), ...futures.slice(round * 5, round * 5 + 60)].filter((f) => f.cancel()),
+    );
+    await within(Promise.all(futures.filter((future) => !cancelled.has(future))));
+    assertEquals(ledger.numbers(), futures.flatMap((future, i) => cancelled.has(future) ? [] : [i]));
+  }
 });
 
 test("ProcessPoolExecutor {replace}: of tasks given at once only the one fails that its process died with", async () => {
