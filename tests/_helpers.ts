@@ -148,7 +148,7 @@ export function test(name: string, fn: () => void | Promise<void>, options: Test
       const left = [...live.values()];
       for (const worker of live.keys()) worker.terminate();
       assertEquals(left, [], "these workers were never terminated");
-      assert((workerThreads() ?? 0) <= threadsBefore, "worker threads outlive the test");
+      await until(() => (workerThreads() ?? 0) <= threadsBefore, "the end of worker threads that outlive the test", 2_000);
       assertEquals(childProcesses() ?? [], [], "child processes outlive the test");
     },
   });
