@@ -148,7 +148,11 @@ export function test(name: string, fn: () => void | Promise<void>, options: Test
       const left = [...live.values()];
       for (const worker of live.keys()) worker.terminate();
       assertEquals(left, [], "these workers were never terminated");
-      await until(() => (workerThreads() ?? 0) <= threadsBefore, "the end of worker threads that outlive the test", 2_000);
+      await until(
+        () => (workerThreads() ?? 0) <= threadsBefore,
+        "the end of worker threads that outlive the test",
+        2_000,
+      );
       assertEquals(childProcesses() ?? [], [], "child processes outlive the test");
     },
   });
