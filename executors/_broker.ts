@@ -89,6 +89,8 @@ interface Child {
   /** The number of the last task that it was given, and of the first one that it has not answered. */
   lastId: number;
   nextId: number;
+  /** The number of the last task that it has announced to begin; only where a death fails no other task. */
+  begunId: number;
   /** When it was given tasks last, and whether they are being taken back. */
   givenAt: number;
   isTakingBack: boolean;
@@ -222,6 +224,7 @@ class Broker {
         tasks: 0,
         lastId: 0,
         nextId: 1,
+        begunId: 0,
         givenAt: 0,
         isTakingBack: false,
         defined: new Set(),
@@ -237,6 +240,7 @@ class Broker {
       token,
       name: `${name}_${index}`,
       hasInitializer: initializer !== undefined,
+      announces: this.#start.replaces,
       canRead: launch.canRead,
       mainModule: launch.mainModule,
     };
@@ -363,6 +367,9 @@ class Broker {
         this.#consumer.fail(blockOf(header[1], message), Flag.ERROR);
         this.#endAll("SIGTERM");
         return;
+      case "begun":
+        child.begunId = header[1];
+        return;
       case "result": {
         const task = child.given[0];
         // Whatever a child says, it can only settle the tasks that it was given, one after the other.
@@ -433,8 +440,8 @@ class Broker {
       this.#break(report);
       return;
     }
-    // The first one was running; the others had not begun. Those of a child that the pool has killed end with it.
-    if (!isExpected && !this.#isEnding) this.#returnGiven(child, 1);
+    // The first one was running, if it had begun; the others had not. Those of a child that the pool has killed end with it.
+    if (!isExpected && !this.#isEnding) this.#returnGiven(child, child.begunId === child.nextId ? 1 : 0);
     for (const task of child.given) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
     if (state.name === "STARTING" && !this.#isEnding && ++this.#failedStarts >= MOST_FAILED_STARTS) {
       this.#break(report);

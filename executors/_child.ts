@@ -42,6 +42,7 @@ class Child {
   readonly reader = new MessageReader((message) => this.#messages.push(message));
   readonly #write = writerOfStdout();
   #packets: PacketWriter | undefined;
+  #announces = false;
   #turnEnds = 0;
   hasRun = false;
 
@@ -76,6 +77,7 @@ class Child {
       case "task": {
         const [, id, fn, flags, kind] = header;
         if (!this.#stdin.begin(id)) return undefined;
+        if (this.#announces) this.#say(["begun", id]);
         this.hasRun = true;
         const busy = runTask({ cell: id, fn, flags, block: blockOf(kind, message).decoded() });
         return busy ?? this.#rest();
@@ -88,7 +90,8 @@ class Child {
     }
   }
 
-  #start({ version, token, name, hasInitializer, canRead, mainModule }: ChildSettings): void {
+  #start({ version, token, name, hasInitializer, announces, canRead, mainModule }: ChildSettings): void {
+    this.#announces = announces;
     this.#packets = new PacketWriter(token, this.#write);
     // As in a thread: the program's, not the one that only begins this process.
     Object.defineProperty(Deno, "mainModule", { value: mainModule });

@@ -34,6 +34,7 @@ export type Header =
   // From the child.
   | ["ready", version: number, lengths: number[]]
   | ["failed", kind: number, lengths: number[]]
+  | ["begun", id: number, lengths: number[]]
   | ["result", id: number, flags: number, kind: number, lengths: number[]]
   | ["returned", firstId: number, lastId: number, lengths: number[]];
 
@@ -46,6 +47,8 @@ export interface ChildSettings {
   name: string;
   /** Whether an initializer is to be run before the child is ready. */
   hasInitializer: boolean;
+  /** Whether the child says which task it begins, before it does. */
+  announces: boolean;
   /** Whether the child may import any local module. */
   canRead: boolean;
   /** The main module of the program. */
