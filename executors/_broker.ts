@@ -17,7 +17,7 @@ import {
   type Initializer,
   type Task,
 } from "./_consumer.ts";
-import { Cell } from "./_memory.ts";
+import { Cell, MAX_INLINE_BYTES } from "./_memory.ts";
 import { childArguments, type Launch } from "./_launch.ts";
 import { type Definition, modulesOf } from "./_definition.ts";
 import { Output } from "./_output.ts";
@@ -114,6 +114,8 @@ class Broker {
   /** How many tasks of a function a child is given at once. */
   readonly #atOnce = new Map<number, number>();
   #watch: ReturnType<typeof setInterval> | undefined;
+  /** Tasks that did not fail with the child that they were given, because they had not begun. */
+  readonly #spared = new WeakSet<EncodedTask>();
   #started = 0;
   #failedStarts = 0;
   /** Whether no more children are started: the pool is broken, or was told to end. */
@@ -440,8 +442,8 @@ class Broker {
       this.#break(report);
       return;
     }
-    // The first one was running, if it had begun; the others had not. Those of a child that the pool has killed end with it.
-    if (!isExpected && !this.#isEnding) this.#returnGiven(child, child.begunId === child.nextId ? 1 : 0);
+    // The others had not begun. Those of a child that the pool has killed end with it.
+    if (!isExpected && !this.#isEnding) this.#returnGiven(child, this.#mayHaveKilled(child) ? 1 : 0);
     for (const task of child.given) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
     if (state.name === "STARTING" && !this.#isEnding && ++this.#failedStarts >= MOST_FAILED_STARTS) {
       this.#break(report);
@@ -449,6 +451,18 @@ class Broker {
     }
     if (!this.#isEnding) this.#feed();
     this.#onChange();
+  }
+
+  /**
+   * Whether the first task of a dead child may have to do with its death. Not if it had not begun, because the child was dead already or about to be: but a
+   * large one may be what it died of while it was receiving it; and so may one that has been with a dying child before.
+   */
+  #mayHaveKilled({ given: [task], begunId, nextId }: Child): boolean {
+    if (task === undefined || begunId === nextId || task.block.room > MAX_INLINE_BYTES || this.#spared.has(task)) {
+      return true;
+    }
+    this.#spared.add(task);
+    return false;
   }
 
   /** The pool is broken by a death, or a child that cannot be started: the other children are ended. */
