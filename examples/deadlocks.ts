@@ -71,7 +71,10 @@ A task has no way to its own pool, so it cannot wait for its queue. It can make 
 function tasksThatShareMemory(threads: number) {
   using pool = new ThreadPoolExecutor(threads);
   const flag = new Int32Array(new SharedArrayBuffer(4));
-  const waiting = pool.submit((flag: Int32Array<SharedArrayBuffer>) => Atomics.wait(flag, 0, 0, 500), flag);
+  const waiting = pool.submit((flag: Int32Array<SharedArrayBuffer>) => {
+    // "not-equal" says that the flag was set before the wait began.
+    return Atomics.wait(flag, 0, 0, 500) === "timed-out" ? "timed-out" : "ok";
+  }, flag);
   pool.submit((flag: Int32Array) => {
     Atomics.store(flag, 0, 1);
     Atomics.notify(flag, 0);
