@@ -80,7 +80,6 @@ type EncodedTask = Task<EncodedBlock>;
 
 interface Child {
   readonly process: ChildProcess;
-  readonly index: number;
   state: ChildState;
   /** The tasks that it was given and has not answered, in order: the first one runs. */
   given: EncodedTask[];
@@ -182,9 +181,7 @@ class Broker {
         for (const child of this.#children) this.#takeBack(child);
         break;
       case "kill":
-        this.#isEnding = true;
-        for (const child of this.#children) this.#kill(child, message.signal);
-        this.#onChange();
+        this.#endAll(message.signal);
         break;
       default:
         this.#consumer.receive(message);
@@ -207,7 +204,6 @@ class Broker {
   #startChild(): void {
     const { launch, initializer, name } = this.#start;
     const token = makeToken();
-    const index = this.#started++;
     let child: Child;
     try {
       const modules = launch.canRead ? undefined : this.#consumer.modules();
@@ -220,7 +216,6 @@ class Broker {
       );
       child = {
         process,
-        index,
         state: { name: "STARTING" },
         given: [],
         tasks: 0,
@@ -240,7 +235,7 @@ class Broker {
     const settings: ChildSettings = {
       version: VERSION,
       token,
-      name: `${name}_${index}`,
+      name: `${name}_${this.#started++}`,
       hasInitializer: initializer !== undefined,
       announces: this.#start.replaces,
       canRead: launch.canRead,
