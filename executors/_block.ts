@@ -18,10 +18,22 @@ export const Kind = {
   GRAPH: 3,
   /** The value itself, for the structured clone of a message. */
   CLONE: 4,
+  /** One text. */
+  TEXT: 5,
+  /** One buffer, or a view of all of one: the text says which class. */
+  BYTES: 6,
+  /** A list of numbers as float64s. */
+  NUMBERS: 7,
 } as const;
 
+/** Whether a block of this kind is a text and nothing else. */
+function isText(kind: number): boolean {
+  return kind === Kind.JSON || kind === Kind.TEXT;
+}
+
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A text may begin with what looks like a byte order mark.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** An encoded value, independent of what becomes of the value afterwards. */
 export class Block implements Payload {
@@ -53,7 +65,7 @@ export class Block implements Payload {
     this.shared = shared;
     this.clone = clone;
     // UTF-8 takes at most three bytes for each UTF-16 unit.
-    this.room = kind === Kind.JSON ? text.length * 3 : this.#room();
+    this.room = isText(kind) ? text.length * 3 : this.#room();
   }
 
   /** Closes what was moved here and will not move on, such as the port of a task that was cancelled. */
@@ -86,6 +98,7 @@ export class Block implements Payload {
         memory.view.setFloat64(offset, this.number);
         return 8;
       case Kind.JSON:
+      case Kind.TEXT:
         return encodeText(this.text, memory.bytes, offset);
       default:
         return this.#writeGraph(memory, offset);
@@ -122,6 +135,7 @@ export class Block implements Payload {
       case Kind.NUMBER:
         return new Block(kind, "", memory.view.getFloat64(offset));
       case Kind.JSON:
+      case Kind.TEXT:
         return new Block(kind, decodeText(memory.bytes, offset, byteLength));
     }
     const { bytes, view } = memory;
@@ -165,6 +179,8 @@ export class EncodedBlock implements Payload {
         this.room = 0;
         break;
       case Kind.GRAPH:
+      case Kind.BYTES:
+      case Kind.NUMBERS:
         this.room = 16 + sections.reduce((room, { byteLength }) => room + 8 + aligned(byteLength), 0);
         break;
       default:
@@ -190,15 +206,19 @@ export class EncodedBlock implements Payload {
   /** Reads what {@linkcode write} or {@linkcode Block.write} wrote, copying everything out of the memory. */
   static read(kind: number, memory: Memory, offset: number, byteLength: number): EncodedBlock {
     if (kind === Kind.NONE) return NO_BYTES;
-    if (kind === Kind.GRAPH) return EncodedBlock.from(Block.read(kind, memory, offset, byteLength));
-    return new EncodedBlock(kind, [memory.bytes.slice(offset, offset + byteLength)]);
+    if (kind === Kind.NUMBER || isText(kind)) {
+      return new EncodedBlock(kind, [memory.bytes.slice(offset, offset + byteLength)]);
+    }
+    return EncodedBlock.from(Block.read(kind, memory, offset, byteLength));
   }
 
   write(memory: Memory, offset: number): number {
     if (this.kind === Kind.NONE) return 0;
-    if (this.kind === Kind.GRAPH) return this.decoded().write(memory, offset);
-    memory.bytes.set(this.sections[0], offset);
-    return this.sections[0].byteLength;
+    if (this.kind === Kind.NUMBER || isText(this.kind)) {
+      memory.bytes.set(this.sections[0], offset);
+      return this.sections[0].byteLength;
+    }
+    return this.decoded().write(memory, offset);
   }
 
   decoded(): Block {

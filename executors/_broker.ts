@@ -21,7 +21,16 @@ import { Cell, MAX_INLINE_BYTES } from "./_memory.ts";
 import { childArguments, type Launch } from "./_launch.ts";
 import { type Definition, modulesOf } from "./_definition.ts";
 import { Output } from "./_output.ts";
-import { blockOf, type ChildSettings, encodeMessage, type Message, VERSION } from "./_wire.ts";
+import {
+  blockOf,
+  BlockReader,
+  type ChildSettings,
+  encodeMessage,
+  type Message,
+  type ResultEntry,
+  type TaskEntry,
+  VERSION,
+} from "./_wire.ts";
 
 /** The first message to the broker. */
 export interface BrokerStart extends ConsumerStart {
@@ -57,7 +66,7 @@ const END_MS = 2_000;
  * How many tasks a child is given at once, at the most: one is running, the others must be returned before they can be cancelled. More make
  * small tasks cheaper. Only functions that have proved to be quick are given in such numbers.
  */
-const MOST_AT_ONCE = 64;
+const MOST_AT_ONCE = 256;
 
 /** A function is quick while as many tasks as a child is given at once take no longer than this, in milliseconds. */
 const QUICK_MS = 1;
@@ -261,7 +270,9 @@ class Broker {
   #give(child: Child): void {
     const { given } = child;
     const isBusy = this.#idle.length === 0 && !this.#mayStart();
-    const parts: Uint8Array[] = [];
+    const firstId = child.lastId + 1;
+    const entries: TaskEntry[] = [];
+    const blocks: EncodedBlock[] = [];
     for (let most = 1; given.length < most;) {
       if (this.#backlog.length === 0 && (given.length === 0 || !this.#take())) break;
       const task = this.#backlog[0];
@@ -272,7 +283,8 @@ class Broker {
       const { fn, flags, block } = task;
       this.#define(child, fn);
       given.push(task);
-      parts.push(...encodeMessage(["task", ++child.lastId, fn, flags, block.kind], block));
+      entries.push([fn, flags, block.kind, block.sections.length]);
+      blocks.push(block);
       most = Math.min(
         given.length === 1 ? atOnce : most,
         atOnce,
@@ -286,7 +298,8 @@ class Broker {
     child.state = { name: "BUSY" };
     child.isTakingBack = false;
     child.givenAt = performance.now();
-    child.process.write(parts);
+    child.lastId += given.length;
+    child.process.write(encodeMessage(["tasks", firstId, entries], ...blocks));
     if (given.length > 1) this.#watch ??= setInterval(() => this.#takeBackWhatWaits(), TAKE_BACK_MS);
   }
 
@@ -367,25 +380,9 @@ class Broker {
       case "begun":
         child.begunId = header[1];
         return;
-      case "result": {
-        const task = child.given[0];
-        // Whatever a child says, it can only settle the tasks that it was given, one after the other.
-        if (header[1] !== child.nextId || task === undefined) {
-          child.process.kill("SIGKILL");
-          return;
-        }
-        const [, , flags, kind] = header;
-        child.given.shift();
-        child.nextId++;
-        this.#consumer.reply(task, flags & Flag.ERROR, blockOf(kind, message));
-        if (child.given.length > 0) {
-          this.#consumer.mark(child.given[0], Cell.RUNNING);
-          return;
-        }
-        this.#learn(child, task);
-        this.#isDone(child);
+      case "results":
+        this.#hearResults(child, header[1], header[2], new BlockReader(message));
         return;
-      }
       case "returned":
         // It may have answered them all meanwhile, and been given others.
         if (header[2] < child.nextId) return;
@@ -394,6 +391,27 @@ class Broker {
         if (child.given.length === 0) this.#isDone(child);
         else this.#feed();
     }
+  }
+
+  #hearResults(child: Child, firstId: number, entries: ResultEntry[], blocks: BlockReader): void {
+    const { given } = child;
+    // Whatever a child says, it can only settle the tasks that it was given, one after the other.
+    if (firstId !== child.nextId || entries.length === 0 || entries.length > given.length) {
+      child.process.kill("SIGKILL");
+      return;
+    }
+    const done = given.splice(0, entries.length);
+    child.nextId += done.length;
+    for (const [i, [flags, kind, count]] of entries.entries()) {
+      this.#consumer.reply(done[i], flags & Flag.ERROR, blocks.next(kind, count), false);
+    }
+    this.#consumer.ring();
+    if (given.length > 0) {
+      this.#consumer.mark(given[0], Cell.RUNNING);
+      return;
+    }
+    this.#learn(child, done.at(-1)!);
+    this.#isDone(child);
   }
 
   /** A child has answered all that it was given and has begun. */

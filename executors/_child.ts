@@ -6,13 +6,14 @@
 
 import { EncodedBlock } from "./_block.ts";
 import type { Definition } from "./_definition.ts";
+import { Outbox } from "./_outbox.ts";
 import type { Import } from "./_resolve.ts";
 import { endProcess, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
 import { Stdin } from "./_stdin.ts";
 import {
   blockOf,
+  BlockReader,
   type ChildSettings,
-  encodeMessage,
   type Message,
   MessageReader,
   PacketWriter,
@@ -24,14 +25,22 @@ export type Imports = { [url: string]: Import };
 
 /** Serves tasks until the standard input ends, and the process with it. */
 export async function serve(imports: Imports): Promise<never> {
-  const stdin = new Stdin(() => endProcess(0));
-  const child = new Child(stdin, imports);
+  const outbox = new Outbox();
+  const stdin = new Stdin(outbox, () => endProcess(0));
+  const child = new Child(stdin, outbox, imports);
   for (;;) {
     await stdin.wait();
     stdin.read((bytes) => child.reader.push(bytes));
     await child.work();
     if (child.hasRun) prepareForStrays();
   }
+}
+
+interface EncodedTask {
+  readonly cell: number;
+  readonly fn: number;
+  readonly flags: number;
+  readonly encoded: EncodedBlock;
 }
 
 class Child {
@@ -41,13 +50,14 @@ class Child {
   readonly #messages: Message[] = [];
   readonly reader = new MessageReader((message) => this.#messages.push(message));
   readonly #write = writerOfStdout();
-  #packets: PacketWriter | undefined;
+  readonly #outbox: Outbox;
   #announces = false;
   #turnEnds = 0;
   hasRun = false;
 
-  constructor(stdin: Stdin, imports: Imports) {
+  constructor(stdin: Stdin, outbox: Outbox, imports: Imports) {
     this.#stdin = stdin;
+    this.#outbox = outbox;
     this.#imports = imports;
     hideStdin();
     keepStdout(this.#write);
@@ -74,13 +84,12 @@ class Child {
         return undefined;
       case "initialize":
         return this.#initialize(header[1], blockOf(header[2], message));
-      case "task": {
-        const [, id, fn, flags, kind] = header;
-        if (!this.#stdin.begin(id)) return undefined;
-        if (this.#announces) this.#say(["begun", id]);
-        this.hasRun = true;
-        const busy = runTask({ cell: id, fn, flags, block: blockOf(kind, message).decoded() });
-        return busy ?? this.#rest();
+      case "tasks": {
+        const blocks = new BlockReader(message);
+        const tasks = header[2].map(([fn, flags, kind, count], i) => {
+          return { cell: header[1] + i, fn, flags, encoded: blocks.next(kind, count) };
+        });
+        return this.#runAll(tasks, 0);
       }
       case "back":
         // The reading thread has done that.
@@ -90,9 +99,28 @@ class Child {
     }
   }
 
+  /** Runs tasks, from one of them on; returns a promise when that takes more than this turn. */
+  #runAll(tasks: readonly EncodedTask[], from: number): Promise<void> | undefined {
+    for (let i = from; i < tasks.length; i++) {
+      const busy = this.#run(tasks[i]) ?? this.#rest();
+      if (busy === undefined) continue;
+      this.#outbox.flush();
+      return busy.then(() => this.#runAll(tasks, i + 1));
+    }
+    this.#outbox.flush();
+    return undefined;
+  }
+
+  #run({ cell, fn, flags, encoded }: EncodedTask): Promise<void> | undefined {
+    if (!this.#stdin.begin(cell)) return undefined;
+    if (this.#announces) this.#outbox.say(["begun", cell]);
+    this.hasRun = true;
+    return runTask({ cell, fn, flags, block: encoded.decoded() });
+  }
+
   #start({ version, token, name, hasInitializer, announces, canRead, mainModule }: ChildSettings): void {
     this.#announces = announces;
-    this.#packets = new PacketWriter(token, this.#write);
+    this.#outbox.open(new PacketWriter(token, this.#write));
     // As in a thread: the program's, not the one that only begins this process.
     Object.defineProperty(Deno, "mainModule", { value: mainModule });
     runFor({
@@ -100,23 +128,19 @@ class Child {
       sameProcess: false,
       definition: (fn) => Promise.resolve(this.#definitions[fn]),
       import: (url) => canRead ? import(url) : this.#imports[url](url),
-      reply: ({ cell }, flags, block) => this.#say(["result", cell, flags, block.kind], EncodedBlock.from(block)),
+      reply: ({ cell }, flags, block) => this.#outbox.add(cell, flags, block),
       giveUp(error) {
         console.error(`A task has changed what its process needs to answer: ${error}`);
         endProcess(1);
       },
     });
-    if (version !== VERSION || !hasInitializer) this.#say(["ready", VERSION]);
+    if (version !== VERSION || !hasInitializer) this.#outbox.say(["ready", VERSION]);
   }
 
   async #initialize(fn: number, block: EncodedBlock): Promise<void> {
     const failure = await initialize(fn, block.decoded());
-    if (failure === undefined) this.#say(["ready", VERSION]);
-    else this.#say(["failed", failure.kind], EncodedBlock.from(failure));
-  }
-
-  #say(header: readonly unknown[], block?: EncodedBlock): void {
-    this.#packets!.write(encodeMessage(header, block));
+    if (failure === undefined) this.#outbox.say(["ready", VERSION]);
+    else this.#outbox.say(["failed", failure.kind], EncodedBlock.from(failure));
   }
 
   /** Between two tasks: a turn of the event loop now and then. */

@@ -66,8 +66,8 @@ export class ChildProcess {
   }
 
   /** Sends a message. What is not read stays with the pipe: the end of the process is noticed all the same. */
-  send(header: readonly unknown[], block?: EncodedBlock): void {
-    this.write(encodeMessage(header, block));
+  send(header: readonly unknown[], ...blocks: EncodedBlock[]): void {
+    this.write(encodeMessage(header, ...blocks));
   }
 
   /** Sends messages that are encoded already. */

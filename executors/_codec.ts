@@ -1,15 +1,16 @@
 /**
  * Values that cross between threads and processes: lossless, or refused with the path of what cannot cross.
  *
- * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, plain JSON values as JSON text, and
- * all else as a graph (`_graph.ts`).
+ * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, a lone text or buffer as it is, plain JSON values as JSON
+ * text, and all else as a graph (`_graph.ts`).
  *
  * @module
  */
 
 import { SerializationError } from "../futures/errors.ts";
 import { Block, EMPTY, Kind, NOTHING } from "./_block.ts";
-import { decodeGraph, encodeGraph, type EncodeOptions, isEscaped, isExit } from "./_graph.ts";
+import { decodeGraph, encodeGraph, type EncodeOptions, isEscaped, isExit, viewNamed, VIEWS } from "./_graph.ts";
+import type { ChunkOutcome } from "./_consumer.ts";
 import { Transfer } from "./transfer.ts";
 
 // Kept, because tasks run in the same realm and may replace them.
@@ -22,10 +23,7 @@ const { parse: parseJson, stringify: stringifyJson } = JSON;
  */
 export function encodeArguments(args: readonly unknown[], options: EncodeOptions): Block {
   if (args.length === 0) return EMPTY;
-  if (args.length === 1 && typeof args[0] === "number") {
-    return new Block(Kind.NUMBER, "", args[0]);
-  }
-  return encodeAny(args, options);
+  return args.length === 1 ? encodeLone(args[0], options) ?? encodeAny(args, options) : encodeAny(args, options);
 }
 
 /** Decodes what {@linkcode encodeArguments} made. */
@@ -34,10 +32,26 @@ export function decodeArguments(block: Block): unknown[] {
     case Kind.NONE:
       return [];
     case Kind.NUMBER:
-      return [block.number];
+    case Kind.TEXT:
+    case Kind.BYTES:
+      return [decodeLone(block)];
     default:
       return decodeAny(block) as unknown[];
   }
+}
+
+/**
+ * Encodes the arguments of a chunk's calls, one argument for each.
+ *
+ * @throws {SerializationError} Something in them cannot cross.
+ */
+export function encodeColumn(items: readonly unknown[], options: EncodeOptions): Block {
+  return encodeNumbers(items) ?? encodeAny(items, options);
+}
+
+/** Decodes what {@linkcode encodeColumn} made. */
+export function decodeColumn(block: Block): ArrayLike<unknown> {
+  return block.kind === Kind.NUMBERS ? new Float64Array(block.buffers[0]) : decodeAny(block) as unknown[];
 }
 
 /**
@@ -46,9 +60,7 @@ export function decodeArguments(block: Block): unknown[] {
  * @throws {SerializationError} Something in it cannot cross.
  */
 export function encodeValue(value: unknown, options: EncodeOptions): Block {
-  if (value === undefined) return EMPTY;
-  if (typeof value === "number") return new Block(Kind.NUMBER, "", value);
-  return encodeAny(value, options);
+  return value === undefined ? EMPTY : encodeLone(value, options) ?? encodeAny(value, options);
 }
 
 /** Decodes what {@linkcode encodeValue} made. */
@@ -57,10 +69,93 @@ export function decodeValue(block: Block): unknown {
     case Kind.NONE:
       return undefined;
     case Kind.NUMBER:
-      return block.number;
+    case Kind.TEXT:
+    case Kind.BYTES:
+      return decodeLone(block);
     default:
       return decodeAny(block);
   }
+}
+
+/** A number, a text or a buffer needs nothing around it; `undefined` for what is none of them, or takes a closer look. */
+function encodeLone(value: unknown, options: EncodeOptions): Block | undefined {
+  switch (typeof value) {
+    case "number":
+      return new Block(Kind.NUMBER, "", value);
+    case "string":
+      // UTF-8 cannot say half of a pair of surrogates; JSON can.
+      return value.isWellFormed() ? new Block(Kind.TEXT, value) : undefined;
+    case "object":
+      try {
+        return value === null ? undefined : encodeBuffer(value, options);
+      } catch (error) {
+        // Such as a proxy: the thorough way says what is wrong with it.
+        if (isExit(error)) throw error;
+      }
+  }
+  return undefined;
+}
+
+function encodeBuffer(value: object, { sameProcess }: EncodeOptions): Block | undefined {
+  let isMoved = false;
+  if (value instanceof Transfer) {
+    const { list } = value;
+    value = value.value as object;
+    isMoved = list.length === 1 && sameProcess && list[0] === (ArrayBuffer.isView(value) ? value.buffer : value);
+    if (!isMoved) return undefined;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === ArrayBuffer.prototype) {
+    const buffer = value as ArrayBuffer;
+    if (buffer.resizable || buffer.detached) return undefined;
+    return new Block(Kind.BYTES, "", 0, [isMoved ? buffer : buffer.slice(0)]);
+  }
+  const name = VIEWS.get(prototype);
+  if (name === undefined) return undefined;
+  const { buffer, byteOffset, byteLength } = value as ArrayBufferView;
+  if (!(buffer instanceof ArrayBuffer) || buffer.resizable || buffer.detached) return undefined;
+  if (isMoved && byteLength < buffer.byteLength) return undefined;
+  return new Block(Kind.BYTES, name, 0, [
+    isMoved ? buffer : buffer.slice(byteOffset, byteOffset + byteLength),
+  ]);
+}
+
+function decodeLone({ kind, text, number, buffers }: Block): unknown {
+  if (kind === Kind.NUMBER) return number;
+  if (kind === Kind.TEXT) return text;
+  const [buffer] = buffers;
+  return text === "" ? buffer : new (viewNamed(text))(buffer);
+}
+
+/** A list of numbers; `undefined` where something else is in it, or nothing. */
+function encodeNumbers(items: readonly unknown[]): Block | undefined {
+  const { length } = items;
+  if (length === 0) return undefined;
+  const numbers = new Float64Array(length);
+  for (let i = 0; i < length; i++) {
+    const item = items[i];
+    if (typeof item !== "number") return undefined;
+    numbers[i] = item;
+  }
+  return new Block(Kind.NUMBERS, "", 0, [numbers.buffer]);
+}
+
+/**
+ * Encodes what a chunk gave.
+ *
+ * @throws {SerializationError} Something in it cannot cross.
+ */
+export function encodeOutcome(outcome: ChunkOutcome, options: EncodeOptions): Block {
+  return (outcome.length === 1 ? encodeNumbers(outcome[0]) : undefined) ?? encodeAny(outcome, options);
+}
+
+/** Decodes what {@linkcode encodeOutcome} made. */
+function decodeOutcome(block: Block): ChunkOutcome {
+  const numbers = new Float64Array(block.buffers[0]);
+  // Several times as fast as Array.from().
+  const items: number[] = [];
+  for (let i = 0; i < numbers.length; i++) items.push(numbers[i]);
+  return [items];
 }
 
 function encodeAny(value: unknown, options: EncodeOptions): Block {
@@ -83,6 +178,8 @@ function decodeAny(block: Block): unknown {
       return parseJson(block.text);
     case Kind.CLONE:
       return block.clone!.value;
+    case Kind.NUMBERS:
+      return decodeOutcome(block);
     default:
       return decodeGraph(block);
   }

@@ -34,6 +34,8 @@ export const Flag = {
   DIED: 16,
   /** Not about a task: the broker has ended all its processes. */
   GONE: 32,
+  /** With CHUNK: the arguments are a list of lone arguments. */
+  COLUMN: 64,
 } as const;
 
 /** What running a chunk gave: the results up to the first that failed, and that error. */
@@ -163,6 +165,8 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   #assigned: Task<B> | undefined;
   #nextMessage: PromiseWithResolvers<void> | undefined;
   #hasRested = false;
+  /** Ends a sleep. */
+  #wake: ((value: unknown) => void) | undefined;
 
   constructor(start: ConsumerStart, form: Form<B>) {
     this.#form = form;
@@ -190,6 +194,11 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
       case "assign": {
         const { cell, fn, flags, block } = message;
         this.#assigned = { cell, fn, flags, block: this.#form.fromPosted(block) };
+        if (this.#wake !== undefined) {
+          // The message is what wakes it; the wait that is left over must end, too.
+          this.#wake(undefined);
+          Atomics.notify(this.#queue.statuses, this.#index);
+        }
       }
     }
     this.#nextMessage?.resolve();
@@ -287,7 +296,13 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
       if (!this.#queue.isEmpty()) this.#queue.unpark(index, Status.ACTIVE);
       else {
         const wait = Atomics.waitAsync(statuses, index, Status.PARKED);
-        if (wait.async) await wait.value;
+        if (wait.async) {
+          await new Promise<unknown>((resolve) => {
+            this.#wake = resolve;
+            void wait.value.then(resolve);
+          });
+          this.#wake = undefined;
+        }
       }
     }
     if (Atomics.load(statuses, index) === Status.ASSIGNED) await this.#takeAssigned();
@@ -354,12 +369,21 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     Atomics.notify(this.#queue.cells, cell);
   }
 
-  /** Publishes what became of a task that was started. */
-  reply({ cell }: Task<B>, flags: number, block: Block | EncodedBlock): void {
+  /**
+   * Publishes what became of a task that was started.
+   *
+   * @param rings Whether to tell the owner; who publishes several results does that once.
+   */
+  reply({ cell }: Task<B>, flags: number, block: Block | EncodedBlock, rings = true): void {
     // Before the result: once the owner has that, the cell may already be another task's.
     Atomics.store(this.#queue.cells, cell, Cell.DONE);
     this.#queue.countFinished();
     this.#publish(cell, flags, block);
+    if (rings) ring(this.#bell);
+  }
+
+  /** Tells the owner that there are results. */
+  ring(): void {
     ring(this.#bell);
   }
 

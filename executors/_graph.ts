@@ -64,23 +64,33 @@ const EXACT_PROTOTYPES = new Set<object>([
   BigInt.prototype,
 ]);
 
-const VIEWS = new Map<object, string>(
-  [
-    Int8Array,
-    Uint8Array,
-    Uint8ClampedArray,
-    Int16Array,
-    Uint16Array,
-    Int32Array,
-    Uint32Array,
-    Float16Array,
-    Float32Array,
-    Float64Array,
-    BigInt64Array,
-    BigUint64Array,
-    DataView,
-  ].map((view) => [view.prototype, view.name]),
+// Kept by name, because tasks run in the same realm and may replace them, and because what comes from a process must not choose among all globals.
+const VIEW_CLASSES = {
+  Int8Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  Int16Array,
+  Uint16Array,
+  Int32Array,
+  Uint32Array,
+  Float16Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+  DataView,
+};
+
+/** The names of the classes of views, by their prototypes. */
+export const VIEWS: ReadonlyMap<object, string> = new Map(
+  Object.entries(VIEW_CLASSES).map(([name, { prototype }]) => [prototype, name]),
 );
+
+/** The class of views of that name. */
+export function viewNamed(name: string): new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => unknown {
+  if (!Object.hasOwn(VIEW_CLASSES, name)) throw new TypeError(`Cannot decode a view of an unknown class: ${name}`);
+  return VIEW_CLASSES[name as keyof typeof VIEW_CLASSES];
+}
 
 /** Turns one value into devalue's text, with its buffers beside it. */
 class GraphEncoder {
@@ -411,9 +421,7 @@ export function decodeGraph({ text, buffers, shared }: Block): unknown {
       byteOffset?: number;
       length: number;
     }) => {
-      const View = (globalThis as unknown as {
-        [name: string]: new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => unknown;
-      })[type];
+      const View = viewNamed(type);
       return new View(buffer ?? buffers[index!], byteOffset ?? 0, length);
     },
     [BUFFER]: ({ index, maxByteLength }: { index: number; maxByteLength?: number }) => {

@@ -14,10 +14,13 @@ import type { MapOptions, MapResults } from "./executor.ts";
 export interface MapTarget {
   /** Submits one item. */
   submit(args: unknown[]): Future<unknown>;
-  /** Submits several items as one task, where the executor can; `undefined` when one of them cannot cross. */
-  submitChunk?(items: unknown[][]): Future<unknown> | undefined;
-  /** How many items to submit together, where the caller does not say. */
-  defaultChunksize(items: number): number;
+  /**
+   * Submits several items as one task, where the executor can; `undefined` when one of them cannot cross. A column has one argument for each
+   * item, else each item is a list of arguments.
+   */
+  submitChunk?(items: unknown[], isColumn: boolean): Future<unknown> | undefined;
+  /** How many items to submit together next, where the caller does not say. */
+  chunksize(submitted: number, left: number): number;
 }
 
 /** One task of a map: what it was submitted as, and for how many items it stands. */
@@ -89,8 +92,9 @@ abstract class Results {
   protected readonly parts: Part[] = [];
   /** Items read and not yet delivered. */
   protected inFlight = 0;
-  /** Items read and not yet submitted. */
-  protected unsubmitted: unknown[][] = [];
+  /** Items read and not yet submitted: in a column the only argument, else a list of them. */
+  protected unsubmitted: unknown[] = [];
+  protected readonly isColumn: boolean;
   protected isOver = false;
   readonly #deadline: number;
   #firstPart = 0;
@@ -102,11 +106,13 @@ abstract class Results {
 
   constructor(
     target: MapTarget,
+    inputs: AnyIterable[],
     deadline: number,
     chunksize: number | undefined,
     buffersize: number | undefined,
   ) {
     this.target = target;
+    this.isColumn = inputs.length === 1;
     this.#deadline = deadline;
     this.chunksize = chunksize;
     this.buffersize = buffersize;
@@ -118,21 +124,31 @@ abstract class Results {
   /** Ends the inputs before their end. */
   protected abstract closeInputs(): void;
 
-  protected submitItems(items: unknown[][]): void {
-    const chunk = items.length > 1 ? this.target.submitChunk?.(items) : undefined;
-    if (chunk !== undefined) this.parts.push({ future: chunk, isChunk: true });
+  #submitItems(items: unknown[]): void {
+    const chunk = items.length > 1 ? this.target.submitChunk?.(items, this.isColumn) : undefined;
+    if (chunk !== undefined) {
+      this.parts.push({ future: chunk, isChunk: true });
+      return;
+    }
     // One by one each fails alone, at its place.
-    else for (const item of items) this.parts.push({ future: this.target.submit(item), isChunk: false });
+    for (const item of items) {
+      const args = this.isColumn ? [item] : item as unknown[];
+      this.parts.push({ future: this.target.submit(args), isChunk: false });
+    }
   }
 
   /** Submits what was read, in chunks; the last one, if it is not full, only when there is no more. */
-  protected submitChunks(size: number, isAll: boolean): void {
+  protected submitChunks(sizeFor: (submitted: number, left: number) => number, isAll: boolean): void {
     const items = this.unsubmitted;
-    let from = 0;
-    while (items.length - from >= size || (isAll && from < items.length)) {
-      this.submitItems(items.slice(from, from += size));
+    for (let from = 0;;) {
+      const left = items.length - from;
+      const size = sizeFor(from, left);
+      if (left < size && (!isAll || left === 0)) {
+        this.unsubmitted = items.slice(from);
+        return;
+      }
+      this.#submitItems(items.slice(from, from += size));
     }
-    this.unsubmitted = items.slice(from);
   }
 
   protected get hasParts(): boolean {
@@ -285,8 +301,9 @@ abstract class Results {
 
 /** Inputs that can be read at once. */
 class SyncInput extends Results {
-  readonly #iterators: Iterator<unknown>[];
-  #isRead = false;
+  readonly #inputs: Iterable<unknown>[];
+  #iterators: Iterator<unknown>[] = [];
+  #isRead: boolean;
 
   constructor(
     target: MapTarget,
@@ -295,45 +312,56 @@ class SyncInput extends Results {
     chunksize: number | undefined,
     buffersize: number | undefined,
   ) {
-    super(target, deadline, chunksize, buffersize);
-    this.#iterators = inputs.map((input) => input[Symbol.iterator]());
+    super(target, inputs, deadline, chunksize, buffersize);
+    this.#inputs = inputs;
     this.#isRead = inputs.length === 0;
   }
 
   start(): void {
+    if (this.buffersize === undefined && this.isColumn) {
+      // As the loops below would, but an array is read all at once.
+      this.unsubmitted = [...this.#inputs[0]];
+      this.inFlight = this.unsubmitted.length;
+      this.#isRead = true;
+    } else {
+      this.#iterators = this.#inputs.map((input) => input[Symbol.iterator]());
+    }
     if (this.buffersize !== undefined) {
       while (!this.#isRead && this.inFlight < this.buffersize) this.#read();
       this.submitChunks(this.#bufferedChunksize, true);
       return;
     }
     while (!this.#isRead) this.#read();
-    this.submitChunks(this.chunksize ?? this.target.defaultChunksize(this.unsubmitted.length), true);
+    const { chunksize, target } = this;
+    this.submitChunks(chunksize ? () => chunksize : (submitted, left) => target.chunksize(submitted, left), true);
   }
 
-  get #bufferedChunksize(): number {
-    return Math.min(this.chunksize ?? 1, this.buffersize!);
-  }
+  readonly #bufferedChunksize = (): number => Math.min(this.chunksize ?? 1, this.buffersize!);
 
   #read(): void {
     const item: unknown[] = [];
     for (const iterator of this.#iterators) {
-      let next: IteratorResult<unknown>;
-      try {
-        next = iterator.next();
-      } catch (error) {
-        this.#isRead = true;
-        this.#closeOthers(iterator);
-        throw error;
-      }
-      if (next.done) {
-        this.#isRead = true;
-        this.#closeOthers(iterator);
-        return;
-      }
+      const next = this.#next(iterator);
+      if (next.done) return;
       item.push(next.value);
     }
     this.inFlight++;
-    this.unsubmitted.push(item);
+    this.unsubmitted.push(this.isColumn ? item[0] : item);
+  }
+
+  #next(iterator: Iterator<unknown>): IteratorResult<unknown> {
+    // It has to be closed no more when it has ended or thrown.
+    let isEnd = true;
+    try {
+      const next = iterator.next();
+      isEnd = next.done === true;
+      return next;
+    } finally {
+      if (isEnd) {
+        this.#isRead = true;
+        this.#closeOthers(iterator);
+      }
+    }
   }
 
   protected refill(): void {
@@ -371,7 +399,7 @@ class AsyncInput extends Results {
     chunksize: number | undefined,
     buffersize: number | undefined,
   ) {
-    super(target, deadline, chunksize, buffersize);
+    super(target, inputs, deadline, chunksize, buffersize);
     this.#iterators = inputs.map((input) =>
       isAsyncIterable(input) ? input[Symbol.asyncIterator]() : input[Symbol.iterator]()
     );
@@ -410,15 +438,13 @@ class AsyncInput extends Results {
       }
     } else {
       this.inFlight++;
-      this.unsubmitted.push(next.map(({ value }) => value));
+      this.unsubmitted.push(this.isColumn ? next[0].value : next.map(({ value }) => value));
     }
     this.submitChunks(this.#chunksize, this.#isRead || this.inFlight >= (this.buffersize ?? Infinity));
     this.#changed();
   }
 
-  get #chunksize(): number {
-    return Math.min(this.chunksize ?? 1, this.buffersize ?? Infinity);
-  }
+  readonly #chunksize = (): number => Math.min(this.chunksize ?? 1, this.buffersize ?? Infinity);
 
   async #change(): Promise<void> {
     await new Promise<void>((resolve) => this.#onChange.push(resolve));

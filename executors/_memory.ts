@@ -9,8 +9,8 @@
 export const CELLS = 1 << 14;
 /** Size of the task queue in 4-byte words: 512 KiB. */
 const QUEUE_WORDS = 1 << 17;
-/** Size of each consumer's ring of results in 4-byte words: 64 KiB. */
-const RESULT_WORDS = 1 << 14;
+/** Size of each consumer's ring of results in 4-byte words: 256 KiB. */
+const RESULT_WORDS = 1 << 16;
 
 /** Words before a record's payload, in the queue as in the rings; an even number, so that payloads are aligned to 8 bytes. */
 const HEADER_WORDS = 6;
@@ -344,7 +344,8 @@ export class TaskQueue {
         Status.PARKED
     ) return false;
     Atomics.sub(this.#control, PARKED, 1);
-    Atomics.notify(this.statuses, index);
+    // One that is assigned a task is woken by the message that brings it.
+    if (to !== Status.ASSIGNED) Atomics.notify(this.statuses, index);
     return true;
   }
 

@@ -53,9 +53,16 @@ export function prepareInitializer(
   }
 }
 
-/** Many more chunks than workers, so that none is left with much more work than the others. */
-export function defaultChunksize(items: number, maxWorkers: number): number {
-  return Math.max(1, Math.min(256, Math.floor(items / (64 * maxWorkers))));
+/** The most items that are sent at once: what sending costs is shared by so many that more would save nothing. */
+const MOST_ITEMS = 256;
+
+/**
+ * How many items to send at once next. Nobody knows what they will take. So the first chunks are small, that all workers have work and the first
+ * results come soon; then they grow; and the last are small again, so that no worker is left with much more to do than the others. Such
+ * a sequence is called guided self-scheduling (Polychronopoulos and Kuck, 1987).
+ */
+export function nextChunksize(submitted: number, left: number, maxWorkers: number): number {
+  return Math.max(1, Math.min(MOST_ITEMS, Math.floor(Math.min(submitted, left) / (4 * maxWorkers))));
 }
 
 /**

@@ -10,7 +10,7 @@ import { type Future, internals, type Origin } from "../futures/future.ts";
 import { ring } from "../futures/bell.ts";
 import { addSource, bell, blockUntil, hold, release, removeSource, type Source } from "../futures/wakeup.ts";
 import { Block, Kind } from "./_block.ts";
-import { decodeValue, encodeArguments } from "./_codec.ts";
+import { decodeValue, encodeArguments, encodeColumn } from "./_codec.ts";
 import type { EncodeOptions } from "./_graph.ts";
 import {
   type ConsumerMessage,
@@ -68,6 +68,10 @@ interface RunningWorker {
 
 /** How long idle workers stay where they would keep the program alive, in milliseconds. */
 const IDLE_MS = 100;
+
+/** How long a worker that has finished a task may take to be idle, in milliseconds, and how many bytes could be copied in one. */
+const REST_MS = 0.05;
+const COPIED_PER_MS = 2 ** 22;
 
 /** How long cancel() waits for a process to return a task, in milliseconds; one that does not answer runs it. */
 const RETURN_MS = 1_000;
@@ -146,21 +150,21 @@ export class Pool implements Source, Origin {
   }
 
   /**
-   * Queues several calls of a function as one task, whose result is a `ChunkOutcome`.
+   * Queues several calls of a function as one task, whose result is a `ChunkOutcome`: in a column one argument for each, else lists of them.
    *
    * @returns `undefined` when the function or an argument cannot cross.
    * @throws As {@linkcode submit}.
    */
-  submitChunk(fn: AnyFunction, items: unknown[][]): Future<unknown> | undefined {
+  submitChunk(fn: AnyFunction, items: unknown[], isColumn: boolean): Future<unknown> | undefined {
     this.#assertSubmittable(fn);
     let number: number, block: Block;
     try {
       number = this.define(fn);
-      block = encodeArguments(items, this.#encodeOptions);
+      block = isColumn ? encodeColumn(items, this.#encodeOptions) : encodeArguments(items, this.#encodeOptions);
     } catch {
       return undefined;
     }
-    return this.#enqueue(number, block, Flag.CHUNK);
+    return this.#enqueue(number, block, isColumn ? Flag.CHUNK | Flag.COLUMN : Flag.CHUNK);
   }
 
   #enqueue(fn: number, block: Block, flags: number): Future<unknown> {
@@ -251,20 +255,27 @@ export class Pool implements Source, Origin {
   #assign(cell: number, { fn, flags, block }: Waiting): boolean {
     if (!this.#queue.isEmpty()) return false;
     this.#startWorkers();
-    for (const { index, worker } of this.#workers) {
-      if (!this.#queue.assign(index)) continue;
-      const { posted, list } = toPosted(block);
-      worker.postMessage({ type: "assign", cell, fn, flags, block: posted } satisfies ConsumerMessage, list);
-      return true;
-    }
+    const giveUp = performance.now() + (block.room === Infinity ? 0 : REST_MS + block.room / COPIED_PER_MS);
+    do {
+      for (const { index, worker } of this.#workers) {
+        if (!this.#queue.assign(index)) continue;
+        const { posted, list } = toPosted(block);
+        worker.postMessage({ type: "assign", cell, fn, flags, block: posted } satisfies ConsumerMessage, list);
+        return true;
+      }
+      // One that has just finished a task is idle within microseconds; copying takes longer.
+    } while (this.#unfinished <= this.#workers.length && performance.now() < giveUp);
     return false;
+  }
+
+  /** How many tasks no worker has finished. What they have finished counts as done before its result was collected: they are idle again. */
+  get #unfinished(): number {
+    return this.#unsettled - ((this.#queue.finished - this.#collected) | 0);
   }
 
   /** Starts a worker if there are more tasks than workers. */
   #startWorkers(): void {
-    // What workers have finished counts as done before its result was collected: they are idle again.
-    const finished = (this.#queue.finished - this.#collected) | 0;
-    if (this.#unsettled - finished <= this.#workers.length) return;
+    if (this.#unfinished <= this.#workers.length) return;
     if (this.#workers.length >= this.#kind.maxConsumers || this.#state.name === "BROKEN") return;
     this.#startWorker(this.#workers.length);
   }

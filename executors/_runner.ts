@@ -9,7 +9,7 @@
 
 import { TaskExitError } from "../futures/errors.ts";
 import type { Block } from "./_block.ts";
-import { decodeArguments, encodeValue } from "./_codec.ts";
+import { decodeArguments, decodeColumn, encodeOutcome, encodeValue } from "./_codec.ts";
 import { type EncodeOptions, EXIT } from "./_graph.ts";
 import { type ChunkOutcome, Flag, type Task } from "./_consumer.ts";
 import type { Definition } from "./_definition.ts";
@@ -263,19 +263,26 @@ function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | und
     const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
     replyChunk(task, [results, ...error]);
   });
-  const go = (fn: TaskFunction, items: unknown[][]): unknown => {
-    while (results.length < items.length) {
-      const value = fn(...items[results.length]);
+  const go = (length: number, call: (i: number) => unknown): unknown => {
+    while (results.length < length) {
+      const value = call(results.length);
       if (isThenable(value)) {
         return Promise.resolve(value).then((value) => {
           results.push(value);
-          return go(fn, items);
+          return go(length, call);
         });
       }
       results.push(value);
     }
   };
-  const call = (fn: TaskFunction) => go(fn, decodeArguments(task.block) as unknown[][]);
+  const call = (fn: TaskFunction) => {
+    if ((task.flags & Flag.COLUMN) !== 0) {
+      const items = decodeColumn(task.block);
+      return go(items.length, (i) => fn(items[i]));
+    }
+    const items = decodeArguments(task.block) as unknown[][];
+    return go(items.length, (i) => fn(...items[i]));
+  };
   return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
 }
 
@@ -294,7 +301,7 @@ function reply(task: Task, flags: number, outcome: unknown): void {
 function replyChunk(task: Task, outcome: ChunkOutcome): void {
   let block: Block | undefined;
   try {
-    if (outcome.length === 1) block = encodeValue(outcome, resultOptions);
+    if (outcome.length === 1) block = encodeOutcome(outcome, resultOptions);
   } catch (error) {
     if (isExit(error)) throw error;
   }

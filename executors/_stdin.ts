@@ -5,6 +5,11 @@
  * @module
  */
 
+import { OUTBOX, type Outbox } from "./_outbox.ts";
+import { MAX_PACKET_BYTES } from "./_wire.ts";
+
+type Layout = typeof OUTBOX;
+
 /** The words of the memory that both threads share. */
 const HEAD = 0;
 const TAIL = 1;
@@ -36,12 +41,13 @@ const END_MS = 1_000;
  * It passes the input on, and looks for messages which the main thread could not obey while it computes: to take tasks back.
  * When the input ends it leaves the main thread a while to end the process. One that computes does not: then this thread kills it.
  */
-function readLoop(WORDS: number, RING_BYTES: number, END_MS: number): void {
+function readLoop(WORDS: number, RING_BYTES: number, END_MS: number, OUTBOX: Layout, MAX_PACKET: number): void {
   const [HEAD, TAIL, FULL, ENDED, BEGUN] = [0, 1, 2, 3, 4];
   const { stdin, stdout, kill, pid } = Deno;
   const encoder = new TextEncoder();
   const decoder = new TextDecoder();
   let words: Int32Array;
+  let results: Int32Array;
   let token = "";
   /** The beginning of a header, and how many bytes of sections are still to come. */
   let line = "";
@@ -70,14 +76,51 @@ function readLoop(WORDS: number, RING_BYTES: number, END_MS: number): void {
     for (;;) {
       const begun = Atomics.load(words, BEGUN);
       if (Atomics.compareExchange(words, BEGUN, begun, -1 - last) !== begun) continue;
-      const message = `\x1e["returned",${begun < 0 ? -begun : begun + 1},${last},[]]\n`;
-      stdout.writeSync(encoder.encode(`\x1e["${token}",1,${message.length}]\n${message}\n`));
+      writeResults();
+      write(1, encoder.encode(`\x1e["returned",${begun < 0 ? -begun : begun + 1},${last},[]]\n`));
       return;
     }
   }
 
+  /** The results of the main thread that wait behind a task which is not quick. */
+  function writeResults(): void {
+    while (Atomics.exchange(results, OUTBOX.LOCK, 2) !== 0) Atomics.wait(results, OUTBOX.LOCK, 2);
+    if (results[OUTBOX.COUNT] > 0) {
+      const bytes = new Uint8Array(results.buffer);
+      const area = (word: number, at: number) => bytes.slice(at, at + results[word]);
+      const textOf = (word: number, at: number) => decoder.decode(area(word, at)).slice(0, -1);
+      const entries = textOf(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT);
+      const lengths = textOf(OUTBOX.LENGTHS, OUTBOX.LENGTHS_AT);
+      const header = encoder.encode(`\x1e["results",${results[OUTBOX.FIRST]},[${entries}],[${lengths}]]\n`);
+      write(0, new Uint8Array([...header, ...area(OUTBOX.SECTIONS, OUTBOX.SECTIONS_AT)]));
+      results.fill(0, OUTBOX.FIRST);
+    }
+    Atomics.store(results, OUTBOX.LOCK, 0);
+    Atomics.notify(results, OUTBOX.LOCK, 1);
+  }
+
+  /** Writes bytes of a stream, in packets. */
+  function write(stream: number, bytes: Uint8Array): void {
+    const most = MAX_PACKET - token.length - 16;
+    for (let at = 0; at < bytes.length; at += most) {
+      const part = bytes.subarray(at, at + most);
+      const line = encoder.encode(`\x1e["${token}",${stream},${part.length}]\n`);
+      const packet = new Uint8Array([...line, ...part, 10]);
+      for (let written = 0; written < packet.length;) {
+        try {
+          written += stdout.writeSync(packet.subarray(written));
+        } catch (error) {
+          if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+          // A program that shares the pipe has made it non-blocking, and it is full.
+          Atomics.wait(words, WORDS - 1, 0, 1);
+        }
+      }
+    }
+  }
+
   self.addEventListener("message", (event) => {
-    const memory = (event as MessageEvent<SharedArrayBuffer>).data;
+    const [memory, outbox] = (event as MessageEvent<SharedArrayBuffer[]>).data;
+    results = new Int32Array(outbox, 0, 8);
     words = new Int32Array(memory, 0, WORDS);
     const bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
     for (let tail = 0;;) {
@@ -119,18 +162,20 @@ export class Stdin {
   /**
    * Starts the thread.
    *
+   * @param outbox What that thread writes when the main thread is not quick.
    * @param onEnd Called when the input has ended, also while a task awaits something; it must end the process.
    */
-  constructor(onEnd: () => void) {
+  constructor(outbox: Outbox, onEnd: () => void) {
     const memory = new SharedArrayBuffer(WORDS * 4 + RING_BYTES);
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
-    const text = `(${readLoop})(${WORDS}, ${RING_BYTES}, ${END_MS})`;
+    const layout = JSON.stringify(OUTBOX);
+    const text = `(${readLoop})(${WORDS}, ${RING_BYTES}, ${END_MS}, ${layout}, ${MAX_PACKET_BYTES})`;
     const reader = new Worker(`data:application/javascript,${encodeURIComponent(text)}`, {
       type: "module",
       name: "stdin",
     });
-    reader.postMessage(memory);
+    reader.postMessage([memory, outbox.buffer]);
     const end = Atomics.waitAsync(this.#words, ENDED, 0);
     if (end.async) void end.value.then(onEnd);
     else onEnd();

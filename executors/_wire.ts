@@ -15,7 +15,7 @@ const RS = 0x1e;
 const LF = 0x0a;
 
 /** The most bytes that a packet takes: a pipe takes so many in one piece, whoever else writes to it. */
-const MAX_PACKET_BYTES = Deno.build.os === "darwin" ? 512 : 4096;
+export const MAX_PACKET_BYTES = Deno.build.os === "darwin" ? 512 : 4096;
 
 /** A message: a header and the bytes that its lengths announce. */
 export interface Message {
@@ -29,14 +29,18 @@ export type Header =
   | ["start", settings: ChildSettings, lengths: number[]]
   | ["define", fn: number, definition: unknown, lengths: number[]]
   | ["initialize", fn: number, kind: number, lengths: number[]]
-  | ["task", id: number, fn: number, flags: number, kind: number, lengths: number[]]
+  | ["tasks", firstId: number, entries: TaskEntry[], lengths: number[]]
   | ["back", lastId: number, lengths: number[]]
   // From the child.
   | ["ready", version: number, lengths: number[]]
   | ["failed", kind: number, lengths: number[]]
   | ["begun", id: number, lengths: number[]]
-  | ["result", id: number, flags: number, kind: number, lengths: number[]]
+  | ["results", firstId: number, entries: ResultEntry[], lengths: number[]]
   | ["returned", firstId: number, lastId: number, lengths: number[]];
+
+/** What a message says of each task, or result: how its payload is encoded, and how many of the message's sections that takes. */
+export type TaskEntry = [fn: number, flags: number, kind: number, sections: number];
+export type ResultEntry = [flags: number, kind: number, sections: number];
 
 /** What a child has to know before anything else. */
 export interface ChildSettings {
@@ -62,8 +66,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** The bytes of a message. */
-export function encodeMessage(header: readonly unknown[], block?: EncodedBlock): readonly Uint8Array[] {
-  const sections = block?.sections ?? [];
+export function encodeMessage(header: readonly unknown[], ...blocks: readonly EncodedBlock[]): readonly Uint8Array[] {
+  const sections = blocks.length === 1 ? blocks[0].sections : blocks.flatMap(({ sections }) => sections);
   const lengths = sections.length === 1
     ? `[${sections[0].byteLength}]`
     : stringifyJson(sections.map(({ byteLength }) => byteLength));
@@ -95,6 +99,20 @@ export function joined(parts: readonly Uint8Array[]): readonly Uint8Array[] {
 /** The block that a message carries. */
 export function blockOf(kind: number, { sections }: Message): EncodedBlock {
   return new EncodedBlock(kind, sections);
+}
+
+/** The blocks that a message carries for its entries, one after the other. */
+export class BlockReader {
+  readonly #sections: readonly Uint8Array[];
+  #next = 0;
+
+  constructor({ sections }: Message) {
+    this.#sections = sections;
+  }
+
+  next(kind: number, count: number): EncodedBlock {
+    return new EncodedBlock(kind, this.#sections.slice(this.#next, this.#next += count));
+  }
 }
 
 /** Puts messages together from the pieces in which they arrive. */

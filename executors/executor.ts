@@ -142,7 +142,7 @@ export abstract class Executor {
   protected [chunked](fn: AnyFunction): MapTarget {
     return {
       submit: (args) => this.submit(fn, ...args),
-      defaultChunksize: () => 1,
+      chunksize: () => 1,
     };
   }
 

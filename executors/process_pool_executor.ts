@@ -19,7 +19,7 @@ import {
   checkBag,
   checkCount,
   checkInitializer,
-  defaultChunksize,
+  nextChunksize,
   prepareInitializer,
   requestReadOfOwnModules,
 } from "./_options.ts";
@@ -195,8 +195,8 @@ export class ProcessPoolExecutor extends Executor {
     const pool = this.#pool;
     return {
       submit: (args) => pool.submit(fn, args),
-      submitChunk: (items) => pool.submitChunk(fn, items),
-      defaultChunksize: (items) => defaultChunksize(items, this.#maxWorkers),
+      submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
+      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers),
     };
   }
 

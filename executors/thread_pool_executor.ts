@@ -15,7 +15,7 @@ import {
   checkBag,
   checkCount,
   checkInitializer,
-  defaultChunksize,
+  nextChunksize,
   prepareInitializer,
   requestReadOfOwnModules,
 } from "./_options.ts";
@@ -160,8 +160,8 @@ export class ThreadPoolExecutor extends Executor {
     const pool = this.#pool;
     return {
       submit: (args) => pool.submit(fn, args),
-      submitChunk: (items) => pool.submitChunk(fn, items),
-      defaultChunksize: (items) => defaultChunksize(items, this.#maxWorkers),
+      submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
+      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers),
     };
   }
 

@@ -10,8 +10,13 @@
 
 import { ARMED, createBell, SEQUENCE, STATE } from "./bell.ts";
 
-/** How long a blocked thread looks for news itself before it sleeps: waking a sleeper takes about as long. */
-const SPIN_MS = 0.05;
+/**
+ * How long a blocked thread looks for news itself before it sleeps, in milliseconds: at the most as long as waking it up takes both sides where that is slow. The time is
+ * doubled when it was enough and halved when it was not, so that a thread which waits for long tasks takes no time from them.
+ */
+const MOST_SPIN_MS = 0.2;
+const LEAST_SPIN_MS = 0.02;
+let spinMs = 0.05;
 
 /** How long the event loop is held by one delivery before timers and I/O get their turn. */
 const TURN_MS = 4;
@@ -82,7 +87,11 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
     if (isDone()) return true;
     const now = performance.now();
     if (now >= deadline) return false;
-    if (spin(seen, Math.min(now + SPIN_MS, deadline))) continue;
+    if (spin(seen, Math.min(now + spinMs, deadline))) {
+      spinMs = Math.min(MOST_SPIN_MS, spinMs * 2);
+      continue;
+    }
+    spinMs = Math.max(LEAST_SPIN_MS, spinMs / 2);
     Atomics.store(bell, STATE, ARMED);
     if (Atomics.load(bell, SEQUENCE) !== seen) continue;
     Atomics.wait(bell, STATE, ARMED, deadline - performance.now());

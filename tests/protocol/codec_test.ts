@@ -1,8 +1,16 @@
 /** The codec and its blocks, at the limits of each way that a value can go. */
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { SerializationError } from "@concurrent/futures";
 import { Block, EMPTY, Kind } from "../../executors/_block.ts";
-import { decodeArguments, decodeValue, encodeArguments, encodeValue } from "../../executors/_codec.ts";
+import {
+  decodeArguments,
+  decodeColumn,
+  decodeValue,
+  encodeArguments,
+  encodeColumn,
+  encodeOutcome,
+  encodeValue,
+} from "../../executors/_codec.ts";
 import type { EncodeOptions } from "../../executors/_graph.ts";
 import { Memory } from "../../executors/_memory.ts";
 import { test, thrownBy } from "../_helpers.ts";
@@ -61,13 +69,67 @@ test("encodeArguments() tells no arguments, undefined, one number and a list apa
   }
 });
 
+test("encodeValue() sends a text as it is, unless UTF-8 cannot say it", () => {
+  for (const text of ["", "x", '"', "\u{10ffff}", "\ufeffx"]) assertStrictEquals(there(text, Kind.TEXT), text);
+  for (const text of ["\ud800", "a\udc00b", "\udc00\ud800"]) assertStrictEquals(there(text, Kind.JSON), text);
+});
+
+test("encodeValue() sends a lone buffer, or a lone view, as it is", () => {
+  const { buffer } = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
+  assertEquals(there(buffer, Kind.BYTES), buffer);
+  assertEquals(there(new ArrayBuffer(0), Kind.BYTES), new ArrayBuffer(0));
+  for (
+    const view of [
+      new Uint8Array(buffer),
+      new Uint16Array(buffer, 2, 2),
+      new DataView(buffer, 1, 3),
+      new Float64Array(buffer),
+    ]
+  ) {
+    const back = there(view, Kind.BYTES);
+    assertStrictEquals(back.constructor, view.constructor);
+    // Only the part that the view shows.
+    assertEquals(back.buffer, buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+    assertEquals([back.byteOffset, back.byteLength], [0, view.byteLength]);
+  }
+  const resizable = new Uint8Array(new ArrayBuffer(2, { maxByteLength: 4 }));
+  assertStrictEquals(there(resizable, Kind.GRAPH).buffer.maxByteLength, 4);
+  class Own extends Uint8Array {}
+  assertStrictEquals(refusal(new Own(2)).path, "result");
+  assertStrictEquals(refusal(new Proxy(new Uint8Array(2), {})).path, "result");
+});
+
+test("decodeValue() makes views of the known classes only", () => {
+  for (const name of ["Function", "Worker", "__proto__", "constructor", "toString"]) {
+    const error = thrownBy(() => decodeValue(new Block(Kind.BYTES, name, 0, [new ArrayBuffer(8)])));
+    assertInstanceOf(error, TypeError);
+    assertStringIncludes(error.message, name);
+  }
+});
+
+test("encodeColumn() sends numbers as they are, and everything else as a list", () => {
+  for (const items of [[1], [1.5, -0, NaN, Infinity, 2 ** 53]]) {
+    const block = encodeColumn(items, ARGS);
+    assertStrictEquals(block.kind, Kind.NUMBERS);
+    assertEquals(Array.from(decodeColumn(through(block))), items);
+    const outcome = encodeOutcome([items], RESULT);
+    assertStrictEquals(outcome.kind, Kind.NUMBERS);
+    assertEquals(decodeValue(through(outcome)), [items]);
+  }
+  for (const items of [[], ["a", "b"], [1, undefined], [1n, 2], [[1], { a: 1 }]]) {
+    assertEquals(decodeColumn(through(encodeColumn(items, ARGS))), items);
+    assertEquals(decodeValue(through(encodeOutcome([items], RESULT))), [items]);
+  }
+  assertEquals(decodeValue(through(encodeOutcome([[1, 2], "error"], RESULT))), [[1, 2], "error"]);
+});
+
 test("encodeValue() uses JSON for plain values, and only where that loses nothing", () => {
   for (
     const value of [
       null,
       true,
-      "",
-      "x",
+      "\ud800",
+      "x\udfff",
       [],
       {},
       [1, "2", [null]],
@@ -101,7 +163,7 @@ for (const [name, unit] of [["ASCII", "a"], ["two bytes", "é"], ["three bytes",
   test(`a text of ${name} crosses at every length around the limits, alone and inside other ways`, () => {
     for (const length of LENGTHS) {
       const text = unit.repeat(length).slice(0, length);
-      assertStrictEquals(there(text, Kind.JSON), text);
+      assertStrictEquals(there(text, text.isWellFormed() ? Kind.TEXT : Kind.JSON), text);
       assertEquals(there([text, 1n], Kind.GRAPH), [text, 1n]);
       assertEquals(there({ [text]: text }), { [text]: text });
       // The text of the block itself, without quotes.

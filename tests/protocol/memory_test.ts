@@ -16,7 +16,7 @@ const HEAD = 0;
 const TAIL = 1;
 const FINISHED = 2;
 const QUEUE_BYTES = 4 * 2 ** 17;
-const RING_BYTES = 4 * 2 ** 14;
+const RING_BYTES = 4 * 2 ** 16;
 const HEADER_BYTES = 24;
 
 /** The first, just before they turn negative, and just before they are 0 again: positions are counted modulo 2³². */

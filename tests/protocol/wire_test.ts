@@ -78,7 +78,7 @@ function* pieces(bytes: Uint8Array, ...places: number[]): Generator<Uint8Array> 
 type Plain = [header: unknown[], sections: readonly Uint8Array[]];
 
 function encoded([header, sections]: Plain): readonly Uint8Array[] {
-  return encodeMessage(header, sections.length === 0 ? undefined : new EncodedBlock(Kind.GRAPH, sections));
+  return encodeMessage(header, ...(sections.length === 0 ? [] : [new EncodedBlock(Kind.GRAPH, sections)]));
 }
 
 function readMessages(parts: Iterable<Uint8Array>): Plain[] {
@@ -164,7 +164,7 @@ test("MessageReader reads sections of many MiB, whatever the pieces", () => {
 
 test("blockOf() has the kind and the sections of a message", () => {
   const sections = [new Uint8Array([1, 2]), new Uint8Array([3])];
-  const block = blockOf(Kind.GRAPH, { header: ["result", 1, 0, Kind.GRAPH, [2, 1]], sections });
+  const block = blockOf(Kind.GRAPH, { header: ["failed", Kind.GRAPH, [2, 1]], sections });
   assertEquals([block.kind, block.sections], [Kind.GRAPH, sections]);
 });
 
