@@ -49,6 +49,15 @@ export class Block implements Payload {
   /** For `Kind.CLONE`. */
   readonly clone: { value: unknown; list: Transferable[] } | undefined;
   readonly room: number;
+  /** Whether the buffer is still the caller's, who moves it: a message takes it away; else {@linkcode takeMoved} must. */
+  #isMoving = false;
+
+  /** A block of one buffer that its caller moves. To take it twice, now and for the message, would make V8 collect garbage for its size each time. */
+  static moving(text: string, buffer: ArrayBuffer): Block {
+    const block = new Block(Kind.BYTES, text, 0, [buffer]);
+    block.#isMoving = true;
+    return block;
+  }
 
   constructor(
     kind: number,
@@ -66,6 +75,13 @@ export class Block implements Payload {
     this.clone = clone;
     // UTF-8 takes at most three bytes for each UTF-16 unit.
     this.room = isText(kind) ? text.length * 3 : this.#room();
+  }
+
+  /** Takes a buffer that moves away from its caller. */
+  takeMoved(): void {
+    if (!this.#isMoving) return;
+    this.#isMoving = false;
+    this.buffers[0] = this.buffers[0].transfer();
   }
 
   /** Closes what was moved here and will not move on, such as the port of a task that was cancelled. */
@@ -149,7 +165,7 @@ export class Block implements Payload {
     const buffers = lengths.map((length) => {
       const start = at;
       at += aligned(length);
-      return bytes.slice(start, start + length).buffer as ArrayBuffer;
+      return copyOf(bytes.subarray(start, start + length)).buffer;
     });
     const block = new Block(kind, text, 0, buffers, []);
     block.sharedIds = sharedIds;
@@ -199,7 +215,7 @@ export class EncodedBlock implements Payload {
         return new EncodedBlock(kind, [bytes]);
       }
       default:
-        return new EncodedBlock(kind, [encoder.encode(text), ...buffers.map((buffer) => new Uint8Array(buffer))]);
+        return new EncodedBlock(kind, [encoded(text), ...buffers.map((buffer) => new Uint8Array(buffer))]);
     }
   }
 
@@ -207,10 +223,13 @@ export class EncodedBlock implements Payload {
   static read(kind: number, memory: Memory, offset: number, byteLength: number): EncodedBlock {
     if (kind === Kind.NONE) return NO_BYTES;
     if (kind === Kind.NUMBER || isText(kind)) {
-      return new EncodedBlock(kind, [memory.bytes.slice(offset, offset + byteLength)]);
+      return new EncodedBlock(kind, [copyOf(memory.bytes.subarray(offset, offset + byteLength))]);
     }
     return EncodedBlock.from(Block.read(kind, memory, offset, byteLength));
   }
+
+  /** Nothing moves between processes. */
+  takeMoved(): void {}
 
   write(memory: Memory, offset: number): number {
     if (this.kind === Kind.NONE) return 0;
@@ -241,7 +260,24 @@ const NO_BYTES = new EncodedBlock(Kind.NONE, []);
 /** The buffer of bytes, copied where the bytes are only a part of it. */
 export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {
   const isWhole = bytes.byteLength === bytes.buffer.byteLength;
-  return (isWhole ? bytes.buffer : bytes.slice().buffer) as ArrayBuffer;
+  return isWhole ? bytes.buffer as ArrayBuffer : copyOf(bytes).buffer;
+}
+
+/** A copy of bytes. `ArrayBuffer.slice()`, and `slice()` of shared memory, take several times as long where they are large. */
+export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(bytes.byteLength);
+  copy.set(bytes);
+  return copy;
+}
+
+/** The UTF-8 of a text, in a buffer of its own. */
+function encoded(text: string): Uint8Array {
+  if (text.length > SHORT_TEXT) {
+    // Most texts are ASCII: then nothing has to be counted or moved.
+    const bytes = new Uint8Array(text.length);
+    if (encoder.encodeInto(text, bytes).read === text.length) return bytes;
+  }
+  return encoder.encode(text);
 }
 
 /** The next multiple of 8. Not by bits: sizes may be over 2³¹. */
@@ -282,7 +318,7 @@ function decodeText(bytes: Uint8Array, offset: number, byteLength: number): stri
     if (i === byteLength) return text;
   }
   const part = bytes.subarray(offset, offset + byteLength);
-  if (byteLength > MOST_SCRATCH) return decoder.decode(part.slice());
+  if (byteLength > MOST_SCRATCH) return decoder.decode(copyOf(part));
   if (byteLength > scratch.length) scratch = new Uint8Array(2 ** Math.ceil(Math.log2(byteLength)));
   scratch.set(part);
   return decoder.decode(scratch.subarray(0, byteLength));

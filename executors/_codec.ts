@@ -8,7 +8,7 @@
  */
 
 import { SerializationError } from "../futures/errors.ts";
-import { Block, EMPTY, Kind, NOTHING } from "./_block.ts";
+import { Block, copyOf, EMPTY, Kind, NOTHING } from "./_block.ts";
 import { decodeGraph, encodeGraph, type EncodeOptions, isEscaped, isExit, viewNamed, VIEWS } from "./_graph.ts";
 import type { ChunkOutcome } from "./_consumer.ts";
 import { Transfer } from "./transfer.ts";
@@ -108,16 +108,14 @@ function encodeBuffer(value: object, { sameProcess }: EncodeOptions): Block | un
   if (prototype === ArrayBuffer.prototype) {
     const buffer = value as ArrayBuffer;
     if (buffer.resizable || buffer.detached) return undefined;
-    return new Block(Kind.BYTES, "", 0, [isMoved ? buffer : buffer.slice(0)]);
+    return isMoved ? Block.moving("", buffer) : new Block(Kind.BYTES, "", 0, [copyOf(new Uint8Array(buffer)).buffer]);
   }
   const name = VIEWS.get(prototype);
   if (name === undefined) return undefined;
   const { buffer, byteOffset, byteLength } = value as ArrayBufferView;
   if (!(buffer instanceof ArrayBuffer) || buffer.resizable || buffer.detached) return undefined;
-  if (isMoved && byteLength < buffer.byteLength) return undefined;
-  return new Block(Kind.BYTES, name, 0, [
-    isMoved ? buffer : buffer.slice(byteOffset, byteOffset + byteLength),
-  ]);
+  if (isMoved) return byteLength < buffer.byteLength ? undefined : Block.moving(name, buffer);
+  return new Block(Kind.BYTES, name, 0, [copyOf(new Uint8Array(buffer, byteOffset, byteLength)).buffer]);
 }
 
 function decodeLone({ kind, text, number, buffers }: Block): unknown {

@@ -119,8 +119,12 @@ function postedOf(block: Block): { posted: PostedBlock; list: Transferable[] } {
 
 /** The block of a message. */
 export function fromPosted({ kind, text, isEncoded, number, buffers, shared, clone }: PostedBlock): Block {
-  if (isEncoded) return new EncodedBlock(kind, buffers.map((buffer) => new Uint8Array(buffer))).decoded();
+  if (isEncoded) return encodedOf({ kind, buffers }).decoded();
   return new Block(kind, text, number, buffers, shared, clone);
+}
+
+function encodedOf({ kind, buffers }: Pick<PostedBlock, "kind" | "buffers">): EncodedBlock {
+  return new EncodedBlock(kind, buffers.map((buffer) => new Uint8Array(buffer)));
 }
 
 /** A task that was taken; what it carries is decoded, or stays bytes for who passes it on. */
@@ -143,7 +147,7 @@ export const DECODED: Form<Block> = { read: Block.read, fromPosted };
 /** For who passes tasks on. */
 export const ENCODED: Form<EncodedBlock> = {
   read: EncodedBlock.read,
-  fromPosted: (posted) => EncodedBlock.from(fromPosted(posted)),
+  fromPosted: (posted) => posted.isEncoded ? encodedOf(posted) : EncodedBlock.from(fromPosted(posted)),
 };
 
 /** How long an idle consumer looks for work before it sleeps, in milliseconds: as long as waking it would take. */
@@ -397,7 +401,10 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     if (
       block.room <= MAX_INLINE_BYTES && block.shared.length === 0 &&
       this.#results.push(cell, block.kind, flags, block)
-    ) return;
+    ) {
+      block.takeMoved();
+      return;
+    }
     const { posted, list } = toPosted(block);
     const result: PostedResult = { cell, flags, block: posted };
     this.#port.postMessage(result, list);

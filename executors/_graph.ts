@@ -5,7 +5,7 @@
  */
 
 import { SerializationError } from "../futures/errors.ts";
-import { Block, Kind } from "./_block.ts";
+import { Block, copyOf, Kind } from "./_block.ts";
 import { DevalueError, parse, stringify } from "./_devalue.ts";
 import { complete, type ErrorParts, PROPERTIES, putTogether, takeApart } from "./_errors.ts";
 import { Transfer } from "./transfer.ts";
@@ -232,14 +232,14 @@ class GraphEncoder {
     // Of a buffer that nothing else refers to, the part that the view shows is enough.
     if (this.#met.has(buffer)) throw new UsedTwice(buffer);
     this.#met.set(buffer, "part");
-    const index = this.#buffers.push(buffer.slice(byteOffset, byteOffset + byteLength)) - 1;
+    const index = this.#buffers.push(copyOf(new Uint8Array(buffer, byteOffset, byteLength)).buffer) - 1;
     return { type, index, length };
   }
 
   #buffer(buffer: ArrayBuffer): unknown {
     if (this.#met.get(buffer) === "part") throw new UsedTwice(buffer);
     this.#met.set(buffer, "whole");
-    const index = this.#buffers.push(this.#moved.has(buffer) ? buffer : buffer.slice(0)) - 1;
+    const index = this.#buffers.push(this.#moved.has(buffer) ? buffer : copyOf(new Uint8Array(buffer)).buffer) - 1;
     return buffer.resizable ? { index, maxByteLength: buffer.maxByteLength } : { index };
   }
 

@@ -143,7 +143,7 @@ abstract class Results {
     for (let from = 0;;) {
       const left = items.length - from;
       const size = sizeFor(from, left);
-      if (left < size && (!isAll || left === 0)) {
+      if (left <= 0 || (left < size && !isAll)) {
         this.unsubmitted = items.slice(from);
         return;
       }

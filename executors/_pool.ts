@@ -9,7 +9,7 @@ import { type BrokenExecutor, InvalidStateError, ShutdownError } from "../future
 import { type Future, internals, type Origin } from "../futures/future.ts";
 import { ring } from "../futures/bell.ts";
 import { addSource, bell, blockUntil, hold, release, removeSource, type Source } from "../futures/wakeup.ts";
-import { Block, Kind } from "./_block.ts";
+import { Block, EncodedBlock, Kind } from "./_block.ts";
 import { decodeValue, encodeArguments, encodeColumn } from "./_codec.ts";
 import type { EncodeOptions } from "./_graph.ts";
 import {
@@ -172,6 +172,7 @@ export class Pool implements Source, Origin {
     const task = { future, fn, flags, block };
     this.#unsettled++;
     if (this.#waiting.length > this.#published || !this.#publish(task)) {
+      block.takeMoved();
       this.#waiting.push(task);
       if (this.#waiting.length === this.#published + 1) this.#publishWaiting();
     }
@@ -234,6 +235,7 @@ export class Pool implements Source, Origin {
     Atomics.store(this.#queue.cells, cell, Cell.PENDING);
     const isLarge = block.room > MAX_INLINE_BYTES;
     if (isLarge && this.#assign(cell, task)) return true;
+    block.takeMoved();
     if (block.kind !== Kind.CLONE) {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
       if (isLarge) {
@@ -259,7 +261,8 @@ export class Pool implements Source, Origin {
     do {
       for (const { index, worker } of this.#workers) {
         if (!this.#queue.assign(index)) continue;
-        const { posted, list } = toPosted(block);
+        // Bytes are moved; a text would be copied once more.
+        const { posted, list } = toPosted(this.#kind.sameProcess ? block : EncodedBlock.from(block));
         worker.postMessage({ type: "assign", cell, fn, flags, block: posted } satisfies ConsumerMessage, list);
         return true;
       }

@@ -11,12 +11,12 @@
 import { ARMED, createBell, SEQUENCE, STATE } from "./bell.ts";
 
 /**
- * How long a blocked thread looks for news itself before it sleeps, in milliseconds: at the most as long as waking it up takes both sides where that is slow. The time is
- * doubled when it was enough and halved when it was not, so that a thread which waits for long tasks takes no time from them.
+ * How long a blocked thread looks for news itself before it sleeps, in milliseconds: waking it up takes both sides as long together where that is slow. Where looking was in vain
+ * several times in a row, as when tasks take long, it is done only once in a while: else it would take time from those who work.
  */
-const MOST_SPIN_MS = 0.2;
-const LEAST_SPIN_MS = 0.02;
-let spinMs = 0.05;
+const SPIN_MS = 0.05;
+const MOST_VAIN = 8;
+let vain = 0;
 
 /** How long the event loop is held by one delivery before timers and I/O get their turn. */
 const TURN_MS = 4;
@@ -87,11 +87,13 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
     if (isDone()) return true;
     const now = performance.now();
     if (now >= deadline) return false;
-    if (spin(seen, Math.min(now + spinMs, deadline))) {
-      spinMs = Math.min(MOST_SPIN_MS, spinMs * 2);
-      continue;
+    if (vain < MOST_VAIN || vain % MOST_VAIN === 0) {
+      if (spin(seen, Math.min(now + SPIN_MS, deadline))) {
+        vain = 0;
+        continue;
+      }
     }
-    spinMs = Math.max(LEAST_SPIN_MS, spinMs / 2);
+    vain++;
     Atomics.store(bell, STATE, ARMED);
     if (Atomics.load(bell, SEQUENCE) !== seen) continue;
     Atomics.wait(bell, STATE, ARMED, deadline - performance.now());
