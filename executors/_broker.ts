@@ -119,7 +119,7 @@ class Broker {
   readonly #backlog: EncodedTask[] = [];
   /** A task that was taken from the queue, and whose arguments or function are on their way. */
   #arriving: Promise<void> | undefined;
-  /** How many tasks of a function a child is given at once. */
+  /** How many tasks of a kind of work a child is given at once. */
   readonly #atOnce = new Map<number, number>();
   #watch: ReturnType<typeof setInterval> | undefined;
   /** Tasks that did not fail with the child that they were given, because they had not begun. */
@@ -304,16 +304,16 @@ class Broker {
   }
 
   /** How many such tasks are given at once. */
-  #sizeFor({ fn, flags }: EncodedTask): number {
-    return (flags & Flag.CHUNK) === 0 ? this.#atOnce.get(fn) ?? 1 : 1;
+  #sizeFor(task: EncodedTask): number {
+    return this.#atOnce.get(workOf(task)) ?? 1;
   }
 
   /** Learns how quick a function is from the last of the tasks that a child was given. */
-  #learn(child: Child, { fn, flags }: EncodedTask): void {
-    if ((flags & Flag.CHUNK) !== 0) return;
-    const size = this.#atOnce.get(fn) ?? 1;
+  #learn(child: Child, task: EncodedTask): void {
+    const work = workOf(task);
+    const size = this.#atOnce.get(work) ?? 1;
     const isQuick = performance.now() - child.givenAt <= QUICK_MS && !child.isTakingBack;
-    this.#atOnce.set(fn, isQuick ? Math.min(MOST_AT_ONCE, size * 2) : Math.max(1, size >> 2));
+    this.#atOnce.set(work, isQuick ? Math.min(MOST_AT_ONCE, size * 2) : Math.max(1, size >> 2));
   }
 
   /** Takes tasks back that wait for one which is not quick: another child may run them, and they can be cancelled again. */
@@ -339,7 +339,7 @@ class Broker {
   /** What a child was given and has not begun waits for the next one again, before all that is queued. */
   #returnGiven(child: Child, from: number): void {
     const returned = child.given.splice(Math.max(0, from));
-    for (const { fn } of returned) this.#atOnce.set(fn, 1);
+    for (const task of returned) this.#atOnce.set(workOf(task), 1);
     child.tasks -= returned.length;
     for (const task of returned) this.#consumer.mark(task, Cell.PENDING);
     this.#backlog.unshift(...returned);
@@ -528,6 +528,11 @@ function jsonBlock(value: unknown): EncodedBlock {
 function makeToken(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return bytes.toHex();
+}
+
+/** Tells kinds of work apart that take different times: the tasks of a function, and its chunks. */
+function workOf({ fn, flags }: EncodedTask): number {
+  return (flags & Flag.CHUNK) === 0 ? fn : -1 - fn;
 }
 
 function canImport({ modules }: Child, definition: Definition): boolean {

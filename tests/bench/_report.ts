@@ -18,7 +18,10 @@ export interface Result extends Measured {
   date: string;
   machine: string;
   rounds: number;
-  verdict: "met" | "missed" | "failed";
+  /** `scaled`: met when the target grows as the floor does, because this machine is slower. */
+  verdict: "met" | "scaled" | "missed" | "failed";
+  /** How many times as long the floor takes as where the target was set. */
+  pace?: number;
   /** The best library from npm, or Python where only that does the same. */
   peer?: Comparison;
   python?: Comparison;
@@ -55,7 +58,11 @@ export function judge(row: Row, measured: Measured, about: Pick<Result, "date" |
   result.floor = compare(measured.figures.find((figure) => figure.name === row.floors[0]));
 
   const judged = row.ofFloor ? result.floor?.ratio : ours.median;
-  if (judged !== undefined) result.verdict = isBetter(row.target, judged) ? "missed" : "met";
+  if (row.floorThen !== undefined && result.floor) result.pace = result.floor.median / row.floorThen;
+  if (judged !== undefined) {
+    const scaled = row.target * Math.max(1, result.pace ?? 1);
+    result.verdict = !isBetter(row.target, judged) ? "met" : isBetter(scaled, judged) ? "missed" : "scaled";
+  }
   const ratios = [result.peer, row.python === "compared" ? result.python : undefined]
     .flatMap((comparison) => comparison ? [row.more ? 1 / comparison.ratio : comparison.ratio] : []);
   if (ratios.length > 0) {
@@ -89,7 +96,7 @@ export function rowTable(result: Result): string {
     const ratio = oursMedian === undefined || name === "ours" ? "" : `${digits(oursMedian / median)} ×`;
     lines.push([family === "floor" ? `floor: ${name}` : name, digits(median), digits(min), digits(max), ratio]);
   }
-  const title = `\n${name}, ${unit}, ${rounds} rounds; target ${result.target}: ${result.verdict}`;
+  const title = `\n${name}, ${unit}, ${rounds} rounds; target ${result.target}: ${describeVerdict(result)}`;
   const reasons = absences.map((absence) => `${absence.name}: ${describe(absence)}`);
   const details = figures.flatMap(({ name, detail }) =>
     result.group === "growth" && detail ? [`${name}: ${describeDetail(detail)}`] : []
@@ -111,6 +118,11 @@ function describeComparison(comparison: Comparison | undefined, withName: boolea
   return `${withName ? `${name} ` : ""}${digits(median)} (${digits(ratio)} ×)`;
 }
 
+function describeVerdict({ verdict, pace }: Result): string {
+  const slower = pace !== undefined && pace > 1 && verdict !== "met" ? `target × ${digits(pace)}` : "";
+  return verdict === "scaled" ? `met: ${slower}` : slower && verdict === "missed" ? `missed, also ${slower}` : verdict;
+}
+
 /** One line for each row. */
 export function summary(results: readonly Result[]): string {
   const lines = [["row", "work", "unit", "ours", "min – max", "target", "verdict", "best peer", "Python", "floor", ""]];
@@ -123,7 +135,7 @@ export function summary(results: readonly Result[]): string {
       ours ? digits(ours.median) : "–",
       ours ? `${digits(ours.min)} – ${digits(ours.max)}` : "–",
       result.target,
-      result.verdict.replace("missed", "MISSED").replace("failed", "FAILED"),
+      describeVerdict(result).replace("missed", "MISSED").replace("failed", "FAILED"),
       describeComparison(result.peer, true),
       describeComparison(result.python, false),
       describeComparison(result.floor, true),

@@ -18,6 +18,8 @@ export interface Row {
   target: number;
   /** The target is for how many times the floor the median is. */
   ofFloor?: true;
+  /** What the first floor took on the machine for which the target was set. On one where it takes longer the target grows as much. */
+  floorThen?: number;
   work: string;
   params: Record<string, unknown>;
   /** The floors, the first of them the one to compare with. */
@@ -57,6 +59,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "round trip, blocking",
     unit: "µs",
     target: 5,
+    floorThen: 0.1,
     ...oneByOne("noop", "nothing", 0, 5_000, "block"),
     floors: ["spin", "postMessage"],
     peers: false,
@@ -67,6 +70,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "round trip, awaited",
     unit: "µs",
     target: 20,
+    floorThen: 50,
     ...oneByOne("noop", "nothing", 0, 3_000, "await"),
     floors: ["postMessage"],
     python: false,
@@ -76,6 +80,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "pipelined no-op",
     unit: "µs",
     target: 1.5,
+    floorThen: 3,
     work: "burst",
     params: { count: 20_000 },
     floors: ["postMessage"],
@@ -86,6 +91,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "map over 100,000 small numbers, an item",
     unit: "µs",
     target: 0.2,
+    floorThen: 0.1,
     work: "map",
     params: { count: 100_000 },
     floors: ["postMessage"],
@@ -96,6 +102,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "echo of 1 KiB of text",
     unit: "µs",
     target: 8,
+    floorThen: 50,
     ...oneByOne("echo", "text", KIBIBYTE, 3_000),
     floors: ["postMessage"],
     python: "compared",
@@ -105,6 +112,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "echo of 1 MiB of bytes, copied",
     unit: "µs",
     target: 500,
+    floorThen: 736,
     ...oneByOne("echo", "bytes", MEBIBYTE, 50),
     floors: ["postMessage"],
     python: false,
@@ -114,6 +122,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "1 MiB of bytes, moved both ways",
     unit: "µs",
     target: 45,
+    floorThen: 33,
     ...oneByOne("move", "bytes", MEBIBYTE, 500),
     floors: ["postMessage"],
     python: false,
@@ -133,6 +142,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "buffer of 64 MiB, moved both ways",
     unit: "µs",
     target: 60,
+    floorThen: 33,
     ...oneByOne("move", "buffer", 64 * MEBIBYTE, 500),
     floors: ["postMessage"],
     python: false,
@@ -143,6 +153,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "new pool of 2 to its first result",
     unit: "ms",
     target: 24,
+    floorThen: 22,
     work: "cold",
     params: { results: 1 },
     floors: ["postMessage"],
@@ -153,6 +164,7 @@ const THREADS: Omit<Row, "group">[] = [
     name: "memory of an idle worker",
     unit: "MiB",
     target: 7.5,
+    floorThen: 6.7,
     work: "memory",
     params: { workers: 8 },
     floors: ["postMessage"],
@@ -199,6 +211,7 @@ const PROCESSES: Omit<Row, "group">[] = [
     name: "round trip, blocking",
     unit: "µs",
     target: 45,
+    floorThen: 28,
     ...oneByOne("noop", "nothing", 0, 2_000, "block"),
     // A floor has no blocking call: it awaits.
     floors: ["child", "cat"],
@@ -210,6 +223,7 @@ const PROCESSES: Omit<Row, "group">[] = [
     name: "pipelined no-op",
     unit: "µs",
     target: 3,
+    floorThen: 1.1,
     work: "burst",
     params: { count: 10_000 },
     floors: ["child"],
@@ -252,6 +266,7 @@ const PROCESSES: Omit<Row, "group">[] = [
     name: "new pool of 2 to two results",
     unit: "ms",
     target: 36,
+    floorThen: 32,
     work: "cold",
     params: { results: 2 },
     floors: ["child"],
