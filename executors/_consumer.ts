@@ -336,6 +336,14 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     if (this.#queue.isOwnerWaiting()) ring(this.#bell);
   }
 
+  /** Is away while the event loop has its turn, which may take long: nobody counts on this consumer. */
+  async beAway(turn: () => Promise<void>): Promise<void> {
+    Atomics.store(this.#queue.statuses, this.#index, Status.STARTING);
+    if (!this.#queue.isEmpty()) this.#queue.wake();
+    await turn();
+    await this.begin();
+  }
+
   /** Begins to work: a task may have been assigned while the thread was starting. */
   async begin(): Promise<void> {
     const { statuses } = this.#queue;

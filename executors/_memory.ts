@@ -49,7 +49,7 @@ export const Cell = {
 
 /** What a consumer is doing. */
 export const Status = {
-  /** Not yet running its loop. */
+  /** Not yet running its loop, or not now: its event loop has its turn. */
   STARTING: 0,
   /** Runs a task, or is about to take one. */
   ACTIVE: 1,
@@ -216,8 +216,9 @@ export class TaskQueue {
   }
 
   /**
-   * Owner: appends a task and wakes a sleeping consumer if none is looking.
+   * Owner: appends a task and wakes a sleeping consumer if that is needed.
    *
+   * @param unfinished How many tasks no consumer has finished, with this one.
    * @returns `false` when there is no room.
    */
   push(
@@ -226,6 +227,7 @@ export class TaskQueue {
     kind: number,
     flags: number,
     payload: Payload,
+    unfinished = Infinity,
   ): boolean {
     this.#reclaim();
     const tail = this.#control[TAIL];
@@ -240,7 +242,7 @@ export class TaskQueue {
     );
     if (next === -1) return false;
     Atomics.store(this.#control, TAIL, next);
-    this.wake();
+    this.wake(unfinished);
     return true;
   }
 
@@ -368,15 +370,28 @@ export class TaskQueue {
     return Atomics.load(this.#control, WAITING) === 1;
   }
 
-  /** Wakes one sleeping consumer, if there is one and nobody is looking for work already. */
-  wake(): void {
+  /**
+   * Wakes one sleeping consumer, if there is one and nobody is looking for work already.
+   *
+   * @param unfinished Where this is no more than the consumers that work, one of them has just finished, and looks at the queue next.
+   */
+  wake(unfinished = Infinity): void {
     if (
       Atomics.load(this.#control, PARKED) === 0 ||
-      Atomics.load(this.#control, SPINNING) > 0
+      Atomics.load(this.#control, SPINNING) > 0 ||
+      unfinished <= this.#countActive()
     ) return;
     for (let index = 0; index < this.statuses.length; index++) {
       if (this.unpark(index, Status.ACTIVE)) return;
     }
+  }
+
+  #countActive(): number {
+    let count = 0;
+    for (let index = 0; index < this.statuses.length; index++) {
+      if (Atomics.load(this.statuses, index) === Status.ACTIVE) count++;
+    }
+    return count;
   }
 
   /** Owner: forgets consumers that were stopped while they slept, so that others can take their places. */

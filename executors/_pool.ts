@@ -243,7 +243,7 @@ export class Pool implements Source, Origin {
         task.flags |= Flag.SHARED;
       }
       this.#shared.enter(cell, task.block);
-      if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block)) {
+      if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block, this.#unfinished)) {
         if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(cell, task.block);
         return true;
       }

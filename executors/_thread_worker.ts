@@ -76,7 +76,7 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
     const busy = taken instanceof Promise ? taken.then(run) : run(taken);
     if (busy !== undefined) await busy;
     if (performance.now() > turnEnds) {
-      await turn();
+      await consumer.beAway(turn);
       turnEnds = performance.now() + TURN_MS;
     }
   }

@@ -176,8 +176,8 @@ export class Bench {
   }
 
   /** Owner: queues a task with one number. */
-  push(cell: number, value = 0): boolean {
+  push(cell: number, value = 0, unfinished?: number): boolean {
     Atomics.store(this.queue.cells, cell, Cell.PENDING);
-    return this.queue.push(cell, 0, Kind.NUMBER, 0, numberBlock(value));
+    return this.queue.push(cell, 0, Kind.NUMBER, 0, numberBlock(value), unfinished);
   }
 }

@@ -121,6 +121,40 @@ test("Consumer.begin() takes what was assigned while it was starting, before or 
 
 // ---- no task is left lying ----------------------------------------------------------------------------------------
 
+test("Consumer.rest() misses no task that waits for nobody else, whenever it is pushed", async () => {
+  const steps = await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    await bench.consumers[0].begin();
+    // As the owner does that has seen all other tasks finished.
+    const { taking, happened } = takeOneInterrupted(bench, 0, at, () => bench.push(3, at, 1));
+    const task = await within(taking, `the task that was pushed before step ${at}`, SOON);
+    assertEquals([task.cell, task.block.number], [3, at]);
+    return happened;
+  });
+  assert(steps > 5, `${steps} steps`);
+});
+
+test("TaskQueue.push() wakes a sleeper only when there are more tasks than consumers that work", async () => {
+  const bench = new Bench(3);
+  const { queue } = bench;
+  queue.statuses[0] = queue.statuses[1] = Status.ACTIVE;
+  assert(queue.park(1, Status.ACTIVE));
+  bench.push(1, 0, 1);
+  assertEquals(statusesOf(bench), [Status.ACTIVE, Status.PARKED, Status.STARTING], "the first one has just finished");
+  bench.push(2, 0, 2);
+  assertEquals(statusesOf(bench), [Status.ACTIVE, Status.ACTIVE, Status.STARTING]);
+  assert(queue.park(1, Status.ACTIVE));
+  await bench.consumers[0].beAway(() => {
+    assertEquals(statusesOf(bench)[0], Status.STARTING);
+    assertEquals(statusesOf(bench)[1], Status.ACTIVE, "what is queued does not wait for who is away");
+    assert(queue.park(1, Status.ACTIVE));
+    bench.push(3, 0, 1);
+    assertEquals(statusesOf(bench)[1], Status.ACTIVE, "nor what comes then");
+    return Promise.resolve();
+  });
+  assertEquals(statusesOf(bench)[0], Status.ACTIVE);
+});
+
 test("Consumer.rest() misses no task, whenever it is pushed", async () => {
   const steps = await atEachStep(async (at) => {
     const bench = new Bench(1);
