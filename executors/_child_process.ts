@@ -15,6 +15,8 @@ export interface Death {
   signal: Deno.Signal | null;
   /** The end of what it wrote to its standard error. */
   stderr: string;
+  /** What was wrong with what it said, where it was killed for that. */
+  fault?: string;
 }
 
 /** What a broker wants to hear of a child. */
@@ -41,6 +43,7 @@ export class ChildProcess {
   #tail = new Uint8Array(0);
   /** What is being passed on of its standard error. */
   #stderrWrite: Promise<void> | undefined;
+  #fault: string | undefined;
 
   /** @throws It cannot be started. */
   constructor(
@@ -57,7 +60,12 @@ export class ChildProcess {
     this.#stdin.closed.catch(() => {});
     const pumps = [this.#pumpStdout(token, outputs.stdout), this.#pumpStderr(outputs.stderr)];
     // A message that cannot be read is a fault of the child's.
-    for (const pump of pumps) pump.catch(() => this.kill("SIGKILL"));
+    for (const pump of pumps) {
+      pump.catch((error) => {
+        this.#fault = String(error);
+        this.kill("SIGKILL");
+      });
+    }
     void this.#awaitEnd(Promise.allSettled(pumps), Object.values(outputs));
   }
 
@@ -153,6 +161,7 @@ export class ChildProcess {
       exitCode: code,
       signal,
       stderr: new TextDecoder().decode(this.#tail),
+      fault: this.#fault,
     });
   }
 }

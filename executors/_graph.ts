@@ -4,6 +4,7 @@
  * @module
  */
 
+import { inspect } from "../futures/deadline.ts";
 import { SerializationError } from "../futures/errors.ts";
 import { Block, copyOf, Kind } from "./_block.ts";
 import { DevalueError, parse, stringify } from "./_devalue.ts";
@@ -88,7 +89,7 @@ export const VIEWS: ReadonlyMap<object, string> = new Map(
 
 /** The class of views of that name. */
 export function viewNamed(name: string): new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => unknown {
-  if (!Object.hasOwn(VIEW_CLASSES, name)) throw new TypeError(`Cannot decode a view of an unknown class: ${name}`);
+  if (!Object.hasOwn(VIEW_CLASSES, name)) throw new TypeError(`Cannot read as a view of a buffer: ${inspect(name)}`);
   return VIEW_CLASSES[name as keyof typeof VIEW_CLASSES];
 }
 

@@ -388,7 +388,7 @@ export class Pool implements Source, Origin {
 
   #settle(cell: number, flags: number, block: Block): void {
     if (cell === NO_CELL) {
-      this.#hear(flags, decodeValue(block));
+      this.#hear(flags, readable(block));
       return;
     }
     const future = this.#futures[cell];
@@ -560,6 +560,15 @@ export class Pool implements Source, Origin {
   /** A block in the form of a message that can be posted to each worker. */
   postable(args: readonly unknown[]): PostedBlock {
     return toPosted(encodeArguments(args, this.#encodeOptions)).posted;
+  }
+}
+
+/** What a block says, or why it cannot be read: a worker whose task has changed it may send anything. */
+function readable(block: Block): unknown {
+  try {
+    return decodeValue(block);
+  } catch (error) {
+    return error;
   }
 }
 

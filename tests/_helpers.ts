@@ -414,9 +414,9 @@ export interface Ended {
 export async function runProgram(
   name: string,
   args: readonly string[],
-  options: { bound?: number; flags?: readonly string[] } = {},
+  options: { bound?: number; flags?: readonly string[]; env?: Record<string, string>; cwd?: string } = {},
 ): Promise<Ended> {
-  const { bound = 20_000, flags = ["-A"] } = options;
+  const { bound = 20_000, flags = ["-A"], env, cwd } = options;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -431,7 +431,8 @@ export async function runProgram(
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
+    cwd,
   }).spawn();
   programs.add(child);
   let hung = false;

@@ -1,0 +1,222 @@
+/** What the section on security of README.md claims, against tasks that attack the program. */
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  BrokenProcessPool,
+  type Executor,
+  type Future,
+  ProcessPoolExecutor,
+  ThreadPoolExecutor,
+} from "@concurrent/futures";
+import { assertSame } from "./_same.ts";
+import {
+  both,
+  bothFail,
+  BOUND,
+  Gate,
+  outputOf,
+  rejectionOf,
+  runProgram,
+  startedWorkers,
+  temporaryPath,
+  test,
+  thrownBy,
+  within,
+} from "./_helpers.ts";
+import {
+  dangerousError,
+  dangerousKeys,
+  failWithGarbage,
+  forge,
+  forgeries,
+  makeThenable,
+  makeView,
+  pollution,
+  sayGarbage,
+  takeDangerous,
+  throwDangerous,
+} from "./fixtures/hostile_tasks.ts";
+import { echo, passGate } from "./fixtures/tasks.ts";
+
+// ---- forged answers -----------------------------------------------------------------------------------------------
+
+/** Those that answer for their own task before. */
+const ANSWER = Object.keys(forgeries).filter((what) => what.startsWith("its answer"));
+
+/** Fails unless an error says that a process was ended, and, where the broker could not read what it said, why. */
+function assertEnded(error: unknown, what: string): void {
+  assertInstanceOf(error, BrokenProcessPool);
+  assertMatch(error.message, /^Process \d+ was killed by signal SIGKILL while it was (running a task|idle)\. /);
+  if (/a header|begin|bytes|length/.test(what)) assertStringIncludes(error.message, "it said what no process says (");
+}
+
+/** Has one process of a pool forge its answer while another one runs a task. */
+async function attack<T>(
+  what: string,
+  onWorkerCrash: "break" | "replace",
+  check: (pool: ProcessPoolExecutor, neighbour: Future<string>, gate: Gate) => Promise<T>,
+): Promise<void> {
+  await using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash });
+  using gate = new Gate();
+  const neighbour = pool.submit(passGate<string>, gate.path, "neighbour");
+  await gate.arrived();
+  const own = pool.submit(forge, what);
+  const error = own.exception(BOUND);
+  if (ANSWER.includes(what)) assertEquals([error, own.result()], [null, "forged"]);
+  else assertEnded(error, what);
+  await check(pool, neighbour, gate);
+}
+
+for (const what of Object.keys(forgeries)) {
+  test(`ProcessPoolExecutor kills a process that says ${what}: no other task gets its answer`, async () => {
+    await attack(what, "break", async (pool, neighbour) => {
+      if (what.endsWith("the same for the next task")) pool.submit(echo, "next");
+      await bothFail(neighbour, (error) => assertEnded(error, what));
+      assertInstanceOf(thrownBy(() => pool.submit(echo, 1)), BrokenProcessPool);
+    });
+    await attack(what, "replace", async (pool, neighbour, gate) => {
+      assertEquals([neighbour.done(), neighbour.running()], [false, true]);
+      gate.open();
+      await both(neighbour, (value) => assertEquals(value, "neighbour"));
+      // One that has answered may be given a task before it is killed.
+      if (!ANSWER.includes(what)) await both(() => pool.submit(echo, "after"), (value) => assertEquals(value, "after"));
+    });
+    assertEquals(pollution(), []);
+  });
+}
+
+for (const what of ["a result", "the error of an initializer"]) {
+  test(`ProcessPoolExecutor fails only what ${what} is for, when its bytes are none of a value`, async () => {
+    if (what === "a result") {
+      using pool = new ProcessPoolExecutor(1);
+      await bothFail(pool.submit(sayGarbage), (error) => assertInstanceOf(error, SyntaxError));
+      // It answers nothing any more.
+      pool.killWorkers();
+    } else {
+      using pool = new ProcessPoolExecutor({ maxWorkers: 1, initializer: failWithGarbage });
+      await bothFail(pool.submit(echo, 1), (error) => {
+        assertInstanceOf(error, BrokenProcessPool);
+        assertInstanceOf(error.cause, SyntaxError);
+      });
+    }
+    assertEquals(pollution(), []);
+  });
+}
+
+// ---- nothing that arrives is evaluated ----------------------------------------------------------------------------
+
+const CODE = "data:application/javascript,self.close()";
+
+for (
+  const [type, ...args] of [
+    ["Function", "return 1"],
+    ["Worker", CODE, { type: "module" }],
+    ["WebSocket", "ws://127.0.0.1:9"],
+    ["EventSource", "http://127.0.0.1:9"],
+    ["eval", "1"],
+    ["Proxy", {}, {}],
+    ["__proto__", 1],
+    ["constructor", 1],
+    ["ArrayBuffer", 8],
+  ] as [string, ...unknown[]][]
+) {
+  test(`ProcessPoolExecutor makes no ${type} of what a process sends as a view of a buffer`, async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: "none" });
+    const before = startedWorkers();
+    const future = pool.submit(makeView, type, ...args);
+    await bothFail(future, (error) => {
+      assertInstanceOf(error, TypeError);
+      assertEquals(error.message, `Cannot read as a view of a buffer: ${JSON.stringify(type)}`);
+    });
+    // The one is the pool's own.
+    assertEquals(startedWorkers(), before + 1);
+  });
+}
+
+test("ProcessPoolExecutor: a result that a process makes up has no function called then", async () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: "none" });
+  assertInstanceOf(await rejectionOf(pool.submit(makeThenable)), TypeError);
+});
+
+// ---- keys ---------------------------------------------------------------------------------------------------------
+
+const KINDS: [string, () => Executor][] = [
+  ["ThreadPoolExecutor", () => new ThreadPoolExecutor(1)],
+  ["ProcessPoolExecutor", () => new ProcessPoolExecutor(1)],
+];
+
+const DANGEROUS: [string, () => unknown][] = [
+  ["an object", dangerousKeys],
+  ["an object without a prototype", () => Object.setPrototypeOf(dangerousKeys(), null)],
+  ["an object beside what JSON cannot say", () => [dangerousKeys(), undefined]],
+  ["keys of a Map", () => new Map(Object.entries(dangerousKeys()))],
+  ["an object in a Map and a Set", () => new Map([[dangerousKeys(), new Set([dangerousKeys()])]])],
+  ["an error", dangerousError],
+  ["errors of an AggregateError", () => new AggregateError([dangerousError()], "several")],
+];
+
+for (const [name, make] of KINDS) {
+  test(`${name}: __proto__ and constructor are keys like any other, and pollute nothing on either side`, async () => {
+    using pool = make();
+    for (const [what, value] of DANGEROUS) {
+      const isKept = ([polluted, back]: [string[], unknown]) => {
+        assertEquals([polluted, pollution()], [[], []], what);
+        assertSame(back, value(), what);
+      };
+      await both(() => pool.submit(takeDangerous, value()), isKept);
+      for (const result of pool.map(takeDangerous<unknown>, [value(), value()], { chunksize: 2 })) isKept(result);
+    }
+    await bothFail(() => pool.submit(throwDangerous), (error) => {
+      assertStrictEquals(Object.getPrototypeOf(error), Error.prototype);
+      const expected = dangerousError();
+      for (const name of Object.getOwnPropertyNames(expected)) {
+        if (name !== "stack") assertSame(error[name], (expected as unknown as Record<string, unknown>)[name], name);
+      }
+    });
+    assertEquals([await within(pool.submit(pollution)), pollution()], [[], []]);
+  });
+}
+
+test("new ProcessPoolExecutor() takes no permission from __proto__", () => {
+  const permissions = JSON.parse('{"__proto__":{"run":true}}');
+  assertInstanceOf(thrownBy(() => new ProcessPoolExecutor({ permissions })), TypeError);
+});
+
+// ---- what a task may do, and what it finds ------------------------------------------------------------------------
+
+const FEW = ["--allow-run", "--allow-read"];
+
+test("ThreadPoolExecutor: tasks have the permissions of the program, no more and no less", async () => {
+  for (const flags of [["-A"], FEW, ["--allow-read", "--allow-env=HOME"], ["-A", "--deny-net"]]) {
+    const { program, task } = await outputOf("security.ts", ["permissions"], { flags });
+    assertEquals(task, program, flags.join(" "));
+  }
+});
+
+test("ProcessPoolExecutor works with --allow-run and --allow-read alone, and leaves no file anywhere", async () => {
+  const folder = temporaryPath("empty");
+  Deno.mkdirSync(folder);
+  // Where programs put temporary files, on any system.
+  const env = { TMPDIR: folder, TEMP: folder, TMP: folder };
+  const { during, values } = await outputOf("security.ts", ["files", folder], { flags: FEW, env, cwd: folder });
+  assertEquals([during, values], [[], [2, "x".repeat(300_000), 3]]);
+  assertEquals([...Deno.readDirSync(folder)], []);
+});
+
+test("ProcessPoolExecutor: a token is in no argument and no variable, and is worth nothing to another process", async () => {
+  const { code, stdout, stderr } = await runProgram("security.ts", ["tokens", temporaryPath("gate")]);
+  assertEquals([code, stderr], [0, ""]);
+  // All that was printed is there, byte for byte, and what the program found after it.
+  const { tokens, places, forged, isUntouched, results } = JSON.parse(stdout.slice(stdout.lastIndexOf("\n{") + 1));
+  assertEquals(tokens.map((token: string) => /^[0-9a-f]{32}$/.test(token)), [true, true]);
+  assert(tokens[0] !== tokens[1], "two processes have one token");
+  for (const place of places) assert(!place.includes(tokens[0]), place);
+  assertEquals(stdout.slice(0, stdout.lastIndexOf("\n{") + 1), forged);
+  assertEquals([isUntouched, ...results], [true, "victim", "printed", "after"]);
+});
