@@ -48,7 +48,7 @@ export interface ProcessPoolExecutorOptions {
   maxTasksPerChild?: number;
   /**
    * What tasks may do: `"inherit"` grants what this program is granted without exceptions or limits, `"none"` nothing, an object what it names. No process may do
-   * what this program may not. The module of a task can be loaded in any case.
+   * what this program may not. The module of a task can be loaded in any case. With `run` or `ffi` a task can start programs and native code that these limits do not hold for.
    *
    * @default {"inherit"}
    */
@@ -78,6 +78,9 @@ const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false))
  * Processes are started on demand: one per submit while none is idle, up to `maxWorkers`. Each runs one task at a time; a task that returns a promise holds
  * its process until the promise settles. They go on while this thread computes or blocks. What they print to stdout and stderr appears on those of this program. When this program
  * ends, however it does, they end too. It needs the permissions to run Deno and to read the modules of this library.
+ *
+ * What a process sends is data: it carries no functions, nothing of it is evaluated, and a process can answer no task but those that it was given. Tasks
+ * of one process share its globals and modules; `maxTasksPerChild: 1` gives each task a process of its own.
  *
  * @example Submit and map
  * ```ts

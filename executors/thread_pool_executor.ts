@@ -60,7 +60,7 @@ const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false))
  * that returns a promise holds its thread until the promise settles. A program that ends without shutting down still runs all that it submitted.
  *
  * A thread cannot be killed while it computes: an endless loop in a task keeps the program alive until `Deno.exit()`. Running out
- * of memory in a thread ends the program. Use processes where that matters. A task that waits for another task of the same pool can wait for ever.
+ * of memory in a thread ends the program. Tasks may do what the program may. Use processes where that matters, and for code that is not trusted. A task that waits for another task of the same pool can wait for ever.
  *
  * @example Submit, map, wait
  * ```ts
