@@ -1,0 +1,85 @@
+/**
+ * What the tests of properties share. A property holds for any value, or any order of calls: these are made at random. A failure names
+ * the seed and the path: `PROPERTY_SEED=<seed> PROPERTY_PATH=<path> deno test -P tests/properties --filter <name>` repeats it.
+ * `PROPERTY_RUNS=<n>` looks longer, up to 25 s for each property.
+ */
+import { type Executor, ProcessPoolExecutor, ThreadPoolExecutor } from "@concurrent/futures";
+import fc from "fast-check";
+import { within } from "../_helpers.ts";
+
+/** How long one property may be looked at, in milliseconds. */
+const LIMIT = 25_000;
+
+/** Checks a property; what fails says the seed, the path, and the smallest example that it found within the time. */
+export async function holds<T>(
+  runs: number,
+  example: fc.Arbitrary<T>,
+  check: (example: T) => Promise<void>,
+): Promise<void> {
+  const [seed, path, more] = ["SEED", "PATH", "RUNS"].map((name) => Deno.env.get(`PROPERTY_${name}`));
+  const end = performance.now() + LIMIT;
+  // Not by an option of fast-check: that leaves its timer and the last run behind.
+  const property = fc.asyncProperty(example, async (example) => {
+    if (performance.now() < end) await check(example);
+  });
+  await fc.assert(property, {
+    numRuns: Number(more ?? runs),
+    ...(seed === undefined ? {} : { seed: Number(seed) }),
+    ...(path === undefined ? {} : { path }),
+  });
+}
+
+/** Gives a pool to a test, and waits for its end only if the test passed: a task that hangs shall not hide the seed. */
+export async function withPool<P extends Executor>(pool: P, use: (pool: P) => Promise<void>): Promise<void> {
+  let passed = false;
+  try {
+    await use(pool);
+    passed = true;
+  } finally {
+    if (passed) await within(pool.shutdown(), "shutdown()");
+    else if (pool instanceof ProcessPoolExecutor) pool.killWorkers();
+    else pool.shutdownSync({ wait: false, cancelFutures: true });
+  }
+}
+
+/** Each kind of executor, and how many examples of a value it is given. */
+export const KINDS: [string, number, () => Executor][] = [
+  ["ThreadPoolExecutor", 300, () => new ThreadPoolExecutor(1)],
+  ["ProcessPoolExecutor", 150, () => new ProcessPoolExecutor(1)],
+];
+
+/** Any sequence of code units, lone surrogates among them. */
+export const text = fc.array(fc.oneof(fc.nat(0xffff), fc.integer({ min: 0xd7ff, max: 0xe000 }), fc.nat(127)), {
+  maxLength: 8,
+})
+  .map((units) => String.fromCharCode(...units));
+
+/** Any key, often one with a meaning of its own. */
+export const key: fc.Arbitrary<string> = fc.oneof(
+  fc.constantFrom(
+    "a",
+    "b",
+    "__proto__",
+    "constructor",
+    "then",
+    "toJSON",
+    "length",
+    "0",
+    "12",
+    "",
+    "a-b",
+    "\ud800",
+    "\0",
+    "cause",
+  ),
+  text,
+);
+
+/** Any value that holds no other. */
+export const leaf: fc.Arbitrary<unknown> = fc.oneof(
+  fc.constantFrom<unknown>(undefined, null, true, false, -0, NaN, Infinity, -Infinity, 2 ** 53, 5e-324, "", "\udc00"),
+  fc.double(),
+  fc.integer(),
+  fc.bigInt(),
+  text,
+);
