@@ -32,7 +32,10 @@ function difference(a: unknown, e: unknown, at: string, forth: Pairs, back: Pair
   let inner: string | undefined;
   if (e instanceof Date) inner = next((a as Date).getTime(), e.getTime(), `${at}.getTime()`);
   else if (e instanceof RegExp) inner = next(String(a), String(e), `String(${at})`);
-  else if (e instanceof URL) return next((a as URL).href, e.href, `${at}.href`);
+  // Plain time and its like have no properties of their own.
+  else if (isTemporal(e)) {
+    return next(`${Object.prototype.toString.call(a)} ${a}`, `${Object.prototype.toString.call(e)} ${e}`, at);
+  } else if (e instanceof URL) return next((a as URL).href, e.href, `${at}.href`);
   else if (e instanceof Error) return errorDifference(a as Error, e, at, next);
   else if (e instanceof ArrayBuffer) {
     const [x, y] = [a as ArrayBuffer, e];
@@ -47,6 +50,10 @@ function difference(a: unknown, e: unknown, at: string, forth: Pairs, back: Pair
     inner = next(a.valueOf(), e.valueOf(), `${at}.valueOf()`);
   }
   return inner ?? propertiesDifference(a, e, at, next);
+}
+
+function isTemporal(value: object): boolean {
+  return Object.prototype.toString.call(value).startsWith("[object Temporal.");
 }
 
 type Next = (x: unknown, y: unknown, place: string) => string | undefined;

@@ -8,6 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { CancelledError, Future, InvalidStateError, TimeoutError } from "@concurrent/futures";
+import { inspect } from "node:util";
 import { bothCancelled, bothFail, elapsed, test, thrownBy } from "./_helpers.ts";
 
 /** One future in each state, as CPython's tests have them. */
@@ -289,6 +290,25 @@ test("Future.addDoneCallback() refuses what is not a function", () => {
   for (const wrong of [undefined, null, 5, "f", {}]) assertThrows(() => future.addDoneCallback(wrong), TypeError);
   future.setResult(1);
   for (const wrong of [undefined, null, 5, "f", {}]) assertThrows(() => future.addDoneCallback(wrong), TypeError);
+});
+
+test("Future is shown by Node's util.inspect as by console.log", () => {
+  const future = new Future<number>();
+  assertEquals(inspect(future), Deno.inspect(future));
+  assertEquals(inspect([future]), `[ ${future} ]`);
+});
+
+test("Future says what its value is, and object of one that does not tell", () => {
+  const untold = {
+    get constructor() {
+      throw new Error("not told");
+    },
+  };
+  for (const [value, type] of [[null, "null"], [1, "number"], [[], "Array"], [untold, "object"]] as const) {
+    const future = new Future<unknown>();
+    future.setResult(value);
+    assertStringIncludes(`${future}`, `state=finished returned ${type}>`);
+  }
 });
 
 test("Future.addDoneCallback(): a callback may settle other futures, and read and block on its own", () => {

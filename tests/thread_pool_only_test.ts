@@ -309,6 +309,13 @@ test("transfer() of what cannot be transferred fails the future, not submit()", 
   assertEquals(await within(pool.submit(square, 3)), 9);
 });
 
+test("transfer() refuses a list that is none, and leaves a primitive as it is", () => {
+  for (const list of [undefined, new ArrayBuffer(1), { length: 0 }]) {
+    assertThrows(() => transfer({}, list as unknown as []), TypeError, "Cannot transfer what is not in an array: ");
+  }
+  assertEquals(transfer(5, []), 5);
+});
+
 test("transfer() together with a value that is refused leaves the buffer where it was", () => {
   using pool = new ThreadPoolExecutor(1);
   const bytes = new Uint8Array(100);

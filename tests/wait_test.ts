@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import {
   ALL_COMPLETED,
+  asCompleted,
   FIRST_COMPLETED,
   FIRST_EXCEPTION,
   Future,
@@ -235,6 +236,21 @@ test("wait() does not keep a listener on a future after it has resolved", async 
   for (const how of ["wait", "wait-timeout"]) {
     const { bytesEach } = await outputOf("listeners.ts", [how], { flags: ["-A", "--v8-flags=--expose-gc"] });
     assert(bytesEach < 60, `${how}: each wait on one pending future left ${bytesEach} bytes behind`);
+  }
+});
+
+test("a timeout that is no number is refused by all that takes one", async () => {
+  for (const timeout of ["1", null, {}, 1n] as unknown as number[]) {
+    const future = successful();
+    for (
+      const call of [
+        () => future.result(timeout),
+        () => future.exception(timeout),
+        () => waitSync([future], { timeout }),
+        () => asCompleted([future], { timeout }),
+      ]
+    ) assertThrows(call, TypeError, "Cannot use timeout as a number of milliseconds: ");
+    assertInstanceOf(await rejectionOf(wait([future], { timeout })), TypeError);
   }
 });
 

@@ -61,6 +61,7 @@ export function mapBehaviour(kind: Kind): void {
     using pool = make({ maxWorkers: 1 });
     const results = pool.map(square, range(5));
     assertEquals([`${results}`, Deno.inspect(results)], Array(2).fill("<MapResults inFlight=5>"));
+    assertEquals(Object.prototype.toString.call(results), "[object MapResults]");
     for (const _ of results);
     assertEquals(`${results}`, "<MapResults inFlight=0>");
   });

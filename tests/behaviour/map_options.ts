@@ -1,7 +1,7 @@
 /** `map()`: `chunksize` and `buffersize`, and what they must not be. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Gate, sleep, test, until, within } from "../_helpers.ts";
-import { add, passGate, passGateLater, square } from "../fixtures/tasks.ts";
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { Gate, Ledger, sleep, test, thrownBy, until, within } from "../_helpers.ts";
+import { add, echoLater, failAtTwo, passGate, passGateLater, recordAtGate, square } from "../fixtures/tasks.ts";
 import type { Kind } from "./kind.ts";
 import { asynchronous, bothMap, collect, range } from "./map.ts";
 
@@ -164,6 +164,35 @@ export function mapOptionsBehaviour(kind: Kind): void {
       assert(counted.reads <= 3 + taken + 1, `${counted.reads} were read when ${taken} were taken`);
     }
     await within(Promise.resolve(iterator.return?.()));
+  });
+
+  test(`${name}.map(): items that take their time come in order, also within a chunk, up to the first that fails`, () => {
+    using pool = make({ maxWorkers: 1 });
+    const delays = [5, 1, 3, 0];
+    assertEquals([...pool.map(echoLater<number>, range(4), delays, { chunksize: 4 })], range(4));
+    const results = pool.map(failAtTwo, range(4), { chunksize: 4 });
+    assertEquals([results.next().value, results.next().value], [0, 1]);
+    assertInstanceOf(thrownBy(() => results.next()), RangeError);
+  });
+
+  test(`${name}.map(): the results end with their using block, which cancels the rest`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    using gate = new Gate();
+    const ledger = new Ledger();
+    {
+      const results = pool.map(recordAtGate, range(6), Array(6).fill(gate.path), Array(6).fill(ledger.path), {
+        chunksize: 1,
+        buffersize: 6,
+      });
+      // Not in its type yet, as iterators have it where TypeScript's types of them do.
+      using _ended = results as unknown as Disposable;
+      await gate.arrived();
+      assertEquals(`${results}`, "<MapResults inFlight=6>");
+    }
+    gate.open();
+    await within(pool.submit(echoLater, 1, 0));
+    // The first one was running; a process may have been given another one, which it then gives back.
+    assertEquals(ledger.numbers(), [0]);
   });
 
   test(`${name}.map() with one more gated item than workers, then shutdown, does not hang`, async () => {

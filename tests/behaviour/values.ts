@@ -81,6 +81,15 @@ const VALUES: Record<string, () => unknown> = {
   "Dates": () => [new Date(0), new Date(-1), new Date(8.64e15), new Date(-8.64e15), new Date(NaN)],
   "RegExp": () => /a(b)?[/\\]"'\n/giu,
   "RegExps": () => [/x/dgimsuy, /x/v, new RegExp("/"), new RegExp(""), new RegExp("\n"), /\u{1F600}/u],
+  // Where Deno has it.
+  ...("Temporal" in globalThis && {
+    "Temporal": () => [
+      Temporal.Instant.from("2026-02-28T23:59:59.123456789Z"),
+      Temporal.Duration.from("P1Y2DT3H4M5.6S"),
+      Temporal.PlainDate.from("2026-02-28"),
+      Temporal.ZonedDateTime.from("2026-02-28T12:00[Europe/Paris]"),
+    ],
+  }),
   "Map": () => new Map<unknown, unknown>([["a", 1], [{ k: 1 }, [2]], [1, new Map([[1, 2]])], [true, undefined]]),
   "Map in order": () => new Map([[3, "c"], [1, "a"], [2, "b"]]),
   "empty Map and Set": () => [new Map(), new Set()],
