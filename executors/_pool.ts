@@ -126,11 +126,6 @@ export class Pool implements Source, Origin {
     this.#encodeOptions = { root: "args", sameProcess: kind.sameProcess };
   }
 
-  /** How many workers have been started. */
-  get workerCount(): number {
-    return this.#workers.length;
-  }
-
   /**
    * Queues a task.
    *
@@ -549,13 +544,6 @@ export class Pool implements Source, Origin {
     // The second word says that somebody reads slowly what they have printed.
     do Atomics.wait(progress, 0, 0, UNLOAD_MS); while (progress[0] === 0 && Atomics.load(progress, 1) === 1);
   };
-
-  /** The pool's state in some lines, for the report on a hang. */
-  describe(): string {
-    return `${this.#kind.name} ${this.#state.name}: unsettled=${this.#unsettled} waiting=${
-      this.#waiting.length - this.#published
-    } collected=${this.#collected} workers=${this.#workers.length}\n${this.#queue.describe()}`;
-  }
 
   /** A block in the form of a message that can be posted to each worker. */
   postable(args: readonly unknown[]): PostedBlock {

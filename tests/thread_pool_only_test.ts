@@ -1,10 +1,19 @@
 /** What only {@linkcode ThreadPoolExecutor} has: names, shared memory, transfers, one thread per worker. */
-import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   asCompleted,
   BrokenExecutor,
   BrokenThreadPool,
   Executor,
+  ProcessPoolExecutor,
   SerializationError,
   ThreadPoolExecutor,
   transfer,
@@ -314,6 +323,23 @@ test("transfer() refuses a list that is none, and leaves a primitive as it is", 
     assertThrows(() => transfer({}, list as unknown as []), TypeError, "Cannot transfer what is not in an array: ");
   }
   assertEquals(transfer(5, []), 5);
+});
+
+test("transfer() of a port must be a whole argument or result, and goes to no process", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  using processes = new ProcessPoolExecutor(1);
+  const { port1, port2 } = new MessageChannel();
+  await bothFail(pool.submit(echo<unknown>, { port: transfer(port1, [port1]) }), (error) => {
+    assertInstanceOf(error, SerializationError);
+    assertEquals(error.path, "args[0].port");
+    assertStringIncludes(error.message, "a transfer of what is no buffer, which must be a whole argument or result");
+  });
+  await bothFail(processes.submit(echo<unknown>, transfer(port1, [port1])), (error) => {
+    assertInstanceOf(error, SerializationError);
+    assertStringIncludes(error.message, "to another process: only buffers can be transferred there");
+  });
+  port1.close();
+  port2.close();
 });
 
 test("transfer() together with a value that is refused leaves the buffer where it was", () => {
