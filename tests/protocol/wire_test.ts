@@ -13,31 +13,12 @@ import {
   PacketWriter,
   READER,
 } from "../../executors/_wire.ts";
-import { test } from "../_helpers.ts";
+import { Random, test } from "../_helpers.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
 const PREFIX = `\x1e["${TOKEN}",`;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-
-/** Random numbers that a seed tells. */
-class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** An integer of at least 0 and below `end`. */
-  below(end: number): number {
-    this.#state = (Math.imul(this.#state, 1664525) + 1013904223) >>> 0;
-    return Math.floor(this.#state / 2 ** 32 * end);
-  }
-
-  bytes(length: number): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(length).map(() => this.below(256));
-  }
-}
 
 /** Runs `round` with some seeds, and prints the one that fails. */
 function withSeeds(rounds: number, round: (random: Random) => void): void {

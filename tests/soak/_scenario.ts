@@ -1,0 +1,88 @@
+/** What a scenario under load is, and how it is run and measured: by `tests/load_test.ts`, and in full by `deno task soak`. */
+import { assert } from "@std/assert";
+import v8 from "node:v8";
+import vm from "node:vm";
+import { Random, sleep } from "../_helpers.ts";
+
+/** Something to do with the library, a little or much of it. */
+export interface Scenario {
+  /** What it shows, as the name of a test. */
+  name: string;
+  /** How much of it the tests do. */
+  size: number;
+  /** How much of it `deno task soak` does. */
+  fullSize: number;
+  /** Does it, and fails when anything is not as it must be. What it draws at random repeats with the same seed. */
+  run(size: number, random: Random): Promise<Counted>;
+}
+
+/** What a scenario counts. */
+export interface Counted {
+  tasks: number;
+  /** By how many milliseconds a timer was late at the worst. */
+  latest?: number;
+  /** Whatever else there is to tell. */
+  more?: string;
+}
+
+/** What a scenario counted, and what it took. */
+export interface Measured extends Counted {
+  seconds: number;
+  /** Resident memory before and after, in MiB. */
+  resident: [number, number];
+}
+
+/** How much more memory may be in use after a scenario, in MiB. A future that is kept takes about 100 bytes, and tests make tens of thousands. */
+const MOST_HEAP = 1.5;
+
+/**
+ * The same for resident memory, which the system and the allocator give back when they want to: this finds what is in no heap, such as stacks of threads.
+ */
+const MOST_RESIDENT = 96;
+
+const MIB = 1 << 20;
+
+/**
+ * Runs a scenario: a tenth of it first, so that what is made once is there, and then all, after which memory must be as it was before.
+ */
+export async function measure({ run }: Scenario, size: number, seed: number): Promise<Measured> {
+  try {
+    await run(Math.ceil(size / 10), new Random(seed));
+    const before = await memoryInUse();
+    const start = performance.now();
+    const counted = await run(size, new Random(seed));
+    const seconds = (performance.now() - start) / 1_000;
+    const after = await memoryInUse();
+    assert(
+      after.heap - before.heap <= MOST_HEAP && after.resident - before.resident <= MOST_RESIDENT,
+      `memory grew: ${Deno.inspect({ before, after })} MiB`,
+    );
+    return { ...counted, seconds, resident: [before.resident, after.resident] };
+  } catch (error) {
+    throw new Error(`with seed ${seed}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+}
+
+/** A seed that was not used before; `SOAK_SEED` repeats one. */
+export function newSeed(): number {
+  return Number(Deno.env.get("SOAK_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+}
+
+let gc: (() => void) | undefined;
+
+/** The memory in use, in MiB, after all garbage has been collected. */
+async function memoryInUse(): Promise<{ heap: number; resident: number }> {
+  if (gc === undefined) {
+    // As by --expose-gc, which the tests are not started with.
+    v8.setFlagsFromString("--expose-gc");
+    gc = vm.runInNewContext("gc") as () => void;
+    v8.setFlagsFromString("--no-expose-gc");
+  }
+  // Finalizers and messages to ports have their turn between two collections.
+  for (let i = 0; i < 4; i++) {
+    gc();
+    await sleep(10);
+  }
+  const { heapUsed, external, rss } = Deno.memoryUsage();
+  return { heap: Math.round((heapUsed + external) / MIB * 10) / 10, resident: Math.round(rss / MIB) };
+}

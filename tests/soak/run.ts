@@ -1,0 +1,54 @@
+/**
+ * Runs the scenarios in full and prints what they took: `deno task soak`, or `deno task soak <text>` for those whose names contain it. `SOAK_SEED=<seed>` repeats
+ * what was drawn at random. The exit code is 1 when one fails.
+ */
+import { guard, within } from "../_helpers.ts";
+import { FAULTS } from "./faults.ts";
+import { LOAD } from "./load.ts";
+import { measure, type Measured, newSeed } from "./_scenario.ts";
+
+/** How long one scenario may take, in milliseconds. */
+const BOUND = 900_000;
+
+const COLUMNS = ["tasks", "seconds", "tasks/s", "latest timer", "resident memory", ""] as const;
+
+function cells({ tasks, seconds, latest, resident, more = "" }: Measured): string[] {
+  return [
+    tasks.toLocaleString("en"),
+    seconds.toFixed(1),
+    Math.round(tasks / seconds).toLocaleString("en"),
+    latest === undefined ? "" : `${latest.toFixed(1)} ms`,
+    resident.join(" → ") + " MiB",
+    more,
+  ];
+}
+
+/** One line of the table: what is a number to the right. */
+function line(texts: readonly string[]): string {
+  return texts.map((text, i) => i < COLUMNS.length - 1 ? text.padStart(17) : `   ${text}`).join("").trimEnd();
+}
+
+if (import.meta.main) {
+  const seed = newSeed();
+  const chosen = [...LOAD, ...FAULTS].filter(({ name }) => Deno.args.every((text) => name.includes(text)));
+  if (chosen.length === 0) {
+    console.error(`No scenario is called so: ${Deno.args.join(" ")}`);
+    Deno.exit(2);
+  }
+  console.log(`seed ${seed}\n\n${line(COLUMNS)}`);
+  let failed = 0;
+  for (const scenario of chosen) {
+    console.log(scenario.name);
+    using _watchdog = guard(scenario.name, BOUND + 10_000);
+    try {
+      console.log(line(cells(await within(measure(scenario, scenario.fullSize, seed), "the scenario", BOUND))));
+    } catch (error) {
+      failed++;
+      console.log("  FAILED");
+      console.error(error);
+    }
+  }
+  console.log(failed === 0 ? "\nAll passed" : `\n${failed} of ${chosen.length} failed`);
+  // Not at the end of the event loop: what has failed may still be waiting for ever.
+  Deno.exit(failed === 0 ? 0 : 1);
+}
