@@ -402,7 +402,8 @@ export class TaskQueue {
 
   /** For a hang's report: the state in one line. */
   describe(): string {
-    const statuses = Array.from(this.statuses, (_, i) => Atomics.load(this.statuses, i));
+    const names = Object.keys(Status);
+    const statuses = Array.from(this.statuses, (_, i) => names[Atomics.load(this.statuses, i)]);
     const cells = [0, 0, 0, 0, 0, 0];
     for (let i = 0; i < CELLS; i++) cells[Atomics.load(this.cells, i)]++;
     return `queue head=${this.#control[HEAD]} tail=${
@@ -489,5 +490,11 @@ export class ResultRing {
   /** Owner: counts a posted result as received. */
   countReceived(): void {
     this.#received = (this.#received + 1) | 0;
+  }
+
+  /** For a hang's report: the state in one line. */
+  describe(): string {
+    const [head, tail, posted] = [HEAD, TAIL, FINISHED].map((at) => Atomics.load(this.#control, at));
+    return `results head=${head} tail=${tail} posted=${posted}`;
   }
 }

@@ -30,6 +30,8 @@ export interface Source {
    * @returns Whether something is left.
    */
   collect(until: number): boolean;
+  /** The state in some lines, for the report on a hang. */
+  describe(): string;
 }
 
 /** This thread's bell: give it to other threads with whatever they start from. */
@@ -53,6 +55,11 @@ export function addSource(source: Source): void {
 export function removeSource(source: Source): void {
   sources.delete(source);
   dropTimerWhenUnused();
+}
+
+/** The state of each source, for the report on a hang. */
+export function describeSources(): string[] {
+  return Array.from(sources, (source) => source.describe());
 }
 
 /** Says how the listeners of what {@linkcode deliverLater} queues are called; it must not throw. */

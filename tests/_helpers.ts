@@ -4,6 +4,8 @@
  */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, fail } from "@std/assert";
 import { CancelledError, type Future } from "@concurrent/futures";
+import { describeSources } from "../futures/wakeup.ts";
+import type { Started, WatchdogMessage } from "./_watchdog.ts";
 
 /** How long one wait may take, in milliseconds, before the test counts as hung. Never reached by a test that passes. */
 export const BOUND = 10_000;
@@ -12,25 +14,46 @@ const onLinux = Deno.build.os === "linux";
 
 // ---- live workers -------------------------------------------------------------------------------------------------
 // Deno's sanitizers do not see web workers, so they are counted here: by name where Deno lists threads, and by wrapping
-// the constructor everywhere.
+// the constructor everywhere. The first message to a worker of a pool has the pool's shared memory: the watchdog gets it too.
 
 const NativeWorker = globalThis.Worker;
 const live = new Map<Worker, string>();
 let started = 0;
 
 class CountedWorker extends NativeWorker {
+  readonly #id = ++started;
+  #isWatched = false;
+
   constructor(url: string | URL, options?: WorkerOptions) {
     super(url, options);
-    started++;
     live.set(this, options?.name ?? "(no name)");
+  }
+
+  override postMessage(message: unknown, options?: Transferable[] | StructuredSerializeOptions): void {
+    super.postMessage(message, options as Transferable[]);
+    const { memory, results, bell } = (message ?? {}) as Partial<Started>;
+    if (this.#isWatched || memory === undefined || results === undefined || bell === undefined) return;
+    this.#isWatched = true;
+    const worker = { id: this.#id, name: live.get(this)!, pool: numberOf(memory.buffer), memory, results, bell };
+    tellWatchdog({ type: "started", worker });
   }
 
   override terminate(): void {
     live.delete(this);
     super.terminate();
+    if (this.#isWatched) tellWatchdog({ type: "terminated", id: this.#id });
   }
 }
 globalThis.Worker = CountedWorker;
+
+const numbers = new WeakMap<SharedArrayBuffer, number>();
+let pools = 0;
+
+/** A number for the memory of a pool. */
+function numberOf(buffer: SharedArrayBuffer): number {
+  if (!numbers.has(buffer)) numbers.set(buffer, ++pools);
+  return numbers.get(buffer)!;
+}
 
 /** How many workers this thread has started since the program began. */
 export function startedWorkers(): number {
@@ -66,36 +89,70 @@ export function childProcesses(): string[] | undefined {
   return found;
 }
 
-// ---- watchdog -----------------------------------------------------------------------------------------------------
-// A timer cannot end a test that blocks the main thread. A worker can: it says which test it was and which threads
-// there are, and kills the process.
+// ---- listeners ----------------------------------------------------------------------------------------------------
+// The sanitizers see timers, also those that do not keep the program alive, but not who listens to the global scope.
 
-const WATCHDOG = `
-  let timer;
-  onmessage = ({ data }) => {
-    clearTimeout(timer);
-    if (data === null) return;
-    timer = setTimeout(() => {
-      let text = "\\n" + data.name + ": the main thread has been blocked for " + data.ms + " ms; threads:";
-      try {
-        for (const { name } of Deno.readDirSync("/proc/self/task")) {
-          text += "\\n  " + Deno.readTextFileSync("/proc/self/task/" + name + "/stat").split(" ").slice(0, 3).join(" ");
-        }
-      } catch (error) {
-        text += " unknown (" + error.message + ")";
-      }
-      Deno.stderr.writeSync(new TextEncoder().encode(text + "\\n"));
-      Deno.kill(Deno.pid, "SIGKILL");
-    }, data.ms);
-  };
-`;
+interface Listening {
+  type: string;
+  listener: unknown;
+  capture: boolean;
+}
+
+let listening: Listening[] = [];
+const listen = globalThis.addEventListener.bind(globalThis);
+const unlisten = globalThis.removeEventListener.bind(globalThis);
+
+function isCapturing(options: boolean | EventListenerOptions = false): boolean {
+  return typeof options === "boolean" ? options : options.capture ?? false;
+}
+
+function forget({ type, listener, capture }: Listening): void {
+  listening = listening.filter((other) =>
+    other.type !== type || other.listener !== listener || other.capture !== capture
+  );
+}
+
+globalThis.addEventListener = (
+  type: string,
+  listener: EventListenerOrEventListenerObject,
+  options?: boolean | AddEventListenerOptions,
+): void => {
+  listen(type, listener, options);
+  const added = { type, listener, capture: isCapturing(options) };
+  forget(added);
+  listening.push(added);
+  if (typeof options !== "object") return;
+  if (options.once) listen(type, () => forget(added), { once: true, capture: added.capture });
+  options.signal?.addEventListener("abort", () => forget(added));
+};
+
+globalThis.removeEventListener = (
+  type: string,
+  listener: EventListenerOrEventListenerObject,
+  options?: boolean | EventListenerOptions,
+): void => {
+  unlisten(type, listener, options);
+  forget({ type, listener, capture: isCapturing(options) });
+};
+
+/** The listeners of the global scope, but for the one that the library adds once and for all. */
+function liveListeners(): Listening[] {
+  return listening.filter(({ listener }) => (listener as { name?: string }).name !== "noteEndOfProgram");
+}
+
+// ---- watchdog -----------------------------------------------------------------------------------------------------
+
 let watchdog: Worker | undefined;
+
+function tellWatchdog(message: WatchdogMessage): void {
+  watchdog ??= new NativeWorker(new URL("./_watchdog.ts", import.meta.url), { type: "module" });
+  watchdog.postMessage(message);
+}
 
 /** Kills this process, with a report, unless it is disposed of within so many milliseconds: also while this thread is blocked. */
 export function guard(name: string, ms: number): Disposable {
-  watchdog ??= new NativeWorker(`data:application/javascript,${encodeURIComponent(WATCHDOG)}`, { type: "module" });
-  watchdog.postMessage({ name, ms });
-  return { [Symbol.dispose]: () => watchdog!.postMessage(null) };
+  tellWatchdog({ type: "guard", name, ms });
+  return { [Symbol.dispose]: () => tellWatchdog({ type: "release" }) };
 }
 
 const noted: { toString(): string }[] = [];
@@ -110,6 +167,8 @@ function dump(): string {
   return [
     `live workers: ${live.size === 0 ? "none" : [...live.values()].join(", ")}`,
     `worker threads: ${workerThreads() ?? "unknown"}`,
+    `child processes: ${childProcesses()?.join(", ").replace(/^$/, "none") ?? "unknown"}`,
+    ...describeSources(),
     ...noted.slice(-20).map((object) => `noted: ${Deno.inspect(object)}`),
   ].join("\n");
 }
@@ -124,7 +183,13 @@ export interface TestOptions {
   linuxOnly?: boolean;
 }
 
-/** Registers a test that ends within a bound and must leave no worker, child process, timer or resource behind. */
+/**
+ * How much later than its bound the watchdog ends a test, in milliseconds: it has that time to end what is left, unless this thread is blocked. At the most
+ * as long as the bound itself.
+ */
+const MERCY = 10_000;
+
+/** Registers a test that ends within a bound and must leave no worker, child process, timer, listener or resource behind. */
 export function test(name: string, fn: () => void | Promise<void>, options: TestOptions = {}): void {
   const { bound = 30_000, linuxOnly = false } = options;
   if (linuxOnly && !onLinux) return;
@@ -134,9 +199,10 @@ export function test(name: string, fn: () => void | Promise<void>, options: Test
     sanitizeResources: true,
     sanitizeExit: true,
     fn: async () => {
-      using _watchdog = guard(name, bound + 10_000);
+      using _watchdog = guard(name, bound + Math.min(bound, MERCY));
       await untilNoMore(0); // what the test before left when it failed
       const threadsBefore = workerThreads() ?? 0;
+      const listenersBefore = new Set(liveListeners());
       noted.length = 0;
       let passed = false;
       try {
@@ -155,6 +221,8 @@ export function test(name: string, fn: () => void | Promise<void>, options: Test
         2_000,
       );
       assertEquals(childProcesses() ?? [], [], "child processes outlive the test");
+      const listeners = liveListeners().filter((listener) => !listenersBefore.has(listener));
+      assertEquals(listeners, [], "these listeners were never removed");
     },
   });
 }
@@ -359,7 +427,7 @@ let files = 0;
 export function temporaryPath(name = "file"): string {
   if (directory === undefined) {
     directory = Deno.makeTempDirSync({ prefix: "concurrent-futures-" });
-    globalThis.addEventListener("unload", () => {
+    listen("unload", () => {
       try {
         Deno.removeSync(directory!, { recursive: true });
       } catch { /* a child that was killed may still write there */ }
@@ -445,20 +513,27 @@ export interface Ended {
   at: number;
 }
 
-/** Runs a program of `tests/fixtures/programs` in a Deno of its own, within a bound. */
+/** Runs a program of `tests/fixtures/programs` in a Deno of its own, or the tests in it, within a bound. */
 export async function runProgram(
   name: string,
   args: readonly string[],
-  options: { bound?: number; flags?: readonly string[]; env?: Record<string, string>; cwd?: string } = {},
+  options: {
+    bound?: number;
+    flags?: readonly string[];
+    command?: "run" | "test";
+    env?: Record<string, string>;
+    cwd?: string;
+  } = {},
 ): Promise<Ended> {
-  const { bound = 20_000, flags = ["-A"], env, cwd } = options;
+  const { bound = 20_000, flags = ["-A"], command = "run", env, cwd } = options;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
-      "run",
+      command,
       "--no-check",
       "--no-lock",
       "--no-prompt",
-      "--quiet",
+      // It would also hide what tests write.
+      ...(command === "run" ? ["--quiet"] : []),
       ...flags,
       new URL(`./fixtures/programs/${name}`, import.meta.url).href,
       ...args,

@@ -27,6 +27,10 @@ class Counter implements Source, Disposable {
     return false;
   }
 
+  describe(): string {
+    return `Counter seen=${this.seen}`;
+  }
+
   /** Resolves when the event loop has brought the number here; rejects when that takes too long. */
   reaches(count: number, what: string): Promise<void> {
     this.#wanted = count;

@@ -216,6 +216,7 @@ test(
         onCollect();
         return false;
       },
+      describe: () => queue.describe(),
     };
     try {
       addSource(source);

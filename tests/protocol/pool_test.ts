@@ -227,6 +227,7 @@ test("a source that has more than one turn's work is asked again, with timers in
       if (++rounds === 10) all.resolve();
       return rounds < 10;
     },
+    describe: () => `rounds=${rounds}`,
   };
   addSource(source);
   const future = internals.create({ peek: () => "running", revoke: () => false, collect: () => {} });
