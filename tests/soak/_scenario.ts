@@ -36,8 +36,8 @@ export interface Measured extends Counted {
 const MOST_HEAP = 1.5;
 
 /**
- * The same for resident memory. It goes up and down by 200 MiB, as the allocator keeps what it may use again; but the shared memory of one pool is more
- * than half a MiB, and a worker takes several: so this finds what is in no heap, where a thousand of them stay.
+ * The same for resident memory. A first run in full raises it by some 200 MiB and a second one hardly more, as the allocator keeps an arena for each thread that there was at
+ * once. But the shared memory of one pool is more than half a MiB, and a worker takes several: so this finds what is in no heap, where a thousand of them stay.
  */
 const MOST_RESIDENT = 300;
 
