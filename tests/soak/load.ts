@@ -1,7 +1,7 @@
 /** Scenarios: very many tasks, futures and pools. */
 import { assert, assertEquals } from "@std/assert";
-import { asCompleted, FIRST_COMPLETED, type Future, wait, waitSync } from "@concurrent/futures";
-import { BOUND, Gate, type Random, within, workerThreads } from "../_helpers.ts";
+import { asCompleted, FIRST_COMPLETED, type Future, type MapOptions, wait, waitSync } from "@concurrent/futures";
+import { bestOf, BOUND, Gate, type Random, until, within, workerThreads } from "../_helpers.ts";
 import type { Kind } from "../behaviour/kind.ts";
 import { kind as processPool } from "../fixtures/kinds/process_pool.ts";
 import { kind as threadPool } from "../fixtures/kinds/thread_pool.ts";
@@ -32,6 +32,12 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
       size: isThreads ? 60 : 12,
       fullSize: 1_000,
       run: (size, random) => pools(kind, size, random),
+    },
+    {
+      name: `${kind.name}: a timer of 1 ms goes on while map() of 100,000 items is read by for await`,
+      size: 100_000,
+      fullSize: 1_000_000,
+      run: (size) => watchMaps(kind, size),
     },
   ] satisfies Scenario[];
 });
@@ -204,4 +210,109 @@ async function openAndClose(kind: Kind, count: number, random: Random): Promise<
     if (close === "cancel" && future.cancelled()) continue;
     assertEquals(await within(future, "a task of a pool that was shut down"), hash(numbers[i]));
   }
+}
+
+// ---- map and a timer ----------------------------------------------------------------------------------------------
+
+/** By how much a timer may be late on a machine that does nothing else, in milliseconds. */
+const MOST_LATE = 50;
+
+/** The most items that one call of map() has; all of them are read during the call. */
+const MAP_ITEMS = 100_000;
+
+/**
+ * A timer on this thread, and as a control one on a thread that does nothing but that, at the same time: what the machine is late by, with all that
+ * else goes on there, it is late by on both.
+ */
+class Timers implements Disposable {
+  /** By how many microseconds the control was late, and how often it was called. */
+  readonly #control = new Int32Array(new SharedArrayBuffer(8));
+  readonly #worker = new Worker(`data:application/javascript,${encodeURIComponent(CONTROL)}`, { type: "module" });
+  readonly #timer = setInterval(() => this.look(), 1);
+  #last = performance.now();
+  #latest = 0;
+
+  static async start(): Promise<Timers> {
+    const timers = new Timers();
+    timers.#worker.postMessage(timers.#control);
+    await until(() => timers.#control[1] > 1, "the control's timer");
+    return timers;
+  }
+
+  /** Forgets what has been until now. */
+  reset(): void {
+    this.#last = performance.now();
+    this.#latest = 0;
+    Atomics.store(this.#control, 0, 0);
+  }
+
+  /** Also to be called when the work is done, which may have kept the timer from being called at all. */
+  look(): void {
+    const now = performance.now();
+    this.#latest = Math.max(this.#latest, now - this.#last - 1);
+    this.#last = now;
+  }
+
+  /** By how many milliseconds the timer and the control were late at the worst. */
+  get latest(): [number, number] {
+    return [this.#latest, Atomics.load(this.#control, 0) / 1_000];
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#worker.terminate();
+  }
+}
+
+const CONTROL = `onmessage = ({ data }) => {
+  let last = performance.now();
+  setInterval(() => {
+    const now = performance.now();
+    Atomics.store(data, 0, Math.max(Atomics.load(data, 0), (now - last - 1) * 1000));
+    Atomics.add(data, 1, 1);
+    last = now;
+  }, 1);
+};`;
+
+/** How the options of map() say how many items are on their way; without them all are, and the call itself takes its time. */
+const WAYS: MapOptions[] = [{}, { buffersize: 1_000, chunksize: 50 }, { buffersize: 20_000, chunksize: 200 }];
+
+async function watchMaps(kind: Kind, size: number): Promise<Counted> {
+  const pool = kind.make({ maxWorkers: 4 });
+  const worst = { late: 0, control: 0, call: 0 };
+  using timers = await Timers.start();
+  for (let left = size; left > 0; left -= MAP_ITEMS) {
+    const items = Array.from({ length: Math.min(left, MAP_ITEMS) }, (_, i) => i);
+    for (const options of WAYS) {
+      // A machine may be busy with something else now and then; a fault is there each time.
+      await bestOf(3, async () => {
+        timers.reset();
+        const start = performance.now();
+        const results = pool.map(hash, items, options);
+        if (options.buffersize === undefined) {
+          // It has read and copied all items, as it must, during which no timer can be called.
+          worst.call = Math.max(worst.call, performance.now() - start);
+          timers.reset();
+        }
+        let n = 0;
+        const read = async () => {
+          for await (const value of results) if (value !== hash(n++)) assertEquals(value, hash(n - 1), `item ${n - 1}`);
+        };
+        await within(read(), `map(${Deno.inspect(options)})`, 3 * BOUND);
+        timers.look();
+        assertEquals(n, items.length);
+        const [late, control] = timers.latest;
+        assert(
+          late <= MOST_LATE + 2 * control,
+          `map(${Deno.inspect(options)}): the timer was late by ${late.toFixed(1)} ms, the control by ${
+            control.toFixed(1)
+          } ms`,
+        );
+        if (late > worst.late) Object.assign(worst, { late, control });
+      });
+    }
+  }
+  await within(pool.shutdown(), "shutdown()");
+  const more = `control ${worst.control.toFixed(1)} ms, the call took ${worst.call.toFixed(1)} ms`;
+  return { tasks: size * WAYS.length, latest: worst.late, more };
 }
