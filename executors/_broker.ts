@@ -23,11 +23,11 @@ import { type Definition, modulesOf } from "./_definition.ts";
 import { Output } from "./_output.ts";
 import {
   blockOf,
-  BlockReader,
+  blocksOf,
   type ChildSettings,
   encodeMessage,
   type Message,
-  type ResultEntry,
+  type ResultBlock,
   type TaskEntry,
   VERSION,
 } from "./_wire.ts";
@@ -362,6 +362,7 @@ class Broker {
     const { header } = message;
     switch (header[0]) {
       case "ready":
+        if (child.state.name === "IDLE" || child.state.name === "BUSY") throw unexpected(header);
         if (header[1] !== VERSION) {
           this.#break({
             problem: `a child speaks version ${header[1]} of the protocol, and this program speaks ${VERSION}`,
@@ -372,6 +373,7 @@ class Broker {
         this.#rest(child);
         return;
       case "failed":
+        if (child.state.name === "IDLE" || child.state.name === "BUSY") throw unexpected(header);
         this.#end(child);
         // The pool is broken by the initializer's error.
         this.#consumer.fail(blockOf(header[1], message), Flag.ERROR);
@@ -381,29 +383,36 @@ class Broker {
         child.begunId = header[1];
         return;
       case "results":
-        this.#hearResults(child, header[1], header[2], new BlockReader(message));
+        this.#hearResults(child, header[1], blocksOf(message));
         return;
-      case "returned":
+      case "returned": {
+        const [, first, last] = header;
         // It may have answered them all meanwhile, and been given others.
-        if (header[2] < child.nextId) return;
-        this.#returnGiven(child, header[1] - child.nextId);
+        if (last < child.nextId) return;
+        if (!child.isTakingBack || !(first >= child.nextId && first <= last + 1 && last <= child.lastId)) {
+          throw unexpected(header);
+        }
+        this.#returnGiven(child, first - child.nextId);
         // It may have begun none of them.
         if (child.given.length === 0) this.#isDone(child);
         else this.#feed();
+        return;
+      }
+      default:
+        throw unexpected(header);
     }
   }
 
-  #hearResults(child: Child, firstId: number, entries: ResultEntry[], blocks: BlockReader): void {
+  #hearResults(child: Child, firstId: number, results: ResultBlock[]): void {
     const { given } = child;
     // Whatever a child says, it can only settle the tasks that it was given, one after the other.
-    if (firstId !== child.nextId || entries.length === 0 || entries.length > given.length) {
-      child.process.kill("SIGKILL");
-      return;
+    if (firstId !== child.nextId || results.length === 0 || results.length > given.length) {
+      throw unexpected(["results", firstId, results.length]);
     }
-    const done = given.splice(0, entries.length);
+    const done = given.splice(0, results.length);
     child.nextId += done.length;
-    for (const [i, [flags, kind, count]] of entries.entries()) {
-      this.#consumer.reply(done[i], flags & Flag.ERROR, blocks.next(kind, count), false);
+    for (const [i, { flags, block }] of results.entries()) {
+      this.#consumer.reply(done[i], flags & Flag.ERROR, block, false);
     }
     this.#consumer.ring();
     if (given.length > 0) {
@@ -517,6 +526,11 @@ class Broker {
     }
     this.#consumer.fail(jsonBlock(null), Flag.GONE);
   }
+}
+
+/** What kills a child that says what it cannot say now: a task has changed it. */
+function unexpected(header: readonly unknown[]): Error {
+  return new Error(`not now: ${JSON.stringify(header)}`);
 }
 
 const encoder = new TextEncoder();

@@ -545,6 +545,13 @@ export class Pool implements Source, Origin {
     do Atomics.wait(progress, 0, 0, UNLOAD_MS); while (progress[0] === 0 && Atomics.load(progress, 1) === 1);
   };
 
+  /** The pool's state in some lines, for the report on a hang. */
+  describe(): string {
+    return `${this.#kind.name} ${this.#state.name}: unsettled=${this.#unsettled} waiting=${
+      this.#waiting.length - this.#published
+    } collected=${this.#collected} workers=${this.#workers.length}\n${this.#queue.describe()}`;
+  }
+
   /** A block in the form of a message that can be posted to each worker. */
   postable(args: readonly unknown[]): PostedBlock {
     return toPosted(encodeArguments(args, this.#encodeOptions)).posted;

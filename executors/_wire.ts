@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EncodedBlock } from "./_block.ts";
+import { EncodedBlock, Kind } from "./_block.ts";
 
 /** Counted up when the other side would not understand the change. */
 export const VERSION = 1;
@@ -96,9 +96,42 @@ export function joined(parts: readonly Uint8Array[]): readonly Uint8Array[] {
   return together;
 }
 
-/** The block that a message carries. */
-export function blockOf(kind: number, { sections }: Message): EncodedBlock {
+/** Whether something has a name and lengths. A child whose task has changed it may send anything. */
+function isHeader(value: unknown): value is Header {
+  if (!Array.isArray(value) || typeof value[0] !== "string") return false;
+  const lengths: unknown = value.at(-1);
+  return Array.isArray(lengths) && lengths.every((length) => Number.isSafeInteger(length) && length >= 0);
+}
+
+/**
+ * The block that a message carries.
+ *
+ * @throws {SyntaxError} It is none.
+ */
+export function blockOf(kind: number, { sections }: Pick<Message, "sections">): EncodedBlock {
+  if (!isBlock(kind, sections)) {
+    throw new SyntaxError(`Cannot read as a block of kind ${kind}: ${sections.length} sections`);
+  }
   return new EncodedBlock(kind, sections);
+}
+
+function isBlock(kind: number, sections: readonly Uint8Array[]): boolean {
+  const count = sections.length;
+  switch (kind) {
+    case Kind.NONE:
+      return count === 0;
+    case Kind.NUMBER:
+      return count === 1 && sections[0].byteLength === 8;
+    case Kind.JSON:
+    case Kind.TEXT:
+      return count === 1;
+    case Kind.BYTES:
+      return count === 2;
+    case Kind.NUMBERS:
+      return count === 2 && sections[1].byteLength % 8 === 0;
+    default:
+      return kind === Kind.GRAPH && count > 0;
+  }
 }
 
 /** The blocks that a message carries for its entries, one after the other. */
@@ -110,9 +143,29 @@ export class BlockReader {
     this.#sections = sections;
   }
 
+  /** @throws {SyntaxError} It is no block. */
   next(kind: number, count: number): EncodedBlock {
-    return new EncodedBlock(kind, this.#sections.slice(this.#next, this.#next += count));
+    return blockOf(kind, { sections: this.#sections.slice(this.#next, this.#next += count) });
   }
+}
+
+/** What became of a task, as a message says it. */
+export interface ResultBlock {
+  readonly flags: number;
+  readonly block: EncodedBlock;
+}
+
+/**
+ * What a message says of several tasks.
+ *
+ * @throws {TypeError | SyntaxError} It says something else: so nobody has to look at that twice.
+ */
+export function blocksOf(message: Message): ResultBlock[] {
+  const blocks = new BlockReader(message);
+  return (message.header[2] as ResultEntry[]).map(([flags, kind, count]) => ({
+    flags,
+    block: blocks.next(kind, count),
+  }));
 }
 
 /** Puts messages together from the pieces in which they arrive. */
@@ -151,7 +204,8 @@ export class MessageReader {
       this.#pending = new Uint8Array(0);
     }
     if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${stringifyJson(decoder.decode(line))}`);
-    const header = parseJson(decoder.decode(line.subarray(1))) as Header;
+    const header = parseJson(decoder.decode(line.subarray(1)));
+    if (!isHeader(header)) throw new SyntaxError(`Cannot read as the header of a message: ${stringifyJson(header)}`);
     this.#header = header;
     this.#lengths = header.at(-1) as number[];
     this.#sections = [];

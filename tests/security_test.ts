@@ -42,11 +42,11 @@ import { echo, passGate } from "./fixtures/tasks.ts";
 /** Those that answer for their own task before. */
 const ANSWER = Object.keys(forgeries).filter((what) => what.startsWith("its answer"));
 
-/** Fails unless an error says that a process was ended, and, where the broker could not read what it said, why. */
-function assertEnded(error: unknown, what: string): void {
+/** Fails unless an error says that a process was ended for what it said. */
+function assertEnded(error: unknown): void {
   assertInstanceOf(error, BrokenProcessPool);
   assertMatch(error.message, /^Process \d+ was killed by signal SIGKILL while it was (running a task|idle)\. /);
-  if (/a header|begin|bytes|length/.test(what)) assertStringIncludes(error.message, "it said what no process says (");
+  assertStringIncludes(error.message, "it said what no process says (");
 }
 
 /** Has one process of a pool forge its answer while another one runs a task. */
@@ -62,7 +62,7 @@ async function attack<T>(
   const own = pool.submit(forge, what);
   const error = own.exception(BOUND);
   if (ANSWER.includes(what)) assertEquals([error, own.result()], [null, "forged"]);
-  else assertEnded(error, what);
+  else assertEnded(error);
   await check(pool, neighbour, gate);
 }
 
@@ -70,7 +70,7 @@ for (const what of Object.keys(forgeries)) {
   test(`ProcessPoolExecutor kills a process that says ${what}: no other task gets its answer`, async () => {
     await attack(what, "break", async (pool, neighbour) => {
       if (what.endsWith("the same for the next task")) pool.submit(echo, "next");
-      await bothFail(neighbour, (error) => assertEnded(error, what));
+      await bothFail(neighbour, (error) => assertEnded(error));
       assertInstanceOf(thrownBy(() => pool.submit(echo, 1)), BrokenProcessPool);
     });
     await attack(what, "replace", async (pool, neighbour, gate) => {
