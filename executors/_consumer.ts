@@ -237,6 +237,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * @returns `undefined` when there is none: then {@linkcode rest}. A promise when the arguments are still on their way.
    */
   take(): Task<B> | Promise<Task<B>> | undefined {
+    Atomics.compareExchange(this.#queue.statuses, this.#index, Status.FINISHED, Status.ACTIVE);
     const assigned = this.#assigned;
     // One that was assigned and has not arrived comes before what is queued.
     if (assigned === undefined && Atomics.load(this.#queue.statuses, this.#index) === Status.ASSIGNED) return undefined;
@@ -293,6 +294,10 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     const { statuses } = this.#queue;
     const index = this.#index;
     this.#hasRested = true;
+    if (Atomics.load(statuses, index) === Status.ASSIGNED) {
+      await this.#takeAssigned();
+      return;
+    }
     if (mayLook && this.#spin()) return;
     if (this.#queue.park(index, Status.ACTIVE)) {
       this.#tellWaitingOwner();
@@ -338,7 +343,11 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
 
   /** Is away while the event loop has its turn, which may take long: nobody counts on this consumer. */
   async beAway(turn: () => Promise<void>): Promise<void> {
-    Atomics.store(this.#queue.statuses, this.#index, Status.STARTING);
+    const { statuses } = this.#queue;
+    // If both fail, it has been assigned a task.
+    for (const from of [Status.ACTIVE, Status.FINISHED]) {
+      if (Atomics.compareExchange(statuses, this.#index, from, Status.STARTING) === from) break;
+    }
     if (!this.#queue.isEmpty()) this.#queue.wake();
     await turn();
     await this.begin();
@@ -385,8 +394,11 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * Publishes what became of a task that was started.
    *
    * @param rings Whether to tell the owner; who publishes several results does that once.
+   * @param isFree Whether nothing of the task runs any more, so that the next one follows at once.
    */
-  reply({ cell }: Task<B>, flags: number, block: Block | EncodedBlock, rings = true): void {
+  reply({ cell }: Task<B>, flags: number, block: Block | EncodedBlock, rings = true, isFree = false): void {
+    // Before the owner is woken, perhaps on the core of this thread: it need not wait until this one has come to rest.
+    if (isFree) Atomics.compareExchange(this.#queue.statuses, this.#index, Status.ACTIVE, Status.FINISHED);
     // Before the result: once the owner has that, the cell may already be another task's.
     Atomics.store(this.#queue.cells, cell, Cell.DONE);
     this.#queue.countFinished();

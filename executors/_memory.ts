@@ -59,6 +59,8 @@ export const Status = {
   PARKED: 3,
   /** Was given one task directly, by message, by the owner. */
   ASSIGNED: 4,
+  /** Has finished a task, and takes the next one when it has published the result. */
+  FINISHED: 5,
 } as const;
 
 /** One record of the queue or of a ring. */
@@ -351,10 +353,10 @@ export class TaskQueue {
     return true;
   }
 
-  /** Owner: reserves a consumer that is idle or starting for a task that is then posted to it. */
+  /** Owner: reserves a consumer that is idle, or about to be, for a task that is then posted to it. */
   assign(index: number): boolean {
     if (this.unpark(index, Status.ASSIGNED)) return true;
-    for (const from of [Status.SPINNING, Status.STARTING]) {
+    for (const from of [Status.SPINNING, Status.FINISHED, Status.STARTING]) {
       if (Atomics.compareExchange(this.statuses, index, from, Status.ASSIGNED) === from) return true;
     }
     return false;
@@ -389,7 +391,8 @@ export class TaskQueue {
   #countActive(): number {
     let count = 0;
     for (let index = 0; index < this.statuses.length; index++) {
-      if (Atomics.load(this.statuses, index) === Status.ACTIVE) count++;
+      const status = Atomics.load(this.statuses, index);
+      if (status === Status.ACTIVE || status === Status.FINISHED) count++;
     }
     return count;
   }

@@ -25,8 +25,8 @@ export interface Host {
   definition(fn: number): Promise<Definition>;
   /** Imports a task's module. */
   import(url: string): Promise<{ [name: string]: unknown }>;
-  /** Takes what became of a task. */
-  reply(task: Task, flags: number, block: Block): void;
+  /** Takes what became of a task, and whether nothing of it runs any more. */
+  reply(task: Task, flags: number, block: Block, isFree: boolean): void;
   /** Ends the worker, which cannot answer: a task has changed or closed what that takes. It must not stay, or its task would never end. */
   giveUp(error: unknown): void;
 }
@@ -82,6 +82,16 @@ class Run {
 
 /** The task that runs now, if any. */
 let current: Run | undefined;
+
+/** Whether the task that ends has returned or thrown: one that is ended in its midst may go on. */
+let hasReturned = false;
+
+/** Ends a run that has returned or thrown. */
+function endReturned(run: Run, flags: number, outcome: unknown): void {
+  hasReturned = true;
+  run.end(flags, outcome);
+  hasReturned = false;
+}
 
 /**
  * Which task started what runs now, also when that task is done: timers and promises keep it. Node's module takes
@@ -234,9 +244,9 @@ function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
   try {
     const value = callFor(run, call);
     if (isThenable(value)) return settleLater(run, value);
-    run.end(0, value);
+    endReturned(run, 0, value);
   } catch (error) {
-    run.end(Flag.ERROR, error);
+    endReturned(run, Flag.ERROR, error);
   }
   current = undefined;
   return undefined;
@@ -248,8 +258,8 @@ async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void>
     // It may have called Deno.exit() already, before it returned its promise.
     if (run.isOver) resolve();
     Promise.resolve(value).then(
-      (value) => run.end(0, value),
-      (error) => run.end(Flag.ERROR, error),
+      (value) => endReturned(run, 0, value),
+      (error) => endReturned(run, Flag.ERROR, error),
     );
   });
   current = undefined;
@@ -295,7 +305,7 @@ function reply(task: Task, flags: number, outcome: unknown): void {
     flags |= Flag.ERROR;
     block = encodeValue(error, errorOptions);
   }
-  host.reply(task, flags, block);
+  host.reply(task, flags, block, hasReturned);
 }
 
 function replyChunk(task: Task, outcome: ChunkOutcome): void {
@@ -305,7 +315,7 @@ function replyChunk(task: Task, outcome: ChunkOutcome): void {
   } catch (error) {
     if (isExit(error)) throw error;
   }
-  host.reply(task, 0, block ?? encodeValue(upToFirstRefused(outcome), errorOptions));
+  host.reply(task, 0, block ?? encodeValue(upToFirstRefused(outcome), errorOptions), hasReturned);
 }
 
 /** A chunk's outcome that ends before the first result that cannot cross. */

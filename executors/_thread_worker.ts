@@ -37,7 +37,7 @@ self.addEventListener("message", (event) => {
       sameProcess: true,
       definition: (fn) => consumer.definition(fn),
       import: (url) => import(url),
-      reply: (task, flags, block) => consumer.reply(task, flags, block),
+      reply: (task, flags, block, isFree) => consumer.reply(task, flags, block, true, isFree),
       giveUp(error) {
         try {
           consumer.fail(EMPTY, Flag.ERROR | Flag.DIED);

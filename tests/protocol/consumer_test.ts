@@ -90,6 +90,7 @@ test("TaskQueue.assign() takes consumers that start, spin or sleep, and refuses 
   };
   assertEquals(tryFrom(Status.STARTING), [true, Status.ASSIGNED]);
   assertEquals(tryFrom(Status.SPINNING), [true, Status.ASSIGNED]);
+  assertEquals(tryFrom(Status.FINISHED), [true, Status.ASSIGNED]);
   assertEquals(tryFrom(Status.ACTIVE), [false, Status.ACTIVE]);
   assertEquals(tryFrom(Status.ASSIGNED), [false, Status.ASSIGNED]);
   queue.statuses[0] = Status.ACTIVE;
@@ -209,6 +210,68 @@ test("Consumer.rest() misses no task, whenever it is assigned", async () => {
     return happened;
   });
   assertEquals(outcomes, new Set([true, false]));
+});
+
+test("Consumer.reply() frees a consumer for the next task, which it misses at no step", async () => {
+  for (const way of ["assigned", "pushed", "assigned and pushed"]) {
+    const outcomes = new Set<boolean>();
+    await atEachStep(async (at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      await consumer.begin();
+      bench.push(1);
+      const task = await consumer.take()!;
+      assert(consumer.start(task));
+      let isAssigned = false;
+      const act = () => {
+        if (way !== "pushed") outcomes.add(isAssigned = queue.assign(0));
+        if (way !== "assigned") bench.push(6, 0, 1);
+      };
+      let taking: Promise<Task>;
+      let happened: boolean;
+      {
+        using interruption = new Interruption(at, act);
+        consumer.reply(task, 0, numberBlock(2), true, true);
+        taking = takeOne(bench, 0);
+        ({ happened } = interruption);
+      }
+      if (!happened) act();
+      if (way !== "pushed" && !isAssigned) bench.push(5);
+      await messageLater();
+      if (isAssigned) consumer.receive(assignment(5));
+      const taken = [(await within(taking, `what was ${way} before step ${at}`, SOON)).cell];
+      if (way === "assigned and pushed") taken.push((await within(takeOne(bench, 0), "the other one", SOON)).cell);
+      assertEquals(taken.sort(), { "assigned": [5], "pushed": [6], "assigned and pushed": [5, 6] }[way]);
+      assertEquals(statusesOf(bench), [Status.ACTIVE]);
+      return happened;
+    });
+    assertEquals(outcomes, new Set(way === "pushed" ? [] : [true, false]));
+  }
+});
+
+test("Consumer.beAway() keeps what was assigned to who has just finished", async () => {
+  await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    const { queue, consumers: [consumer] } = bench;
+    await consumer.begin();
+    queue.statuses[0] = Status.FINISHED;
+    let isAssigned = false;
+    let happened: boolean;
+    let away: Promise<void>;
+    {
+      using interruption = new Interruption(at, () => isAssigned = queue.assign(0));
+      away = consumer.beAway(() => Promise.resolve());
+      ({ happened } = interruption);
+    }
+    if (!happened) isAssigned = queue.assign(0);
+    if (isAssigned) {
+      await messageLater();
+      consumer.receive(assignment(5));
+    }
+    await within(away, `the turn at step ${at}`, SOON);
+    if (isAssigned) assertEquals((await within(takeOne(bench, 0), "the assigned task", SOON)).cell, 5);
+    return happened;
+  });
 });
 
 test("Consumer.rest() misses neither task when one is assigned and one is pushed, whenever that is", async () => {
