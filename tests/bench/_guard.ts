@@ -100,7 +100,7 @@ function submitAll(pool: ThreadPoolExecutor | ProcessPoolExecutor, count: number
 export const GUARD_ROWS: GuardRow[] = [
   {
     name: "ThreadPoolExecutor.submit(), a blocking round trip to one of postMessage",
-    usual: 0.25,
+    usual: 0.15,
     prepare: withThreads((pool, floor) => ({
       ours: () => {
         // While both compute, the system puts them on different cores.
@@ -114,7 +114,7 @@ export const GUARD_ROWS: GuardRow[] = [
   },
   {
     name: "ThreadPoolExecutor.submit(), 200 tasks at once to 200 messages",
-    usual: 0.4,
+    usual: 0.38,
     prepare: withThreads((pool, floor) => {
       const messages = Array(200).fill(undefined);
       return { ours: () => submitAll(pool, 200), floor: async () => void await floor.sendAll(messages) };
@@ -122,7 +122,7 @@ export const GUARD_ROWS: GuardRow[] = [
   },
   {
     name: "ThreadPoolExecutor.map() of 4,000 numbers to messages of 1,000 numbers",
-    usual: 3,
+    usual: 1.2,
     prepare: withThreads((pool, floor) => {
       const numbers = BATCHES.flat();
       return {
@@ -137,7 +137,7 @@ export const GUARD_ROWS: GuardRow[] = [
   },
   {
     name: "ThreadPoolExecutor.submit(), echo of 1 MiB to one by postMessage",
-    usual: 1.5,
+    usual: 1,
     prepare: withThreads((pool, floor) => ({
       ours: () => {
         const { length } = pool.submit(echo<Uint8Array>, MEBIBYTE).result();
@@ -148,12 +148,12 @@ export const GUARD_ROWS: GuardRow[] = [
   },
   {
     name: "ProcessPoolExecutor.submit(), a blocking round trip to one through cat",
-    usual: 3.7,
+    usual: 9,
     prepare: withProcesses((pool) => () => bestTrip(() => pool.submit(noop).result())),
   },
   {
     name: "ProcessPoolExecutor.submit(), 10 tasks at once to a round trip through cat",
-    usual: 75,
+    usual: 30,
     prepare: withProcesses((pool) => () => submitAll(pool, 10)),
   },
 ];
