@@ -238,7 +238,10 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
       if (!happened) act();
       if (way !== "pushed" && !isAssigned) bench.push(5);
       await messageLater();
-      if (isAssigned) consumer.receive(assignment(5));
+      if (isAssigned) {
+        assertEquals(queue.assign(0), false, "it is given one at a time");
+        consumer.receive(assignment(5));
+      }
       const taken = [(await within(taking, `what was ${way} before step ${at}`, SOON)).cell];
       if (way === "assigned and pushed") taken.push((await within(takeOne(bench, 0), "the other one", SOON)).cell);
       assertEquals(taken.sort(), { "assigned": [5], "pushed": [6], "assigned and pushed": [5, 6] }[way]);

@@ -1,0 +1,91 @@
+/** The results that a child has not written yet: many in one packet, each once and in order. */
+import { assert, assertEquals, fail } from "@std/assert";
+import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_block.ts";
+import { decodeValue, encodeValue } from "../../executors/_codec.ts";
+import { OUTBOX, Outbox } from "../../executors/_outbox.ts";
+import {
+  blocksOf,
+  MAIN,
+  MAX_PACKET_BYTES,
+  type Message,
+  MessageReader,
+  PacketReader,
+  PacketWriter,
+} from "../../executors/_wire.ts";
+import { test } from "../_helpers.ts";
+
+const TOKEN = "0123456789abcdef0123456789abcdef";
+
+/** An outbox, and what a broker reads of it. */
+function makeOutbox() {
+  const messages: Message[] = [];
+  const sizes: number[] = [];
+  const reader = new MessageReader((message) => messages.push(message));
+  const packets = new PacketReader(
+    TOKEN,
+    (bytes, stream) => stream === MAIN ? reader.push(bytes) : fail("it writes to its own stream only"),
+    () => fail("it writes packets only"),
+  );
+  const outbox = new Outbox();
+  outbox.open(
+    new PacketWriter(TOKEN, (bytes) => {
+      sizes.push(bytes.byteLength);
+      packets.push(bytes.slice());
+    }),
+  );
+  return { outbox, messages, sizes };
+}
+
+/** The values of all results, by the number of their task. */
+function valuesOf(messages: readonly Message[]): Map<number, unknown> {
+  const values = new Map<number, unknown>();
+  for (const message of messages) {
+    if (message.header[0] !== "results") continue;
+    for (const [i, { flags, block }] of blocksOf(message).entries()) {
+      assertEquals(flags, (message.header[1] + i) % 2, "the flags of that task");
+      assert(!values.has(message.header[1] + i), "each is written once");
+      values.set(message.header[1] + i, decodeValue(block.decoded()));
+    }
+  }
+  return values;
+}
+
+const MAKERS: { [what: string]: (i: number) => unknown } = {
+  "nothing": () => undefined,
+  "numbers": (i) => i / 3,
+  "short texts": (i) => "x".repeat(i % 20),
+  "texts of several bytes": (i) => "€".repeat(i % 80),
+  "objects": (i) => ({ i }),
+  "texts around the limit": (i) => "y".repeat(80 + i % 12),
+  "all kinds, large ones among them": (i) =>
+    [undefined, i, `${i}`, { i }, new Map([[i, i]]), new Uint8Array(i), "z".repeat(i * 10)][i % 7],
+};
+
+for (const [what, make] of Object.entries(MAKERS)) {
+  test(`Outbox.add() loses and mixes none of 1,000 results: ${what}`, () => {
+    const { outbox, messages, sizes } = makeOutbox();
+    const wanted = new Map<number, unknown>();
+    for (let id = 1; id <= 1_000; id++) {
+      const value = make(id);
+      wanted.set(id, value);
+      outbox.add(id, id % 2, value === undefined ? EMPTY : encodeValue(value, { root: "result", sameProcess: false }));
+    }
+    outbox.flush();
+    assertEquals(valuesOf(messages), wanted);
+    assertEquals([...valuesOf(messages).keys()], [...wanted.keys()], "in order");
+    assert(sizes.every((size) => size <= MAX_PACKET_BYTES));
+    if (what === "nothing") assert(sizes.length <= 10, `${sizes.length} packets for results of nothing`);
+    outbox.flush();
+    assertEquals(valuesOf(messages).size, 1_000, "nothing is left to write");
+  });
+}
+
+test("Outbox.say() writes what is there before the message, in one packet", () => {
+  const { outbox, messages, sizes } = makeOutbox();
+  outbox.add(1, 1, new Block(Kind.TEXT, "one"));
+  outbox.say(["begun", 2]);
+  assertEquals(messages.map(({ header }) => header[0]), ["results", "begun"]);
+  assertEquals(sizes.length, 1);
+  outbox.say(["failed", Kind.JSON], new EncodedBlock(Kind.JSON, [new Uint8Array([0x31])]));
+  assertEquals(messages.length, 3, "nothing is written twice");
+});
