@@ -252,6 +252,23 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
   }
 });
 
+test("Consumer.beAway() lets nobody assign a second task", async () => {
+  const bench = new Bench(1);
+  const { queue, consumers: [consumer] } = bench;
+  await consumer.begin();
+  queue.statuses[0] = Status.FINISHED;
+  assert(queue.assign(0));
+  const away = consumer.beAway(() => {
+    assertEquals(queue.assign(0), false, "during the turn");
+    return Promise.resolve();
+  });
+  await messageLater();
+  assertEquals(queue.assign(0), false, "after it");
+  consumer.receive(assignment(5));
+  await within(away, "the turn", SOON);
+  assertEquals((await within(takeOne(bench, 0), "the assigned task", SOON)).cell, 5);
+});
+
 test("Consumer.beAway() keeps what was assigned to who has just finished", async () => {
   await atEachStep(async (at) => {
     const bench = new Bench(1);
