@@ -2,7 +2,7 @@
 import { assert, assertEquals, fail } from "@std/assert";
 import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_block.ts";
 import { decodeValue, encodeValue } from "../../executors/_codec.ts";
-import { OUTBOX, Outbox } from "../../executors/_outbox.ts";
+import { Outbox } from "../../executors/_outbox.ts";
 import {
   blocksOf,
   MAIN,
