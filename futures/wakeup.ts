@@ -10,13 +10,8 @@
 
 import { ARMED, createBell, SEQUENCE, STATE } from "./bell.ts";
 
-/**
- * How long a blocked thread looks for news itself before it sleeps, in milliseconds: waking it up takes both sides as long together where that is slow. Where looking was in vain
- * several times in a row, as when tasks take long, it is done only once in a while: else it would take time from those who work.
- */
+/** How long a blocked thread looks for news itself before it sleeps: waking a sleeper takes about as long. */
 const SPIN_MS = 0.05;
-const MOST_VAIN = 8;
-let vain = 0;
 
 /** How long the event loop is held by one delivery before timers and I/O get their turn. */
 const TURN_MS = 4;
@@ -94,13 +89,7 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
     if (isDone()) return true;
     const now = performance.now();
     if (now >= deadline) return false;
-    if (vain < MOST_VAIN || vain % MOST_VAIN === 0) {
-      if (spin(seen, Math.min(now + SPIN_MS, deadline))) {
-        vain = 0;
-        continue;
-      }
-    }
-    vain++;
+    if (spin(seen, Math.min(now + SPIN_MS, deadline))) continue;
     Atomics.store(bell, STATE, ARMED);
     if (Atomics.load(bell, SEQUENCE) !== seen) continue;
     Atomics.wait(bell, STATE, ARMED, deadline - performance.now());
