@@ -265,16 +265,34 @@ export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {
 
 /** A copy of bytes. `ArrayBuffer.slice()`, and `slice()` of shared memory, take several times as long where they are large. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const copy = new Uint8Array(bytes.byteLength);
+  const copy = allocate(bytes.byteLength);
   copy.set(bytes);
   return copy;
+}
+
+/** What the C library takes from the system in one piece and gives back at once. */
+const MAPPED_BYTES = 2 ** 17;
+/** Freed memory up to twice this size stays with the program. */
+const KEPT_BYTES = 2 ** 23;
+let isKeeping = false;
+
+/**
+ * New memory. V8 frees large buffers many at once, and glibc then gives their memory back to the system: to get it again takes longer than to copy
+ * what comes into it. It keeps more when it has seen a large piece freed (mallopt(3), `M_MMAP_THRESHOLD`), which takes no time as nothing is written to it.
+ */
+export function allocate(byteLength: number): Uint8Array<ArrayBuffer> {
+  if (byteLength >= MAPPED_BYTES && !isKeeping) {
+    isKeeping = true;
+    new ArrayBuffer(KEPT_BYTES).transfer(0);
+  }
+  return new Uint8Array(byteLength);
 }
 
 /** The UTF-8 of a text, in a buffer of its own. */
 function encoded(text: string): Uint8Array {
   if (text.length > SHORT_TEXT) {
     // Most texts are ASCII: then nothing has to be counted or moved.
-    const bytes = new Uint8Array(text.length);
+    const bytes = allocate(text.length);
     if (encoder.encodeInto(text, bytes).read === text.length) return bytes;
   }
   return encoder.encode(text);

@@ -28,12 +28,25 @@ export async function serve(imports: Imports): Promise<never> {
   const outbox = new Outbox();
   const stdin = new Stdin(outbox, () => endProcess(0));
   const child = new Child(stdin, outbox, imports);
-  for (;;) {
-    await stdin.wait();
-    stdin.read((bytes) => child.reader.push(bytes));
-    await child.work();
-    if (child.hasRun) prepareForStrays();
+  try {
+    for (;;) {
+      await stdin.wait();
+      stdin.read((bytes) => child.reader.push(bytes));
+      await child.work();
+      if (child.hasRun) prepareForStrays();
+    }
+  } catch (error) {
+    // Else a failure would count as a stray error of some task, and the process would answer nothing any more.
+    cannotGoOn(error);
   }
+}
+
+/** Kept, because a task may have replaced it. */
+const { error: printError } = console;
+
+function cannotGoOn(error: unknown): never {
+  printError("A task has changed what its process needs to answer:", error);
+  return endProcess(1);
 }
 
 interface EncodedTask {
@@ -61,6 +74,7 @@ class Child {
     this.#imports = imports;
     hideStdin();
     keepStdout(this.#write);
+    flushBeforeSignals(outbox);
     // What a Ctrl-C ends is the parent's decision; it goes to all processes of the terminal.
     if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
   }
@@ -129,10 +143,7 @@ class Child {
       definition: (fn) => Promise.resolve(this.#definitions[fn]),
       import: (url) => canRead ? import(url) : this.#imports[url](url),
       reply: ({ cell }, flags, block) => this.#outbox.add(cell, flags, block),
-      giveUp(error) {
-        console.error(`A task has changed what its process needs to answer: ${error}`);
-        endProcess(1);
-      },
+      giveUp: cannotGoOn,
     });
     if (version !== VERSION || !hasInitializer) this.#outbox.say(["ready", VERSION]);
   }
@@ -176,6 +187,15 @@ function keepStdout(write: (bytes: Uint8Array) => void): void {
     close: { value: () => {} },
     writable: { get: () => writable ??= new WritableStream({ write: (bytes) => write(bytes) }) },
   });
+}
+
+/** A task that kills its own process takes nothing with it that has run before. */
+function flushBeforeSignals(outbox: Outbox): void {
+  const kill = Deno.kill;
+  Deno.kill = (pid, signal) => {
+    outbox.flush();
+    kill(pid, signal);
+  };
 }
 
 /** The standard input is the protocol's: a task, or a program that it starts, finds it empty. */

@@ -66,10 +66,8 @@ class Run {
     try {
       this.#report(flags, outcome);
     } catch (error) {
-      if (!isExit(error)) {
-        hasGivenUp = true;
-        host.giveUp(error);
-      } else {
+      if (!isExit(error)) giveUp(error);
+      else {
         // A getter of the outcome has ended the task.
         this.end(Flag.ERROR, error);
       }
@@ -78,6 +76,12 @@ class Run {
     this.isOver = true;
     this.onOver?.();
   }
+}
+
+/** Says that this worker cannot go on: a task has changed what it needs. */
+export function giveUp(error: unknown): void {
+  hasGivenUp = true;
+  host.giveUp(error);
 }
 
 /** The task that runs now, if any. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { endThread, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
+import { endThread, giveUp, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
 import { EMPTY } from "./_block.ts";
 import {
   Consumer,
@@ -47,7 +47,8 @@ self.addEventListener("message", (event) => {
         }
       },
     });
-    void serve(data);
+    // Else a failure would count as a stray error of some task, and the thread would answer nothing any more.
+    serve(data).catch(giveUp);
   }
 });
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EncodedBlock, Kind } from "./_block.ts";
+import { allocate, EncodedBlock, Kind } from "./_block.ts";
 
 /** Counted up when the other side would not understand the change. */
 export const VERSION = 1;
@@ -210,7 +210,7 @@ export class MessageReader {
     this.#lengths = header.at(-1) as number[];
     this.#sections = [];
     this.#filled = 0;
-    if (this.#lengths.length > 0) this.#sections.push(new Uint8Array(this.#lengths[0]));
+    if (this.#lengths.length > 0) this.#sections.push(allocate(this.#lengths[0]));
     return end + 1;
   }
 
@@ -223,7 +223,7 @@ export class MessageReader {
     const count = this.#sections.length;
     this.#filled = 0;
     if (count < this.#lengths.length) {
-      this.#sections.push(new Uint8Array(this.#lengths[count]));
+      this.#sections.push(allocate(this.#lengths[count]));
       return;
     }
     const message = { header: this.#header!, sections: this.#sections };

@@ -69,6 +69,16 @@ test("ProcessPoolExecutor {replace}: of tasks given at once only the one fails t
   }
 });
 
+test("ProcessPoolExecutor {break}: of tasks given at once those have their results that ran before the one that killed its process", async () => {
+  for (let round = 0; round < 5; round++) {
+    using pool = new ProcessPoolExecutor(1);
+    await proveQuick(() => pool.submit(killItself, false, 0));
+    const futures = Array.from({ length: 200 }, (_, i) => pool.submit(killItself, i === 150, i));
+    const outcomes = await within(Promise.allSettled(futures));
+    assertEquals(outcomes.map(({ status }) => status === "fulfilled"), futures.map((_, i) => i < 150));
+  }
+});
+
 test("ProcessPoolExecutor: maxTasksPerChild is kept when tasks are given at once", () => {
   using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxTasksPerChild: 100 });
   const futures = Array.from({ length: 350 }, () => pool.submit(() => Deno.pid));

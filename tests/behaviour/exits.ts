@@ -1,8 +1,9 @@
 /** Tasks that try to end their worker: they end themselves, and the pool stays usable. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { type Executor, type Future, TaskExitError, taskRef } from "@concurrent/futures";
-import { bothFail, BOUND, Gate, sleep, test, within } from "../_helpers.ts";
+import { bothFail, BOUND, Gate, Ledger, sleep, test, until, within } from "../_helpers.ts";
 import {
+  breakWorkerLater,
   closeGlobal,
   closeInTimer,
   closeSelf,
@@ -148,5 +149,17 @@ export function exitBehaviour(kind: Kind): void {
       assertInstanceOf(exit.exception(BOUND), TaskExitError);
       assertEquals(await within(next), i);
     }
+  });
+
+  test(`${name}: a task whose timer breaks what its worker needs breaks the pool, and no future hangs`, async () => {
+    const pool = make({ maxWorkers: 1 });
+    const ledger = new Ledger();
+    assertEquals(await within(pool.submit(breakWorkerLater, ledger.path)), "soon");
+    await until(() => ledger.lines().length === 1, "the timer of the task");
+    const futures = [1, 2, 3].map((n) => pool.submit(square, n));
+    for (const outcome of await within(Promise.allSettled(futures))) {
+      assertInstanceOf((outcome as PromiseRejectedResult).reason, kind.broken);
+    }
+    await within(pool.shutdown());
   });
 }
