@@ -15,6 +15,7 @@ import {
   Flag,
   fromPosted,
   type Initializer,
+  PACE_BITS,
   type Task,
 } from "./_consumer.ts";
 import { Cell, MAX_INLINE_BYTES } from "./_memory.ts";
@@ -412,7 +413,7 @@ class Broker {
     const done = given.splice(0, results.length);
     child.nextId += done.length;
     for (const [i, { flags, block }] of results.entries()) {
-      this.#consumer.reply(done[i], flags & Flag.ERROR, block, false);
+      this.#consumer.reply(done[i], flags & (Flag.ERROR | PACE_BITS), block, false);
     }
     this.#consumer.ring();
     if (given.length > 0) {

@@ -36,7 +36,24 @@ export const Flag = {
   GONE: 32,
   /** With CHUNK: the arguments are a list of lone arguments. */
   COLUMN: 64,
+  /** The owner wants to know how long it takes: see {@linkcode flagsOfPace}. */
+  TIMED: 128,
 } as const;
+
+/** The bits of a result's flags that tell how long an item took. */
+export const PACE_BITS = 0x7fff_ff00;
+const PACE_SHIFT = 8;
+const PACES_PER_MS = 8_000;
+
+/** The bits that tell how many milliseconds an item took; in steps of an eighth of a microsecond, up to a second. */
+export function flagsOfPace(ms: number): number {
+  return Math.min(PACE_BITS >> PACE_SHIFT, Math.ceil(ms * PACES_PER_MS)) << PACE_SHIFT;
+}
+
+/** How many milliseconds an item took; 0 where a result does not tell. */
+export function paceOf(flags: number): number {
+  return ((flags & PACE_BITS) >> PACE_SHIFT) / PACES_PER_MS;
+}
 
 /** What running a chunk gave: the results up to the first that failed, and that error. */
 export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];

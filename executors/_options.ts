@@ -53,16 +53,25 @@ export function prepareInitializer(
   }
 }
 
-/** The most items that are sent at once: what sending costs is shared by so many that more would save nothing. */
+/** The most items that are sent at once, where it is known how quick they are and where not: what sending costs is shared by so many that more would save nothing. */
+const MOST_QUICK_ITEMS = 1024;
 const MOST_ITEMS = 256;
 
+/** How long a chunk shall take, in milliseconds: what sending it costs is nothing beside that. */
+const CHUNK_MS = 5;
+
 /**
- * How many items to send at once next. Nobody knows what they will take. So the first chunks are small, that all workers have work and the first
- * results come soon; then they grow; and the last are small again, so that no worker is left with much more to do than the others. Such
+ * How many items to send at once next. Where nobody knows what they will take, the first chunks are small, that all workers have work and the first
+ * results come soon; then they grow. The last ones are small again, so that no worker is left with much more to do than the others. Such
  * a sequence is called guided self-scheduling (Polychronopoulos and Kuck, 1987).
+ *
+ * @param pace How many milliseconds an item took, if that is known.
  */
-export function nextChunksize(submitted: number, left: number, maxWorkers: number): number {
-  return Math.max(1, Math.min(MOST_ITEMS, Math.floor(Math.min(submitted, left) / (4 * maxWorkers))));
+export function nextChunksize(submitted: number, left: number, maxWorkers: number, pace?: number): number {
+  const most = pace === undefined
+    ? Math.min(MOST_ITEMS, submitted / (4 * maxWorkers))
+    : Math.min(MOST_QUICK_ITEMS, CHUNK_MS / pace);
+  return Math.max(1, Math.floor(Math.min(most, left / (4 * maxWorkers))));
 }
 
 /**

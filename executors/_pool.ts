@@ -17,6 +17,7 @@ import {
   type ConsumerStart,
   Flag,
   fromPosted,
+  paceOf,
   type PostedBlock,
   type PostedResult,
   toPosted,
@@ -101,6 +102,9 @@ export class Pool implements Source, Origin {
   /** Cells that are free, the lowest on top, and the futures of those that are not. */
   readonly #freeCells = Array.from({ length: CELLS }, (_, i) => CELLS - 1 - i);
   readonly #futures: (Future<unknown> | undefined)[] = new Array(CELLS).fill(undefined);
+  /** The functions of the cells whose tasks are timed, and what an item of a function took. */
+  readonly #timed = new Map<number, number>();
+  readonly #paces = new Map<number, number>();
   readonly #waiting: Waiting[] = [];
   #published = 0;
   /** Tasks that are neither cancelled nor settled. */
@@ -129,14 +133,16 @@ export class Pool implements Source, Origin {
   /**
    * Queues a task.
    *
+   * @param isTimed Whether it is an item of a map, whose next chunks depend on how long it takes.
    * @throws {ShutdownError} The pool was shut down.
    * @throws {BrokenExecutor} The pool is broken.
    * @throws {TypeError} `fn` is not a function.
    */
-  submit(fn: AnyFunction, args: unknown[]): Future<unknown> {
+  submit(fn: AnyFunction, args: unknown[], isTimed = false): Future<unknown> {
     this.#assertSubmittable(fn);
     try {
-      return this.#enqueue(this.define(fn), encodeArguments(args, this.#encodeOptions), 0);
+      const block = encodeArguments(args, this.#encodeOptions);
+      return this.#enqueue(this.define(fn), block, isTimed ? Flag.TIMED : 0);
     } catch (error) {
       const future = internals.create(this);
       internals.settle(future, false, error);
@@ -159,7 +165,7 @@ export class Pool implements Source, Origin {
     } catch {
       return undefined;
     }
-    return this.#enqueue(number, block, isColumn ? Flag.CHUNK | Flag.COLUMN : Flag.CHUNK);
+    return this.#enqueue(number, block, Flag.CHUNK | Flag.TIMED | (isColumn ? Flag.COLUMN : 0));
   }
 
   #enqueue(fn: number, block: Block, flags: number): Future<unknown> {
@@ -229,7 +235,10 @@ export class Pool implements Source, Origin {
     internals.setTicket(future, cell);
     Atomics.store(this.#queue.cells, cell, Cell.PENDING);
     const isLarge = block.room > MAX_INLINE_BYTES;
-    if (isLarge && this.#assign(cell, task)) return true;
+    if (isLarge && this.#assign(cell, task)) {
+      if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(cell, fn);
+      return true;
+    }
     block.takeMoved();
     if (block.kind !== Kind.CLONE) {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
@@ -240,6 +249,7 @@ export class Pool implements Source, Origin {
       this.#shared.enter(cell, task.block);
       if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block, this.#unfinished)) {
         if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(cell, task.block);
+        if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(cell, fn);
         return true;
       }
     }
@@ -387,6 +397,7 @@ export class Pool implements Source, Origin {
       return;
     }
     const future = this.#futures[cell];
+    if (paceOf(flags) > 0) this.#learnPace(cell, paceOf(flags));
     this.#freeCell(cell);
     if ((flags & Flag.CANCELLED) !== 0) return;
     this.#collected = (this.#collected + 1) | 0;
@@ -403,8 +414,22 @@ export class Pool implements Source, Origin {
     this.#unsettled--;
   }
 
+  #learnPace(cell: number, pace: number): void {
+    const fn = this.#timed.get(cell);
+    if (fn === undefined) return;
+    // What it took of late counts more: the first calls of a function are slow.
+    this.#paces.set(fn, (pace + (this.#paces.get(fn) ?? pace)) / 2);
+  }
+
+  /** How many milliseconds an item of a function takes, if it was mapped before. */
+  paceOf(fn: AnyFunction): number | undefined {
+    const number = this.#functions.get(fn);
+    return number === undefined ? undefined : this.#paces.get(number);
+  }
+
   #freeCell(cell: number): void {
     this.#futures[cell] = undefined;
+    if (this.#timed.size > 0) this.#timed.delete(cell);
     Atomics.store(this.#queue.cells, cell, Cell.FREE);
     this.#shared.leave(cell);
     this.#freeCells.push(cell);

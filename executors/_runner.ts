@@ -11,7 +11,7 @@ import { TaskExitError } from "../futures/errors.ts";
 import type { Block } from "./_block.ts";
 import { decodeArguments, decodeColumn, encodeOutcome, encodeValue } from "./_codec.ts";
 import { type EncodeOptions, EXIT } from "./_graph.ts";
-import { type ChunkOutcome, Flag, type Task } from "./_consumer.ts";
+import { type ChunkOutcome, Flag, flagsOfPace, type Task } from "./_consumer.ts";
 import type { Definition } from "./_definition.ts";
 import { isThenable, resolve, type TaskFunction } from "./_resolve.ts";
 
@@ -234,12 +234,36 @@ async function load(fn: number): Promise<TaskFunction> {
   return loaded;
 }
 
+/** Measures how long the items of a task take, without what it takes to load their function. */
+class Timer {
+  #begun: number | undefined;
+
+  start(): void {
+    this.#begun = now();
+  }
+
+  flagsFor(items: number): number {
+    return this.#begun === undefined ? 0 : flagsOfPace((now() - this.#begun) / Math.max(1, items));
+  }
+}
+
+function timerFor({ flags }: Task): Timer | undefined {
+  return (flags & Flag.TIMED) === 0 ? undefined : new Timer();
+}
+
+// Kept, because a task may replace it.
+const now = performance.now.bind(performance);
+
 /** Runs a task and replies; returns a promise when it takes more than this turn. */
 export function runTask(task: Task): Promise<void> | undefined {
   const fn = functions.get(task.fn);
   if ((task.flags & Flag.CHUNK) !== 0) return runChunk(task, fn);
-  const run = new Run((flags, outcome) => reply(task, flags, outcome));
-  const call = (fn: TaskFunction) => fn(...decodeArguments(task.block));
+  const timer = timerFor(task);
+  const run = new Run((flags, outcome) => reply(task, flags | (timer?.flagsFor(1) ?? 0), outcome));
+  const call = (fn: TaskFunction) => {
+    timer?.start();
+    return fn(...decodeArguments(task.block));
+  };
   return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
 }
 
@@ -272,10 +296,11 @@ async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void>
 /** Runs a chunk's items one after the other, up to the first that fails. */
 function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | undefined {
   const results: unknown[] = [];
+  const timer = new Timer();
   // Whatever ends it, the results so far are delivered.
   const run = new Run((flags, outcome) => {
     const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
-    replyChunk(task, [results, ...error]);
+    replyChunk(task, timer.flagsFor(results.length + error.length), [results, ...error]);
   });
   const go = (length: number, call: (i: number) => unknown): unknown => {
     while (results.length < length) {
@@ -290,6 +315,7 @@ function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | und
     }
   };
   const call = (fn: TaskFunction) => {
+    timer.start();
     if ((task.flags & Flag.COLUMN) !== 0) {
       const items = decodeColumn(task.block);
       return go(items.length, (i) => fn(items[i]));
@@ -312,14 +338,14 @@ function reply(task: Task, flags: number, outcome: unknown): void {
   host.reply(task, flags, block, hasReturned);
 }
 
-function replyChunk(task: Task, outcome: ChunkOutcome): void {
+function replyChunk(task: Task, flags: number, outcome: ChunkOutcome): void {
   let block: Block | undefined;
   try {
     if (outcome.length === 1) block = encodeOutcome(outcome, resultOptions);
   } catch (error) {
     if (isExit(error)) throw error;
   }
-  host.reply(task, 0, block ?? encodeValue(upToFirstRefused(outcome), errorOptions), hasReturned);
+  host.reply(task, flags, block ?? encodeValue(upToFirstRefused(outcome), errorOptions), hasReturned);
 }
 
 /** A chunk's outcome that ends before the first result that cannot cross. */

@@ -13,7 +13,8 @@ export interface MapOptions {
   timeout?: number;
   /**
    * How many items are sent to a worker together, an integer of at least 1. More save time where items are small; they are
-   * run one after the other. Not given: chosen by the number of items. Executors that cannot send several at once ignore it.
+   * run one after the other. Not given: chosen by what items of this function took before, or else by their number. Executors that
+   * cannot send several at once ignore it.
    */
   chunksize?: number;
   /**

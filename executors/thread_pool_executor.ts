@@ -159,9 +159,9 @@ export class ThreadPoolExecutor extends Executor {
   protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
     const pool = this.#pool;
     return {
-      submit: (args) => pool.submit(fn, args),
+      submit: (args) => pool.submit(fn, args, true),
       submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
-      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers),
+      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers, pool.paceOf(fn)),
     };
   }
 

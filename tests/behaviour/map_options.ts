@@ -1,7 +1,16 @@
 /** `map()`: `chunksize` and `buffersize`, and what they must not be. */
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { Gate, Ledger, sleep, test, thrownBy, until, within } from "../_helpers.ts";
-import { add, echoLater, failAtTwo, passGate, passGateLater, recordAtGate, square } from "../fixtures/tasks.ts";
+import {
+  add,
+  echoLater,
+  failAtTwo,
+  passGate,
+  passGateLater,
+  pauseOrPassGate,
+  recordAtGate,
+  square,
+} from "../fixtures/tasks.ts";
 import type { Kind } from "./kind.ts";
 import { asynchronous, bothMap, collect, range } from "./map.ts";
 
@@ -205,5 +214,19 @@ export function mapOptionsBehaviour(kind: Kind): void {
       await within(ended, "shutdown()");
       assertEquals([...results], [0, 1, 2]);
     }
+  });
+
+  test(`${name}.map() sends the items of a slow function one by one, once it knows that`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    using gate = new Gate();
+    const learned = pool.map(pauseOrPassGate<number>, range(8), Array(8).fill(undefined), Array(8).fill(12));
+    assertEquals([...learned], range(8));
+    // In a chunk the item before the gate would wait for it, too.
+    const gates = range(60).map((i) => i === 25 ? gate.path : undefined);
+    const results = pool.map(pauseOrPassGate<number>, range(60), gates, Array(60).fill(1));
+    const iterator = results[Symbol.asyncIterator]();
+    for (let i = 0; i < 25; i++) assertEquals((await within(iterator.next())).value, i);
+    gate.open();
+    assertEquals(await within(collect(results)), range(60).slice(25));
   });
 }

@@ -1,0 +1,59 @@
+/** How many items of a map are sent at once. */
+import { assert, assertEquals } from "@std/assert";
+import { Flag, flagsOfPace, PACE_BITS, paceOf } from "../../executors/_consumer.ts";
+import { nextChunksize } from "../../executors/_options.ts";
+import { test } from "../_helpers.ts";
+
+/** The sizes of all chunks of a map. */
+function sizesOf(items: number, maxWorkers: number, pace?: number): number[] {
+  const sizes: number[] = [];
+  for (let submitted = 0; submitted < items;) {
+    const size = nextChunksize(submitted, items - submitted, maxWorkers, pace);
+    assert(Number.isInteger(size) && size >= 1 && size <= items - submitted, `${size} of ${items - submitted}`);
+    sizes.push(size);
+    submitted += size;
+  }
+  return sizes;
+}
+
+test("chunks: of an unknown function the first and the last are small, those between larger", () => {
+  for (const maxWorkers of [1, 2, 8]) {
+    const sizes = sizesOf(10_000, maxWorkers);
+    assertEquals(sizes.slice(0, 4 * maxWorkers), Array(4 * maxWorkers).fill(1));
+    assertEquals(sizes.at(-1), 1);
+    assert(Math.max(...sizes) > 64 && Math.max(...sizes) <= 256);
+  }
+});
+
+test("chunks: those of a known function take some milliseconds, and the last are small", () => {
+  assertEquals(sizesOf(100, 2, 10), Array(100).fill(1));
+  assertEquals(sizesOf(1_000, 2, 1)[0], 5);
+  assertEquals(sizesOf(1_000, 2, 0.5)[0], 10);
+  assertEquals(sizesOf(100_000, 2, 0.000_125)[0], 1024);
+  for (const pace of [0.000_125, 0.01, 0.1, 1]) assertEquals(sizesOf(100_000, 2, pace).at(-1), 1);
+});
+
+test("chunks: no worker is left with more than an eighth of what the others have still to do", () => {
+  for (const pace of [undefined, 0.000_125, 0.01]) {
+    let left = 20_000;
+    for (const size of sizesOf(left, 2, pace)) {
+      assert(size === 1 || size <= left / 8);
+      left -= size;
+    }
+  }
+});
+
+test("paces: a result tells them beside its flags, to an eighth of a microsecond, and no more than it can", () => {
+  for (
+    const [ms, told] of [[0, 0], [0.000_01, 0.000_125], [0.000_125, 0.000_125], [0.5, 0.5], [1_000, 1_000], [
+      1e9,
+      1048.575_875,
+    ]]
+  ) {
+    const bits = flagsOfPace(ms);
+    assert(bits >= 0 && (bits & PACE_BITS) === bits, `${bits}`);
+    assertEquals(paceOf(bits), told);
+    assertEquals(paceOf(bits | Flag.ERROR | Flag.TIMED), told);
+    for (const flag of Object.values(Flag)) assertEquals(bits & flag, 0);
+  }
+});
