@@ -263,11 +263,10 @@ export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {
   return isWhole ? bytes.buffer as ArrayBuffer : copyOf(bytes).buffer;
 }
 
-/** A copy of bytes. `ArrayBuffer.slice()`, and `slice()` of shared memory, take several times as long where they are large. */
+/** A copy of bytes. All other ways to make one take longer: they write zeros first. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const copy = allocate(bytes.byteLength);
-  copy.set(bytes);
-  return copy;
+  keepFreed(bytes.byteLength);
+  return new Uint8Array(bytes);
 }
 
 /** What the C library takes from the system in one piece and gives back at once. */
@@ -277,14 +276,18 @@ const KEPT_BYTES = 2 ** 23;
 let isKeeping = false;
 
 /**
- * New memory. V8 frees large buffers many at once, and glibc then gives their memory back to the system: to get it again takes longer than to copy
+ * V8 frees large buffers many at once, and glibc then gives their memory back to the system: to get it again takes longer than to copy
  * what comes into it. It keeps more when it has seen a large piece freed (mallopt(3), `M_MMAP_THRESHOLD`), which takes no time as nothing is written to it.
  */
+function keepFreed(byteLength: number): void {
+  if (byteLength < MAPPED_BYTES || isKeeping) return;
+  isKeeping = true;
+  new ArrayBuffer(KEPT_BYTES).transfer(0);
+}
+
+/** New memory. */
 export function allocate(byteLength: number): Uint8Array<ArrayBuffer> {
-  if (byteLength >= MAPPED_BYTES && !isKeeping) {
-    isKeeping = true;
-    new ArrayBuffer(KEPT_BYTES).transfer(0);
-  }
+  keepFreed(byteLength);
   return new Uint8Array(byteLength);
 }
 

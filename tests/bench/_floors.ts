@@ -39,6 +39,29 @@ export class EchoWorker {
   }
 }
 
+/** A worker that does the tasks of the benchmark, and nothing around them. */
+export class TaskWorker {
+  readonly #worker = startModule(`import * as tasks from ${JSON.stringify(import.meta.resolve("./drivers/tasks.mjs"))};
+    onmessage = ({ data: [task, value] }) => postMessage(tasks[task](value));`);
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Runs a task when those before it are done. */
+  run(task: string, value: unknown): Promise<unknown> {
+    const result = this.#last.then(() =>
+      new Promise((resolve) => {
+        this.#worker.onmessage = ({ data }) => resolve(data);
+        this.#worker.postMessage([task, value]);
+      })
+    );
+    this.#last = result;
+    return result;
+  }
+
+  close(): void {
+    this.#worker.terminate();
+  }
+}
+
 /** A worker that answers in a word of shared memory, for which both sides spin; it rests between {@linkcode end} and {@linkcode begin}. */
 export class SpinWorker {
   readonly #words = new Int32Array(new SharedArrayBuffer(192));

@@ -41,6 +41,11 @@ export interface Comparison {
 const TIE = 1.3;
 const SPEEDUP_TIE = 1.05;
 
+/** Whether rounds of somebody gave less as well as more. */
+function isWithin(value: number, { min, max }: Figure): boolean {
+  return min <= value && value <= max;
+}
+
 export function judge(row: Row, measured: Measured, about: Pick<Result, "date" | "machine" | "rounds">): Result {
   const { id, group, name, unit } = row;
   const sign = row.ofFloor ? " × floor" : unit === "×" ? " ×" : ` ${unit}`;
@@ -58,18 +63,25 @@ export function judge(row: Row, measured: Measured, about: Pick<Result, "date" |
   result.floor = compare(measured.figures.find((figure) => figure.name === row.floors[0]));
 
   const judged = row.ofFloor ? result.floor?.ratio : ours.median;
-  if (row.floorThen !== undefined && result.floor) result.pace = result.floor.median / row.floorThen;
+  if (row.floorThen !== undefined && result.floor) {
+    const pace = result.floor.median / row.floorThen;
+    result.pace = row.more ? 1 / pace : pace;
+  }
   if (judged !== undefined) {
-    const scaled = row.target * Math.max(1, result.pace ?? 1);
+    const slower = Math.max(1, result.pace ?? 1);
+    const scaled = row.more ? row.target / slower : row.target * slower;
     result.verdict = !isBetter(row.target, judged) ? "met" : isBetter(scaled, judged) ? "missed" : "scaled";
   }
-  const ratios = [result.peer, row.python === "compared" ? result.python : undefined]
-    .flatMap((comparison) => comparison ? [row.more ? 1 / comparison.ratio : comparison.ratio] : []);
-  if (ratios.length > 0) {
-    const worst = Math.max(...ratios);
-    const tie = unit === "×" || unit === "tasks" ? SPEEDUP_TIE : TIE;
-    result.standing = worst > tie ? "behind" : worst < 1 / tie ? "ahead" : "tie";
-  }
+  const tie = unit === "×" || unit === "tasks" ? SPEEDUP_TIE : TIE;
+  const standings = [result.peer, row.python === "compared" ? result.python : undefined].flatMap((comparison) => {
+    const theirs = measured.figures.find(({ name }) => name === comparison?.name);
+    if (comparison === undefined || theirs === undefined) return [];
+    const ratio = row.more ? 1 / comparison.ratio : comparison.ratio;
+    const isTie = (ratio <= tie && ratio >= 1 / tie) ||
+      (isWithin(theirs.median, ours) && isWithin(ours.median, theirs));
+    return [isTie ? "tie" : ratio > 1 ? "behind" : "ahead"] as const;
+  });
+  result.standing = (["behind", "tie", "ahead"] as const).find((standing) => standings.includes(standing));
   return result;
 }
 
@@ -118,8 +130,9 @@ function describeComparison(comparison: Comparison | undefined, withName: boolea
   return `${withName ? `${name} ` : ""}${digits(median)} (${digits(ratio)} ×)`;
 }
 
-function describeVerdict({ verdict, pace }: Result): string {
-  const slower = pace !== undefined && pace > 1 && verdict !== "met" ? `target × ${digits(pace)}` : "";
+function describeVerdict({ verdict, pace, target }: Result): string {
+  const sign = target.startsWith("≥") ? "÷" : "×";
+  const slower = pace !== undefined && pace > 1 && verdict !== "met" ? `target ${sign} ${digits(pace)}` : "";
   return verdict === "scaled" ? `met: ${slower}` : slower && verdict === "missed" ? `missed, also ${slower}` : verdict;
 }
 

@@ -179,7 +179,8 @@ const THREADS: Omit<Row, "group">[] = [
     more: true,
     target: 1.95,
     ...speedup("sha256"),
-    floors: [],
+    floors: ["cores"],
+    floorThen: 2,
     python: "compared",
   },
   {
@@ -189,7 +190,8 @@ const THREADS: Omit<Row, "group">[] = [
     more: true,
     target: 1.95,
     ...speedup("rc4"),
-    floors: [],
+    floors: ["cores"],
+    floorThen: 2,
     python: "compared",
   },
   {
@@ -279,7 +281,8 @@ const PROCESSES: Omit<Row, "group">[] = [
     more: true,
     target: 1.95,
     ...speedup("sha256"),
-    floors: [],
+    floors: ["cores"],
+    floorThen: 2,
     python: "compared",
   },
   {
@@ -289,7 +292,8 @@ const PROCESSES: Omit<Row, "group">[] = [
     more: true,
     target: 1.95,
     ...speedup("rc4"),
-    floors: [],
+    floors: ["cores"],
+    floorThen: 2,
     python: "compared",
   },
 ];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EchoWorker, Pipe, SpinWorker, startChild } from "../_floors.ts";
+import { EchoWorker, Pipe, SpinWorker, startChild, TaskWorker } from "../_floors.ts";
 import { serve } from "./serve.mjs";
 import type { Contestant, Pool } from "./works.mjs";
 
@@ -52,6 +52,16 @@ function spin(): Pool {
     begin: () => worker.begin(),
     end: () => worker.end(),
     close: () => worker.close(),
+  };
+}
+
+/** Each worker has its share of the tasks from the start. */
+function cores(workers: number): Pool {
+  const all = Array.from({ length: workers }, () => new TaskWorker());
+  let next = 0;
+  return {
+    run: (task, value) => all[next++ % workers].run(task, value),
+    close: () => all.forEach((worker) => worker.close()),
   };
 }
 
@@ -120,7 +130,7 @@ function child(workers: number): Pool {
   };
 }
 
-const FLOORS: Record<string, (workers: number) => Pool> = { postMessage, spin, cat, child };
+const FLOORS: Record<string, (workers: number) => Pool> = { postMessage, spin, cat, child, cores };
 
 if (import.meta.main) {
   const open = FLOORS[Deno.args[0]];
