@@ -232,13 +232,11 @@ export class Pool implements Source, Origin {
     const cell = this.#freeCells.pop();
     if (cell === undefined) return false;
     this.#futures[cell] = future;
+    if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(cell, fn);
     internals.setTicket(future, cell);
     Atomics.store(this.#queue.cells, cell, Cell.PENDING);
     const isLarge = block.room > MAX_INLINE_BYTES;
-    if (isLarge && this.#assign(cell, task)) {
-      if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(cell, fn);
-      return true;
-    }
+    if (isLarge && this.#assign(cell, task)) return true;
     block.takeMoved();
     if (block.kind !== Kind.CLONE) {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
@@ -249,7 +247,6 @@ export class Pool implements Source, Origin {
       this.#shared.enter(cell, task.block);
       if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block, this.#unfinished)) {
         if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(cell, task.block);
-        if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(cell, fn);
         return true;
       }
     }
