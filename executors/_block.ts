@@ -263,7 +263,7 @@ export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {
   return isWhole ? bytes.buffer as ArrayBuffer : copyOf(bytes).buffer;
 }
 
-/** A copy of bytes. All other ways to make one take longer: they write zeros first. */
+/** A copy of bytes. To make memory first and fill it then takes longer, because zeros are written before; so does `slice()`. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   keepFreed(bytes.byteLength);
   return new Uint8Array(bytes);
