@@ -1,5 +1,6 @@
 /** {@linkcode ProcessPoolExecutor}: what its tasks may do. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { ProcessPoolExecutor } from "@concurrent/futures";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { outputOf, temporaryPath, test } from "./_helpers.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
@@ -244,4 +245,14 @@ test("ProcessPoolExecutor permissions: a relative path means the program's folde
   const args = [{ read: ["tests"] }, asked, folder].map((value) => JSON.stringify(value));
   const { states } = await outputOf("granted.ts", args, { flags: ["--allow-run", `--allow-read=${ROOT}`] });
   assertEquals(states, ["prompt", "granted"]);
+});
+
+test("new ProcessPoolExecutor() refuses permissions that no command line can express", () => {
+  for (const item of ["", "a,b"]) {
+    assertThrows(
+      () => new ProcessPoolExecutor({ permissions: { read: undefined, write: [item] } }),
+      TypeError,
+      "Cannot use permissions.write, wanted values that are not empty and have no comma",
+    );
+  }
 });
