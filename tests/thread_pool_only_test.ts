@@ -93,6 +93,10 @@ test("new ThreadPoolExecutor() refuses a number of workers that is no integer of
     assertThrows(() => new Loose({ maxWorkers: wrong }), TypeError, undefined, Deno.inspect(wrong));
   }
   assertThrows(() => new Loose({ maxWorkers: null }), TypeError);
+});
+
+test("new ThreadPoolExecutor() refuses a threadNamePrefix that is no text", () => {
+  const Loose = ThreadPoolExecutor as unknown as new (value: unknown) => unknown;
   assertThrows(() => new Loose({ threadNamePrefix: 5 }), TypeError, "Cannot use threadNamePrefix as text: 5");
 });
 
