@@ -52,6 +52,8 @@ export type DeathReport =
     during: "start" | "idle" | "task";
     /** The signal that the pool itself sent. */
     sent?: Deno.Signal;
+    /** Whether the pool killed it to end its task. */
+    isAborted: boolean;
     /** How many in a row died while they were starting. */
     failedStarts: number;
   }
@@ -103,6 +105,8 @@ interface Child {
   /** When it was given tasks last, and whether they are being taken back. */
   givenAt: number;
   isTakingBack: boolean;
+  /** Whether it was killed to end its task. */
+  isAborted: boolean;
   /** Which functions it knows. */
   readonly defined: Set<number>;
   /** The modules that it can import; all where it may read. */
@@ -190,12 +194,25 @@ class Broker {
       case "return":
         for (const child of this.#children) this.#takeBack(child);
         break;
+      case "abort":
+        this.#abort(message.cell);
+        break;
       case "kill":
         this.#endAll(message.signal);
         break;
       default:
         this.#consumer.receive(message);
     }
+  }
+
+  /** Kills the process that runs a task. */
+  #abort(cell: number): void {
+    for (const child of this.#children) {
+      if (child.state.name !== "BUSY" || child.given[0]?.cell !== cell) continue;
+      child.isAborted = true;
+      child.process.kill("SIGKILL");
+    }
+    this.#consumer.answer(cell);
   }
 
   /** Resolves when a child has become idle or has gone. */
@@ -234,6 +251,7 @@ class Broker {
         begunId: 0,
         givenAt: 0,
         isTakingBack: false,
+        isAborted: false,
         defined: new Set(),
         modules,
       };
@@ -459,6 +477,7 @@ class Broker {
       ...death,
       during: state.name === "STARTING" ? "start" : child.given.length === 0 ? "idle" : "task",
       sent: state.name === "ENDING" ? state.sent : undefined,
+      isAborted: child.isAborted,
       failedStarts: state.name === "STARTING" ? this.#failedStarts + 1 : 0,
     };
     if (!isExpected && !this.#isEnding && !this.#start.replaces) {

@@ -38,6 +38,8 @@ export const Flag = {
   COLUMN: 64,
   /** The owner wants to know how long it takes: see {@linkcode flagsOfPace}. */
   TIMED: 128,
+  /** In a result: not the task's, but the answer to an `abort`. It shares its bit with that. */
+  ANSWERED: 128,
 } as const;
 
 /** The bits of a result's flags that tell how long an item took. */
@@ -48,6 +50,15 @@ const PACES_PER_MS = 8_000;
 /** The bits that tell how many milliseconds an item took; in steps of an eighth of a microsecond, up to a second. */
 export function flagsOfPace(ms: number): number {
   return Math.min(PACE_BITS >> PACE_SHIFT, Math.ceil(ms * PACES_PER_MS)) << PACE_SHIFT;
+}
+
+/** The same bits as a count. */
+export function flagsOfCount(count: number): number {
+  return Math.min(PACE_BITS >> PACE_SHIFT, count) << PACE_SHIFT;
+}
+
+export function countOf(flags: number): number {
+  return (flags & PACE_BITS) >> PACE_SHIFT;
 }
 
 /** How many milliseconds an item took; 0 where a result does not tell. */
@@ -95,8 +106,10 @@ export type ConsumerMessage =
   | { type: "stop"; signal?: Deno.Signal; progress?: Int32Array }
   /** To a broker: sends all its processes a signal, and starts no more. */
   | { type: "kill"; signal: Deno.Signal }
-  /** To a broker: takes back what processes were given and have not begun, since a task among it is to be cancelled. */
-  | { type: "return" };
+  /** To a broker: takes back what was given and has not begun, since the task of this cell is to be cancelled. */
+  | { type: "return"; cell?: number }
+  /** To a broker: ends whatever runs the task of this cell, and says so. */
+  | { type: "abort"; cell: number };
 
 /** A block as a message carries it. */
 export interface PostedBlock {
@@ -421,6 +434,17 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     this.#queue.countFinished();
     this.#publish(cell, flags, block);
     if (rings) ring(this.#bell);
+  }
+
+  /** Ends a rest, for who has something to do that did not come from the queue. */
+  stir(): void {
+    if (this.#queue.unpark(this.#index, Status.ACTIVE)) this.#wake?.(undefined);
+  }
+
+  /** Says that an `abort` has been obeyed as far as it could. */
+  answer(cell: number): void {
+    this.#publish(cell, Flag.ANSWERED, EMPTY);
+    ring(this.#bell);
   }
 
   /** Tells the owner that there are results. */

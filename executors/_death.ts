@@ -17,14 +17,15 @@ const WHEN = {
 export function deathError(report: unknown): BrokenProcessPool {
   const death = report as DeathReport;
   if ("problem" in death) return new BrokenProcessPool(`Process could not be started: ${death.problem}`);
-  const { pid, exitCode, signal, stderr, fault, during, sent, failedStarts } = death;
+  const { pid, exitCode, signal, stderr, fault, during, sent, isAborted, failedStarts } = death;
   const how = signal === null ? `terminated abruptly with exit code ${exitCode}` : `was killed by signal ${signal}`;
   const sentences = [`Process ${pid} ${how} ${WHEN[during]}`];
   if (fault !== undefined) {
     sentences.push(
       `The pool did that, because it said what no process says (${fault}): a task has changed what its process needs to answer`,
     );
-  } else if (sent === undefined) sentences.push(likelyCause(death));
+  } else if (isAborted) sentences.push("Somebody has aborted the task");
+  else if (sent === undefined) sentences.push(likelyCause(death));
   else sentences.push(`${sent === "SIGKILL" ? "killWorkers()" : "terminateWorkers()"} has sent ${sent}`);
   if (failedStarts > 1) {
     sentences.push(`The ${failedStarts} last ones died while they were starting, so no more are started`);

@@ -15,6 +15,7 @@ import type { EncodeOptions } from "./_graph.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,
+  countOf,
   Flag,
   fromPosted,
   paceOf,
@@ -48,8 +49,16 @@ export interface PoolKind {
   /** Present where the one consumer is a broker: it has to end its processes before it can be ended itself. */
   readonly broker?: {
     /** An error for a future whose task, or pool, died with a process. */
-    deathError(report: unknown): BrokenExecutor;
+    deathError(report: unknown): Error;
   };
+  /**
+   * Present where not every function can be sent.
+   *
+   * @throws {TaskNotFoundError} This one cannot.
+   */
+  checkDefinition?(definition: Definition): void;
+  /** Present where results tell how often their tasks were begun. */
+  noteCount?(future: Future<unknown>, count: number): void;
 }
 
 /** A task that has not been published, because there is no room or it waits for an idle worker. */
@@ -86,7 +95,7 @@ const UNLOAD_MS = 3_000;
  */
 type State =
   | { readonly name: "OPEN" | "CLOSING" | "CLOSED" }
-  | { readonly name: "BROKEN"; readonly makeError: () => BrokenExecutor };
+  | { readonly name: "BROKEN"; readonly makeError: () => Error };
 
 /** Submits tasks, settles their futures, cancels, shuts down. */
 export class Pool implements Source, Origin {
@@ -105,6 +114,8 @@ export class Pool implements Source, Origin {
   /** The functions of the cells whose tasks are timed, and what an item of a function took. */
   readonly #timed = new Map<number, number>();
   readonly #paces = new Map<number, number>();
+  /** Cells whose tasks are being aborted. */
+  readonly #pinned = new Set<number>();
   readonly #waiting: Waiting[] = [];
   #published = 0;
   /** Tasks that are neither cancelled nor settled. */
@@ -207,6 +218,7 @@ export class Pool implements Source, Origin {
     if (number !== undefined) return number;
     // Functions that are made anew for each call share a definition, or have one that is equal.
     const definition = describe(fn);
+    this.#kind.checkDefinition?.(definition);
     number = this.#functionsByDefinition.get(definition);
     if (number === undefined) {
       const key = definitionKey(definition);
@@ -352,7 +364,7 @@ export class Pool implements Source, Origin {
 
   /** Blocks until a task that waits behind another one in a process is returned or begun, which takes some microseconds. */
   #awaitReturn(ticket: number): boolean {
-    this.#tellWorkers({ type: "return" });
+    this.#tellWorkers({ type: "return", cell: ticket });
     return Atomics.wait(this.#queue.cells, ticket, Cell.GIVEN, RETURN_MS) !== "timed-out";
   }
 
@@ -393,8 +405,13 @@ export class Pool implements Source, Origin {
       this.#hear(flags, readable(block));
       return;
     }
+    if ((flags & Flag.ANSWERED) !== 0) {
+      this.#unpin(cell);
+      return;
+    }
     const future = this.#futures[cell];
-    if (paceOf(flags) > 0) this.#learnPace(cell, paceOf(flags));
+    if (this.#kind.noteCount === undefined) this.#learnPace(cell, paceOf(flags));
+    else if (future !== undefined) this.#kind.noteCount(future, countOf(flags));
     this.#freeCell(cell);
     if ((flags & Flag.CANCELLED) !== 0) return;
     this.#collected = (this.#collected + 1) | 0;
@@ -412,7 +429,7 @@ export class Pool implements Source, Origin {
   }
 
   #learnPace(cell: number, pace: number): void {
-    const fn = this.#timed.get(cell);
+    const fn = pace === 0 ? undefined : this.#timed.get(cell);
     if (fn === undefined) return;
     // What it took of late counts more: the first calls of a function are slow.
     this.#paces.set(fn, (pace + (this.#paces.get(fn) ?? pace)) / 2);
@@ -426,6 +443,7 @@ export class Pool implements Source, Origin {
 
   #freeCell(cell: number): void {
     this.#futures[cell] = undefined;
+    if (this.#pinned.has(cell)) return;
     if (this.#timed.size > 0) this.#timed.delete(cell);
     Atomics.store(this.#queue.cells, cell, Cell.FREE);
     this.#shared.leave(cell);
@@ -466,7 +484,7 @@ export class Pool implements Source, Origin {
     this.#break(() => this.#kind.brokenError(text, cause));
   }
 
-  #break(makeError: () => BrokenExecutor): void {
+  #break(makeError: () => Error): void {
     if (this.#state.name === "BROKEN" || this.#state.name === "CLOSED") return;
     this.#state = { name: "BROKEN", makeError };
     const waiting = this.#waiting.slice(this.#published);
@@ -497,6 +515,19 @@ export class Pool implements Source, Origin {
       for (const { future } of this.#waiting.slice(this.#published)) future.cancel();
     }
     this.#closeWhenDone();
+  }
+
+  /** Ends what runs a task, such as its process. */
+  abort(future: Future<unknown>): void {
+    const cell = this.#futures.indexOf(future);
+    if (cell === -1) return;
+    // Not another task's until the broker has answered, which would be meant then.
+    this.#pinned.add(cell);
+    this.#tellWorkers({ type: "abort", cell });
+  }
+
+  #unpin(cell: number): void {
+    if (this.#pinned.delete(cell) && this.#futures[cell] === undefined) this.#freeCell(cell);
   }
 
   /** As {@linkcode shutdown}, cancelling, and sends a signal to the processes of a broker. */

@@ -66,6 +66,9 @@ export interface ProcessPoolExecutorOptions {
   onWorkerCrash?: "break" | "replace";
 }
 
+/** The name of a method that only this library calls. */
+export const aborted: unique symbol = Symbol("aborted");
+
 let pools = 0;
 
 /** Shuts down the pools of executors that nobody can reach any more, so that their processes do not stay. */
@@ -260,6 +263,15 @@ export class ProcessPoolExecutor extends Executor {
    */
   killWorkers(): void {
     this.#kill("SIGKILL");
+  }
+
+  /**
+   * Kills the process that runs a task.
+   *
+   * @ignore
+   */
+  [aborted](future: Future<unknown>): void {
+    this.#pool.abort(future);
   }
 
   #kill(signal: Deno.Signal): void {

@@ -1,0 +1,106 @@
+/**
+ * Connections to the server of a cluster: Redis, or Valkey.
+ *
+ * @module
+ */
+
+import { Redis, type RedisOptions } from "ioredis";
+
+/** Where the queue is. */
+export interface Address {
+  /** Such as `redis://user:password@host:6379/0`, or `rediss:` for TLS. */
+  readonly redis: string;
+  readonly queue: string;
+  /** What all keys of the cluster's queues begin with. */
+  readonly prefix: string;
+  /** For `rediss:`: certificates as PEM texts. */
+  readonly tls?: TlsOptions;
+}
+
+/** Certificates as PEM texts. */
+export interface TlsOptions {
+  /** Of the authority that signed the server's. */
+  ca?: string;
+  /** Of this client, where the server wants one. */
+  cert?: string;
+  /** Of this client. */
+  key?: string;
+}
+
+/** The longest pause between two attempts to connect, in milliseconds. */
+const MOST_PAUSE_MS = 1_000;
+
+/** How long an attempt to connect may take, in milliseconds. */
+const CONNECT_MS = 5_000;
+
+/** Opens a connection, which is made again whenever it breaks; what was sent meanwhile is sent then. */
+export function connect({ redis, tls }: Address): Redis {
+  const options: RedisOptions = {
+    lazyConnect: true,
+    connectTimeout: CONNECT_MS,
+    // The engine's blocking commands must never fail for a connection that is being made again.
+    maxRetriesPerRequest: null,
+    retryStrategy: (times) => Math.min(50 * 2 ** times, MOST_PAUSE_MS),
+    // A server that has become read-only, as after a failover, is not the one to talk to any more.
+    reconnectOnError: (error) => error.message.startsWith("READONLY") ? 2 : false,
+    ...(tls === undefined ? {} : { tls: { ...tls } }),
+  };
+  const client = new Redis(redis, options);
+  // Each failed attempt is an event; who waits for the connection says what went wrong.
+  client.on("error", () => {});
+  return client;
+}
+
+/** What connecting can never mend: a wrong password, or no permission. */
+export function isRefusal(error: unknown): error is Error {
+  return error instanceof Error &&
+    /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password|ERR DB index)/.test(error.message);
+}
+
+/** The address without its password, for messages. */
+export function shown(redis: string): string {
+  try {
+    const url = new URL(redis);
+    if (url.password !== "") url.password = "***";
+    return url.href;
+  } catch {
+    return redis;
+  }
+}
+
+/** The oldest server that the engine works with. */
+const OLDEST = [6, 2];
+
+/**
+ * Looks at the server's version and at how it keeps data.
+ *
+ * @returns What may lose jobs, in sentences.
+ * @throws {Error} The server is too old.
+ */
+export async function inspectServer(client: Redis): Promise<string[]> {
+  const warnings: string[] = [];
+  const info = await client.info("server");
+  const version = /redis_version:([\d.]+)/.exec(info)?.[1] ?? "";
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (version !== "" && (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))) {
+    throw new Error(`its version is ${version}, and ${OLDEST.join(".")} or later is needed`);
+  }
+  let policy: string | undefined;
+  let appendOnly: string | undefined;
+  try {
+    [, policy] = await client.config("GET", "maxmemory-policy") as string[];
+    [, appendOnly] = await client.config("GET", "appendonly") as string[];
+  } catch {
+    warnings.push(
+      "It does not tell how it keeps data (CONFIG is not allowed): see that maxmemory-policy is noeviction and appendonly is yes",
+    );
+    return warnings;
+  }
+  if (policy !== undefined && policy !== "noeviction") {
+    warnings.push(`Its maxmemory-policy is ${policy}: when its memory is full it drops jobs. Set it to noeviction`);
+  }
+  if (appendOnly === "no") {
+    warnings.push("Its appendonly is no: when it ends, it loses jobs. Set it to yes");
+  }
+  return warnings;
+}

@@ -1,0 +1,297 @@
+/**
+ * An executor whose workers are on other machines.
+ *
+ * @module
+ */
+
+import { TaskNotFoundError } from "../../futures/errors.ts";
+import { inspect } from "../../futures/deadline.ts";
+import type { Future } from "../../futures/future.ts";
+import type { ConsumerStart } from "../_consumer.ts";
+import type { Definition } from "../_definition.ts";
+import type { MapTarget } from "../_map.ts";
+import { checkBag, nextChunksize, requestReadOfOwnModules } from "../_options.ts";
+import { Pool, type PoolKind } from "../_pool.ts";
+import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
+import { BrokenCluster, StalledJobError } from "./errors.ts";
+import type { ClusterBrokerStart, ClusterReport, JobSettings } from "./_broker.ts";
+import type { TlsOptions } from "./_connection.ts";
+
+/** How a job waits before it is tried again. */
+export interface Backoff {
+  /** `"fixed"`: the same pause each time; `"exponential"`: twice as long each time. */
+  type: "fixed" | "exponential";
+  /** The first pause, in milliseconds. */
+  delay: number;
+  /** How much pauses differ at random, from 0 to 1. */
+  jitter?: number;
+}
+
+/** Options of {@linkcode ClusterExecutor}. */
+export interface ClusterExecutorOptions {
+  /**
+   * The server: `redis://user:password@host:6379/0`, or `rediss:` for TLS.
+   *
+   * @default {"redis://127.0.0.1:6379"}
+   */
+  redis?: string | URL;
+  /** For `rediss:`: certificates as PEM texts, where those of the system are not enough. */
+  tls?: TlsOptions;
+  /**
+   * The queue's name. Nodes serve one queue each.
+   *
+   * @default {"futures"}
+   */
+  queue?: string;
+  /**
+   * What the server's keys begin with.
+   *
+   * @default {"bull"}
+   */
+  prefix?: string;
+  /** The names by which nodes know modules (their `--module name=path`), where those are not the names of the files: paths or URLs by name. */
+  modules?: { [name: string]: string | URL };
+  /**
+   * How often a task that throws is tried, with the first time.
+   *
+   * @default {1}
+   */
+  attempts?: number;
+  /** The pause before it is tried again: milliseconds, or more exactly. Not given: none. */
+  backoff?: number | Backoff;
+  /** From 1, the first in line, to 2,097,151; not given: before all that have one. */
+  priority?: number;
+  /**
+   * How long the server keeps results, in milliseconds: a program that was cut off finds them again for so long.
+   *
+   * @default {3_600_000}
+   */
+  keepResults?: number;
+  /**
+   * How long the server may be out of reach, in milliseconds, before all futures fail with a {@linkcode BrokenCluster}.
+   *
+   * @default {60_000}
+   */
+  unreachableAfter?: number;
+}
+
+/** A future of a cluster's task. */
+export type ClusterFuture<T> = Future<T> & {
+  /** How many times a node has begun the task, once that is done; more than once where it was tried again or its node was lost. */
+  readonly attempts: number;
+};
+
+/** For how many workers the chunks of a map are made, since nobody knows how many there are. */
+const WORKERS = 8;
+
+/**
+ * Runs functions on other machines: on nodes, which are processes started there, and which take their work from a queue on a Redis or Valkey
+ * server. Everything else is as with the other executors: futures block or are awaited, also while this thread computes; errors arrive with their
+ * class; what is cancelled never runs.
+ *
+ * A task is a function that a module exports, and which the nodes have, too: what travels is its name. Nodes are told which modules they may call. A task is run
+ * **at least once**: when its node dies, another one begins it again, so one with effects outside must be able to bear that (see `currentJob`).
+ *
+ * The engine is BullMQ: its dashboards show the jobs, and programs in other languages can add and run some.
+ *
+ * @see {@link https://docs.bullmq.io}
+ */
+export class ClusterExecutor extends Executor {
+  readonly #pool: Pool;
+  readonly #attempts = new WeakMap<Future<unknown>, number>();
+
+  /**
+   * Makes an executor; it connects when there is work.
+   *
+   * @param options Where the queue is, and how jobs are to be treated.
+   * @throws {TypeError} An option is of the wrong type.
+   * @throws {RangeError} An option is not what it may be.
+   */
+  constructor(options: ClusterExecutorOptions = {}) {
+    super();
+    const { address, settings, aliases, unreachableAfter } = checkOptions(options);
+    const id = crypto.randomUUID();
+    const kind: PoolKind = {
+      name: "ClusterExecutor",
+      maxConsumers: 1,
+      sameProcess: false,
+      startWorker: () => startBroker(address.redis),
+      startOptions: (): Omit<ClusterBrokerStart, keyof ConsumerStart> => ({
+        address,
+        settings,
+        aliases,
+        id,
+        unreachableAfter,
+      }),
+      brokenError: (message, cause) => new BrokenCluster(message, { cause }),
+      broker: { deathError: (report) => errorOf(report as ClusterReport, address) },
+      checkDefinition: refuseWithoutExport,
+      noteCount: (future, count) => this.#attempts.set(future, count),
+    };
+    this.#pool = new Pool(kind);
+  }
+
+  /**
+   * Queues a call of a function on some node. The arguments are copied now.
+   *
+   * @param fn A function that a module exports under its name, or a `taskRef`.
+   * @param args Its arguments.
+   * @returns The future of what the function returns, or what its promise resolves to. It fails with a `TaskNotFoundError` where no module exports the
+   * function, or no node knows it.
+   * @throws {TypeError} `fn` is not a function.
+   * @throws {BrokenCluster} The server is out of reach.
+   * @throws {ShutdownError} The executor was shut down.
+   */
+  override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): ClusterFuture<Awaited<R>> {
+    return this.#withAttempts(this.#pool.submit(fn, args)) as ClusterFuture<Awaited<R>>;
+  }
+
+  #withAttempts(future: Future<unknown>): Future<unknown> {
+    const attempts = this.#attempts;
+    return Object.defineProperty(future, "attempts", { get: () => attempts.get(future) ?? 0, enumerable: false });
+  }
+
+  /**
+   * Ends the process that runs a task, wherever that is, so that its future fails; a task that has not begun is cancelled. For tasks which
+   * {@linkcode Future.cancel} cannot stop any more.
+   *
+   * @param future A future of this executor.
+   */
+  abort(future: Future<unknown>): void {
+    if (!future.cancel()) this.#pool.abort(future as Future<unknown>);
+  }
+
+  /**
+   * Sends several items in one job.
+   *
+   * @ignore
+   */
+  // deno-lint-ignore no-explicit-any -- any function will do
+  protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
+    const pool = this.#pool;
+    return {
+      submit: (args) => pool.submit(fn, args),
+      submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
+      chunksize: (submitted, left) => nextChunksize(submitted, left, WORKERS),
+    };
+  }
+
+  /**
+   * Takes no more work. What was submitted still runs, unless it is cancelled; nodes stay up, and jobs of others in the queue are not touched.
+   *
+   * @param options Whether to wait, and whether to cancel what no node has begun.
+   * @returns A promise that resolves when every future is done and the connection is closed; with `wait: false` at once.
+   */
+  override async shutdown(options: ShutdownOptions = {}): Promise<void> {
+    const { wait = true, cancelFutures = false } = options;
+    this.#pool.shutdown(cancelFutures);
+    if (wait) await this.#pool.closed;
+  }
+
+  /**
+   * As {@linkcode shutdown}, blocking the calling thread.
+   *
+   * @param options Whether to wait, and whether to cancel what no node has begun.
+   */
+  override shutdownSync(options: ShutdownOptions = {}): void {
+    const { wait = true, cancelFutures = false } = options;
+    this.#pool.shutdown(cancelFutures);
+    if (wait) this.#pool.blockUntilClosed();
+  }
+}
+
+function checkOptions(options: ClusterExecutorOptions) {
+  const {
+    redis = "redis://127.0.0.1:6379",
+    tls,
+    queue = "futures",
+    prefix = "bull",
+    modules = {},
+    attempts = 1,
+    backoff,
+    priority,
+    keepResults = 3_600_000,
+    unreachableAfter = 60_000,
+  } = checkBag(options);
+  checkName("queue", queue);
+  checkName("prefix", prefix);
+  checkNumber("attempts", attempts, 1);
+  checkNumber("keepResults", keepResults, 1_000);
+  checkNumber("unreachableAfter", unreachableAfter, 1);
+  if (priority !== undefined) checkNumber("priority", priority, 1, 2_097_151);
+  const delay = typeof backoff === "object" ? backoff.delay : backoff;
+  if (delay !== undefined) checkNumber("backoff", delay, 0);
+  const settings: JobSettings = { attempts, backoff, priority, keepResults };
+  const aliases = new Map(Object.entries(modules).map(([name, url]) => [urlOf(url), name]));
+  return { address: { redis: checkServer(redis), tls, queue, prefix }, settings, aliases, unreachableAfter };
+}
+
+function checkServer(redis: string | URL): string {
+  const url = String(redis);
+  const protocol = URL.parse(url)?.protocol;
+  if (protocol === "redis:" || protocol === "rediss:") return url;
+  throw new TypeError(
+    `Cannot use redis as a server, wanted redis://host:port or rediss://host:port: ${inspect(redis)}`,
+  );
+}
+
+/** The engine puts colons between the parts of its keys. */
+function checkName(option: string, name: unknown): void {
+  if (typeof name === "string" && name !== "" && !name.includes(":")) return;
+  throw new TypeError(`Cannot use ${option} as a name, wanted some text without a colon: ${inspect(name)}`);
+}
+
+function checkNumber(option: string, value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (typeof value !== "number") throw new TypeError(`Cannot use ${option} as a number: ${inspect(value)}`);
+  if (Number.isInteger(value) && value >= least && value <= most) return;
+  throw new RangeError(`Cannot use ${option}, wanted an integer from ${least} to ${most}: ${value}`);
+}
+
+/** The URL of a module as a program gives it: a URL, or a path from the working directory on. */
+function urlOf(module: string | URL): string {
+  if (module instanceof URL || URL.canParse(module)) return String(module);
+  return new URL(module, `file://${Deno.cwd()}/`).href;
+}
+
+function refuseWithoutExport(definition: Definition): void {
+  if (definition.how !== "source") return;
+  throw new TaskNotFoundError(
+    `Cannot send ${definition.name || "a function without a name"} to other machines: no module exports it. ` +
+      `They call it by its name, so export it from a module that the nodes have, too. Its text begins: ${
+        definition.source.slice(0, 80)
+      }`,
+  );
+}
+
+function errorOf({ what, message, job, modules }: ClusterReport, { queue }: { queue: string }): Error {
+  switch (what) {
+    case "unreachable":
+      return new BrokenCluster(`Cannot reach the cluster: ${message}`);
+    case "unknown":
+      return new TaskNotFoundError(message, [...modules ?? []]);
+    case "stalled":
+      return new StalledJobError(
+        `Job ${job} of the queue ${queue} was begun several times, and each time its node died or lost touch with the server (${message}). Likely causes: the task uses up its node's memory, or nodes are shut off`,
+      );
+    default:
+      return new BrokenCluster(`Job ${job} of the queue ${queue} was lost: ${message}`);
+  }
+}
+
+function startBroker(redis: string): Worker {
+  requestReadOfOwnModules("connect to a cluster");
+  const { hostname, port } = new URL(redis);
+  const host = `${hostname}:${port || 6379}`;
+  if (Deno.permissions.requestSync({ name: "net", host }).state !== "granted") {
+    throw new Deno.errors.NotCapable(
+      `Cannot connect to a cluster without permission to reach ${host}: run again with --allow-net=${host}`,
+    );
+  }
+  // The engine's libraries look at the whole environment.
+  if (Deno.permissions.requestSync({ name: "env" }).state !== "granted") {
+    throw new Deno.errors.NotCapable(
+      "Cannot connect to a cluster without permission to read the environment: run again with --allow-env",
+    );
+  }
+  return new Worker(new URL("./_broker.ts", import.meta.url), { type: "module", name: "ClusterExecutor" });
+}

@@ -1,0 +1,58 @@
+/**
+ * What a task of a cluster can know of itself.
+ *
+ * @module
+ */
+
+/** The job that a task runs for. */
+export interface CurrentJob {
+  /**
+   * The job's number in its queue: the same each time that the job is run. Delivery is at least once, so a task with effects outside
+   * can use it to do them once only, as the key of a payment or of a row.
+   */
+  readonly id: string;
+  /** The queue's name. */
+  readonly queue: string;
+  /** The name of the node that runs it. */
+  readonly node: string;
+  /** How many times it has been begun, with this time: 1 at first. */
+  readonly attempt: number;
+}
+
+let current: CurrentJob | undefined;
+
+/**
+ * The job that the calling task runs for.
+ *
+ * @example A payment that is made once
+ * ```ts ignore
+ * import { currentJob } from "@concurrent/futures/cluster";
+ *
+ * export async function pay(amount: number): Promise<void> {
+ *   await fetch("https://example.com/payments", {
+ *     method: "POST",
+ *     headers: { "Idempotency-Key": currentJob()!.id },
+ *     body: JSON.stringify({ amount }),
+ *   });
+ * }
+ * ```
+ *
+ * @returns `undefined` where no node runs the caller, as in the program that submits.
+ */
+export function currentJob(): CurrentJob | undefined {
+  return current;
+}
+
+/**
+ * Calls a function as a part of a job. A process runs one job at a time.
+ *
+ * @ignore
+ */
+export async function runAs<R>(job: CurrentJob, fn: () => Promise<R>): Promise<R> {
+  current = job;
+  try {
+    return await fn();
+  } finally {
+    current = undefined;
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Starts a node of a cluster, which runs the tasks of `ClusterExecutor`s anywhere.
+ *
+ * ```sh
+ * deno run --allow-net --allow-env --allow-read --allow-run jsr:@concurrent/futures/node \
+ *   --redis redis://127.0.0.1:6379 --queue futures --module tasks=./tasks.ts --workers 4
+ * ```
+ *
+ * When it takes jobs it prints a line of JSON to its standard output. SIGTERM and SIGINT let what runs end; a second one does not.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { ClusterNode, type NodeOptions } from "./_node.ts";
+
+const HELP = `Runs the tasks of a cluster.
+
+  --redis <url>            the server: redis://user:password@host:port/db, rediss: for TLS
+                           (redis://127.0.0.1:6379)
+  --queue <name>           the queue to serve (futures)
+  --prefix <name>          what the server's keys begin with (bull)
+  --module <name>=<path>   a module whose exported functions may be called, by the name
+                           that jobs use; several may be given; without a name that is the
+                           file's
+  --workers <n>            how many processes run tasks at once (the number of cores)
+  --permissions <which>    what tasks may do: inherit, what this node may; or none (inherit)
+  --ca <file>              for rediss: the certificate of the authority, as PEM
+  --name <name>            what the node is called (<host name>-<process number>)
+  --help                   print this
+`;
+const OPTIONS = ["redis", "queue", "prefix", "module", "workers", "permissions", "ca", "name"];
+
+class UsageError extends Error {}
+
+function parseOptions(args: string[]): NodeOptions | undefined {
+  const options = parseArgs(args, {
+    string: OPTIONS,
+    boolean: ["help"],
+    collect: ["module"],
+    default: { redis: "redis://127.0.0.1:6379", queue: "futures", prefix: "bull", permissions: "inherit" },
+    unknown: (name) => {
+      throw new UsageError(`Unknown option: ${name}`);
+    },
+  });
+  if (options.help) return undefined;
+  const { redis, queue, prefix, permissions, ca, name = `${Deno.hostname()}-${Deno.pid}` } = options as {
+    [name: string]: string;
+  };
+  const protocol = URL.parse(redis)?.protocol;
+  if (protocol !== "redis:" && protocol !== "rediss:") {
+    throw new UsageError(`Cannot use --redis, wanted redis://host:port or rediss://host:port: ${redis}`);
+  }
+  for (const [option, value] of [["queue", queue], ["prefix", prefix]]) {
+    if (value === "" || value.includes(":")) {
+      throw new UsageError(`Cannot use --${option}, wanted a name without a colon: ${value}`);
+    }
+  }
+  if (permissions !== "inherit" && permissions !== "none") {
+    throw new UsageError(`Cannot use --permissions, wanted inherit or none: ${permissions}`);
+  }
+  const workers = options.workers === undefined ? navigator.hardwareConcurrency : Number(options.workers);
+  if (!Number.isInteger(workers) || workers < 1) {
+    throw new UsageError(`Cannot use --workers, wanted an integer of at least 1: ${options.workers}`);
+  }
+  const given = options.module as unknown as string[];
+  const modules = new Map(given.map(parseModule));
+  if (modules.size === 0) throw new UsageError("Nothing to run: give at least one --module <name>=<path>");
+  if (modules.size < given.length) throw new UsageError("Two modules have the same name: give --module <name>=<path>");
+  const tls = ca === undefined ? undefined : { ca: Deno.readTextFileSync(ca) };
+  return { address: { redis, queue, prefix, tls }, modules, workers, permissions, name };
+}
+
+function parseModule(text: string): [name: string, url: string] {
+  const [, name, path] = /^(?:([^=:/]+)=)?(.+)$/.exec(text) ?? [];
+  if (path === undefined) throw new UsageError(`Cannot use --module, wanted <name>=<path>: ${text}`);
+  const url = URL.canParse(path) ? path : new URL(path, `file://${Deno.cwd()}/`).href;
+  return [name ?? aliasOf(url), url];
+}
+
+function aliasOf(url: string): string {
+  const { pathname } = new URL(url);
+  return pathname.slice(pathname.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
+}
+
+async function main(args: string[]): Promise<void> {
+  const options = parseOptions(args);
+  if (options === undefined) {
+    console.log(HELP);
+    return;
+  }
+  const node = new ClusterNode(options);
+  let isEnding = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, async () => {
+      if (isEnding) Deno.exit(1);
+      isEnding = true;
+      console.error(`${options.name}: ${signal}: lets what runs end`);
+      await node.close();
+      Deno.exit(0);
+    });
+  }
+  const functions = await node.start();
+  const { name, workers, address: { queue } } = options;
+  console.log(JSON.stringify({ ready: true, node: name, pid: Deno.pid, queue, workers, modules: functions }));
+}
+
+if (import.meta.main) {
+  try {
+    await main(Deno.args);
+  } catch (error) {
+    console.error(
+      error instanceof UsageError ? `${error.message}\n\n${HELP}` : error instanceof Error ? error.message : error,
+    );
+    Deno.exit(error instanceof UsageError ? 2 : 1);
+  }
+}

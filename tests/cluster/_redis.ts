@@ -1,0 +1,83 @@
+/** A real Redis server for a test: on a free port of this machine, in a folder of its own, gone after the test. */
+import { type Address } from "../../executors/cluster/_connection.ts";
+import { temporaryPath, until } from "../_helpers.ts";
+
+const SERVER = "redis-server";
+
+/** Whether there is a server to test with. */
+export const hasServer: boolean = (() => {
+  try {
+    return new Deno.Command(SERVER, { args: ["--version"], stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+})();
+
+/** A port that nobody listens on just now. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** A server, with its data on disk: it can be killed and started again. */
+export class RedisServer implements AsyncDisposable {
+  readonly port: number = freePort();
+  readonly #folder = temporaryPath("redis");
+  readonly #options: readonly string[];
+  #process: Deno.ChildProcess | undefined;
+
+  constructor(options: readonly string[] = []) {
+    this.#options = options;
+    Deno.mkdirSync(this.#folder, { recursive: true });
+  }
+
+  static async start(...options: string[]): Promise<RedisServer> {
+    const server = new RedisServer(options);
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  address(queue: string): Address {
+    return { redis: this.url, queue, prefix: "bull" };
+  }
+
+  async start(): Promise<void> {
+    this.#process = new Deno.Command(SERVER, {
+      args: [
+        ...["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#folder],
+        ...["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", "--save", ""],
+        ...this.#options,
+      ],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await until(() => this.#answers(), `redis-server on port ${this.port}`);
+  }
+
+  #answers(): boolean {
+    return canConnect(this.port);
+  }
+
+  /** Ends it as a crash would. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async #end(signal: Deno.Signal): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    if (process === undefined) return;
+    process.kill(signal);
+    await process.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end("SIGTERM");
+    Deno.removeSync(this.#folder, { recursive: true });
+  }
+}
