@@ -1,6 +1,6 @@
 /** A real Redis server for a test: on a free port of this machine, in a folder of its own, gone after the test. */
 import { type Address } from "../../executors/cluster/_connection.ts";
-import { temporaryPath, until } from "../_helpers.ts";
+import { BOUND, sleep, temporaryPath } from "../_helpers.ts";
 
 const SERVER = "redis-server";
 
@@ -56,11 +56,24 @@ export class RedisServer implements AsyncDisposable {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    await until(() => this.#answers(), `redis-server on port ${this.port}`);
+    const end = performance.now() + BOUND;
+    while (!await this.#answers()) {
+      if (performance.now() > end) throw new Error(`redis-server does not answer on port ${this.port}`);
+      await sleep(10);
+    }
   }
 
-  #answers(): boolean {
-    return canConnect(this.port);
+  /** Whether it has read its data and takes commands. */
+  async #answers(): Promise<boolean> {
+    try {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+      await connection.write(new TextEncoder().encode("PING\r\n"));
+      const buffer = new Uint8Array(16);
+      const length = await connection.read(buffer);
+      return length !== null && new TextDecoder().decode(buffer.subarray(0, length)).startsWith("+PONG");
+    } catch {
+      return false;
+    }
   }
 
   /** Ends it as a crash would. */

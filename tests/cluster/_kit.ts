@@ -1,0 +1,88 @@
+/** A cluster on this machine: a Redis server, and nodes in processes of their own. */
+import { assert } from "@std/assert";
+import { ClusterExecutor, type ClusterExecutorOptions } from "@concurrent/futures/cluster";
+import { type TestOptions, until } from "../_helpers.ts";
+import { test } from "../_helpers.ts";
+import { hasServer, RedisServer } from "./_redis.ts";
+
+const NODE = import.meta.resolve("../../executors/cluster/node.ts");
+const TASKS = new URL("../fixtures/", import.meta.url).pathname;
+
+/** A node that takes jobs. */
+export class Node implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #stderr: Promise<string>;
+  hasEnded = false;
+
+  private constructor(process: Deno.ChildProcess) {
+    this.#process = process;
+    this.#stderr = new Response(process.stderr).text();
+    void process.status.then(() => this.hasEnded = true);
+  }
+
+  /** Starts one and waits until it says that it is ready. */
+  static async start(server: RedisServer, queue: string, workers = 2, ...more: string[]): Promise<Node> {
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-A", "--quiet", "--no-check", NODE, "--redis", server.url, "--queue", queue],
+        ...["--workers", String(workers), "--module", `tasks=${TASKS}tasks.ts`, "--module", `errors=${TASKS}errors.ts`],
+        ...more,
+      ],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      env: { NO_COLOR: "1" },
+    }).spawn();
+    const node = new Node(process);
+    let said = "";
+    void (async () => {
+      for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) said += text;
+    })();
+    await until(() => said.includes("\n") || node.hasEnded, "a node that is ready", 20_000);
+    assert(!node.hasEnded, `The node has ended: ${node.hasEnded ? await node.#stderr : ""}`);
+    assert(JSON.parse(said).ready);
+    return node;
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#process.kill(signal);
+  }
+
+  /** How it ended, and what it wrote to stderr. */
+  async ended(): Promise<{ code: number; stderr: string }> {
+    const { code } = await this.#process.status;
+    return { code, stderr: await this.#stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.hasEnded) this.kill("SIGTERM");
+    await this.ended();
+  }
+}
+
+/** What a test of a cluster is given. */
+export interface Cluster {
+  readonly server: RedisServer;
+  readonly queue: string;
+  make(options?: ClusterExecutorOptions): ClusterExecutor;
+  startNode(workers?: number, ...more: string[]): Promise<Node>;
+}
+
+/** Registers a test with a server of its own; ignored by name where there is none. */
+export function clusterTest(name: string, fn: (cluster: Cluster) => Promise<void>, options: TestOptions = {}): void {
+  if (!hasServer) {
+    Deno.test({ name: `${name} (needs redis-server)`, ignore: true, fn: () => {} });
+    return;
+  }
+  test(name, async () => {
+    await using server = await RedisServer.start();
+    const queue = "tests";
+    await using nodes = new AsyncDisposableStack();
+    await fn({
+      server,
+      queue,
+      make: (options) => new ClusterExecutor({ redis: server.url, queue, ...options }),
+      startNode: async (workers, ...more) => nodes.use(await Node.start(server, queue, workers, ...more)),
+    });
+  }, { bound: 60_000, ...options });
+}
