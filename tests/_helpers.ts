@@ -80,7 +80,15 @@ export function workerThreads(): number | undefined {
   return count;
 }
 
-/** The living child processes of this process, or `undefined` where the system does not tell. */
+/** Child processes that all tests of a file share. */
+const shared = new Set<string>();
+
+/** Says that a child process outlives the tests; whoever started it ends it when the program ends. */
+export function share(pid: number): void {
+  shared.add(String(pid));
+}
+
+/** The living child processes of this process, but for those that tests share, or `undefined` where the system does not tell. */
 export function childProcesses(): string[] | undefined {
   if (!onLinux) return undefined;
   const found: string[] = [];
@@ -89,7 +97,7 @@ export function childProcesses(): string[] | undefined {
       found.push(...Deno.readTextFileSync(`/proc/self/task/${name}/children`).split(" ").filter((pid) => pid !== ""));
     } catch { /* as above, or a kernel without this list */ }
   }
-  return found;
+  return found.filter((pid) => !shared.has(pid));
 }
 
 // ---- listeners ----------------------------------------------------------------------------------------------------

@@ -44,6 +44,10 @@ export class Node implements AsyncDisposable {
     return node;
   }
 
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   kill(signal: Deno.Signal): void {
     this.#process.kill(signal);
   }

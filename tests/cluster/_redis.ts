@@ -37,6 +37,10 @@ export class RedisServer implements AsyncDisposable {
     return server;
   }
 
+  get pid(): number {
+    return this.#process!.pid;
+  }
+
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
   }
