@@ -107,7 +107,7 @@ export type ConsumerMessage =
   /** To a broker: sends all its processes a signal, and starts no more. */
   | { type: "kill"; signal: Deno.Signal }
   /** To a broker: takes back what was given and has not begun, since the task of this cell is to be cancelled. */
-  | { type: "return"; cell?: number }
+  | { type: "return"; cell: number }
   /** To a broker: ends whatever runs the task of this cell, and says so. */
   | { type: "abort"; cell: number };
 

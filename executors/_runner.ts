@@ -349,7 +349,7 @@ function replyChunk(task: Task, flags: number, outcome: ChunkOutcome): void {
 }
 
 /** A chunk's outcome that ends before the first result that cannot cross. */
-function upToFirstRefused([results, ...errors]: ChunkOutcome): ChunkOutcome {
+export function upToFirstRefused([results, ...errors]: ChunkOutcome): ChunkOutcome {
   for (let i = 0; i < results.length; i++) {
     const refusal = refusalOf(results[i], resultOptions);
     if (refusal !== undefined) return [results.slice(0, i), refusal];

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Queue, QueueEvents } from "bullmq";
+import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { Block, Kind } from "../_block.ts";
 import {
@@ -19,8 +19,22 @@ import {
 } from "../_consumer.ts";
 import type { Definition } from "../_definition.ts";
 import { Cell } from "../_memory.ts";
-import { type Address, connect, inspectServer, isRefusal, shown } from "./_connection.ts";
-import { controlChannel, fromPayload, howOf, isOutcome, type JobData, toPayload, VERSION } from "./_jobs.ts";
+import { type Address, connect, inspectServer, isRefusal, shown, takeJobs } from "./_connection.ts";
+import {
+  checkJobResult,
+  type Control,
+  controlChannel,
+  fromPayload,
+  howOf,
+  type JobData,
+  MOST_EVENTS,
+  type Note,
+  noteChannel,
+  type Outcome,
+  type TaskData,
+  toPayload,
+  VERSION,
+} from "./_jobs.ts";
 
 /** How jobs are added; the engine's own options. */
 export interface JobSettings {
@@ -45,55 +59,102 @@ export interface ClusterBrokerStart extends ConsumerStart {
 
 /** Why the pool is broken, or a job has failed without running to its end. It tells the owner, as JSON. */
 export interface ClusterReport {
-  readonly what: "unreachable" | "lost" | "stalled" | "removed" | "unknown" | "refused";
+  readonly what: "unreachable" | "lost" | "stalled" | "unknown" | "refused";
   readonly message: string;
   readonly job?: string;
   readonly modules?: readonly string[];
 }
 
-/** How many jobs are added at once, and how many can be in the cluster's queue; more wait in the pool's. */
+/** How many tasks are added at once, and how many can be in the cluster's queue; more wait in the pool's. */
 const BATCH = 500;
-const MOST_JOBS = 10_000;
+const MOST_SENT = 10_000;
+
+/**
+ * So many quick tasks at the most become one job, and no more than take so long, in milliseconds: a job costs server and nodes a fraction of a millisecond each, and
+ * few tasks take that long. What is added at once becomes at least so many jobs, if it can, so that many workers have something of it; and tasks with more
+ * bytes than that become jobs of their own.
+ */
+const MOST_PACKED = 32;
+const PACK_MS = 5;
+const SHARES = 16;
+const SMALL_BYTES = 1_024;
 
 /** How often the broker looks for what events did not tell, and of which jobs: those it has not heard of for so long; in milliseconds. */
 const SWEEP_MS = 1_000;
 const SILENT_MS = 2_000;
 
-/** How long the event of a removal may take, in milliseconds. */
-const REMOVAL_MS = 700;
+/** How long the server, or a node that has a job, may take to be heard of, in milliseconds. */
+const ANSWER_MS = 400;
+
+/**
+ * So many jobs that are to be cancelled within so many milliseconds bring back all: each one takes a millisecond or more. What is back is added again when
+ * for so long none of it was cancelled.
+ */
+const BURST = 3;
+const BURST_MS = 100;
+const HOLD_MS = 50;
+
+/** How many results the server keeps of all executors that use a queue; older ones go, so that it does not fill up. */
+const MOST_KEPT = 50_000;
 
 /** How long the end may take to be said to the server, in milliseconds. */
 const CLOSE_MS = 1_000;
 
+/** A task that the pool's queue has no more. */
+interface Sent {
+  readonly task: Task;
+  /** The how manieth of its executor it is. */
+  readonly number: number;
+  readonly data: TaskData;
+  /** The job that carries it, if any. */
+  job?: Job;
+  /** How often it came back before it had begun. */
+  returns: number;
+  /** Whether a node has told that it has begun it. */
+  hasBegun: boolean;
+  /** While it is taken back: is told what is heard of it. */
+  onNews?: (news: News) => void;
+}
+
+/** What can be heard of a task that is taken back. */
+type News = "added" | "begun" | "over";
+
+/** What lies in the cluster's queue, or runs on a node: one task, or several. */
 interface Job {
   readonly id: string;
-  readonly task: Task;
-  readonly data: JobData;
-  /** ADDING until the server has it; then WAITING and ACTIVE in turn. */
-  state: "ADDING" | "WAITING" | "ACTIVE";
+  /** In their order; some may not belong to it any more. */
+  readonly all: readonly Sent[];
+  /** Whether the server has it. */
+  isAdded: boolean;
   /** When something was heard of it last. */
   heardAt: number;
-  /** How many times a node has begun it. */
-  attempts: number;
-  /** While it is being removed: takes what it was before. */
-  onRemoved?: (previous: string | undefined) => void;
-  /** Called when the server has it. */
-  onAdded?: () => void;
+  /** During which connection it was added. */
+  connection: number;
 }
 
 class ClusterBroker {
   readonly #start: ClusterBrokerStart;
   readonly #consumer: Consumer;
   readonly #client: Redis;
-  readonly #reader: Redis;
+  readonly #listener: Redis;
   #queue: Queue | undefined;
-  #events: QueueEvents | undefined;
   readonly #jobs = new Map<string, Job>();
-  readonly #jobOfCell = new Map<number, Job>();
-  /** Tasks that were taken back, and are pending again. */
-  readonly #backlog: Task[] = [];
-  #batch: Job[] = [];
+  /** The tasks of jobs, by their cells. */
+  readonly #sent = new Map<number, Sent>();
+  /** Tasks that were taken back and are pending again, and until when they stay here. */
+  #backlog: Sent[] = [];
+  #heldUntil = 0;
+  /** How many tasks were to be cancelled in a row, and when the last one was. */
+  #burst = 0;
+  #burstAt = 0;
+  #isReturning = false;
+  /** Tasks that are going to be jobs. */
+  #batch: Sent[] = [];
+  /** What tasks of a function take, in milliseconds, on the average of the last ones. */
+  readonly #paces = new Map<number, number>();
   #count = 0;
+  /** How often a connection was made. */
+  #connections = 0;
   /** Since when the server is away. */
   #awaySince: number | undefined = performance.now();
   #lastProblem = "it does not answer";
@@ -106,7 +167,7 @@ class ClusterBroker {
     this.#start = start;
     this.#consumer = new Consumer(start, DECODED);
     this.#client = connect(start.address);
-    this.#reader = connect(start.address);
+    this.#listener = connect(start.address);
   }
 
   async serve(): Promise<void> {
@@ -119,24 +180,45 @@ class ClusterBroker {
     }
     await this.#consumer.begin();
     while (!this.#isEnding) {
-      if (this.#jobs.size >= MOST_JOBS) {
+      if (this.#sent.size >= MOST_SENT) {
         await this.#change();
         continue;
       }
-      const taken = this.#backlog.shift() ?? this.#consumer.take();
+      if (this.#backlog.length > 0) {
+        const held = this.#heldUntil - performance.now();
+        if (held > 0) await this.#consumer.beAway(() => sleep(held));
+        else this.#addAgain();
+        this.#consumer.ring();
+        continue;
+      }
+      const taken = this.#consumer.take();
       if (taken === undefined) {
         this.#flush();
-        await this.#consumer.rest();
+        await this.#consumer.rest(false);
         continue;
       }
       const task = taken instanceof Promise ? await taken : taken;
       const definition = this.#consumer.knownDefinition(task.fn) ?? await this.#consumer.definition(task.fn);
-      if (!this.#consumer.start(task, Cell.GIVEN)) continue;
-      this.#batch.push(this.#makeJob(task, definition));
+      if (this.#consumer.start(task, Cell.GIVEN)) this.#give(this.#describe(task, definition));
       if (this.#batch.length < BATCH) continue;
       this.#flush();
       // The connection gets its turn.
-      await this.#consumer.beAway(() => new Promise((resolve) => setTimeout(resolve, 0)));
+      await this.#consumer.beAway(() => sleep(0));
+    }
+  }
+
+  /** Gives what was taken back and is not cancelled to the server again, in the order in which it was submitted. */
+  #addAgain(): void {
+    const pending = this.#backlog.filter(({ task }) => this.#consumer.start(task, Cell.PENDING));
+    const isBeingCancelled = pending.length < this.#backlog.length;
+    this.#backlog = pending;
+    if (isBeingCancelled) {
+      this.#heldUntil = performance.now() + HOLD_MS;
+      return;
+    }
+    this.#backlog = [];
+    for (const sent of pending.sort((a, b) => a.number - b.number)) {
+      if (this.#consumer.start(sent.task, Cell.GIVEN)) this.#give(sent);
     }
   }
 
@@ -146,14 +228,10 @@ class ClusterBroker {
         void this.#stop(message.progress);
         break;
       case "return":
-        if (message.cell === undefined) { for (const job of this.#jobs.values()) void this.#takeBack(job); }
-        else {
-          const job = this.#jobOfCell.get(message.cell);
-          if (job !== undefined) void this.#takeBack(job);
-        }
+        void this.#return(message.cell);
         break;
       case "abort":
-        void this.#abort(message.cell);
+        this.#abort(message.cell);
         break;
       default:
         this.#consumer.receive(message);
@@ -165,8 +243,13 @@ class ClusterBroker {
   async #open(): Promise<void> {
     const { address } = this.#start;
     const { queue: name, prefix } = address;
-    for (const client of [this.#client, this.#reader]) {
-      client.on("ready", () => this.#awaySince = undefined);
+    for (const client of [this.#client, this.#listener]) {
+      client.on("ready", () => {
+        this.#connections++;
+        this.#awaySince = undefined;
+        // What was said meanwhile was not heard.
+        for (const job of this.#jobs.values()) job.heardAt = -Infinity;
+      });
       client.on("close", () => this.#awaySince ??= performance.now());
       client.on("error", (error: Error) => {
         this.#lastProblem = error.message;
@@ -177,20 +260,33 @@ class ClusterBroker {
     for (const warning of await inspectServer(this.#client)) {
       console.warn(`ClusterExecutor: ${shown(address.redis)}. ${warning}`);
     }
-    const queue = this.#queue = new Queue(name, { connection: this.#client, prefix });
-    queue.on("error", () => {});
-    // Where the stream ends now, before any job is added: one that starts to read at its end when it is ready has missed what came until then.
-    const [last] = await this.#client.xrevrange(`${prefix}:${name}:events`, "+", "-", "COUNT", 1);
-    const events = this.#events = new QueueEvents(name, {
-      connection: this.#reader,
-      prefix,
-      lastEventId: last?.[0] ?? "0-0",
-    });
-    events.on("error", () => {});
-    events.on("active", ({ jobId }) => this.#onActive(jobId));
-    events.on("completed", ({ jobId, returnvalue }) => this.#onCompleted(jobId, returnvalue));
-    events.on("failed", ({ jobId, failedReason }) => this.#onFailed(jobId, failedReason));
-    events.on("removed", ({ jobId, prev }) => this.#onRemoved(jobId, prev));
+    this.#queue = new Queue(name, { connection: this.#client, prefix, streams: { events: { maxLen: MOST_EVENTS } } });
+    this.#queue.on("error", () => {});
+    await this.#queue.waitUntilReady();
+    this.#listener.on("message", (_channel: string, text: string) => this.#hear(text));
+    await this.#listener.subscribe(noteChannel(prefix, name, this.#start.id));
+  }
+
+  /** What a node says. */
+  #hear(text: string): void {
+    let note: Note;
+    try {
+      note = JSON.parse(text);
+    } catch {
+      return;
+    }
+    const job = this.#jobs.get(note?.job);
+    if (job === undefined) return;
+    job.heardAt = performance.now();
+    if (note.what === "ended") {
+      if (note.result === undefined) void this.#sweep([job]);
+      else this.#onCompleted(job, note.result);
+      return;
+    }
+    const sent = job.all[note.task];
+    if (sent?.job !== job) return;
+    if (note.what === "begun") this.#markBegun(sent);
+    else if (note.what === "returned") this.#putBack(sent);
   }
 
   /** Looks whether the server has been away for too long, and for what events did not tell. */
@@ -203,90 +299,124 @@ class ClusterBroker {
       }
       return;
     }
-    void this.#sweep();
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    const until = performance.now() - SILENT_MS;
+    const silent = [...this.#jobs.values()].filter((job) => job.isAdded && job.heardAt < until);
+    void this.#sweep(silent).finally(() => this.#isSweeping = false);
   }
 
-  /** Events are a hint: their stream is cut off at some length, and a server that was restarted may have lost some. */
-  async #sweep(): Promise<void> {
-    if (this.#isSweeping || this.#queue === undefined) return;
+  /** Looks what the server knows of jobs: what nodes say may be lost. */
+  async #sweep(jobs: readonly Job[]): Promise<void> {
     const { prefix, queue } = this.#start.address;
-    const until = performance.now() - SILENT_MS;
-    const silent = [...this.#jobs.values()].filter((job) => job.state !== "ADDING" && job.heardAt < until).slice(
-      0,
-      BATCH,
-    );
-    if (silent.length === 0) return;
-    this.#isSweeping = true;
     try {
-      const pipeline = this.#client.pipeline();
-      // One command for each, so that a state is never read with another state's value.
-      for (const { id } of silent) {
-        pipeline.hmget(`${prefix}:${queue}:${id}`, "timestamp", "finishedOn", "returnvalue", "failedReason", "ats");
-      }
-      const replies = await pipeline.exec() ?? [];
-      for (const [i, [error, values]] of replies.entries()) {
-        if (error === null && this.#jobs.has(silent[i].id)) this.#onSwept(silent[i], values as (string | null)[]);
+      for (let i = 0; i < jobs.length; i += BATCH) {
+        const some = jobs.slice(i, i + BATCH);
+        const pipeline = this.#client.pipeline();
+        // One command for each, so that a state is never read with another state's value.
+        for (const { id } of some) {
+          pipeline.hmget(`${prefix}:${queue}:${id}`, "timestamp", "finishedOn", "returnvalue", "failedReason");
+        }
+        const replies = await pipeline.exec() ?? [];
+        for (const [i, [error, values]] of replies.entries()) {
+          if (error === null && this.#jobs.has(some[i].id)) this.#onSwept(some[i], values as (string | null)[]);
+        }
       }
     } catch {
       // The connection has broken: there will be another sweep.
-    } finally {
-      this.#isSweeping = false;
     }
   }
 
-  #onSwept(job: Job, [timestamp, finishedOn, value, reason, begun]: (string | null)[]): void {
+  #onSwept(job: Job, [timestamp, finishedOn, value, reason]: (string | null)[]): void {
     job.heardAt = performance.now();
-    if (timestamp === null) {
-      // The server has lost it, or somebody removed it. What has never begun can be added again.
-      if (job.onRemoved !== undefined) job.onRemoved(undefined);
-      else if (job.state === "WAITING") void this.#add([job]);
-      else this.#fail(job, { what: "lost", message: "the server does not know it any more, after it had begun" });
-      return;
+    if (timestamp === null) this.#onLost(job);
+    else if (finishedOn === null) return;
+    else if (value !== null) this.#onCompleted(job, JSON.parse(value));
+    else this.#onFailed(job, reason ?? "");
+  }
+
+  /** The server knows nothing of it. */
+  #onLost(job: Job): void {
+    if (job.connection === this.#connections) {
+      const message = "the server does not know it any more: somebody has removed it, or keepResults is too short";
+      this.#fail(job, { what: "lost", message });
+    } else {
+      // A server that was killed may have lost what came last. It is run again, as when its node is lost.
+      job.isAdded = false;
+      void this.#add([job]);
     }
-    job.attempts = Math.max(job.attempts, Number(begun ?? 0));
-    if (finishedOn === null) {
-      if (job.attempts > 0) this.#markActive(job);
-    } else if (value !== null) this.#onCompleted(job.id, JSON.parse(value));
-    else this.#onFailed(job.id, reason ?? "");
   }
 
   // Jobs
 
-  #makeJob(task: Task, definition: Definition): Job {
-    const id = `${this.#start.id}-${++this.#count}`;
-    const data: JobData = {
-      v: VERSION,
-      modules:
-        (definition.how === "reference" ? [definition.module] : definition.how === "search" ? definition.modules : [])
-          .map((url) => this.#start.aliases.get(url) ?? aliasOf(url)),
+  #describe(task: Task, definition: Definition): Sent {
+    const number = ++this.#count;
+    const urls = definition.how === "reference"
+      ? [definition.module]
+      : definition.how === "search"
+      ? definition.modules
+      : [];
+    const data: TaskData = {
+      id: `${this.#start.id}-${number}`,
+      modules: urls.map((url) => this.#start.aliases.get(url) ?? aliasOf(url)),
       name: definition.how === "reference" ? definition.path : definition.name,
       how: howOf(task.flags),
       payload: toPayload(task.block),
     };
-    const job: Job = { id, task, data, state: "ADDING", heardAt: performance.now(), attempts: 0 };
-    this.#jobs.set(id, job);
-    this.#jobOfCell.set(task.cell, job);
-    return job;
+    return { task, number, data, returns: 0, hasBegun: false };
+  }
+
+  #give(sent: Sent): void {
+    this.#sent.set(sent.task.cell, sent);
+    this.#batch.push(sent);
   }
 
   #flush(): void {
     if (this.#batch.length === 0) return;
     const batch = this.#batch;
     this.#batch = [];
-    void this.#add(batch);
+    const jobs: Job[] = [];
+    for (let i = 0; i < batch.length;) {
+      const all = batch.slice(i, i + this.#packed(batch, i));
+      i += all.length;
+      const [{ data, returns }] = all;
+      // The server keeps for a while what a node has given back.
+      const id = returns === 0 ? data.id : `${data.id}.${returns}`;
+      const job: Job = { id, all, isAdded: false, heardAt: performance.now(), connection: 0 };
+      for (const sent of all) sent.job = job;
+      this.#jobs.set(id, job);
+      jobs.push(job);
+    }
+    while (jobs.length > 0) void this.#add(jobs.splice(0, BATCH));
+  }
+
+  /** How many tasks from this one on become one job. */
+  #packed(batch: readonly Sent[], from: number): number {
+    const { fn } = batch[from].task;
+    const pace = this.#paces.get(fn);
+    // What may be tried again is tried again by itself.
+    if (pace === undefined || this.#start.settings.attempts > 1) return 1;
+    const most = Math.min(MOST_PACKED, PACK_MS / pace, Math.ceil(batch.length / SHARES));
+    let length = 1;
+    while (length < most && batch[from + length]?.task.fn === fn && isSmall(batch[from + length])) length++;
+    return length;
   }
 
   async #add(jobs: readonly Job[]): Promise<void> {
     const { attempts, backoff, priority, keepResults } = this.#start.settings;
-    const age = Math.ceil(keepResults / 1_000);
-    const entries = jobs.map(({ id, data }) => ({
-      name: `${data.modules[0]}.${data.name}`,
-      data,
-      opts: { jobId: id, attempts, backoff, priority, removeOnComplete: { age }, removeOnFail: { age } },
-    }));
+    const keep = { age: Math.ceil(keepResults / 1_000), count: MOST_KEPT };
+    const entries = jobs.map(({ id, all }) => {
+      const tasks = all.map(({ data }) => data);
+      const name = `${tasks[0].modules[0]}.${tasks[0].name}`;
+      const data: JobData = { v: VERSION, tasks };
+      const opts = { jobId: id, attempts, backoff, priority, removeOnComplete: keep, removeOnFail: keep };
+      return { name, data, opts };
+    });
     try {
-      await this.#queue!.addBulk(entries);
-      for (const job of jobs) this.#isAdded(job);
+      // A transaction, of which a single one has no need.
+      if (entries.length > 1) await this.#queue!.addBulk(entries);
+      else await this.#queue!.add(entries[0].name, entries[0].data, entries[0].opts);
+      for (const job of jobs) this.#noteAdded(job);
     } catch (error) {
       if (this.#isEnding) return;
       if (jobs.length > 1) {
@@ -298,127 +428,159 @@ class ClusterBroker {
     }
   }
 
-  #isAdded(job: Job): void {
-    if (job.state === "ADDING") job.state = "WAITING";
+  #noteAdded(job: Job): void {
+    job.isAdded = true;
+    job.connection = this.#connections;
     job.heardAt = performance.now();
-    job.onAdded?.();
-    job.onAdded = undefined;
+    for (const sent of job.all) sent.onNews?.("added");
   }
 
-  #onActive(id: string): void {
-    const job = this.#jobs.get(id);
-    if (job === undefined) return;
-    job.attempts++;
-    this.#markActive(job);
+  #markBegun(sent: Sent | undefined): void {
+    if (sent?.job === undefined) return;
+    if (!sent.hasBegun) this.#consumer.mark(sent.task, Cell.RUNNING);
+    sent.hasBegun = true;
+    sent.onNews?.("begun");
   }
 
-  #markActive(job: Job): void {
-    job.heardAt = performance.now();
-    if (job.state === "ACTIVE") return;
-    job.state = "ACTIVE";
-    this.#consumer.mark(job.task, Cell.RUNNING);
-  }
-
-  #onCompleted(id: string, value: unknown): void {
-    const job = this.#jobs.get(id);
-    if (job === undefined) return;
-    let block: Block;
-    let flags = Flag.ERROR as number;
+  #onCompleted(job: Job, value: unknown): void {
     try {
-      if (!isOutcome(value)) {
-        throw new TypeError(`Cannot read as a job's outcome: ${JSON.stringify(value)?.slice(0, 200)}`);
-      }
-      block = fromPayload(value.payload);
-      flags = value.ok ? 0 : Flag.ERROR;
+      checkJobResult(value, job.all.length);
+      for (const [i, sent] of job.all.entries()) if (sent.job === job) this.#onOutcome(sent, value.outcomes[i]);
+      this.#end(job);
     } catch (error) {
-      this.#fail(job, { what: "unknown", message: String(error) });
-      return;
+      this.#fail(job, { what: "lost", message: String(error) });
     }
-    this.#settle(job, flags, block);
   }
 
-  #onFailed(id: string, reason: string): void {
-    const job = this.#jobs.get(id);
-    if (job === undefined) return;
+  #onOutcome(sent: Sent, outcome: Outcome): void {
+    if ("returned" in outcome) this.#putBack(sent);
+    else if ("unknown" in outcome) {
+      const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: sent.data.modules };
+      this.#settle(sent, Flag.ERROR | Flag.DIED, reportBlock(report));
+    } else {
+      const { fn } = sent.task;
+      this.#paces.set(fn, (outcome.ms + (this.#paces.get(fn) ?? outcome.ms)) / 2);
+      this.#settle(sent, outcome.ok ? 0 : Flag.ERROR, fromPayload(outcome.payload), outcome.attempt);
+    }
+  }
+
+  #onFailed(job: Job, reason: string): void {
+    let result: unknown;
     try {
-      const outcome = JSON.parse(reason);
-      if (isOutcome(outcome)) {
-        this.#settle(job, outcome.ok ? 0 : Flag.ERROR, fromPayload(outcome.payload));
-        return;
-      }
-      if (outcome.what === "unknown") {
-        this.#fail(job, outcome);
-        return;
-      }
+      result = JSON.parse(reason);
     } catch {
       // No text of a node's: the engine's own.
+      this.#fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
+      return;
     }
-    this.#fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
+    this.#onCompleted(job, result);
   }
 
-  #onRemoved(id: string, previous: string | undefined): void {
-    const job = this.#jobs.get(id);
-    if (job === undefined) return;
-    if (job.onRemoved !== undefined) job.onRemoved(previous);
-    // By its age, after it has completed; that event came before, or the sweep would have told.
-    else if (previous !== "completed" && previous !== "failed") {
-      this.#fail(job, { what: "removed", message: "somebody removed it from the queue before it had ended" });
-    }
+  #settle(sent: Sent, flags: number, block: Block, attempts = 1): void {
+    // The owner may be waiting to cancel it.
+    this.#markBegun(sent);
+    this.#forget(sent);
+    this.#consumer.reply(sent.task, flags | flagsOfCount(attempts), block, false);
   }
 
-  #settle(job: Job, flags: number, block: Block): void {
-    this.#forget(job);
-    this.#consumer.reply(job.task, flags | flagsOfCount(job.attempts), block);
+  #forget(sent: Sent): void {
+    sent.job = undefined;
+    this.#sent.delete(sent.task.cell);
+    sent.onNews?.("over");
   }
 
+  /** Fails what still belongs to a job. */
   #fail(job: Job, report: Omit<ClusterReport, "job">): void {
-    this.#settle(job, Flag.ERROR | Flag.DIED, reportBlock({ ...report, job: job.id }));
+    for (const sent of job.all) {
+      if (sent.job === job) this.#settle(sent, Flag.ERROR | Flag.DIED, reportBlock({ ...report, job: sent.data.id }));
+    }
+    this.#end(job);
   }
 
-  #forget(job: Job): void {
+  #end(job: Job): void {
     this.#jobs.delete(job.id);
-    this.#jobOfCell.delete(job.task.cell);
+    this.#consumer.ring();
     this.#onChange();
   }
 
-  /** Takes a job out of the queue if no node has begun it: it can then be cancelled, and is added again if it is not. */
-  async #takeBack(job: Job): Promise<void> {
-    if (job.onRemoved !== undefined) return;
-    const removal = Promise.withResolvers<string | undefined>();
-    job.onRemoved = removal.resolve;
-    if (job.state === "ADDING") {
-      this.#flush();
-      await new Promise<void>((resolve) => job.onAdded = resolve);
-    }
-    let isRemoved = false;
+  // Taking back
+
+  /** Takes a task back because it is to be cancelled; if it is one of many, all others as well. */
+  async #return(cell: number): Promise<void> {
+    const sent = this.#sent.get(cell);
+    if (sent === undefined) return;
+    const now = performance.now();
+    if (now - this.#burstAt > BURST_MS) this.#burst = 0;
+    this.#burstAt = now;
+    this.#burst++;
+    await this.#takeBack(sent);
+    if (this.#burst < BURST || this.#isReturning) return;
+    this.#isReturning = true;
+    // The server looks for each from the end at which the last one lies.
+    const others = [...this.#jobs.values()].filter(({ isAdded }) => isAdded).reverse();
+    while (others.length > 0) await this.#take(others.splice(0, BATCH));
+    this.#isReturning = false;
+  }
+
+  /** Takes those jobs out of the queue that no node has. Their tasks are pending again then, and those of them that are not cancelled are added again. */
+  async #take(jobs: readonly Job[]): Promise<void> {
+    const { prefix, queue } = this.#start.address;
     try {
-      isRemoved = await this.#queue!.remove(job.id) === 1;
+      const areTaken = await takeJobs(this.#client, `${prefix}:${queue}:`, jobs.map(({ id }) => id));
+      for (const [i, job] of jobs.entries()) {
+        if (!areTaken[i] || this.#jobs.get(job.id) !== job) continue;
+        for (const sent of job.all) if (sent.job === job) this.#putBack(sent);
+        this.#end(job);
+      }
     } catch {
       // Unknown: the sweep will tell.
     }
-    let previous: string | undefined;
-    if (isRemoved) {
-      const timer = setTimeout(() => removal.resolve(undefined), REMOVAL_MS);
-      previous = await removal.promise;
-      clearTimeout(timer);
-    }
-    job.onRemoved = undefined;
-    if (!this.#jobs.has(job.id)) return;
-    // Events come in order: if a node had begun it, that was heard before the removal.
-    if (isRemoved && previous !== "completed" && previous !== "failed" && job.attempts === 0) {
-      this.#forget(job);
-      this.#consumer.mark(job.task, Cell.PENDING);
-      this.#backlog.push(job.task);
-      this.#consumer.stir();
-    } else this.#markActive(job);
   }
 
-  async #abort(cell: number): Promise<void> {
-    const job = this.#jobOfCell.get(cell);
-    this.#consumer.answer(cell);
-    if (job === undefined) return;
+  /** Takes a task back from the queue, or from the node that has it, if it has not begun. */
+  async #takeBack(sent: Sent): Promise<void> {
+    if (sent.onNews !== undefined) return;
+    if (sent.job === undefined) this.#flush();
+    if (!sent.job!.isAdded) await this.#newsOf(sent, "added");
+    const { job } = sent;
+    if (job === undefined || sent.hasBegun) return;
+    await this.#take([job]);
+    if (sent.job !== job) return;
+    const answer = this.#newsOf(sent, "begun");
+    this.#tellNodes({ what: "back", job: job.id, task: job.all.indexOf(sent) });
+    if (await answer === undefined) this.#markBegun(sent);
+  }
+
+  /** The first of some news that is heard of a task, or that it is over; `undefined` where that takes too long. */
+  async #newsOf(sent: Sent, wanted: News): Promise<News | undefined> {
+    const { promise, resolve } = Promise.withResolvers<News | undefined>();
+    sent.onNews = (news) => (news === "over" || news === wanted) && resolve(news);
+    const timer = setTimeout(() => resolve(undefined), ANSWER_MS);
+    const news = await promise;
+    clearTimeout(timer);
+    sent.onNews = undefined;
+    return news;
+  }
+
+  #putBack(sent: Sent | undefined): void {
+    if (sent?.job === undefined) return;
+    this.#forget(sent);
+    sent.returns++;
+    this.#consumer.mark(sent.task, Cell.PENDING);
+    this.#backlog.push(sent);
+    this.#heldUntil = performance.now() + HOLD_MS;
+    this.#consumer.stir();
+  }
+
+  #tellNodes(control: Control): void {
     const { prefix, queue } = this.#start.address;
-    await this.#client.publish(controlChannel(prefix, queue), JSON.stringify({ abort: job.id })).catch(() => {});
+    this.#client.publish(controlChannel(prefix, queue), JSON.stringify(control)).catch(() => {});
+  }
+
+  #abort(cell: number): void {
+    const sent = this.#sent.get(cell);
+    this.#consumer.answer(cell);
+    if (sent?.job !== undefined) this.#tellNodes({ what: "abort", job: sent.job.id, task: sent.job.all.indexOf(sent) });
   }
 
   // The end
@@ -438,16 +600,24 @@ class ClusterBroker {
     this.#isEnding = true;
     this.#onChange();
     clearInterval(this.#timer);
-    const closing = Promise.allSettled([this.#events?.close(), this.#queue?.close()]);
+    const closing = Promise.allSettled([this.#queue?.close()]);
     await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, CLOSE_MS))]);
     this.#client.disconnect();
-    this.#reader.disconnect();
+    this.#listener.disconnect();
     if (progress !== undefined) {
       Atomics.store(progress, 0, 1);
       Atomics.notify(progress, 0);
     }
     this.#consumer.fail(reportBlock(null), Flag.GONE);
   }
+}
+
+function isSmall({ task }: Sent): boolean {
+  return task.block.room <= SMALL_BYTES;
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** What a module is called where nobody has said it: its file's name. */

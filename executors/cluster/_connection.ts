@@ -104,3 +104,36 @@ export async function inspectServer(client: Redis): Promise<string[]> {
   }
   return warnings;
 }
+
+/**
+ * What {@linkcode takeJobs} does, all at once. The engine's own way removes one at a time, those that have ended as well, and tells apart only by an event which of these it was. The names of the keys are
+ * those of BullMQ 3 to 6: the lists `wait` and `paused`, the sorted sets `prioritized` and `delayed`, and in a job's hash `atm` (how often it has failed) and
+ * `stc` (how often its node was lost).
+ */
+const TAKE = `
+local taken = {}
+for i, id in ipairs(ARGV) do
+  taken[i] = 0
+  local key = KEYS[5] .. id
+  local failed, lost = unpack(redis.call("HMGET", key, "atm", "stc"))
+  if tonumber(failed or 0) == 0 and tonumber(lost or 0) == 0 and (
+    redis.call("LREM", KEYS[1], 1, id) == 1 or redis.call("ZREM", KEYS[2], id) == 1 or
+    redis.call("ZREM", KEYS[3], id) == 1 or redis.call("LREM", KEYS[4], 1, id) == 1
+  ) then
+    redis.call("DEL", key)
+    taken[i] = 1
+  end
+end
+return taken`;
+
+/**
+ * Takes jobs out of the queue that wait there and that no node has ever begun.
+ *
+ * @param start What the keys of the queue begin with.
+ * @param ids The jobs; the last ones added are found soonest.
+ * @returns Which of them were taken.
+ */
+export async function takeJobs(client: Redis, start: string, ids: readonly string[]): Promise<boolean[]> {
+  const keys = ["wait", "prioritized", "delayed", "paused", ""].map((name) => start + name);
+  return (await client.eval(TAKE, keys.length, ...keys, ...ids) as number[]).map((taken) => taken === 1);
+}

@@ -21,9 +21,16 @@ export type Payload =
   /** What JSON cannot say: encoded as for a process, with its buffers in Base64. */
   | { readonly kind: number; readonly text: string; readonly buffers: readonly string[] };
 
-/** What a job carries. */
+/** What a job carries: one task, or several quick ones of the same function. */
 export interface JobData {
   readonly v: typeof VERSION;
+  readonly tasks: readonly TaskData[];
+}
+
+/** One task of a job. */
+export interface TaskData {
+  /** The same each time that it is run. */
+  readonly id: string;
   /** Names of the modules that may export the function, the likeliest first: each node has its own table of them. */
   readonly modules: readonly string[];
   /** The export's name. */
@@ -33,11 +40,29 @@ export interface JobData {
   readonly payload: Payload;
 }
 
-/** What became of a job, as its return value; or its error's text, where it is going to be tried again. */
-export interface Outcome {
-  readonly ok: boolean;
-  readonly payload: Payload;
+/** What became of the tasks of a job, in their order: its return value; or its error's text, where it is going to be tried again. */
+export interface JobResult {
+  readonly outcomes: readonly Outcome[];
 }
+
+/** What became of a task. */
+export type Outcome =
+  /** It has ended, with a result or an error. */
+  | {
+    readonly ok: boolean;
+    readonly payload: Payload;
+    /** The how manieth time it was that it was run. */
+    readonly attempt: number;
+    /** What it took, in milliseconds. */
+    readonly ms: number;
+  }
+  /** It has not begun, and its executor wants it back. */
+  | typeof RETURNED
+  /** The node has no such function. */
+  | { readonly unknown: string };
+
+/** See {@linkcode Outcome}. */
+export const RETURNED = { returned: true } as const;
 
 /** A block as JSON. */
 export function toPayload({ kind, text, number, buffers }: Block): Payload {
@@ -76,11 +101,11 @@ export function fromPayload(payload: unknown): Block {
       ) return new Block(kind, text, 0, buffers.map((buffer) => wholeBuffer(Uint8Array.fromBase64(buffer))));
     }
   }
-  throw new TypeError(`Cannot read as a value of a job: ${JSON.stringify(payload)?.slice(0, 200)}`);
+  throw new TypeError(`Cannot read as a value of a job: ${shortened(payload)}`);
 }
 
 /** How a task is to be called, by its flags. */
-export function howOf(flags: number): JobData["how"] {
+export function howOf(flags: number): TaskData["how"] {
   if ((flags & Flag.CHUNK) === 0) return "call";
   return (flags & Flag.COLUMN) === 0 ? "chunk" : "column";
 }
@@ -91,28 +116,77 @@ export function howOf(flags: number): JobData["how"] {
  * @throws {TypeError} It is not what a job carries.
  */
 export function checkJobData(data: unknown): asserts data is JobData {
-  const { v, modules, name, how } = (data ?? {}) as { [name: string]: unknown };
+  const { v, tasks } = (data ?? {}) as { [name: string]: unknown };
   if (v !== VERSION) {
     throw new TypeError(`Cannot run a job of version ${JSON.stringify(v)}: this node knows version ${VERSION}`);
   }
-  const isKnown = Array.isArray(modules) && modules.every((module) => typeof module === "string") &&
+  if (!Array.isArray(tasks) || tasks.length === 0 || !tasks.every(isTaskData)) {
+    throw new TypeError(`Cannot read as a job: ${shortened(data)}`);
+  }
+}
+
+function isTaskData(task: unknown): boolean {
+  const { id, modules, name, how } = (task ?? {}) as { [name: string]: unknown };
+  return typeof id === "string" && Array.isArray(modules) && modules.every((module) => typeof module === "string") &&
     typeof name === "string" && (how === "call" || how === "chunk" || how === "column");
-  if (!isKnown) throw new TypeError(`Cannot read as a job: ${JSON.stringify(data)?.slice(0, 200)}`);
 }
 
-/** Whether a job's return value, or the text of its error, is an {@linkcode Outcome}. */
-export function isOutcome(value: unknown): value is Outcome {
-  return typeof value === "object" && value !== null && typeof (value as Outcome).ok === "boolean" &&
-    "payload" in value;
+/**
+ * Looks at what became of a job. It may come from anybody who can write to the server.
+ *
+ * @throws {TypeError} It is not what a node says.
+ */
+export function checkJobResult(value: unknown, tasks: number): asserts value is JobResult {
+  const { outcomes } = (value ?? {}) as Partial<JobResult>;
+  if (Array.isArray(outcomes) && outcomes.length === tasks && outcomes.every(isOutcome)) return;
+  throw new TypeError(`Cannot read as the outcome of ${tasks} tasks: ${shortened(value)}`);
 }
 
-/** What is published on the control channel of a queue. */
+function isOutcome(outcome: unknown): boolean {
+  if (typeof outcome !== "object" || outcome === null) return false;
+  const { ok, attempt, ms, returned, unknown } = outcome as { [name: string]: unknown };
+  return returned === true || typeof unknown === "string" ||
+    (typeof ok === "boolean" && typeof attempt === "number" && typeof ms === "number" && "payload" in outcome);
+}
+
+function shortened(value: unknown): string {
+  return String(JSON.stringify(value)).slice(0, 200);
+}
+
+/** What executors say to all nodes of a queue: of a job, and of a task in it by its place. */
 export interface Control {
-  /** Ends the process that runs this job. */
-  readonly abort: string;
+  /** Ends the process that runs the task; or wants it back if it has not begun, and is told which of both it is. */
+  readonly what: "abort" | "back";
+  readonly job: string;
+  readonly task: number;
 }
+
+/** What a node says to the executor of a job. Nothing hangs when it is lost: the executor looks at the server as well. */
+export type Note =
+  /** A task runs: of those that take a while, and when it is asked. */
+  | { readonly what: "begun"; readonly job: string; readonly task: number }
+  /** A task has not begun, and comes back. */
+  | { readonly what: "returned"; readonly job: string; readonly task: number }
+  /** A job has ended; with its result if that is not large, and may come before the server has it. */
+  | { readonly what: "ended"; readonly job: string; readonly result?: JobResult };
+
+/** How many characters of a result a note may have: the server cuts off who is slow to read many megabytes. */
+export const MOST_NOTED = 16_384;
 
 /** The channel on which nodes listen. */
 export function controlChannel(prefix: string, queue: string): string {
   return `${prefix}:${queue}:control`;
 }
+
+/** The channel on which an executor listens. */
+export function noteChannel(prefix: string, queue: string, executor: string): string {
+  return `${prefix}:${queue}:notes:${executor}`;
+}
+
+/** The number of a job begins with that of its executor. */
+export function executorOf(job: string): string {
+  return job.slice(0, job.lastIndexOf("-"));
+}
+
+/** How long the engine's stream of events may get. Nobody here reads it, and it has a copy of each result. */
+export const MOST_EVENTS = 1_000;

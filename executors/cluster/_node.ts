@@ -4,16 +4,33 @@
  * @module
  */
 
-import { type Job, UnrecoverableError, Worker as JobWorker } from "bullmq";
+import { type Job, UnrecoverableError, WaitingError, Worker as JobWorker } from "bullmq";
 import type { Redis } from "ioredis";
+import { setImmediate } from "node:timers";
+import type { Future } from "../../futures/future.ts";
 import { encodeValue } from "../_codec.ts";
 import type { Permissions } from "../_permissions.ts";
 import { aborted, ProcessPoolExecutor } from "../process_pool_executor.ts";
 import { TaskAbortedError } from "./errors.ts";
 import { type Address, connect, inspectServer, isRefusal, shown } from "./_connection.ts";
-import { checkJobData, type Control, controlChannel, type JobData, type Outcome, toPayload } from "./_jobs.ts";
+import {
+  checkJobData,
+  type Control,
+  controlChannel,
+  executorOf,
+  type JobData,
+  type JobResult,
+  MOST_NOTED,
+  type Note,
+  noteChannel,
+  type Outcome,
+  RETURNED,
+  type TaskData,
+  toPayload,
+} from "./_jobs.ts";
+import type { CurrentJob } from "./job.ts";
 import { taskRef } from "../task_ref.ts";
-import type { Call, runJob } from "./_run_job.ts";
+import type { Returned, runTask } from "./_run_job.ts";
 
 /** What a node is told. */
 export interface NodeOptions {
@@ -26,16 +43,53 @@ export interface NodeOptions {
   readonly name: string;
 }
 
-/** What processes run for each job. */
-const RUN_JOB = taskRef<typeof runJob>(import.meta.resolve("./_run_job.ts"), "runJob");
+/** What processes run for each task. */
+const RUN_TASK = taskRef<typeof runTask>(import.meta.resolve("./_run_job.ts"), "runTask");
 
 /** How long a lock is valid that is not renewed, and how often nodes look for such ones, in milliseconds: so long a job of a dead node waits. */
 const LOCK_MS = 10_000;
 const STALLED_MS = 5_000;
 
-/** A task is quick when it takes no longer than this, in milliseconds: then a node takes more jobs than it has processes, so that none waits for the server. */
+/**
+ * While tasks are quick, a node takes more jobs than it has processes, so that none waits for the server. A task is quick when it takes no longer than this, in
+ * milliseconds.
+ */
 const QUICK_MS = 5;
-const MOST_PER_WORKER = 8;
+const MOST_PER_WORKER = 4;
+
+/**
+ * How often a node looks what has begun, and after how long it gives back what has not, in milliseconds. That a task has begun is told again after a second, as the
+ * stream of events is cut off when it gets long, and then each time it has taken twice as long.
+ */
+const LOOK_MS = 5;
+const GIVE_BACK_MS = 20;
+const TELL_AGAIN_MS = 1_000;
+
+type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
+
+type ClusterJob = Job<JobData, JobResult>;
+
+/** A job that this node has. */
+interface Held {
+  readonly job: ClusterJob;
+  readonly since: number;
+  readonly attempt: number;
+  /** By their place in the job. */
+  readonly tasks: Map<number, HeldTask>;
+  /** Whether another node shall take it. */
+  isGivenBack: boolean;
+}
+
+/** A task of it; one that this node knows. */
+interface HeldTask {
+  readonly place: number;
+  readonly future: Future<Returned>;
+  /** When it is to be told (again) that it has begun, if it has. */
+  tellAt: number;
+  isAborted: boolean;
+  /** Whether it goes back to where it came from. */
+  isReturned: boolean;
+}
 
 /** A node. */
 export class ClusterNode {
@@ -46,9 +100,11 @@ export class ClusterNode {
   readonly #listener: Redis;
   #worker: JobWorker | undefined;
   /** What a task takes, in milliseconds, on the average of the last ones. */
-  #pace = Infinity;
-  /** Ends the process that runs a job. */
-  readonly #running = new Map<string, () => void>();
+  #pace = QUICK_MS * 2;
+  readonly #held = new Map<string, Held>();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  /** Jobs that came since the last turn of the event loop. */
+  #arrived: { job: ClusterJob; begin: () => void }[] = [];
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -69,7 +125,7 @@ export class ClusterNode {
     for (const [alias, url] of modules) this.#exports.set(alias, await functionsOf(alias, url));
     await this.#connect();
     for (const warning of await inspectServer(this.#client)) console.error(`${shown(address.redis)}: ${warning}`);
-    const worker = this.#worker = new JobWorker(address.queue, (job) => this.#run(job), {
+    const worker = this.#worker = new JobWorker(address.queue, (job, token) => this.#run(job, token), {
       connection: this.#client,
       prefix: address.prefix,
       concurrency: workers,
@@ -77,6 +133,9 @@ export class ClusterNode {
       stalledInterval: STALLED_MS,
       maxStalledCount: 1,
       name,
+    });
+    worker.on("completed", (job, result) => {
+      if (JSON.stringify(result).length > MOST_NOTED) this.#tell(job, { what: "ended" });
     });
     worker.on("error", (error) => console.error(`${name}: ${error.message}`));
     await worker.waitUntilReady();
@@ -108,71 +167,147 @@ export class ClusterNode {
     } catch {
       return;
     }
-    if (typeof control?.abort === "string") this.#running.get(control.abort)?.();
+    const held = this.#held.get(control?.job ?? "");
+    const task = held?.tasks.get(control.task ?? -1);
+    if (task === undefined) return;
+    if (control.what === "abort") {
+      task.isAborted = true;
+      if (!task.future.cancel()) this.#pool[aborted](task.future);
+    } else if (held!.attempt === 1 && task.future.cancel()) {
+      task.isReturned = true;
+      this.#tell(held!.job, { what: "returned", task: task.place });
+      // Whether a node that was lost had begun it, nobody knows.
+    } else this.#tellBegun(held!, task);
   }
 
-  async #run(job: Job<JobData, Outcome>): Promise<Outcome> {
-    const call = this.#callOf(job);
-    const future = this.#pool.submit(RUN_JOB, call);
-    let isAborted = false;
-    this.#running.set(job.id!, () => {
-      isAborted = true;
-      if (!future.cancel()) this.#pool[aborted](future);
-    });
-    const start = performance.now();
-    let outcome: Outcome;
+  async #run(job: ClusterJob, token: string | undefined): Promise<JobResult> {
+    await this.#turn(job);
     try {
-      outcome = { ok: true, payload: await future };
+      checkJobData(job.data);
     } catch (error) {
-      if (isAborted) error = new TaskAbortedError(`Job ${job.id} was aborted`);
-      outcome = {
-        ok: false,
-        payload: toPayload(encodeValue(this.#annotated(error, call), { root: "error", sameProcess: false })),
-      };
+      throw new UnrecoverableError((error as Error).message);
+    }
+    const attempt = job.attemptsMade + job.stalledCounter + 1;
+    const held: Held = { job, since: performance.now(), attempt, tasks: new Map(), isGivenBack: false };
+    this.#held.set(job.id!, held);
+    this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
+    try {
+      const outcomes = await Promise.all(job.data.tasks.map((_, place) => this.#runTask(held, place)));
+      if (held.isGivenBack) {
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+      const result: JobResult = { outcomes };
+      const hasFailed = outcomes.some((outcome) => "ok" in outcome && !outcome.ok);
+      const isAborted = [...held.tasks.values()].some((task) => task.isAborted);
+      // The engine tries again what throws.
+      if (hasFailed && !isAborted && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) {
+        throw new Error(JSON.stringify(result));
+      }
+      const text = JSON.stringify(result);
+      if (text.length <= MOST_NOTED) this.#tell(job, { what: "ended", result });
+      return result;
     } finally {
-      this.#running.delete(job.id!);
-      this.#learn(performance.now() - start);
+      this.#held.delete(job.id!);
+      if (this.#held.size === 0) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+      }
     }
-    // The engine tries again what throws.
-    if (!outcome.ok && !isAborted && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) {
-      throw new Error(JSON.stringify(outcome));
-    }
-    return outcome;
   }
 
-  /** Which function a job means. */
-  #callOf({ id, data, attemptsStarted }: Job<JobData>): Call {
-    const { modules, address, name: node } = this.#options;
-    try {
-      checkJobData(data);
-    } catch (error) {
-      throw new UnrecoverableError(JSON.stringify({ what: "unknown", message: (error as Error).message, modules: [] }));
-    }
+  async #runTask(held: Held, place: number): Promise<Outcome> {
+    const data = held.job.data.tasks[place];
+    const { modules, address: { queue }, name: node } = this.#options;
     const alias = data.modules.find((module) => this.#exports.get(module)?.has(data.name));
-    if (alias === undefined) {
-      const known = [...this.#exports].map(([alias, names]) => `${alias} (${[...names].join(", ")})`).join(", ");
-      const message = `Node ${node} has no function ${data.name} in ${
-        data.modules.join(" or ")
-      }: its modules are ${known}`;
-      throw new UnrecoverableError(JSON.stringify({ what: "unknown", message, modules: data.modules }));
-    }
+    const { attempt } = held;
+    const current: CurrentJob = { id: data.id, queue, node, attempt };
+    if (alias === undefined) return { unknown: this.#describeUnknown(data) };
     const { name, how, payload } = data;
-    const job = { id: id!, queue: address.queue, node, attempt: attemptsStarted };
-    return { module: modules.get(alias)!, name, how, payload, job };
+    const future = this.#pool.submit(RUN_TASK, { module: modules.get(alias)!, name, how, payload, job: current });
+    const task: HeldTask = { place, future, tellAt: held.since + LOOK_MS, isAborted: false, isReturned: false };
+    held.tasks.set(place, task);
+    try {
+      const [payload, ms] = await future;
+      this.#learn(ms);
+      return { ok: true, attempt, ms, payload };
+    } catch (error) {
+      if (task.isReturned) return RETURNED;
+      const problem = task.isAborted ? new TaskAbortedError(`Job ${data.id} was aborted`) : error;
+      if (problem instanceof Error && Object.isExtensible(problem)) {
+        Object.assign(problem, { remote: { node, job: data.id, attempt } });
+      }
+      const payload = toPayload(encodeValue(problem, { root: "error", sameProcess: false }));
+      return { ok: false, attempt, ms: performance.now() - held.since, payload };
+    }
   }
 
-  /** Adds where it happened. */
-  #annotated(error: unknown, { job: { id, attempt } }: Call): unknown {
-    if (error instanceof Error && Object.isExtensible(error)) {
-      const value = { node: this.#options.name, job: id, attempt };
-      Object.defineProperty(error, "remote", { value, configurable: true, writable: true });
+  #describeUnknown({ modules, name }: TaskData): string {
+    const known = [...this.#exports].map(([alias, names]) => `${alias} (${[...names].join(", ")})`).join(", ");
+    return `Node ${this.#options.name} has no function ${name} in ${modules.join(" or ")}: its modules are ${known}`;
+  }
+
+  /** Lets jobs that came at once begin in their order: the engine hands them over by several ways. */
+  async #turn(job: ClusterJob): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#arrived.push({ job, begin: resolve });
+      if (this.#arrived.length > 1) return;
+      setImmediate(() => {
+        const arrived = this.#arrived;
+        this.#arrived = [];
+        arrived.sort((a, b) => a.job.timestamp - b.job.timestamp || numberOf(a.job) - numberOf(b.job));
+        for (const { begin } of arrived) begin();
+      });
+    });
+  }
+
+  /** Tells which tasks run, and gives back jobs that wait behind tasks that take their time: another node may be idle. */
+  #look(): void {
+    const now = performance.now();
+    const waiting: Held[] = [];
+    let running = 0;
+    for (const held of this.#held.values()) {
+      let isWaiting = now - held.since >= GIVE_BACK_MS;
+      for (const task of held.tasks.values()) {
+        if (task.future.running()) {
+          running++;
+          if (now >= task.tellAt) this.#tellBegun(held, task);
+        }
+        isWaiting &&= !task.future.running() && !task.future.done();
+      }
+      if (isWaiting) waiting.push(held);
     }
-    return error;
+    const { workers } = this.#options;
+    if (running < workers || waiting.length === 0) return;
+    this.#pace = QUICK_MS * 2;
+    this.#worker!.concurrency = workers;
+    // The last one is in front of the queue then.
+    for (const held of waiting.reverse()) this.#giveBack(held);
+  }
+
+  #giveBack(held: Held): void {
+    const returned = [...held.tasks.values()].filter((task) => !task.future.done() && task.future.cancel());
+    for (const task of returned) task.isReturned = true;
+    if (returned.length === held.tasks.size) held.isGivenBack = true;
+    // Some have just begun.
+    else for (const task of returned) this.#tell(held.job, { what: "returned", task: task.place });
+  }
+
+  #tellBegun(held: Held, task: HeldTask): void {
+    const now = performance.now();
+    task.tellAt = now + Math.max(TELL_AGAIN_MS, now - held.since);
+    this.#tell(held.job, { what: "begun", task: task.place });
+  }
+
+  #tell({ id }: ClusterJob, note: Omitted<Note, "job">): void {
+    const { prefix, queue } = this.#options.address;
+    const text = JSON.stringify({ ...note, job: id });
+    this.#client.publish(noteChannel(prefix, queue, executorOf(id!)), text).catch(() => {});
   }
 
   /** Quick tasks wait for the server more than for a process: then more of them are taken at once. */
   #learn(ms: number): void {
-    this.#pace = this.#pace === Infinity ? ms : (this.#pace * 7 + ms) / 8;
+    this.#pace = (this.#pace * 7 + ms) / 8;
     const { workers } = this.#options;
     const wanted = this.#pace <= QUICK_MS ? workers * MOST_PER_WORKER : workers;
     if (this.#worker!.concurrency !== wanted) this.#worker!.concurrency = wanted;
@@ -200,4 +335,9 @@ async function functionsOf(alias: string, url: string): Promise<Set<string>> {
   const names = Object.keys(namespace).filter((name) => typeof namespace[name] === "function");
   if (names.length === 0) throw new Error(`Cannot use the module ${alias}, because it exports no functions: ${url}`);
   return new Set(names);
+}
+
+/** The number of a job's first task among those of its executor. */
+function numberOf({ id }: Job): number {
+  return Number.parseFloat(id!.slice(id!.lastIndexOf("-") + 1));
 }

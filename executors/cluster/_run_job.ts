@@ -1,37 +1,47 @@
 /**
- * What a process of a node runs for each job.
+ * What a process of a node runs for each task.
  *
  * @module
  */
 
-import { decodeArguments, decodeColumn, encodeValue } from "../_codec.ts";
-import { runAs } from "./job.ts";
-import { fromPayload, type JobData, type Payload, toPayload } from "./_jobs.ts";
+import { decodeArguments, decodeColumn, encodeOutcome, encodeValue } from "../_codec.ts";
+import type { Block } from "../_block.ts";
+import type { ChunkOutcome } from "../_consumer.ts";
+import { upToFirstRefused } from "../_runner.ts";
+import { type CurrentJob, runAs } from "./job.ts";
+import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 
-/** What a node says to its process of a job. */
+/** What a node says to its process of a task. */
 export interface Call {
   /** The URL of the function's module on this node, and the function's name there. */
   readonly module: string;
   readonly name: string;
-  readonly how: JobData["how"];
+  readonly how: TaskData["how"];
   readonly payload: Payload;
-  readonly job: { readonly id: string; readonly queue: string; readonly node: string; readonly attempt: number };
+  readonly job: CurrentJob;
 }
 
+/** What a task has returned, and what it took, in milliseconds. */
+export type Returned = [payload: Payload, ms: number];
+
 /** Calls a function of a job. */
-export async function runJob({ module, name, how, payload, job }: Call): Promise<Payload> {
-  const fn = (await import(module))[name];
+export async function runTask({ module, name, how, payload, job }: Call): Promise<Returned> {
+  const fn = (await import(module))[name] as (...args: unknown[]) => unknown;
   const block = fromPayload(payload);
-  const outcome = await runAs(job, async () => {
-    if (how === "call") return await fn(...decodeArguments(block));
-    const calls = how === "column" ? Array.from(decodeColumn(block), (item) => [item]) : decodeArguments(block);
-    return await runAll(fn, calls as unknown[][]);
-  });
-  return toPayload(encodeValue(outcome, { root: "result", sameProcess: false }));
+  const start = performance.now();
+  if (how === "call") {
+    const value = await runAs(job, async () => await fn(...decodeArguments(block)));
+    const ms = performance.now() - start;
+    return [toPayload(encodeValue(value, { root: "result", sameProcess: false })), ms];
+  }
+  const calls = how === "column" ? Array.from(decodeColumn(block), (item) => [item]) : decodeArguments(block);
+  const outcome = await runAs(job, () => runAll(fn, calls as unknown[][]));
+  const ms = performance.now() - start;
+  return [toPayload(encodeChunk(outcome)), ms];
 }
 
 /** The results up to the first call that fails, and its error. */
-async function runAll(fn: (...args: unknown[]) => unknown, calls: unknown[][]): Promise<[unknown[], ...unknown[]]> {
+async function runAll(fn: (...args: unknown[]) => unknown, calls: unknown[][]): Promise<ChunkOutcome> {
   const results: unknown[] = [];
   for (const args of calls) {
     try {
@@ -41,4 +51,13 @@ async function runAll(fn: (...args: unknown[]) => unknown, calls: unknown[][]): 
     }
   }
   return [results];
+}
+
+function encodeChunk(outcome: ChunkOutcome): Block {
+  try {
+    if (outcome.length === 1) return encodeOutcome(outcome, { root: "result", sameProcess: false });
+  } catch {
+    // One of them cannot cross: those before it do.
+  }
+  return encodeValue(upToFirstRefused(outcome), { root: "error", sameProcess: false });
 }

@@ -2,7 +2,17 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { SerializationError, TimeoutError } from "@concurrent/futures";
 import { BOUND, Gate, Ledger, rejectionOf, sleep, test, thrownBy, until, within } from "../_helpers.ts";
-import { echo, echoLater, passGate, record, recordAll, refuseAt, square, squareUnless } from "../fixtures/tasks.ts";
+import {
+  echo,
+  echoLater,
+  passGate,
+  record,
+  recordAll,
+  refuseAt,
+  square,
+  squareUnless,
+  throwOrPassGateOrRecord,
+} from "../fixtures/tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
 import type { Kind } from "./kind.ts";
 import { asynchronous, collect, range } from "./map.ts";
@@ -84,20 +94,7 @@ export function mapEndBehaviour(kind: Kind): void {
       using gate = new Gate();
       const tasks = [gate.path, ledger.path];
       // The item after the bad one holds the worker until the error has been seen.
-      const step = ([gate, ledger]: string[], n: number) => {
-        const text = (path: string) => Deno.writeTextFileSync(path, `${n}\n`, { append: true });
-        if (n === 0) throw new RangeError("item 0");
-        if (n > 1) return text(ledger);
-        text(`${gate}.arrived`);
-        for (const end = Date.now() + 30_000; Date.now() < end;) {
-          try {
-            return void Deno.statSync(`${gate}.open`);
-          } catch {
-            Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-          }
-        }
-      };
-      const results = pool.map(step, Array(40).fill(tasks), range(40), { chunksize: 1 });
+      const results = pool.map(throwOrPassGateOrRecord, Array(40).fill(tasks), range(40), { chunksize: 1 });
       const { error } = await within(readUntilError(results, blocking));
       assertInstanceOf(error, RangeError);
       gate.open();
@@ -139,7 +136,8 @@ export function mapEndBehaviour(kind: Kind): void {
       await within(pool.submit(echo<number>, 0));
       const ran = ledger.numbers();
       assert(ran.length >= 3 && ran.length < 3_000, `${ran.length} of 3,000 items ran`);
-      assertEquals(ran, range(ran.length), "those that ran are the first");
+      // What is taken back from other machines is not taken back in one moment.
+      if (!kind.isRemote) assertEquals(ran, range(ran.length), "those that ran are the first");
       assertEquals(results.next().done, true);
     }
   });

@@ -4,7 +4,7 @@ import { type Future, SerializationError } from "@concurrent/futures";
 import { assertSame } from "../_same.ts";
 import { both, bothFail, Gate, test, within } from "../_helpers.ts";
 import { add, echo, list, makeRefused, passGate } from "../fixtures/tasks.ts";
-import type { Kind } from "./kind.ts";
+import { begun, type Kind } from "./kind.ts";
 import { DOUBTFUL } from "./values.ts";
 
 class Point {
@@ -180,6 +180,7 @@ export function refusedBehaviour(kind: Kind): void {
     await gate.arrived();
     const refused = [pool.submit(echo<unknown>, () => 1), pool.submit(echo<unknown>, { a: new Point() })];
     for (const future of refused) assertInstanceOf(future.exception(5_000), SerializationError);
+    await begun(kind, held);
     assertEquals(held.state, "RUNNING");
     gate.open();
     assertEquals(await within(held), 1);

@@ -21,10 +21,11 @@ import {
   passGateLater,
   record,
   recordSlowly,
+  repeat,
   square,
 } from "../fixtures/tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
-import type { Kind } from "./kind.ts";
+import { begun, type Kind } from "./kind.ts";
 import { collect } from "./map.ts";
 
 const MESSAGE = "Cannot schedule new futures after shutdown";
@@ -126,7 +127,9 @@ export function shutdownBehaviour(kind: Kind): void {
         using gate = new Gate();
         const running = [1, 2].map((n) => pool.submit(passGate<number>, gate.path, n));
         await gate.arrived(2);
-        const queued = Array.from({ length: 50 }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, 10));
+        // To take one back from another machine takes some milliseconds.
+        const ms = kind.isRemote ? 50 : 10;
+        const queued = Array.from({ length: 50 }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, ms));
         let calls = 0;
         for (const future of queued) future.addDoneCallback(() => calls++);
         gate.open();
@@ -154,6 +157,7 @@ export function shutdownBehaviour(kind: Kind): void {
     const queued = Array.from({ length: 20 }, () => pool.submit(square, 1));
     const ended = pool.shutdown({ cancelFutures: true });
     assertEquals(queued.map((future) => future.state), Array(20).fill("CANCELLED"));
+    await begun(kind, running);
     assertEquals(running.state, "RUNNING");
     gate.open();
     await within(ended);
@@ -240,7 +244,7 @@ export function shutdownBehaviour(kind: Kind): void {
 
   test(`${name}: results are read after shutdown, blocked or awaited, big ones too`, async () => {
     const pool = make({ maxWorkers: 2 });
-    const futures = Array.from({ length: 20 }, () => pool.submit((n: number) => "x".repeat(n), 1 << 20));
+    const futures = Array.from({ length: 20 }, () => pool.submit(repeat, "x", 1 << 20));
     pool.shutdownSync();
     assertEquals(waitSync(futures, { timeout: 0 }).done.size, 20);
     for (const future of futures.slice(0, 10)) assertEquals(future.result(0).length, 1 << 20);

@@ -3,7 +3,7 @@ import { assert, assertEquals, fail } from "@std/assert";
 import type { Executor } from "@concurrent/futures";
 import { assertSame } from "../_same.ts";
 import { both, test, within } from "../_helpers.ts";
-import { echo, inspect, isSame, lengthOf, list, shareMemory } from "../fixtures/tasks.ts";
+import { echo, inspect, isSame, lengthOf, list, repeat, shareMemory } from "../fixtures/tasks.ts";
 import type { Kind } from "./kind.ts";
 
 function cyclic(): unknown {
@@ -257,7 +257,7 @@ export function valueBehaviour(kind: Kind): void {
 
   test(`${name}: 200 results of 1 MiB that nobody reads stop nothing and are all there`, async () => {
     using pool = make({ maxWorkers: 2 });
-    const futures = Array.from({ length: 200 }, () => pool.submit((n: number) => "x".repeat(n), 1 << 20));
+    const futures = Array.from({ length: 200 }, () => pool.submit(repeat, "x", 1 << 20));
     assertEquals(pool.submit(lengthOf, [1, 2, 3]).result(20_000), 3, "a later task gets through");
     for (const future of futures) assertEquals((await within(future)).length, 1 << 20);
   });

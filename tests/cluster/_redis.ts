@@ -1,5 +1,5 @@
 /** A real Redis server for a test: on a free port of this machine, in a folder of its own, gone after the test. */
-import { type Address } from "../../executors/cluster/_connection.ts";
+import type { Address } from "../../executors/cluster/_connection.ts";
 import { BOUND, sleep, temporaryPath } from "../_helpers.ts";
 
 const SERVER = "redis-server";

@@ -18,18 +18,29 @@ import { RedisServer } from "./_redis.ts";
 
 const server = await RedisServer.start();
 share(server.pid);
-const nodes = await Promise.all([1, 2, 3, 4].map((workers) => Node.start(server, `w${workers}`, workers)));
+/** Queues by how many workers serve them; two of each, since two pools do not share workers. */
+const queues = [1, 1, 2, 2, 3, 4].map((workers, i) => ({ workers, queue: `w${workers}-${i}` }));
+const nodes = await Promise.all(queues.map(({ workers, queue }) => Node.start(server, queue, workers)));
 for (const node of nodes) share(node.pid);
 addEventListener("unload", () => {
   for (const node of nodes) node.kill("SIGKILL");
   server.kill();
 });
 
+/** The queue whose turn it is. */
+function queueFor(wanted: number): string {
+  const i = queues.findIndex(({ workers }) => workers === wanted);
+  const [found] = queues.splice(i, 1);
+  queues.push(found);
+  return found.queue;
+}
+
 const kind: Kind = {
   name: "ClusterExecutor",
-  make: ({ maxWorkers = 2 } = {}) => new ClusterExecutor({ redis: server.url, queue: `w${maxWorkers}` }),
+  make: ({ maxWorkers = 2 } = {}) => new ClusterExecutor({ redis: server.url, queue: queueFor(maxWorkers) }),
   broken: BrokenCluster,
   module: import.meta.url,
+  isRemote: true,
   rounds: 20,
 };
 
