@@ -535,14 +535,16 @@ export async function runProgram(
     command?: "run" | "test";
     env?: Record<string, string>;
     cwd?: string;
+    /** Whether it takes the versions of `deno.lock`: a registry may lack the newest of some package. */
+    isLocked?: boolean;
   } = {},
 ): Promise<Ended> {
-  const { bound = 20_000, flags = ["-A"], command = "run", env, cwd } = options;
+  const { bound = 20_000, flags = ["-A"], command = "run", env, cwd, isLocked = false } = options;
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       command,
       "--no-check",
-      "--no-lock",
+      isLocked ? "--frozen" : "--no-lock",
       "--no-prompt",
       // It would also hide what tests write.
       ...(command === "run" ? ["--quiet"] : []),

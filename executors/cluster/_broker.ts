@@ -7,34 +7,11 @@
 
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { Block, Kind } from "../_block.ts";
-import {
-  Consumer,
-  type ConsumerMessage,
-  type ConsumerStart,
-  DECODED,
-  Flag,
-  flagsOfCount,
-  type Task,
-} from "../_consumer.ts";
-import type { Definition } from "../_definition.ts";
+import { Consumer, type ConsumerMessage, type ConsumerStart, DECODED, Flag } from "../_consumer.ts";
 import { Cell } from "../_memory.ts";
 import { type Address, connect, inspectServer, isRefusal, shown, takeJobs } from "./_connection.ts";
-import {
-  checkJobResult,
-  type Control,
-  controlChannel,
-  fromPayload,
-  howOf,
-  type JobData,
-  MOST_EVENTS,
-  type Note,
-  noteChannel,
-  type Outcome,
-  type TaskData,
-  toPayload,
-  VERSION,
-} from "./_jobs.ts";
+import { Flight, type Job, type News, reportBlock, type Sent } from "./_flight.ts";
+import { type Control, controlChannel, type JobData, MOST_EVENTS, type Note, noteChannel, VERSION } from "./_jobs.ts";
 
 /** How jobs are added; the engine's own options. */
 export interface JobSettings {
@@ -57,27 +34,9 @@ export interface ClusterBrokerStart extends ConsumerStart {
   readonly unreachableAfter: number;
 }
 
-/** Why the pool is broken, or a job has failed without running to its end. It tells the owner, as JSON. */
-export interface ClusterReport {
-  readonly what: "unreachable" | "lost" | "stalled" | "unknown" | "refused";
-  readonly message: string;
-  readonly job?: string;
-  readonly modules?: readonly string[];
-}
-
 /** How many tasks are added at once, and how many can be in the cluster's queue; more wait in the pool's. */
 const BATCH = 500;
 const MOST_SENT = 10_000;
-
-/**
- * So many quick tasks at the most become one job, and no more than take so long, in milliseconds: a job costs server and nodes a fraction of a millisecond each, and
- * few tasks take that long. What is added at once becomes at least so many jobs, if it can, so that many workers have something of it; and tasks with more
- * bytes than that become jobs of their own.
- */
-const MOST_PACKED = 32;
-const PACK_MS = 5;
-const SHARES = 16;
-const SMALL_BYTES = 1_024;
 
 /** How often the broker looks for what events did not tell, and of which jobs: those it has not heard of for so long; in milliseconds. */
 const SWEEP_MS = 1_000;
@@ -86,13 +45,9 @@ const SILENT_MS = 2_000;
 /** How long the server, or a node that has a job, may take to be heard of, in milliseconds. */
 const ANSWER_MS = 400;
 
-/**
- * So many jobs that are to be cancelled within so many milliseconds bring back all: each one takes a millisecond or more. What is back is added again when
- * for so long none of it was cancelled.
- */
+/** So many tasks that are to be cancelled within so many milliseconds bring back all: each one takes a millisecond or more. */
 const BURST = 3;
 const BURST_MS = 100;
-const HOLD_MS = 50;
 
 /** How many results the server keeps of all executors that use a queue; older ones go, so that it does not fill up. */
 const MOST_KEPT = 50_000;
@@ -100,59 +55,17 @@ const MOST_KEPT = 50_000;
 /** How long the end may take to be said to the server, in milliseconds. */
 const CLOSE_MS = 1_000;
 
-/** A task that the pool's queue has no more. */
-interface Sent {
-  readonly task: Task;
-  /** The how manieth of its executor it is. */
-  readonly number: number;
-  readonly data: TaskData;
-  /** The job that carries it, if any. */
-  job?: Job;
-  /** How often it came back before it had begun. */
-  returns: number;
-  /** Whether a node has told that it has begun it. */
-  hasBegun: boolean;
-  /** While it is taken back: is told what is heard of it. */
-  onNews?: (news: News) => void;
-}
-
-/** What can be heard of a task that is taken back. */
-type News = "added" | "begun" | "over";
-
-/** What lies in the cluster's queue, or runs on a node: one task, or several. */
-interface Job {
-  readonly id: string;
-  /** In their order; some may not belong to it any more. */
-  readonly all: readonly Sent[];
-  /** Whether the server has it. */
-  isAdded: boolean;
-  /** When something was heard of it last. */
-  heardAt: number;
-  /** During which connection it was added. */
-  connection: number;
-}
-
 class ClusterBroker {
   readonly #start: ClusterBrokerStart;
   readonly #consumer: Consumer;
+  readonly #flight: Flight;
   readonly #client: Redis;
   readonly #listener: Redis;
   #queue: Queue | undefined;
-  readonly #jobs = new Map<string, Job>();
-  /** The tasks of jobs, by their cells. */
-  readonly #sent = new Map<number, Sent>();
-  /** Tasks that were taken back and are pending again, and until when they stay here. */
-  #backlog: Sent[] = [];
-  #heldUntil = 0;
   /** How many tasks were to be cancelled in a row, and when the last one was. */
   #burst = 0;
   #burstAt = 0;
   #isReturning = false;
-  /** Tasks that are going to be jobs. */
-  #batch: Sent[] = [];
-  /** What tasks of a function take, in milliseconds, on the average of the last ones. */
-  readonly #paces = new Map<number, number>();
-  #count = 0;
   /** How often a connection was made. */
   #connections = 0;
   /** Since when the server is away. */
@@ -166,6 +79,10 @@ class ClusterBroker {
   constructor(start: ClusterBrokerStart) {
     this.#start = start;
     this.#consumer = new Consumer(start, DECODED);
+    const { id, aliases, settings } = start;
+    // What may be tried again is tried again by itself.
+    const options = { id, aliases, packs: settings.attempts === 1 };
+    this.#flight = new Flight(this.#consumer, options, () => this.#onChange());
     this.#client = connect(start.address);
     this.#listener = connect(start.address);
   }
@@ -180,45 +97,31 @@ class ClusterBroker {
     }
     await this.#consumer.begin();
     while (!this.#isEnding) {
-      if (this.#sent.size >= MOST_SENT) {
+      if (this.#flight.size >= MOST_SENT) {
+        this.#addWaiting();
         await this.#change();
         continue;
       }
-      if (this.#backlog.length > 0) {
-        const held = this.#heldUntil - performance.now();
+      if (this.#flight.hasBacklog) {
+        const held = this.#flight.heldFor;
         if (held > 0) await this.#consumer.beAway(() => sleep(held));
-        else this.#addAgain();
+        else this.#flight.takeBacklog();
         this.#consumer.ring();
         continue;
       }
       const taken = this.#consumer.take();
       if (taken === undefined) {
-        this.#flush();
+        this.#addWaiting();
         await this.#consumer.rest(false);
         continue;
       }
       const task = taken instanceof Promise ? await taken : taken;
       const definition = this.#consumer.knownDefinition(task.fn) ?? await this.#consumer.definition(task.fn);
-      if (this.#consumer.start(task, Cell.GIVEN)) this.#give(this.#describe(task, definition));
-      if (this.#batch.length < BATCH) continue;
-      this.#flush();
+      if (this.#consumer.start(task, Cell.GIVEN)) this.#flight.take(task, definition);
+      if (this.#flight.waiting < BATCH) continue;
+      this.#addWaiting();
       // The connection gets its turn.
       await this.#consumer.beAway(() => sleep(0));
-    }
-  }
-
-  /** Gives what was taken back and is not cancelled to the server again, in the order in which it was submitted. */
-  #addAgain(): void {
-    const pending = this.#backlog.filter(({ task }) => this.#consumer.start(task, Cell.PENDING));
-    const isBeingCancelled = pending.length < this.#backlog.length;
-    this.#backlog = pending;
-    if (isBeingCancelled) {
-      this.#heldUntil = performance.now() + HOLD_MS;
-      return;
-    }
-    this.#backlog = [];
-    for (const sent of pending.sort((a, b) => a.number - b.number)) {
-      if (this.#consumer.start(sent.task, Cell.GIVEN)) this.#give(sent);
     }
   }
 
@@ -248,7 +151,7 @@ class ClusterBroker {
         this.#connections++;
         this.#awaySince = undefined;
         // What was said meanwhile was not heard.
-        for (const job of this.#jobs.values()) job.heardAt = -Infinity;
+        for (const job of this.#flight.jobs.values()) job.heardAt = -Infinity;
       });
       client.on("close", () => this.#awaySince ??= performance.now());
       client.on("error", (error: Error) => {
@@ -275,18 +178,18 @@ class ClusterBroker {
     } catch {
       return;
     }
-    const job = this.#jobs.get(note?.job);
+    const job = this.#flight.jobs.get(note?.job);
     if (job === undefined) return;
     job.heardAt = performance.now();
     if (note.what === "ended") {
       if (note.result === undefined) void this.#sweep([job]);
-      else this.#onCompleted(job, note.result);
+      else this.#flight.complete(job, note.result);
       return;
     }
     const sent = job.all[note.task];
     if (sent?.job !== job) return;
-    if (note.what === "begun") this.#markBegun(sent);
-    else if (note.what === "returned") this.#putBack(sent);
+    if (note.what === "begun") this.#flight.markBegun(sent);
+    else if (note.what === "returned") this.#flight.putBack(sent);
   }
 
   /** Looks whether the server has been away for too long, and for what events did not tell. */
@@ -302,7 +205,7 @@ class ClusterBroker {
     if (this.#isSweeping) return;
     this.#isSweeping = true;
     const until = performance.now() - SILENT_MS;
-    const silent = [...this.#jobs.values()].filter((job) => job.isAdded && job.heardAt < until);
+    const silent = [...this.#flight.jobs.values()].filter((job) => job.isAdded && job.heardAt < until);
     void this.#sweep(silent).finally(() => this.#isSweeping = false);
   }
 
@@ -319,7 +222,7 @@ class ClusterBroker {
         }
         const replies = await pipeline.exec() ?? [];
         for (const [i, [error, values]] of replies.entries()) {
-          if (error === null && this.#jobs.has(some[i].id)) this.#onSwept(some[i], values as (string | null)[]);
+          if (error === null && this.#flight.jobs.has(some[i].id)) this.#onSwept(some[i], values as (string | null)[]);
         }
       }
     } catch {
@@ -331,15 +234,15 @@ class ClusterBroker {
     job.heardAt = performance.now();
     if (timestamp === null) this.#onLost(job);
     else if (finishedOn === null) return;
-    else if (value !== null) this.#onCompleted(job, JSON.parse(value));
-    else this.#onFailed(job, reason ?? "");
+    else if (value !== null) this.#flight.complete(job, JSON.parse(value));
+    else this.#flight.failBy(job, reason ?? "");
   }
 
   /** The server knows nothing of it. */
   #onLost(job: Job): void {
     if (job.connection === this.#connections) {
       const message = "the server does not know it any more: somebody has removed it, or keepResults is too short";
-      this.#fail(job, { what: "lost", message });
+      this.#flight.fail(job, { what: "lost", message });
     } else {
       // A server that was killed may have lost what came last. It is run again, as when its node is lost.
       job.isAdded = false;
@@ -347,59 +250,11 @@ class ClusterBroker {
     }
   }
 
-  // Jobs
+  // Adding
 
-  #describe(task: Task, definition: Definition): Sent {
-    const number = ++this.#count;
-    const urls = definition.how === "reference"
-      ? [definition.module]
-      : definition.how === "search"
-      ? definition.modules
-      : [];
-    const data: TaskData = {
-      id: `${this.#start.id}-${number}`,
-      modules: urls.map((url) => this.#start.aliases.get(url) ?? aliasOf(url)),
-      name: definition.how === "reference" ? definition.path : definition.name,
-      how: howOf(task.flags),
-      payload: toPayload(task.block),
-    };
-    return { task, number, data, returns: 0, hasBegun: false };
-  }
-
-  #give(sent: Sent): void {
-    this.#sent.set(sent.task.cell, sent);
-    this.#batch.push(sent);
-  }
-
-  #flush(): void {
-    if (this.#batch.length === 0) return;
-    const batch = this.#batch;
-    this.#batch = [];
-    const jobs: Job[] = [];
-    for (let i = 0; i < batch.length;) {
-      const all = batch.slice(i, i + this.#packed(batch, i));
-      i += all.length;
-      const [{ data, returns }] = all;
-      // The server keeps for a while what a node has given back.
-      const id = returns === 0 ? data.id : `${data.id}.${returns}`;
-      const job: Job = { id, all, isAdded: false, heardAt: performance.now(), connection: 0 };
-      for (const sent of all) sent.job = job;
-      this.#jobs.set(id, job);
-      jobs.push(job);
-    }
+  #addWaiting(): void {
+    const jobs = this.#flight.makeJobs();
     while (jobs.length > 0) void this.#add(jobs.splice(0, BATCH));
-  }
-
-  /** How many tasks from this one on become one job. */
-  #packed(batch: readonly Sent[], from: number): number {
-    const { fn } = batch[from].task;
-    const pace = this.#paces.get(fn);
-    // What may be tried again is tried again by itself.
-    if (pace === undefined || this.#start.settings.attempts > 1) return 1;
-    const most = Math.min(MOST_PACKED, PACK_MS / pace, Math.ceil(batch.length / SHARES));
-    let length = 1;
-    while (length < most && batch[from + length]?.task.fn === fn && isSmall(batch[from + length])) length++;
-    return length;
   }
 
   async #add(jobs: readonly Job[]): Promise<void> {
@@ -416,98 +271,26 @@ class ClusterBroker {
       // A transaction, of which a single one has no need.
       if (entries.length > 1) await this.#queue!.addBulk(entries);
       else await this.#queue!.add(entries[0].name, entries[0].data, entries[0].opts);
-      for (const job of jobs) this.#noteAdded(job);
+      for (const job of jobs) this.#flight.noteAdded(job, this.#connections);
     } catch (error) {
       if (this.#isEnding) return;
       if (jobs.length > 1) {
         // One of them may be what the server refuses. To add one twice makes no second job.
         for (const job of jobs) await this.#add([job]);
       } else {
-        this.#fail(jobs[0], { what: "refused", message: error instanceof Error ? error.message : String(error) });
+        this.#flight.fail(jobs[0], {
+          what: "refused",
+          message: error instanceof Error ? error.message : String(error),
+        });
       }
     }
-  }
-
-  #noteAdded(job: Job): void {
-    job.isAdded = true;
-    job.connection = this.#connections;
-    job.heardAt = performance.now();
-    for (const sent of job.all) sent.onNews?.("added");
-  }
-
-  #markBegun(sent: Sent | undefined): void {
-    if (sent?.job === undefined) return;
-    if (!sent.hasBegun) this.#consumer.mark(sent.task, Cell.RUNNING);
-    sent.hasBegun = true;
-    sent.onNews?.("begun");
-  }
-
-  #onCompleted(job: Job, value: unknown): void {
-    try {
-      checkJobResult(value, job.all.length);
-      for (const [i, sent] of job.all.entries()) if (sent.job === job) this.#onOutcome(sent, value.outcomes[i]);
-      this.#end(job);
-    } catch (error) {
-      this.#fail(job, { what: "lost", message: String(error) });
-    }
-  }
-
-  #onOutcome(sent: Sent, outcome: Outcome): void {
-    if ("returned" in outcome) this.#putBack(sent);
-    else if ("unknown" in outcome) {
-      const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: sent.data.modules };
-      this.#settle(sent, Flag.ERROR | Flag.DIED, reportBlock(report));
-    } else {
-      const { fn } = sent.task;
-      this.#paces.set(fn, (outcome.ms + (this.#paces.get(fn) ?? outcome.ms)) / 2);
-      this.#settle(sent, outcome.ok ? 0 : Flag.ERROR, fromPayload(outcome.payload), outcome.attempt);
-    }
-  }
-
-  #onFailed(job: Job, reason: string): void {
-    let result: unknown;
-    try {
-      result = JSON.parse(reason);
-    } catch {
-      // No text of a node's: the engine's own.
-      this.#fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
-      return;
-    }
-    this.#onCompleted(job, result);
-  }
-
-  #settle(sent: Sent, flags: number, block: Block, attempts = 1): void {
-    // The owner may be waiting to cancel it.
-    this.#markBegun(sent);
-    this.#forget(sent);
-    this.#consumer.reply(sent.task, flags | flagsOfCount(attempts), block, false);
-  }
-
-  #forget(sent: Sent): void {
-    sent.job = undefined;
-    this.#sent.delete(sent.task.cell);
-    sent.onNews?.("over");
-  }
-
-  /** Fails what still belongs to a job. */
-  #fail(job: Job, report: Omit<ClusterReport, "job">): void {
-    for (const sent of job.all) {
-      if (sent.job === job) this.#settle(sent, Flag.ERROR | Flag.DIED, reportBlock({ ...report, job: sent.data.id }));
-    }
-    this.#end(job);
-  }
-
-  #end(job: Job): void {
-    this.#jobs.delete(job.id);
-    this.#consumer.ring();
-    this.#onChange();
   }
 
   // Taking back
 
   /** Takes a task back because it is to be cancelled; if it is one of many, all others as well. */
   async #return(cell: number): Promise<void> {
-    const sent = this.#sent.get(cell);
+    const sent = this.#flight.ofCell(cell);
     if (sent === undefined) return;
     const now = performance.now();
     if (now - this.#burstAt > BURST_MS) this.#burst = 0;
@@ -517,7 +300,7 @@ class ClusterBroker {
     if (this.#burst < BURST || this.#isReturning) return;
     this.#isReturning = true;
     // The server looks for each from the end at which the last one lies.
-    const others = [...this.#jobs.values()].filter(({ isAdded }) => isAdded).reverse();
+    const others = [...this.#flight.jobs.values()].filter(({ isAdded }) => isAdded).reverse();
     while (others.length > 0) await this.#take(others.splice(0, BATCH));
     this.#isReturning = false;
   }
@@ -528,9 +311,9 @@ class ClusterBroker {
     try {
       const areTaken = await takeJobs(this.#client, `${prefix}:${queue}:`, jobs.map(({ id }) => id));
       for (const [i, job] of jobs.entries()) {
-        if (!areTaken[i] || this.#jobs.get(job.id) !== job) continue;
-        for (const sent of job.all) if (sent.job === job) this.#putBack(sent);
-        this.#end(job);
+        if (!areTaken[i] || this.#flight.jobs.get(job.id) !== job) continue;
+        for (const sent of job.all) if (sent.job === job) this.#flight.putBack(sent);
+        this.#flight.end(job);
       }
     } catch {
       // Unknown: the sweep will tell.
@@ -540,7 +323,7 @@ class ClusterBroker {
   /** Takes a task back from the queue, or from the node that has it, if it has not begun. */
   async #takeBack(sent: Sent): Promise<void> {
     if (sent.onNews !== undefined) return;
-    if (sent.job === undefined) this.#flush();
+    if (sent.job === undefined) this.#addWaiting();
     if (!sent.job!.isAdded) await this.#newsOf(sent, "added");
     const { job } = sent;
     if (job === undefined || sent.hasBegun) return;
@@ -548,7 +331,7 @@ class ClusterBroker {
     if (sent.job !== job) return;
     const answer = this.#newsOf(sent, "begun");
     this.#tellNodes({ what: "back", job: job.id, task: job.all.indexOf(sent) });
-    if (await answer === undefined) this.#markBegun(sent);
+    if (await answer === undefined) this.#flight.markBegun(sent);
   }
 
   /** The first of some news that is heard of a task, or that it is over; `undefined` where that takes too long. */
@@ -562,23 +345,13 @@ class ClusterBroker {
     return news;
   }
 
-  #putBack(sent: Sent | undefined): void {
-    if (sent?.job === undefined) return;
-    this.#forget(sent);
-    sent.returns++;
-    this.#consumer.mark(sent.task, Cell.PENDING);
-    this.#backlog.push(sent);
-    this.#heldUntil = performance.now() + HOLD_MS;
-    this.#consumer.stir();
-  }
-
   #tellNodes(control: Control): void {
     const { prefix, queue } = this.#start.address;
     this.#client.publish(controlChannel(prefix, queue), JSON.stringify(control)).catch(() => {});
   }
 
   #abort(cell: number): void {
-    const sent = this.#sent.get(cell);
+    const sent = this.#flight.ofCell(cell);
     this.#consumer.answer(cell);
     if (sent?.job !== undefined) this.#tellNodes({ what: "abort", job: sent.job.id, task: sent.job.all.indexOf(sent) });
   }
@@ -612,22 +385,8 @@ class ClusterBroker {
   }
 }
 
-function isSmall({ task }: Sent): boolean {
-  return task.block.room <= SMALL_BYTES;
-}
-
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** What a module is called where nobody has said it: its file's name. */
-export function aliasOf(url: string): string {
-  const { pathname } = new URL(url);
-  return pathname.slice(pathname.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
-}
-
-function reportBlock(report: ClusterReport | null): Block {
-  return new Block(Kind.JSON, JSON.stringify(report));
 }
 
 let broker: ClusterBroker | undefined;

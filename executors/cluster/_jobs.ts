@@ -64,6 +64,12 @@ export type Outcome =
 /** See {@linkcode Outcome}. */
 export const RETURNED = { returned: true } as const;
 
+/** What a module is called where nobody has said it: its file's name. */
+export function aliasOf(url: string): string {
+  const { pathname } = new URL(url);
+  return pathname.slice(pathname.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
+}
+
 /** A block as JSON. */
 export function toPayload({ kind, text, number, buffers }: Block): Payload {
   switch (kind) {

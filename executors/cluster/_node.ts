@@ -40,15 +40,13 @@ export interface NodeOptions {
   readonly workers: number;
   /** What the processes may do. */
   readonly permissions: Permissions;
+  /** How long a lock is valid that is not renewed, in milliseconds: so long a job of a node that was lost waits, and up to half as long again. */
+  readonly lock: number;
   readonly name: string;
 }
 
 /** What processes run for each task. */
 const RUN_TASK = taskRef<typeof runTask>(import.meta.resolve("./_run_job.ts"), "runTask");
-
-/** How long a lock is valid that is not renewed, and how often nodes look for such ones, in milliseconds: so long a job of a dead node waits. */
-const LOCK_MS = 10_000;
-const STALLED_MS = 5_000;
 
 /**
  * While tasks are quick, a node takes more jobs than it has processes, so that none waits for the server. A task is quick when it takes no longer than this, in
@@ -58,12 +56,15 @@ const QUICK_MS = 5;
 const MOST_PER_WORKER = 4;
 
 /**
- * How often a node looks what has begun, and after how long it gives back what has not, in milliseconds. That a task has begun is told again after a second, as the
- * stream of events is cut off when it gets long, and then each time it has taken twice as long.
+ * How often a node looks what has begun, and after how long it gives back what has not, in milliseconds. That a task has begun is told again after a second, as
+ * what is said may be lost, and then each time it has taken twice as long.
  */
 const LOOK_MS = 5;
 const GIVE_BACK_MS = 20;
 const TELL_AGAIN_MS = 1_000;
+
+/** How long the end may take to be said to the server, in milliseconds. */
+const CLOSE_MS = 5_000;
 
 type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 
@@ -103,6 +104,7 @@ export class ClusterNode {
   #pace = QUICK_MS * 2;
   readonly #held = new Map<string, Held>();
   #timer: ReturnType<typeof setInterval> | undefined;
+  #onIdle = () => {};
   /** Jobs that came since the last turn of the event loop. */
   #arrived: { job: ClusterJob; begin: () => void }[] = [];
 
@@ -121,7 +123,7 @@ export class ClusterNode {
    * @throws {Error} A module cannot be loaded, or the server refuses.
    */
   async start(): Promise<{ [module: string]: string[] }> {
-    const { address, modules, workers, name } = this.#options;
+    const { address, modules, workers, lock, name } = this.#options;
     for (const [alias, url] of modules) this.#exports.set(alias, await functionsOf(alias, url));
     await this.#connect();
     for (const warning of await inspectServer(this.#client)) console.error(`${shown(address.redis)}: ${warning}`);
@@ -129,8 +131,8 @@ export class ClusterNode {
       connection: this.#client,
       prefix: address.prefix,
       concurrency: workers,
-      lockDuration: LOCK_MS,
-      stalledInterval: STALLED_MS,
+      lockDuration: lock,
+      stalledInterval: lock / 2,
       maxStalledCount: 1,
       name,
     });
@@ -212,6 +214,7 @@ export class ClusterNode {
       if (this.#held.size === 0) {
         clearInterval(this.#timer);
         this.#timer = undefined;
+        this.#onIdle();
       }
     }
   }
@@ -315,7 +318,10 @@ export class ClusterNode {
 
   /** Takes no more jobs, lets those that run end, and closes the connections. */
   async close(): Promise<void> {
-    await this.#worker?.close();
+    const closed = this.#worker?.close();
+    if (this.#held.size > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
+    // The engine's end may never come when the server has been away meanwhile.
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_MS))]);
     await this.#pool.shutdown();
     this.#client.disconnect();
     this.#listener.disconnect();

@@ -14,7 +14,8 @@ import { checkBag, nextChunksize, requestReadOfOwnModules } from "../_options.ts
 import { Pool, type PoolKind } from "../_pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 import { BrokenCluster, StalledJobError } from "./errors.ts";
-import type { ClusterBrokerStart, ClusterReport, JobSettings } from "./_broker.ts";
+import type { ClusterBrokerStart, JobSettings } from "./_broker.ts";
+import type { ClusterReport } from "./_flight.ts";
 import type { TlsOptions } from "./_connection.ts";
 
 /** How a job waits before it is tried again. */

@@ -12,7 +12,9 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { aliasOf } from "./_jobs.ts";
 import { ClusterNode, type NodeOptions } from "./_node.ts";
+import type { Permissions } from "../_permissions.ts";
 
 const HELP = `Runs the tasks of a cluster.
 
@@ -24,12 +26,16 @@ const HELP = `Runs the tasks of a cluster.
                            that jobs use; several may be given; without a name that is the
                            file's
   --workers <n>            how many processes run tasks at once (the number of cores)
-  --permissions <which>    what tasks may do: inherit, what this node may; or none (inherit)
+  --permissions <which>    what tasks may do: inherit, what this node may; none; or JSON such
+                           as {"net":["example.com"],"read":true} (inherit)
+  --lock <ms>              after how long without a sign of life a node counts as lost, and
+                           its jobs are run by others; at least 1000, and the same on
+                           all nodes of a queue (10000)
   --ca <file>              for rediss: the certificate of the authority, as PEM
   --name <name>            what the node is called (<host name>-<process number>)
   --help                   print this
 `;
-const OPTIONS = ["redis", "queue", "prefix", "module", "workers", "permissions", "ca", "name"];
+const OPTIONS = ["redis", "queue", "prefix", "module", "workers", "permissions", "lock", "ca", "name"];
 
 class UsageError extends Error {}
 
@@ -56,8 +62,9 @@ function parseOptions(args: string[]): NodeOptions | undefined {
       throw new UsageError(`Cannot use --${option}, wanted a name without a colon: ${value}`);
     }
   }
-  if (permissions !== "inherit" && permissions !== "none") {
-    throw new UsageError(`Cannot use --permissions, wanted inherit or none: ${permissions}`);
+  const lock = Number(options.lock ?? 10_000);
+  if (!Number.isInteger(lock) || lock < 1_000) {
+    throw new UsageError(`Cannot use --lock, wanted milliseconds, an integer of at least 1000: ${options.lock}`);
   }
   const workers = options.workers === undefined ? navigator.hardwareConcurrency : Number(options.workers);
   if (!Number.isInteger(workers) || workers < 1) {
@@ -68,7 +75,25 @@ function parseOptions(args: string[]): NodeOptions | undefined {
   if (modules.size === 0) throw new UsageError("Nothing to run: give at least one --module <name>=<path>");
   if (modules.size < given.length) throw new UsageError("Two modules have the same name: give --module <name>=<path>");
   const tls = ca === undefined ? undefined : { ca: Deno.readTextFileSync(ca) };
-  return { address: { redis, queue, prefix, tls }, modules, workers, permissions, name };
+  return {
+    address: { redis, queue, prefix, tls },
+    modules,
+    workers,
+    permissions: parsePermissions(permissions),
+    lock,
+    name,
+  };
+}
+
+function parsePermissions(text: string): Permissions {
+  if (text === "inherit" || text === "none") return text;
+  try {
+    const permissions = JSON.parse(text);
+    if (typeof permissions === "object" && permissions !== null) return permissions;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`Cannot use --permissions, wanted inherit, none or a JSON object: ${text}`);
 }
 
 function parseModule(text: string): [name: string, url: string] {
@@ -76,11 +101,6 @@ function parseModule(text: string): [name: string, url: string] {
   if (path === undefined) throw new UsageError(`Cannot use --module, wanted <name>=<path>: ${text}`);
   const url = URL.canParse(path) ? path : new URL(path, `file://${Deno.cwd()}/`).href;
   return [name ?? aliasOf(url), url];
-}
-
-function aliasOf(url: string): string {
-  const { pathname } = new URL(url);
-  return pathname.slice(pathname.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
 }
 
 async function main(args: string[]): Promise<void> {

@@ -5,9 +5,8 @@ import type { Kind } from "./kind.ts";
 
 const GC = { flags: ["-A", "--v8-flags=--expose-gc"] };
 
-export function programBehaviour(kind: Kind): void {
-  const { name, module, rounds } = kind;
-
+/** How a program ends that never shuts down. */
+export function programEndBehaviour({ name, module, isRemote: isLocked }: Kind): void {
   for (
     const [way, what, tasks] of [
       ["unread", "that reads no result", 20],
@@ -25,7 +24,10 @@ export function programBehaviour(kind: Kind): void {
     test(`${name}: a program ${what} and never shuts down runs everything and ends by itself within 250 ms`, async () => {
       await bestOf(3, async () => {
         const ledger = new Ledger();
-        const { code, stderr, at } = await runProgram("no_shutdown.ts", [module, way, ledger.path], { bound: 8_000 });
+        const { code, stderr, at } = await runProgram("no_shutdown.ts", [module, way, ledger.path], {
+          bound: 8_000,
+          isLocked,
+        });
         assertEquals([code, stderr], [0, ""]);
         const times = ledger.lines().map(Number);
         assertEquals(times.length, tasks + 1, "each task ran, and the program came to its end");
@@ -37,14 +39,19 @@ export function programBehaviour(kind: Kind): void {
 
   test(`${name}: a program that throws ends with its error, one that calls Deno.exit() ends at once`, async () => {
     const ledger = new Ledger();
-    const thrown = await runProgram("no_shutdown.ts", [module, "throws", ledger.path]);
+    const thrown = await runProgram("no_shutdown.ts", [module, "throws", ledger.path], { isLocked });
     assertEquals(thrown.code, 1);
     assertStringIncludes(thrown.stderr, "thrown by the program");
     const start = Date.now();
-    const exited = await runProgram("no_shutdown.ts", [module, "exits", ledger.path]);
+    const exited = await runProgram("no_shutdown.ts", [module, "exits", ledger.path], { isLocked });
     assertEquals(exited.code, 7);
     assert(exited.at - start < 5_000, "it waited for tasks");
   });
+}
+
+export function programBehaviour(kind: Kind): void {
+  const { name, module, rounds } = kind;
+  programEndBehaviour(kind);
 
   test(`${name}: failed futures that nobody looks at leave the program's end and its stderr alone`, async () => {
     const { code, stdout, stderr } = await runProgram("ignored_failure.ts", [module]);

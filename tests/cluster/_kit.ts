@@ -6,7 +6,13 @@ import { test } from "../_helpers.ts";
 import { hasServer, RedisServer } from "./_redis.ts";
 
 const NODE = import.meta.resolve("../../executors/cluster/node.ts");
-const TASKS = new URL("../fixtures/", import.meta.url).pathname;
+
+/** Options that make a node know modules of the fixtures: names and paths. */
+export function nodeModules(modules: { [name: string]: string }): string[] {
+  return Object.entries(modules).flatMap((
+    [name, path],
+  ) => ["--module", `${name}=${import.meta.resolve(`../fixtures/${path}`)}`]);
+}
 
 /** A node that takes jobs. */
 export class Node implements AsyncDisposable {
@@ -25,7 +31,7 @@ export class Node implements AsyncDisposable {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "--quiet", "--no-check", NODE, "--redis", server.url, "--queue", queue],
-        ...["--workers", String(workers), "--module", `tasks=${TASKS}tasks.ts`, "--module", `errors=${TASKS}errors.ts`],
+        ...["--workers", String(workers), ...nodeModules({ tasks: "tasks.ts", errors: "errors.ts" })],
         ...more,
       ],
       stdin: "null",
@@ -73,13 +79,17 @@ export interface Cluster {
 }
 
 /** Registers a test with a server of its own; ignored by name where there is none. */
-export function clusterTest(name: string, fn: (cluster: Cluster) => Promise<void>, options: TestOptions = {}): void {
+export function clusterTest(
+  name: string,
+  fn: (cluster: Cluster) => Promise<void>,
+  { serverOptions = [], ...options }: TestOptions & { serverOptions?: string[] } = {},
+): void {
   if (!hasServer) {
     Deno.test({ name: `${name} (needs redis-server)`, ignore: true, fn: () => {} });
     return;
   }
   test(name, async () => {
-    await using server = await RedisServer.start();
+    await using server = await RedisServer.start(...serverOptions);
     const queue = "tests";
     await using nodes = new AsyncDisposableStack();
     await fn({

@@ -1,5 +1,6 @@
 /** A real Redis server for a test: on a free port of this machine, in a folder of its own, gone after the test. */
-import type { Address } from "../../executors/cluster/_connection.ts";
+import type { Redis } from "ioredis";
+import { connect } from "../../executors/cluster/_connection.ts";
 import { BOUND, sleep, temporaryPath } from "../_helpers.ts";
 
 const SERVER = "redis-server";
@@ -45,8 +46,16 @@ export class RedisServer implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  address(queue: string): Address {
-    return { redis: this.url, queue, prefix: "bull" };
+  /** A connection of the test's own. */
+  connect(): Redis & AsyncDisposable {
+    const client = connect({ redis: this.url, queue: "", prefix: "" });
+    client.connect().catch(() => {});
+    return Object.assign(client, {
+      [Symbol.asyncDispose]: async () => {
+        client.disconnect();
+        await new Promise((resolve) => setTimeout(resolve, 0));
+      },
+    });
   }
 
   async start(): Promise<void> {
@@ -82,10 +91,11 @@ export class RedisServer implements AsyncDisposable {
 
   /** Ends it as a crash would. */
   async kill(): Promise<void> {
-    await this.#end("SIGKILL");
+    await this.end("SIGKILL");
   }
 
-  async #end(signal: Deno.Signal): Promise<void> {
+  /** Sends it a signal, and waits until it has ended. */
+  async end(signal: Deno.Signal): Promise<void> {
     const process = this.#process;
     this.#process = undefined;
     if (process === undefined) return;
@@ -94,7 +104,7 @@ export class RedisServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#end("SIGTERM");
+    await this.end("SIGTERM");
     Deno.removeSync(this.#folder, { recursive: true });
   }
 }

@@ -1,4 +1,7 @@
-/** {@linkcode ClusterExecutor}: the behaviour of every executor. What only clusters have: `cluster_test.ts`. */
+/**
+ * {@linkcode ClusterExecutor}: the behaviour of every executor. Left out is what it does not have, initializers and functions without an export, and what takes
+ * too long on a network: bursts of 100,000. What only clusters have is beside this file.
+ */
 import { cancelBehaviour } from "../behaviour/cancel.ts";
 import { errorBehaviour } from "../behaviour/errors.ts";
 import { mapBehaviour } from "../behaviour/map.ts";
@@ -10,48 +13,43 @@ import { submitBehaviour } from "../behaviour/submit.ts";
 import { valueBehaviour } from "../behaviour/values.ts";
 import { waitingBehaviour } from "../behaviour/waiting.ts";
 import { exitBehaviour } from "../behaviour/exits.ts";
-import { BrokenCluster, ClusterExecutor } from "@concurrent/futures/cluster";
-import type { Kind } from "../behaviour/kind.ts";
+import { programEndBehaviour } from "../behaviour/programs.ts";
+import { kind, queues, SERVER } from "../fixtures/kinds/cluster.ts";
 import { share } from "../_helpers.ts";
-import { Node } from "./_kit.ts";
-import { RedisServer } from "./_redis.ts";
+import { Node, nodeModules } from "./_kit.ts";
+import { hasServer, RedisServer } from "./_redis.ts";
 
-const server = await RedisServer.start();
-share(server.pid);
-/** Queues by how many workers serve them; two of each, since two pools do not share workers. */
-const queues = [1, 1, 2, 2, 3, 4].map((workers, i) => ({ workers, queue: `w${workers}-${i}` }));
-const nodes = await Promise.all(queues.map(({ workers, queue }) => Node.start(server, queue, workers)));
-for (const node of nodes) share(node.pid);
-addEventListener("unload", () => {
-  for (const node of nodes) node.kill("SIGKILL");
-  server.kill();
-});
+// All tests share a server and its nodes, which take a while to start.
+if (hasServer) {
+  const server = await RedisServer.start();
+  share(server.pid);
+  Deno.env.set(SERVER, server.url);
+  const programs = nodeModules({ no_shutdown: "programs/no_shutdown.ts" });
+  const nodes = await Promise.all(
+    queues.map(({ workers, queue }) => Node.start(server, queue, workers, ...programs)),
+  );
+  for (const node of nodes) share(node.pid);
+  addEventListener("unload", () => {
+    for (const node of nodes) node.kill("SIGKILL");
+    server.kill();
+  });
 
-/** The queue whose turn it is. */
-function queueFor(wanted: number): string {
-  const i = queues.findIndex(({ workers }) => workers === wanted);
-  const [found] = queues.splice(i, 1);
-  queues.push(found);
-  return found.queue;
+  submitBehaviour(kind);
+  cancelBehaviour(kind);
+  waitingBehaviour(kind);
+  valueBehaviour(kind);
+  refusedBehaviour(kind);
+  errorBehaviour(kind);
+  mapBehaviour(kind);
+  mapEndBehaviour(kind);
+  mapOptionsBehaviour(kind);
+  exitBehaviour(kind);
+  shutdownBehaviour(kind);
+  programEndBehaviour(kind);
+} else {
+  Deno.test({
+    name: "ClusterExecutor: the behaviour of every executor (needs redis-server)",
+    ignore: true,
+    fn: () => {},
+  });
 }
-
-const kind: Kind = {
-  name: "ClusterExecutor",
-  make: ({ maxWorkers = 2 } = {}) => new ClusterExecutor({ redis: server.url, queue: queueFor(maxWorkers) }),
-  broken: BrokenCluster,
-  module: import.meta.url,
-  isRemote: true,
-  rounds: 20,
-};
-
-submitBehaviour(kind);
-cancelBehaviour(kind);
-waitingBehaviour(kind);
-valueBehaviour(kind);
-refusedBehaviour(kind);
-errorBehaviour(kind);
-mapBehaviour(kind);
-mapEndBehaviour(kind);
-mapOptionsBehaviour(kind);
-exitBehaviour(kind);
-shutdownBehaviour(kind);

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import { TaskNotFoundError } from "@concurrent/futures";
 import { BrokenCluster, ClusterExecutor, TaskAbortedError } from "@concurrent/futures/cluster";
-import { bothFail, BOUND, Gate, Ledger, thrownBy, until, within } from "../_helpers.ts";
+import { bothFail, BOUND, Gate, Ledger, thrownBy, within } from "../_helpers.ts";
 import { add, passGate, recordSlowly, square } from "../fixtures/tasks.ts";
 import { clusterTest } from "./_kit.ts";
 import { freePort } from "./_redis.ts";
@@ -71,37 +71,6 @@ clusterTest(
       assertInstanceOf(error, TaskNotFoundError);
       assertStringIncludes((error as Error).message, "no module exports it");
     });
-  },
-);
-
-clusterTest(
-  "ClusterExecutor: a job is run again when its node is killed, and the future tells how often",
-  async ({ make, startNode }) => {
-    const [first] = [await startNode(1)];
-    await using pool = make();
-    using gate = new Gate();
-    const future = pool.submit(passGate<number>, gate.path, 5);
-    await gate.arrived();
-    first.kill("SIGKILL");
-    await first.ended();
-    await startNode(1);
-    gate.open();
-    assertEquals(await within(future, "the job of the dead node", 40_000), 5);
-    assertEquals(future.attempts, 2);
-  },
-);
-
-clusterTest(
-  "ClusterExecutor: nothing is lost when the server is killed and started again",
-  async ({ make, startNode, server }) => {
-    await startNode();
-    await using pool = make();
-    const ledger = new Ledger();
-    const futures = Array.from({ length: 300 }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, 5));
-    await until(() => ledger.lines().length > 50, "the first tasks");
-    await server.kill();
-    await server.start();
-    assertEquals(await within(Promise.all(futures), "all results", 40_000), futures.map((_, i) => i));
   },
 );
 

@@ -1,0 +1,291 @@
+/**
+ * The tasks of a `ClusterExecutor` that the cluster has, and the jobs that carry them: what becomes of them, and who is told.
+ *
+ * A task is PENDING in the pool's queue, GIVEN while it is here, RUNNING when a node has told that it has begun, or PENDING again when it comes back; a job only
+ * carries tasks. What of a task comes too late, because it has come back or is done, finds it no longer a part of its job.
+ *
+ * @module
+ */
+
+import { Block, Kind } from "../_block.ts";
+import { type Consumer, Flag, flagsOfCount, type Task } from "../_consumer.ts";
+import type { Definition } from "../_definition.ts";
+import { Cell } from "../_memory.ts";
+import { aliasOf, checkJobResult, fromPayload, howOf, type Outcome, type TaskData, toPayload } from "./_jobs.ts";
+
+/** Why the pool is broken, or a job has failed without running to its end. It tells the owner, as JSON. */
+export interface ClusterReport {
+  readonly what: "unreachable" | "lost" | "stalled" | "unknown" | "refused";
+  readonly message: string;
+  readonly job?: string;
+  readonly modules?: readonly string[];
+}
+
+/**
+ * So many quick tasks at the most become one job, and no more than take so long, in milliseconds: a job costs server and nodes a fraction of a millisecond each, and
+ * few tasks take that long. What is added at once becomes at least so many jobs, if it can, so that many workers have something of it; and tasks with more
+ * bytes than that become jobs of their own.
+ */
+const MOST_PACKED = 32;
+const PACK_MS = 5;
+const SHARES = 16;
+const SMALL_BYTES = 1_024;
+
+/** What is back is given away again when for so long, in milliseconds, none of it was cancelled. */
+const HOLD_MS = 50;
+
+/** A task that the pool's queue has no more. */
+export interface Sent {
+  readonly task: Task;
+  /** The how manieth of its executor it is. */
+  readonly number: number;
+  readonly data: TaskData;
+  /** The job that carries it, if any. */
+  job?: Job;
+  /** How often it came back before it had begun. */
+  returns: number;
+  /** Whether a node has told that it has begun it. */
+  hasBegun: boolean;
+  /** While it is taken back: is told what is heard of it. */
+  onNews?: (news: News) => void;
+}
+
+/** What can be heard of a task that is taken back. */
+export type News = "added" | "begun" | "over";
+
+/** What lies in the cluster's queue, or runs on a node: one task, or several. */
+export interface Job {
+  readonly id: string;
+  /** In their order; some may not belong to it any more. */
+  readonly all: readonly Sent[];
+  /** Whether the server has it. */
+  isAdded: boolean;
+  /** When something was heard of it last. */
+  heardAt: number;
+  /** During which connection it was added. */
+  connection: number;
+}
+
+/** How tasks become jobs. */
+export interface FlightOptions {
+  /** What the numbers of all jobs of this executor begin with. */
+  readonly id: string;
+  /** The names of modules, by URL, where they are not those of the files. */
+  readonly aliases: ReadonlyMap<string, string>;
+  /** Whether quick tasks share a job. */
+  readonly packs: boolean;
+}
+
+/** See above. */
+export class Flight {
+  readonly #consumer: Consumer;
+  readonly #options: FlightOptions;
+  /** What is told when a task has left. */
+  readonly #onLeft: () => void;
+  readonly jobs: Map<string, Job> = new Map();
+  /** The tasks of jobs, by their cells. */
+  readonly #sent = new Map<number, Sent>();
+  /** Tasks that are going to be jobs. */
+  #batch: Sent[] = [];
+  /** Tasks that came back and are pending again, and until when they stay here. */
+  #backlog: Sent[] = [];
+  #heldUntil = 0;
+  /** What tasks of a function take, in milliseconds, on the average of the last ones. */
+  readonly #paces = new Map<number, number>();
+  #count = 0;
+
+  constructor(consumer: Consumer, options: FlightOptions, onLeft: () => void) {
+    this.#consumer = consumer;
+    this.#options = options;
+    this.#onLeft = onLeft;
+  }
+
+  /** How many tasks the cluster has, or is going to have. */
+  get size(): number {
+    return this.#sent.size;
+  }
+
+  /** How many of them are no part of a job yet. */
+  get waiting(): number {
+    return this.#batch.length;
+  }
+
+  get hasBacklog(): boolean {
+    return this.#backlog.length > 0;
+  }
+
+  /** For how many milliseconds the backlog stays here. */
+  get heldFor(): number {
+    return this.#heldUntil - performance.now();
+  }
+
+  ofCell(cell: number): Sent | undefined {
+    return this.#sent.get(cell);
+  }
+
+  // From the pool's queue to a job
+
+  /** Takes a task that was marked as given. */
+  take(task: Task, definition: Definition): void {
+    const number = ++this.#count;
+    const urls = definition.how === "reference"
+      ? [definition.module]
+      : definition.how === "search"
+      ? definition.modules
+      : [];
+    const data: TaskData = {
+      id: `${this.#options.id}-${number}`,
+      modules: urls.map((url) => this.#options.aliases.get(url) ?? aliasOf(url)),
+      name: definition.how === "reference" ? definition.path : definition.name,
+      how: howOf(task.flags),
+      payload: toPayload(task.block),
+    };
+    this.#give({ task, number, data, returns: 0, hasBegun: false });
+  }
+
+  #give(sent: Sent): void {
+    this.#sent.set(sent.task.cell, sent);
+    this.#batch.push(sent);
+  }
+
+  /** Takes what came back and is not cancelled again, in the order in which it was submitted; what is being cancelled is waited for. */
+  takeBacklog(): void {
+    const pending = this.#backlog.filter(({ task }) => this.#consumer.start(task, Cell.PENDING));
+    const isBeingCancelled = pending.length < this.#backlog.length;
+    this.#backlog = pending;
+    if (isBeingCancelled) {
+      this.#heldUntil = performance.now() + HOLD_MS;
+      return;
+    }
+    this.#backlog = [];
+    for (const sent of pending.sort((a, b) => a.number - b.number)) {
+      if (this.#consumer.start(sent.task, Cell.GIVEN)) this.#give(sent);
+    }
+  }
+
+  /** Makes jobs of what waits. */
+  makeJobs(): Job[] {
+    const batch = this.#batch;
+    this.#batch = [];
+    const jobs: Job[] = [];
+    for (let i = 0; i < batch.length;) {
+      const all = batch.slice(i, i + this.#packed(batch, i));
+      i += all.length;
+      const [{ data, returns }] = all;
+      // The server keeps for a while what a node has given back.
+      const id = returns === 0 ? data.id : `${data.id}.${returns}`;
+      const job: Job = { id, all, isAdded: false, heardAt: performance.now(), connection: 0 };
+      for (const sent of all) sent.job = job;
+      this.jobs.set(id, job);
+      jobs.push(job);
+    }
+    return jobs;
+  }
+
+  /** How many tasks from this one on become one job. */
+  #packed(batch: readonly Sent[], from: number): number {
+    const { fn } = batch[from].task;
+    const pace = this.#paces.get(fn);
+    if (pace === undefined || !this.#options.packs) return 1;
+    const most = Math.min(MOST_PACKED, PACK_MS / pace, Math.ceil(batch.length / SHARES));
+    let length = 1;
+    while (length < most && batch[from + length]?.task.fn === fn && isSmall(batch[from + length])) length++;
+    return length;
+  }
+
+  // What becomes of them
+
+  noteAdded(job: Job, connection: number): void {
+    job.isAdded = true;
+    job.connection = connection;
+    job.heardAt = performance.now();
+    for (const sent of job.all) sent.onNews?.("added");
+  }
+
+  markBegun(sent: Sent | undefined): void {
+    if (sent?.job === undefined) return;
+    if (!sent.hasBegun) this.#consumer.mark(sent.task, Cell.RUNNING);
+    sent.hasBegun = true;
+    sent.onNews?.("begun");
+  }
+
+  complete(job: Job, value: unknown): void {
+    try {
+      checkJobResult(value, job.all.length);
+      for (const [i, sent] of job.all.entries()) if (sent.job === job) this.#onOutcome(sent, value.outcomes[i]);
+      this.end(job);
+    } catch (error) {
+      this.fail(job, { what: "lost", message: String(error) });
+    }
+  }
+
+  #onOutcome(sent: Sent, outcome: Outcome): void {
+    if ("returned" in outcome) this.putBack(sent);
+    else if ("unknown" in outcome) {
+      const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: sent.data.modules };
+      this.#settle(sent, Flag.ERROR | Flag.DIED, reportBlock(report));
+    } else {
+      const { fn } = sent.task;
+      this.#paces.set(fn, (outcome.ms + (this.#paces.get(fn) ?? outcome.ms)) / 2);
+      this.#settle(sent, outcome.ok ? 0 : Flag.ERROR, fromPayload(outcome.payload), outcome.attempt);
+    }
+  }
+
+  failBy(job: Job, reason: string): void {
+    let result: unknown;
+    try {
+      result = JSON.parse(reason);
+    } catch {
+      // No text of a node's: the engine's own.
+      this.fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
+      return;
+    }
+    this.complete(job, result);
+  }
+
+  #settle(sent: Sent, flags: number, block: Block, attempts = 1): void {
+    // The owner may be waiting to cancel it.
+    this.markBegun(sent);
+    this.#forget(sent);
+    this.#consumer.reply(sent.task, flags | flagsOfCount(attempts), block, false);
+  }
+
+  #forget(sent: Sent): void {
+    sent.job = undefined;
+    this.#sent.delete(sent.task.cell);
+    sent.onNews?.("over");
+  }
+
+  /** Fails what still belongs to a job. */
+  fail(job: Job, report: Omit<ClusterReport, "job">): void {
+    for (const sent of job.all) {
+      if (sent.job === job) this.#settle(sent, Flag.ERROR | Flag.DIED, reportBlock({ ...report, job: sent.data.id }));
+    }
+    this.end(job);
+  }
+
+  end(job: Job): void {
+    this.jobs.delete(job.id);
+    this.#consumer.ring();
+    this.#onLeft();
+  }
+
+  /** Takes a task back that has not begun. */
+  putBack(sent: Sent): void {
+    if (sent.job === undefined) return;
+    this.#forget(sent);
+    sent.returns++;
+    this.#consumer.mark(sent.task, Cell.PENDING);
+    this.#backlog.push(sent);
+    this.#heldUntil = performance.now() + HOLD_MS;
+    this.#consumer.stir();
+  }
+}
+
+function isSmall({ task }: Sent): boolean {
+  return task.block.room <= SMALL_BYTES;
+}
+
+export function reportBlock(report: ClusterReport | null): Block {
+  return new Block(Kind.JSON, JSON.stringify(report));
+}
