@@ -30,7 +30,7 @@ import {
 } from "./_jobs.ts";
 import type { CurrentJob } from "./job.ts";
 import { taskRef } from "../task_ref.ts";
-import type { Returned, runTask } from "./_run_job.ts";
+import { type Returned, type runTask, withRemote } from "./_run_job.ts";
 
 /** What a node is told. */
 export interface NodeOptions {
@@ -237,10 +237,7 @@ export class ClusterNode {
     } catch (error) {
       if (task.isReturned) return RETURNED;
       const problem = task.isAborted ? new TaskAbortedError(`Job ${data.id} was aborted`) : error;
-      if (problem instanceof Error && Object.isExtensible(problem)) {
-        Object.assign(problem, { remote: { node, job: data.id, attempt } });
-      }
-      const payload = toPayload(encodeValue(problem, { root: "error", sameProcess: false }));
+      const payload = toPayload(encodeValue(withRemote(problem, current), { root: "error", sameProcess: false }));
       return { ok: false, attempt, ms: performance.now() - held.since, payload };
     }
   }

@@ -8,7 +8,7 @@ import { decodeArguments, decodeColumn, encodeOutcome, encodeValue } from "../_c
 import type { Block } from "../_block.ts";
 import type { ChunkOutcome } from "../_consumer.ts";
 import { upToFirstRefused } from "../_runner.ts";
-import { type CurrentJob, runAs } from "./job.ts";
+import { type CurrentJob, type Remote, runAs } from "./job.ts";
 import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 
 /** What a node says to its process of a task. */
@@ -30,24 +30,43 @@ export async function runTask({ module, name, how, payload, job }: Call): Promis
   const block = fromPayload(payload);
   const start = performance.now();
   if (how === "call") {
-    const value = await runAs(job, async () => await fn(...decodeArguments(block)));
+    const value = await runAs(job, async () => {
+      try {
+        return await fn(...decodeArguments(block));
+      } catch (error) {
+        throw withRemote(error, job);
+      }
+    });
     const ms = performance.now() - start;
     return [toPayload(encodeValue(value, { root: "result", sameProcess: false })), ms];
   }
   const calls = how === "column" ? Array.from(decodeColumn(block), (item) => [item]) : decodeArguments(block);
-  const outcome = await runAs(job, () => runAll(fn, calls as unknown[][]));
+  const outcome = await runAs(job, () => runAll(fn, calls as unknown[][], job));
   const ms = performance.now() - start;
   return [toPayload(encodeChunk(outcome)), ms];
 }
 
+/** An error with where it happened. */
+export function withRemote(error: unknown, { id, node, attempt }: CurrentJob): unknown {
+  if (error instanceof Error && Object.isExtensible(error) && !("remote" in error)) {
+    const remote: Remote = { node, pid: Deno.pid, job: id, attempt };
+    Object.assign(error, { remote });
+  }
+  return error;
+}
+
 /** The results up to the first call that fails, and its error. */
-async function runAll(fn: (...args: unknown[]) => unknown, calls: unknown[][]): Promise<ChunkOutcome> {
+async function runAll(
+  fn: (...args: unknown[]) => unknown,
+  calls: unknown[][],
+  job: CurrentJob,
+): Promise<ChunkOutcome> {
   const results: unknown[] = [];
   for (const args of calls) {
     try {
       results.push(await fn(...args));
     } catch (error) {
-      return [results, error];
+      return [results, withRemote(error, job)];
     }
   }
   return [results];

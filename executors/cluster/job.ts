@@ -19,6 +19,18 @@ export interface CurrentJob {
   readonly attempt: number;
 }
 
+/** Where an error comes from: what errors of tasks have as their `remote`. */
+export interface Remote {
+  /** The name of the node. */
+  readonly node: string;
+  /** The number of the process there; of the node's own where that of the task has died. */
+  readonly pid: number;
+  /** The job's number. */
+  readonly job: string;
+  /** How many times it had been begun. */
+  readonly attempt: number;
+}
+
 let current: CurrentJob | undefined;
 
 /**

@@ -17,12 +17,16 @@ export function nodeModules(modules: { [name: string]: string }): string[] {
 /** A node that takes jobs. */
 export class Node implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
-  readonly #stderr: Promise<string>;
+  readonly #read: Promise<void>;
+  /** What it has written to stderr so far. */
+  stderr = "";
   hasEnded = false;
 
   private constructor(process: Deno.ChildProcess) {
     this.#process = process;
-    this.#stderr = new Response(process.stderr).text();
+    this.#read = (async () => {
+      for await (const text of process.stderr.pipeThrough(new TextDecoderStream())) this.stderr += text;
+    })();
     void process.status.then(() => this.hasEnded = true);
   }
 
@@ -31,7 +35,11 @@ export class Node implements AsyncDisposable {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", "--quiet", "--no-check", NODE, "--redis", server.url, "--queue", queue],
-        ...["--workers", String(workers), ...nodeModules({ tasks: "tasks.ts", errors: "errors.ts" })],
+        ...[
+          "--workers",
+          String(workers),
+          ...nodeModules({ tasks: "tasks.ts", errors: "errors.ts", cluster_tasks: "cluster_tasks.ts" }),
+        ],
         ...more,
       ],
       stdin: "null",
@@ -45,7 +53,7 @@ export class Node implements AsyncDisposable {
       for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) said += text;
     })();
     await until(() => said.includes("\n") || node.hasEnded, "a node that is ready", 20_000);
-    assert(!node.hasEnded, `The node has ended: ${node.hasEnded ? await node.#stderr : ""}`);
+    assert(!node.hasEnded, `The node has ended: ${node.stderr}`);
     assert(JSON.parse(said).ready);
     return node;
   }
@@ -61,7 +69,8 @@ export class Node implements AsyncDisposable {
   /** How it ended, and what it wrote to stderr. */
   async ended(): Promise<{ code: number; stderr: string }> {
     const { code } = await this.#process.status;
-    return { code, stderr: await this.#stderr };
+    await this.#read;
+    return { code, stderr: this.stderr };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

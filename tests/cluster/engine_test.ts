@@ -1,0 +1,211 @@
+/** What is known to go wrong with the engine, and must not here; and what the executor passes on to it. */
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import type { Remote } from "@concurrent/futures/cluster";
+import { Queue } from "bullmq";
+import { bothFail, BOUND, Gate, Ledger, runProgram, sleep, test, within } from "../_helpers.ts";
+import { failUntil, tellJob } from "../fixtures/cluster_tasks.ts";
+import { throwValue } from "../fixtures/errors.ts";
+import { compute, echo, passGate, record, square } from "../fixtures/tasks.ts";
+import { clusterTest } from "./_kit.ts";
+
+clusterTest("cluster: results arrive when what nodes say is lost", async ({ make, startNode, server }) => {
+  await startNode(2);
+  await using pool = make();
+  await using client = server.connect();
+  assertEquals(await within(pool.submit(square, 2)), 4);
+  const futures = Array.from({ length: 300 }, (_, i) => pool.submit(square, i));
+  let kills = 0;
+  while (futures.some((future) => !future.done()) && kills < 40) {
+    kills += await client.call("CLIENT", "KILL", "TYPE", "pubsub") as number;
+    await sleep(5);
+  }
+  assert(kills > 0, "no connection was killed");
+  assertEquals(await within(Promise.all(futures), "results", 20_000), futures.map((_, i) => i * i));
+});
+
+clusterTest("cluster: a task that computes for longer than locks last runs once", async ({ make, startNode }) => {
+  await Promise.all([startNode(1, "--lock", "1000"), startNode(1, "--lock", "1000")]);
+  await using pool = make();
+  const future = pool.submit(compute, 3_000);
+  assert(await within(future) > 0);
+  assertEquals(future.attempts, 1);
+});
+
+clusterTest("cluster: after shutdown() no connection is left", async ({ make, startNode, server }) => {
+  await startNode(1);
+  await using client = server.connect();
+  const count = async () => (await client.call("CLIENT", "LIST") as string).trim().split("\n").length;
+  const before = await count();
+  const pool = make();
+  assertEquals(await within(pool.submit(square, 2)), 4);
+  assertEquals(await count(), before + 2);
+  await pool.shutdown();
+  assertEquals(await count(), before);
+});
+
+clusterTest("cluster: a server that may lose jobs is warned about, by the program and by nodes", async (cluster) => {
+  const node = await cluster.startNode(1);
+  const { code, stderr } = await runProgram("cluster_square.ts", [cluster.server.url, cluster.queue], {
+    isLocked: true,
+  });
+  assertEquals(code, 0, stderr);
+  node.kill("SIGTERM");
+  for (const text of [stderr, (await node.ended()).stderr]) {
+    assertStringIncludes(text, "maxmemory-policy is allkeys-lru");
+    assertStringIncludes(text, "appendonly is no");
+  }
+}, { serverOptions: ["--appendonly", "no", "--maxmemory-policy", "allkeys-lru"] });
+
+clusterTest("cluster: attempts, backoff and the number of a job", async ({ make, startNode }) => {
+  const node = await startNode(1);
+  const ledger = new Ledger();
+  await using pool = make({ attempts: 3, backoff: 20 });
+  const future = pool.submit(failUntil, ledger.path, 3);
+  assertEquals(await within(future), 3);
+  assertEquals(future.attempts, 3);
+  const jobs = ledger.lines().map((line) => JSON.parse(line));
+  assertEquals(new Set(jobs.map(({ id }) => id)).size, 1, "the same number each time");
+  assertEquals(jobs.map(({ attempt }) => attempt), [1, 2, 3]);
+  const failing = pool.submit(throwValue, new RangeError("always"));
+  await bothFail(failing, (error: RangeError & { remote: Remote }) => {
+    assertInstanceOf(error, RangeError);
+    assertEquals([error.message, error.remote.attempt], ["always", 3]);
+    assert(error.remote.pid > 0 && error.remote.node.endsWith(String(node.pid)), Deno.inspect(error.remote));
+  });
+  assertEquals(tellJob(), undefined, "not here");
+  const told = await within(pool.submit(tellJob));
+  assertEquals([told?.queue, told?.attempt], ["tests", 1]);
+});
+
+clusterTest("cluster: what has a higher priority runs first", async ({ make, startNode }) => {
+  await startNode(1);
+  await using low = make({ priority: 10 });
+  await using high = make({ priority: 1 });
+  const ledger = new Ledger();
+  using gate = new Gate();
+  const held = high.submit(passGate, gate.path);
+  await gate.arrived();
+  const futures = [1, 2, 3].map((n) => low.submit(record<number>, ledger.path, n));
+  // They are in the queue once others of the same executor can be cancelled there.
+  assertEquals(low.submit(record<number>, ledger.path, 4).cancel(), true);
+  futures.push(...[11, 12].map((n) => high.submit(record<number>, ledger.path, n)));
+  assertEquals(high.submit(record<number>, ledger.path, 13).cancel(), true);
+  gate.open();
+  await within(Promise.all([held, ...futures]));
+  assertEquals(ledger.lines(), ["11", "12", "1", "2", "3"]);
+});
+
+clusterTest("cluster: jobs of others that are no jobs fail, and the node works on", async (cluster) => {
+  await cluster.startNode(1);
+  await using pool = cluster.make();
+  await using client = cluster.server.connect();
+  const queue = new Queue(cluster.queue, { connection: client });
+  const task = { id: "x", modules: ["tasks"], how: "call", payload: null };
+  const wrong = [
+    {},
+    null,
+    { v: 2, tasks: [] },
+    { v: 1, tasks: [] },
+    { v: 1, tasks: [{ ...task, name: 5 }] },
+    { v: 1, tasks: [{ ...task, name: "square", payload: { kind: 99, text: "x", buffers: ["?"] } }] },
+    ...["constructor", "__proto__", "toString", "then", "Deno"].map((name) => ({ v: 1, tasks: [{ ...task, name }] })),
+    { v: 1, tasks: [{ ...task, name: "square", modules: ["file:///etc/passwd", "../tasks", "__proto__"] }] },
+  ];
+  const jobs = await Promise.all(wrong.map((data) => queue.add("x", data)));
+  for (const text of ["", "{", "null", "5", '{"what":"abort"}', '{"what":"back","job":"x","task":"y"}']) {
+    await client.publish(`bull:${cluster.queue}:control`, text);
+  }
+  assertEquals(await within(pool.submit(square, 3)), 9);
+  for (const job of jobs) {
+    const state = await job.getState();
+    if (state === "failed") continue;
+    assertEquals(state, "completed");
+    const { outcomes: [outcome] } = JSON.parse(
+      await client.hget(`bull:${cluster.queue}:${job.id}`, "returnvalue") ?? "",
+    );
+    assert("unknown" in outcome || outcome.ok === false, JSON.stringify(outcome));
+  }
+  await queue.close();
+});
+
+clusterTest("cluster: what strangers say to an executor is ignored", async ({ make, startNode, server, queue }) => {
+  await startNode(1);
+  await using pool = make();
+  await using client = server.connect();
+  using gate = new Gate();
+  const future = pool.submit(passGate<number>, gate.path, 1);
+  await gate.arrived();
+  const [channel] = await client.call("PUBSUB", "CHANNELS", `bull:${queue}:notes:*`) as string[];
+  const id = channel.slice(channel.lastIndexOf(":") + 1);
+  const notes = ["", "null", "[]", "5", "{}", '{"what":"ended","job":"x-1"}', '{"what":"begun","job":"__proto__"}'];
+  for (const text of [...notes, `{"what":"begun","job":"${id}-1","task":7}`, `{"what":"x","job":"${id}-1","task":0}`]) {
+    await client.publish(channel, text);
+  }
+  gate.open();
+  assertEquals(await within(future), 1);
+});
+
+clusterTest(
+  "cluster: quick tasks share jobs, and each is cancelled by itself",
+  async ({ make, startNode, server, queue }) => {
+    await startNode(1);
+    await using pool = make();
+    await using client = server.connect();
+    const ledger = new Ledger();
+    for (let i = 0; i < 30; i++) pool.submit(record<number>, ledger.path, -1).result(BOUND);
+    using gate = new Gate();
+    const held = pool.submit(passGate, gate.path);
+    await gate.arrived();
+    const futures = Array.from({ length: 1_000 }, (_, i) => pool.submit(record<number>, ledger.path, i));
+    const waiting = () => client.llen(`bull:${queue}:wait`);
+    let jobs = 0;
+    while ((jobs = await waiting()) === 0) await sleep(5);
+    const cancelled = new Set<number>();
+    for (let i = 0; i < futures.length; i += 3) if (futures[i].cancel()) cancelled.add(i);
+    gate.open();
+    await within(held);
+    const rest = futures.filter((_, i) => !cancelled.has(i));
+    await within(Promise.all(rest), "the rest", 20_000);
+    assert(jobs < 500, `${jobs} jobs for 1,000 tasks`);
+    assert(cancelled.size > 300, `${cancelled.size} were cancelled`);
+    const ran = ledger.numbers().filter((n) => n >= 0);
+    assertEquals(ran, [...futures.keys()].filter((i) => !cancelled.has(i)));
+  },
+);
+
+clusterTest("cluster: tasks that wait behind a slow one go to a node that is idle", async ({ make, startNode }) => {
+  await startNode(1);
+  await using pool = make();
+  // Then the node takes more jobs than it has processes.
+  for (let i = 0; i < 60; i++) pool.submit(square, i).result(BOUND);
+  using gate = new Gate();
+  const held = pool.submit(passGate<string>, gate.path, "held");
+  const futures = [1, 2, 3].map((n) => pool.submit(square, n));
+  await gate.arrived();
+  await startNode(1);
+  assertEquals(await within(Promise.all(futures)), [1, 4, 9]);
+  assertEquals(held.done(), false);
+  gate.open();
+  assertEquals(await within(held), "held");
+});
+
+clusterTest("cluster: values of 10 MB there and back", async ({ make, startNode }) => {
+  await startNode(1);
+  await using pool = make();
+  const text = "x".repeat(10_000_000);
+  const bytes = crypto.getRandomValues(new Uint8Array(65_536));
+  const large = new Uint8Array(10_000_000).map((_, i) => bytes[i % bytes.length]);
+  assertEquals(await within(pool.submit(echo<string>, text), "10 MB of text", 20_000), text);
+  const back = await within(pool.submit(echo<Uint8Array>, large), "10 MB of bytes", 20_000);
+  assertEquals([back.length, back.every((byte, i) => byte === large[i])], [large.length, true]);
+});
+
+test("cluster: what uses no cluster loads nothing of it", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", new URL("../../mod.ts", import.meta.url).pathname],
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout));
+  const specifiers: string[] = modules.map(({ specifier }: { specifier: string }) => specifier);
+  assert(specifiers.some((specifier) => specifier.endsWith("/thread_pool_executor.ts")));
+  assertEquals(specifiers.filter((specifier) => /bullmq|ioredis|\/cluster\//.test(specifier)), []);
+});

@@ -1,0 +1,105 @@
+/** The command that starts a node. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Gate, test, until, within } from "../_helpers.ts";
+import { passGate, square } from "../fixtures/tasks.ts";
+import { clusterTest } from "./_kit.ts";
+import { freePort } from "./_redis.ts";
+
+const NODE = import.meta.resolve("../../executors/cluster/node.ts");
+const TASKS = import.meta.resolve("../fixtures/tasks.ts");
+
+async function runNode(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--no-check", NODE, ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+test("node: --help tells every option", async () => {
+  const { code, stdout } = await runNode("--help");
+  assertEquals(code, 0);
+  for (const option of ["redis", "queue", "prefix", "module", "workers", "permissions", "lock", "ca", "name"]) {
+    assertStringIncludes(stdout, `--${option}`);
+  }
+});
+
+for (
+  const [args, text] of [
+    [["--workrs", "2"], "Unknown option: --workrs"],
+    [["tasks.ts"], "Unknown option: tasks.ts"],
+    [[], "give at least one --module"],
+    [["--module", TASKS, "--workers", "0"], "Cannot use --workers, wanted an integer of at least 1: 0"],
+    [["--module", TASKS, "--redis", "localhost"], "Cannot use --redis, wanted redis://host:port"],
+    [["--module", TASKS, "--queue", "a:b"], "Cannot use --queue, wanted a name without a colon: a:b"],
+    [["--module", TASKS, "--lock", "5"], "Cannot use --lock"],
+    [["--module", TASKS, "--permissions", "some"], "Cannot use --permissions"],
+    [["--module", TASKS, "--module", `tasks=${TASKS}`], "Two modules have the same name"],
+  ] as const
+) {
+  test(`node ${args.map((arg) => arg.replace(TASKS, "tasks.ts")).join(" ")}: ${text}`, async () => {
+    const { code, stderr } = await runNode(...args);
+    assertEquals(code, 2);
+    assertStringIncludes(stderr, text);
+  });
+}
+
+test("node: a module that cannot be loaded, or exports no functions, is named", async () => {
+  const absent = await runNode("--module", "absent=./nowhere.ts");
+  assertEquals(absent.code, 1);
+  assertStringIncludes(absent.stderr, "Cannot load the module absent from file://");
+  const empty = await runNode("--module", "data:text/javascript,export const a = 1");
+  assertEquals(empty.code, 1);
+  assertStringIncludes(empty.stderr, "exports no functions");
+});
+
+clusterTest("node: a server that refuses the password is told at once", async ({ server }) => {
+  const { code, stderr } = await runNode("--module", TASKS, "--redis", server.url.replace("//", "//nobody:secret@"));
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "WRONGPASS");
+  assert(!stderr.includes("secret"), stderr);
+});
+
+clusterTest("node: SIGTERM lets what runs end, and takes nothing more", async ({ make, startNode }) => {
+  const node = await startNode(1);
+  await using pool = make();
+  using gate = new Gate();
+  const running = pool.submit(passGate<number>, gate.path, 1);
+  const queued = pool.submit(square, 3);
+  await gate.arrived();
+  node.kill("SIGTERM");
+  gate.open();
+  assertEquals(await within(running), 1);
+  const { code, stderr } = await node.ended();
+  assertEquals(code, 0);
+  assertStringIncludes(stderr, "SIGTERM: lets what runs end");
+  assertEquals(queued.done(), false);
+  await startNode(1);
+  assertEquals(await within(queued), 9);
+});
+
+clusterTest("node: a second SIGINT ends it at once", async ({ make, startNode }) => {
+  const node = await startNode(1, "--lock", "1000");
+  await using pool = make();
+  using gate = new Gate();
+  const running = pool.submit(passGate<number>, gate.path, 1);
+  await gate.arrived();
+  node.kill("SIGINT");
+  await until(() => node.stderr.includes("SIGINT"), "the node has heard it");
+  node.kill("SIGINT");
+  assertEquals((await node.ended()).code, 1);
+  gate.open();
+  await startNode(1, "--lock", "1000");
+  assertEquals(await within(running), 1);
+});
+
+clusterTest("node: one that starts before its server waits for it", async ({ make, startNode, server }) => {
+  await server.end("SIGTERM");
+  const started = startNode(1);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await server.start();
+  await started;
+  await using pool = make();
+  assertEquals(await within(pool.submit(square, 3)), 9);
+  assert(freePort() > 0);
+});
