@@ -63,8 +63,9 @@ const LOOK_MS = 5;
 const GIVE_BACK_MS = 20;
 const TELL_AGAIN_MS = 1_000;
 
-/** How long the end may take to be said to the server, in milliseconds. */
-const CLOSE_MS = 5_000;
+/** How long, in milliseconds, and how often a node waits for the end to be said to the server, and to a server that is away. */
+const CLOSE_ROUND_MS = 500;
+const MOST_CLOSE_ROUNDS = 10;
 
 type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 
@@ -317,8 +318,11 @@ export class ClusterNode {
   async close(): Promise<void> {
     const closed = this.#worker?.close();
     if (this.#held.size > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
-    // The engine's end may never come when the server has been away meanwhile.
-    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_MS))]);
+    // The engine says at once what became of the last jobs, but its own end may take seconds, or never come when the server has been away.
+    for (let i = 0; i < MOST_CLOSE_ROUNDS; i++) {
+      const round = new Promise((resolve) => setTimeout(resolve, CLOSE_ROUND_MS, "later"));
+      if (await Promise.race([closed, round]) !== "later" || this.#client.status === "ready") break;
+    }
     await this.#pool.shutdown();
     this.#client.disconnect();
     this.#listener.disconnect();

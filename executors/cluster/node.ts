@@ -32,7 +32,8 @@ const HELP = `Runs the tasks of a cluster.
                            its jobs are run by others; at least 1000, and the same on
                            all nodes of a queue (10000)
   --ca <file>              for rediss: the certificate of the authority, as PEM
-  --name <name>            what the node is called (<host name>-<process number>)
+  --name <name>            what the node is called (<host name>-<process number>; the host
+                           name needs --allow-sys=hostname)
   --help                   print this
 `;
 const OPTIONS = ["redis", "queue", "prefix", "module", "workers", "permissions", "lock", "ca", "name"];
@@ -50,7 +51,7 @@ function parseOptions(args: string[]): NodeOptions | undefined {
     },
   });
   if (options.help) return undefined;
-  const { redis, queue, prefix, permissions, ca, name = `${Deno.hostname()}-${Deno.pid}` } = options as {
+  const { redis, queue, prefix, permissions, ca, name = `${hostname()}-${Deno.pid}` } = options as {
     [name: string]: string;
   };
   const protocol = URL.parse(redis)?.protocol;
@@ -79,10 +80,25 @@ function parseOptions(args: string[]): NodeOptions | undefined {
     address: { redis, queue, prefix, tls },
     modules,
     workers,
-    permissions: parsePermissions(permissions),
+    permissions: withModules(parsePermissions(permissions), modules),
     lock,
     name,
   };
+}
+
+/** Processes load the modules themselves, so they may read those whatever else they may do. */
+function withModules(permissions: Permissions, modules: ReadonlyMap<string, string>): Permissions {
+  if (permissions === "inherit") return permissions;
+  const given = permissions === "none" ? {} : permissions;
+  if (given.read === true) return given;
+  const files = [...modules.values()].filter((url) => url.startsWith("file:"));
+  return { ...given, read: [...(Array.isArray(given.read) ? given.read : []), ...files.map((url) => new URL(url))] };
+}
+
+/** The name of this machine, if this program may know it. */
+function hostname(): string {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "hostname" });
+  return state === "granted" ? Deno.hostname() : "node";
 }
 
 function parsePermissions(text: string): Permissions {

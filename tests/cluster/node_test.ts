@@ -1,7 +1,7 @@
 /** The command that starts a node. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { Gate, test, until, within } from "../_helpers.ts";
-import { passGate, square } from "../fixtures/tasks.ts";
+import { bothFail, Gate, Ledger, test, until, within } from "../_helpers.ts";
+import { passGate, record, square } from "../fixtures/tasks.ts";
 import { clusterTest } from "./_kit.ts";
 import { freePort } from "./_redis.ts";
 
@@ -102,4 +102,19 @@ clusterTest("node: one that starts before its server waits for it", async ({ mak
   await using pool = make();
   assertEquals(await within(pool.submit(square, 3)), 9);
   assert(freePort() > 0);
+});
+
+clusterTest("node: --permissions limits what tasks may do, though they can be loaded", async ({ make, startNode }) => {
+  const ledger = new Ledger();
+  const limits = ["none", "{}", JSON.stringify({ write: [ledger.path] })];
+  for (const [i, permissions] of limits.entries()) {
+    const queue = `limited-${i}`;
+    await startNode(1, "--queue", queue, "--permissions", permissions);
+    await using pool = make({ queue });
+    assertEquals(await within(pool.submit(square, 3)), 9);
+    const writing = pool.submit(record<string>, ledger.path, permissions);
+    if (i === 2) assertEquals(await within(writing), permissions);
+    else await bothFail(writing, (error) => assertEquals(error.name, "NotCapable"));
+  }
+  assertEquals(ledger.lines(), [limits[2]]);
 });

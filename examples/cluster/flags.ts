@@ -1,0 +1,30 @@
+/**
+ * The downloads of `../flags.ts` on a cluster: the task is the same function, and of the program only the executor differs.
+ *
+ * ```sh
+ * deno run -A examples/cluster/flags.ts redis://127.0.0.1:6379
+ * ```
+ *
+ * It needs a server and a node that knows the module `_flags_common`; `start.ts` starts both. The nodes save the flags, each on its own machine.
+ *
+ * @module
+ */
+
+import { ClusterExecutor } from "@concurrent/futures/cluster";
+import { downloadOne, POP20, type Settings, startServer } from "../_flags_common.ts";
+
+async function main([redis, dest = "downloads/"]: string[]): Promise<void> {
+  await Deno.mkdir(dest, { recursive: true });
+  using server = await startServer({ port: 0, delay: [200, 200], errorRate: 0, seed: 0 });
+  const settings: Settings = { baseUrl: server.baseUrl, dest, quiet: true };
+  const start = performance.now();
+  await using pool = new ClusterExecutor({ redis }); // there: new ThreadPoolExecutor(workers)
+  const codes: string[] = [];
+  for await (const cc of pool.map(downloadOne, POP20.toSorted(), POP20.map(() => settings), { chunksize: 1 })) {
+    codes.push(cc);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  console.log(`${codes.join(" ")}\n${codes.length} flags downloaded in ${seconds.toFixed(2)}s`);
+}
+
+if (import.meta.main) await main(Deno.args);

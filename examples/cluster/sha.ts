@@ -1,0 +1,31 @@
+/**
+ * The SHA-256 jobs of `../sha.ts` on a cluster: the task is the same function, and of the program only the executor differs.
+ *
+ * ```sh
+ * deno run -A examples/cluster/sha.ts redis://127.0.0.1:6379
+ * ```
+ *
+ * It needs a server and a node that knows the module `sha`; `start.ts` starts both.
+ *
+ * @module
+ */
+
+import { ClusterExecutor } from "@concurrent/futures/cluster";
+import { sha } from "../sha.ts";
+
+const JOBS = 12;
+
+function main([redis, rounds = "300"]: string[]): void {
+  using pool = new ClusterExecutor({ redis }); // there: new ProcessPoolExecutor(workers)
+  const seeds = Array.from({ length: JOBS }, (_, i) => i + 1);
+  const rounded = seeds.map(() => Number(rounds));
+  // The first jobs also wait for the processes of the nodes, and for the code to be compiled.
+  for (const _ of pool.map(sha, seeds, seeds.map(() => 1), { chunksize: 1 }));
+  const start = performance.now();
+  const digests = [...pool.map(sha, seeds, rounded, { chunksize: 1 })];
+  const seconds = (performance.now() - start) / 1000;
+  console.log(`${JOBS} SHA-256 jobs of ${rounds} MiB each: ${seconds.toFixed(2)} s`);
+  console.log(`The first digest: ${digests[0]}`);
+}
+
+if (import.meta.main) main(Deno.args);
