@@ -28,9 +28,9 @@ import {
   type TaskData,
   toPayload,
 } from "./_jobs.ts";
-import type { CurrentJob } from "./job.ts";
+import { type CurrentJob, withRemote } from "./job.ts";
 import { taskRef } from "../task_ref.ts";
-import { type Returned, type runTask, withRemote } from "./_run_job.ts";
+import type { Returned, runTask } from "./_run_job.ts";
 
 /** What a node is told. */
 export interface NodeOptions {

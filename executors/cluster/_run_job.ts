@@ -8,7 +8,7 @@ import { decodeArguments, decodeColumn, encodeOutcome, encodeValue } from "../_c
 import type { Block } from "../_block.ts";
 import type { ChunkOutcome } from "../_consumer.ts";
 import { upToFirstRefused } from "../_runner.ts";
-import { type CurrentJob, type Remote, runAs } from "./job.ts";
+import { type CurrentJob, runAs, withRemote } from "./job.ts";
 import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 
 /** What a node says to its process of a task. */
@@ -44,15 +44,6 @@ export async function runTask({ module, name, how, payload, job }: Call): Promis
   const outcome = await runAs(job, () => runAll(fn, calls as unknown[][], job));
   const ms = performance.now() - start;
   return [toPayload(encodeChunk(outcome)), ms];
-}
-
-/** An error with where it happened. */
-export function withRemote(error: unknown, { id, node, attempt }: CurrentJob): unknown {
-  if (error instanceof Error && Object.isExtensible(error) && !("remote" in error)) {
-    const remote: Remote = { node, pid: Deno.pid, job: id, attempt };
-    Object.assign(error, { remote });
-  }
-  return error;
 }
 
 /** The results up to the first call that fails, and its error. */

@@ -65,7 +65,7 @@ export interface ClusterExecutorOptions {
   /**
    * How long the server keeps results, in milliseconds: a program that was cut off finds them again for so long.
    *
-   * @default {3_600_000}
+   * @default {600_000}
    */
   keepResults?: number;
   /**
@@ -211,7 +211,7 @@ function checkOptions(options: ClusterExecutorOptions) {
     attempts = 1,
     backoff,
     priority,
-    keepResults = 3_600_000,
+    keepResults = 600_000,
     unreachableAfter = 60_000,
   } = checkBag(options);
   checkName("queue", queue);

@@ -68,3 +68,16 @@ export async function runAs<R>(job: CurrentJob, fn: () => Promise<R>): Promise<R
     current = undefined;
   }
 }
+
+/**
+ * An error with where it happened.
+ *
+ * @ignore
+ */
+export function withRemote(error: unknown, { id, node, attempt }: CurrentJob): unknown {
+  if (error instanceof Error && Object.isExtensible(error) && !("remote" in error)) {
+    const remote: Remote = { node, pid: Deno.pid, job: id, attempt };
+    Object.assign(error, { remote });
+  }
+  return error;
+}

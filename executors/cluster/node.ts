@@ -11,7 +11,7 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
+import { parseArgs } from "node:util";
 import { aliasOf } from "./_jobs.ts";
 import { ClusterNode, type NodeOptions } from "./_node.ts";
 import type { Permissions } from "../_permissions.ts";
@@ -19,7 +19,8 @@ import type { Permissions } from "../_permissions.ts";
 const HELP = `Runs the tasks of a cluster.
 
   --redis <url>            the server: redis://user:password@host:port/db, rediss: for TLS
-                           (redis://127.0.0.1:6379)
+                           (the variable REDIS_URL, which does not show in lists of
+                           processes, or else redis://127.0.0.1:6379)
   --queue <name>           the queue to serve (futures)
   --prefix <name>          what the server's keys begin with (bull)
   --module <name>=<path>   a module whose exported functions may be called, by the name
@@ -32,28 +33,42 @@ const HELP = `Runs the tasks of a cluster.
                            its jobs are run by others; at least 1000, and the same on
                            all nodes of a queue (10000)
   --ca <file>              for rediss: the certificate of the authority, as PEM
+  --cert <file>            and of this node, where the server wants one
+  --key <file>             the key of that
   --name <name>            what the node is called (<host name>-<process number>; the host
                            name needs --allow-sys=hostname)
   --help                   print this
 `;
-const OPTIONS = ["redis", "queue", "prefix", "module", "workers", "permissions", "lock", "ca", "name"];
+
+const OPTIONS = {
+  redis: { type: "string" },
+  queue: { type: "string", default: "futures" },
+  prefix: { type: "string", default: "bull" },
+  module: { type: "string", multiple: true, default: [] as string[] },
+  workers: { type: "string", default: String(navigator.hardwareConcurrency) },
+  permissions: { type: "string", default: "inherit" },
+  lock: { type: "string", default: "10000" },
+  ca: { type: "string" },
+  cert: { type: "string" },
+  key: { type: "string" },
+  name: { type: "string" },
+  help: { type: "boolean", default: false },
+} as const;
 
 class UsageError extends Error {}
 
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS, strict: true }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
 function parseOptions(args: string[]): NodeOptions | undefined {
-  const options = parseArgs(args, {
-    string: OPTIONS,
-    boolean: ["help"],
-    collect: ["module"],
-    default: { redis: "redis://127.0.0.1:6379", queue: "futures", prefix: "bull", permissions: "inherit" },
-    unknown: (name) => {
-      throw new UsageError(`Unknown option: ${name}`);
-    },
-  });
-  if (options.help) return undefined;
-  const { redis, queue, prefix, permissions, ca, name = `${hostname()}-${Deno.pid}` } = options as {
-    [name: string]: string;
-  };
+  const { queue, prefix, module: given, permissions, ca, cert, key, help, ...rest } = parse(args);
+  if (help) return undefined;
+  const redis = rest.redis ?? Deno.env.get("REDIS_URL") ?? "redis://127.0.0.1:6379";
   const protocol = URL.parse(redis)?.protocol;
   if (protocol !== "redis:" && protocol !== "rediss:") {
     throw new UsageError(`Cannot use --redis, wanted redis://host:port or rediss://host:port: ${redis}`);
@@ -63,21 +78,22 @@ function parseOptions(args: string[]): NodeOptions | undefined {
       throw new UsageError(`Cannot use --${option}, wanted a name without a colon: ${value}`);
     }
   }
-  const lock = Number(options.lock ?? 10_000);
+  const name = rest.name ?? `${hostname()}-${Deno.pid}`;
+  const lock = Number(rest.lock);
   if (!Number.isInteger(lock) || lock < 1_000) {
-    throw new UsageError(`Cannot use --lock, wanted milliseconds, an integer of at least 1000: ${options.lock}`);
+    throw new UsageError(`Cannot use --lock, wanted milliseconds, an integer of at least 1000: ${rest.lock}`);
   }
-  const workers = options.workers === undefined ? navigator.hardwareConcurrency : Number(options.workers);
+  const workers = Number(rest.workers);
   if (!Number.isInteger(workers) || workers < 1) {
-    throw new UsageError(`Cannot use --workers, wanted an integer of at least 1: ${options.workers}`);
+    throw new UsageError(`Cannot use --workers, wanted an integer of at least 1: ${rest.workers}`);
   }
-  const given = options.module as unknown as string[];
   const modules = new Map(given.map(parseModule));
   if (modules.size === 0) throw new UsageError("Nothing to run: give at least one --module <name>=<path>");
   if (modules.size < given.length) throw new UsageError("Two modules have the same name: give --module <name>=<path>");
-  const tls = ca === undefined ? undefined : { ca: Deno.readTextFileSync(ca) };
+  const files = Object.entries({ ca, cert, key }).filter(([, path]) => path !== undefined);
+  const tls = Object.fromEntries(files.map(([name, path]) => [name, Deno.readTextFileSync(path!)]));
   return {
-    address: { redis, queue, prefix, tls },
+    address: { redis, queue, prefix, tls: files.length === 0 ? undefined : tls },
     modules,
     workers,
     permissions: withModules(parsePermissions(permissions), modules),

@@ -87,6 +87,12 @@ export interface Cluster {
   startNode(workers?: number, ...more: string[]): Promise<Node>;
 }
 
+/** Tells which test cannot run here. There is no server for Windows. */
+export function ignoreWithoutServer(name: string): void {
+  if (Deno.build.os === "windows") return;
+  Deno.test({ name: `${name} (needs redis-server)`, ignore: true, fn: () => {} });
+}
+
 /** Registers a test with a server of its own; ignored by name where there is none. */
 export function clusterTest(
   name: string,
@@ -94,7 +100,7 @@ export function clusterTest(
   { serverOptions = [], ...options }: TestOptions & { serverOptions?: string[] } = {},
 ): void {
   if (!hasServer) {
-    Deno.test({ name: `${name} (needs redis-server)`, ignore: true, fn: () => {} });
+    ignoreWithoutServer(name);
     return;
   }
   test(name, async () => {

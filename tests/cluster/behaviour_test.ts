@@ -16,7 +16,7 @@ import { exitBehaviour } from "../behaviour/exits.ts";
 import { programEndBehaviour } from "../behaviour/programs.ts";
 import { kind, queues, SERVER } from "../fixtures/kinds/cluster.ts";
 import { share } from "../_helpers.ts";
-import { Node, nodeModules } from "./_kit.ts";
+import { ignoreWithoutServer, Node, nodeModules } from "./_kit.ts";
 import { hasServer, RedisServer } from "./_redis.ts";
 
 // All tests share a server and its nodes, which take a while to start.
@@ -47,9 +47,5 @@ if (hasServer) {
   shutdownBehaviour(kind);
   programEndBehaviour(kind);
 } else {
-  Deno.test({
-    name: "ClusterExecutor: the behaviour of every executor (needs redis-server)",
-    ignore: true,
-    fn: () => {},
-  });
+  ignoreWithoutServer("ClusterExecutor: the behaviour of every executor");
 }

@@ -19,15 +19,29 @@ async function runNode(...args: string[]): Promise<{ code: number; stdout: strin
 test("node: --help tells every option", async () => {
   const { code, stdout } = await runNode("--help");
   assertEquals(code, 0);
-  for (const option of ["redis", "queue", "prefix", "module", "workers", "permissions", "lock", "ca", "name"]) {
+  for (
+    const option of [
+      "redis",
+      "queue",
+      "prefix",
+      "module",
+      "workers",
+      "permissions",
+      "lock",
+      "ca",
+      "cert",
+      "key",
+      "name",
+    ]
+  ) {
     assertStringIncludes(stdout, `--${option}`);
   }
 });
 
 for (
   const [args, text] of [
-    [["--workrs", "2"], "Unknown option: --workrs"],
-    [["tasks.ts"], "Unknown option: tasks.ts"],
+    [["--workrs", "2"], "Unknown option '--workrs'"],
+    [["tasks.ts"], "Unexpected argument 'tasks.ts'"],
     [[], "give at least one --module"],
     [["--module", TASKS, "--workers", "0"], "Cannot use --workers, wanted an integer of at least 1: 0"],
     [["--module", TASKS, "--redis", "localhost"], "Cannot use --redis, wanted redis://host:port"],
