@@ -401,6 +401,12 @@ class Broker {
       case "begun":
         child.begunId = header[1];
         return;
+      case "note":
+        // What comes late is of no use.
+        if (child.given.length > 0 && header[1] === child.nextId) {
+          this.#consumer.tell(child.given[0], blockOf(header[2], message));
+        }
+        return;
       case "results":
         this.#hearResults(child, header[1], blocksOf(message));
         return;

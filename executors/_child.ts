@@ -65,6 +65,7 @@ class Child {
   readonly #write = writerOfStdout();
   readonly #outbox: Outbox;
   #announces = false;
+  #running = -1;
   #turnEnds = 0;
   hasRun = false;
 
@@ -129,6 +130,7 @@ class Child {
     if (!this.#stdin.begin(cell)) return undefined;
     if (this.#announces) this.#outbox.say(["begun", cell]);
     this.hasRun = true;
+    this.#running = cell;
     return runTask({ cell, fn, flags, block: encoded.decoded() });
   }
 
@@ -143,6 +145,7 @@ class Child {
       definition: (fn) => Promise.resolve(this.#definitions[fn]),
       import: (url) => canRead ? import(url) : this.#imports[url](url),
       reply: ({ cell }, flags, block) => this.#outbox.add(cell, flags, block),
+      tell: (block) => this.#outbox.say(["note", this.#running, block.kind], EncodedBlock.from(block)),
       giveUp: cannotGoOn,
     });
     if (version !== VERSION || !hasInitializer) this.#outbox.say(["ready", VERSION]);

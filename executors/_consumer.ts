@@ -36,6 +36,8 @@ export const Flag = {
   GONE: 32,
   /** With CHUNK: the arguments are a list of lone arguments. */
   COLUMN: 64,
+  /** In a result: not the task's, but something to tell of it while it runs. It shares its bit with that. */
+  TOLD: 64,
   /** The owner wants to know how long it takes: see {@linkcode flagsOfPace}. */
   TIMED: 128,
   /** In a result: not the task's, but the answer to an `abort`. It shares its bit with that. */
@@ -434,6 +436,12 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     this.#queue.countFinished();
     this.#publish(cell, flags, block);
     if (rings) ring(this.#bell);
+  }
+
+  /** Tells the owner something of a task that runs, if there is room: elsewhere it could come after the task's result. */
+  tell({ cell }: Task<B>, block: Block | EncodedBlock): void {
+    if (block.room > MAX_INLINE_BYTES || block.shared.length > 0) return;
+    if (this.#results.push(cell, block.kind, Flag.TOLD, block)) ring(this.#bell);
   }
 
   /** Ends a rest, for who has something to do that did not come from the queue. */

@@ -57,6 +57,8 @@ export interface PoolKind {
    * @throws {TaskNotFoundError} This one cannot.
    */
   checkDefinition?(definition: Definition): void;
+  /** Present where something is told of tasks while they run. */
+  told?(future: Future<unknown>, value: unknown): void;
   /** Present where results tell how often their tasks were begun. */
   noteCount?(future: Future<unknown>, count: number): void;
 }
@@ -410,6 +412,10 @@ export class Pool implements Source, Origin {
       return;
     }
     const future = this.#futures[cell];
+    if ((flags & Flag.TOLD) !== 0) {
+      if (future !== undefined) this.#kind.told?.(future, readable(block));
+      return;
+    }
     if (this.#kind.noteCount === undefined) this.#learnPace(cell, paceOf(flags));
     else if (future !== undefined) this.#kind.noteCount(future, countOf(flags));
     this.#freeCell(cell);

@@ -27,6 +27,8 @@ export interface Host {
   import(url: string): Promise<{ [name: string]: unknown }>;
   /** Takes what became of a task, and whether nothing of it runs any more. */
   reply(task: Task, flags: number, block: Block, isFree: boolean): void;
+  /** Tells the owner something of the task that runs; only processes do. */
+  tell?(block: Block): void;
   /** Ends the worker, which cannot answer: a task has changed or closed what that takes. It must not stay, or its task would never end. */
   giveUp(error: unknown): void;
 }
@@ -43,6 +45,15 @@ export function runFor(newHost: Host): void {
   host = newHost;
   resultOptions = { root: "result", sameProcess: host.sameProcess };
   errorOptions = { root: "error", sameProcess: host.sameProcess };
+}
+
+/**
+ * Tells the owner something of the task that runs. It may get lost.
+ *
+ * @throws {SerializationError} The value cannot cross.
+ */
+export function tell(value: unknown): void {
+  host.tell?.(encodeValue(value, resultOptions));
 }
 
 /** Whether this worker cannot answer any more. */

@@ -35,6 +35,7 @@ export type Header =
   | ["ready", version: number, lengths: number[]]
   | ["failed", kind: number, lengths: number[]]
   | ["begun", id: number, lengths: number[]]
+  | ["note", id: number, kind: number, lengths: number[]]
   | ["results", firstId: number, entries: ResultEntry[], lengths: number[]]
   | ["returned", firstId: number, lastId: number, lengths: number[]];
 

@@ -66,8 +66,9 @@ export interface ProcessPoolExecutorOptions {
   onWorkerCrash?: "break" | "replace";
 }
 
-/** The name of a method that only this library calls. */
+/** The names of methods that only this library calls. */
 export const aborted: unique symbol = Symbol("aborted");
+export const onTold: unique symbol = Symbol("onTold");
 
 let pools = 0;
 
@@ -110,6 +111,7 @@ const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false))
 export class ProcessPoolExecutor extends Executor {
   readonly #pool: Pool;
   readonly #maxWorkers: number;
+  readonly #listeners = new WeakMap<Future<unknown>, (value: unknown) => void>();
 
   /**
    * Makes an executor; processes are started when there is work.
@@ -143,6 +145,7 @@ export class ProcessPoolExecutor extends Executor {
     const launch = prepareLaunch(permissions, env, cwd);
     const kind: PoolKind = {
       name: "ProcessPoolExecutor",
+      told: (future, value) => this.#listeners.get(future)?.(value),
       maxConsumers: 1,
       sameProcess: false,
       startWorker: () => startBroker(name),
@@ -272,6 +275,15 @@ export class ProcessPoolExecutor extends Executor {
    */
   [aborted](future: Future<unknown>): void {
     this.#pool.abort(future);
+  }
+
+  /**
+   * Listens to what a task tells while it runs.
+   *
+   * @ignore
+   */
+  [onTold](future: Future<unknown>, listener: (value: unknown) => void): void {
+    this.#listeners.set(future, listener);
   }
 
   #kill(signal: Deno.Signal): void {

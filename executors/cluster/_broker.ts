@@ -11,7 +11,16 @@ import { Consumer, type ConsumerMessage, type ConsumerStart, DECODED, Flag } fro
 import { Cell } from "../_memory.ts";
 import { type Address, connect, inspectServer, isRefusal, shown, takeJobs } from "./_connection.ts";
 import { Flight, type Job, type News, reportBlock, type Sent } from "./_flight.ts";
-import { type Control, controlChannel, type JobData, MOST_EVENTS, type Note, noteChannel, VERSION } from "./_jobs.ts";
+import {
+  type Control,
+  controlChannel,
+  fromPayload,
+  type JobData,
+  MOST_EVENTS,
+  type Note,
+  noteChannel,
+  VERSION,
+} from "./_jobs.ts";
 
 /** How jobs are added; the engine's own options. */
 export interface JobSettings {
@@ -190,6 +199,10 @@ class ClusterBroker {
     if (sent?.job !== job) return;
     if (note.what === "begun") this.#flight.markBegun(sent);
     else if (note.what === "returned") this.#flight.putBack(sent);
+    else if (note.what === "progress") {
+      this.#flight.markBegun(sent);
+      this.#consumer.tell(sent.task, fromPayload(note.payload));
+    }
   }
 
   /** Looks whether the server has been away for too long, and for what events did not tell. */

@@ -173,6 +173,8 @@ export type Note =
   | { readonly what: "begun"; readonly job: string; readonly task: number }
   /** A task has not begun, and comes back. */
   | { readonly what: "returned"; readonly job: string; readonly task: number }
+  /** What a task that runs says of how far it has come. */
+  | { readonly what: "progress"; readonly job: string; readonly task: number; readonly payload: Payload }
   /** A job has ended; with its result if that is not large, and may come before the server has it. */
   | { readonly what: "ended"; readonly job: string; readonly result?: JobResult };
 

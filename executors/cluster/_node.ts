@@ -10,7 +10,7 @@ import { setImmediate } from "node:timers";
 import type { Future } from "../../futures/future.ts";
 import { encodeValue } from "../_codec.ts";
 import type { Permissions } from "../_permissions.ts";
-import { aborted, ProcessPoolExecutor } from "../process_pool_executor.ts";
+import { aborted, onTold, ProcessPoolExecutor } from "../process_pool_executor.ts";
 import { TaskAbortedError } from "./errors.ts";
 import { type Address, connect, inspectServer, isRefusal, shown } from "./_connection.ts";
 import {
@@ -231,6 +231,7 @@ export class ClusterNode {
     const future = this.#pool.submit(RUN_TASK, { module: modules.get(alias)!, name, how, payload, job: current });
     const task: HeldTask = { place, future, tellAt: held.since + LOOK_MS, isAborted: false, isReturned: false };
     held.tasks.set(place, task);
+    this.#pool[onTold](future, (value) => this.#tellProgress(held, place, value));
     try {
       const [payload, ms] = await future;
       this.#learn(ms);
@@ -298,6 +299,13 @@ export class ClusterNode {
     const now = performance.now();
     task.tellAt = now + Math.max(TELL_AGAIN_MS, now - held.since);
     this.#tell(held.job, { what: "begun", task: task.place });
+  }
+
+  #tellProgress({ job }: Held, place: number, value: unknown): void {
+    const payload = toPayload(encodeValue(value, { root: "result", sameProcess: false }));
+    this.#tell(job, { what: "progress", task: place, payload });
+    // For dashboards, in which a job of several tasks has no progress of its own.
+    if (job.data.tasks.length === 1) job.updateProgress(payload as object).catch(() => {});
   }
 
   #tell({ id }: ClusterJob, note: Omitted<Note, "job">): void {

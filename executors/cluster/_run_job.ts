@@ -7,7 +7,7 @@
 import { decodeArguments, decodeColumn, encodeOutcome, encodeValue } from "../_codec.ts";
 import type { Block } from "../_block.ts";
 import type { ChunkOutcome } from "../_consumer.ts";
-import { upToFirstRefused } from "../_runner.ts";
+import { tell, upToFirstRefused } from "../_runner.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";
 import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 
@@ -30,7 +30,7 @@ export async function runTask({ module, name, how, payload, job }: Call): Promis
   const block = fromPayload(payload);
   const start = performance.now();
   if (how === "call") {
-    const value = await runAs(job, async () => {
+    const value = await runAs(job, tell, async () => {
       try {
         return await fn(...decodeArguments(block));
       } catch (error) {
@@ -41,7 +41,7 @@ export async function runTask({ module, name, how, payload, job }: Call): Promis
     return [toPayload(encodeValue(value, { root: "result", sameProcess: false })), ms];
   }
   const calls = how === "column" ? Array.from(decodeColumn(block), (item) => [item]) : decodeArguments(block);
-  const outcome = await runAs(job, () => runAll(fn, calls as unknown[][], job));
+  const outcome = await runAs(job, tell, () => runAll(fn, calls as unknown[][], job));
   const ms = performance.now() - start;
   return [toPayload(encodeChunk(outcome)), ms];
 }

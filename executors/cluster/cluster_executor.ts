@@ -80,6 +80,12 @@ export interface ClusterExecutorOptions {
 export type ClusterFuture<T> = Future<T> & {
   /** How many times a node has begun the task, once that is done; more than once where it was tried again or its node was lost. */
   readonly attempts: number;
+  /**
+   * Calls a function with each value that the task gives to `reportProgress` from now on; see there.
+   *
+   * @param callback What to call. What it throws is reported as an uncaught error.
+   */
+  onProgress(callback: (value: unknown) => void): void;
 };
 
 /** For how many workers the chunks of a map are made, since nobody knows how many there are. */
@@ -100,6 +106,7 @@ const WORKERS = 8;
 export class ClusterExecutor extends Executor {
   readonly #pool: Pool;
   readonly #attempts = new WeakMap<Future<unknown>, number>();
+  readonly #listeners = new WeakMap<Future<unknown>, ((value: unknown) => void)[]>();
 
   /**
    * Makes an executor; it connects when there is work.
@@ -127,6 +134,7 @@ export class ClusterExecutor extends Executor {
       brokenError: (message, cause) => new BrokenCluster(message, { cause }),
       broker: { deathError: (report) => errorOf(report as ClusterReport, address) },
       checkDefinition: refuseWithoutExport,
+      told: (future, value) => this.#tellListeners(future, value),
       noteCount: (future, count) => this.#attempts.set(future, count),
     };
     this.#pool = new Pool(kind);
@@ -144,12 +152,27 @@ export class ClusterExecutor extends Executor {
    * @throws {ShutdownError} The executor was shut down.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): ClusterFuture<Awaited<R>> {
-    return this.#withAttempts(this.#pool.submit(fn, args)) as ClusterFuture<Awaited<R>>;
+    const future = this.#pool.submit(fn, args);
+    const [attempts, listeners] = [this.#attempts, this.#listeners];
+    Object.defineProperties(future, {
+      attempts: { get: () => attempts.get(future) ?? 0 },
+      onProgress: {
+        value: (callback: (value: unknown) => void) => {
+          listeners.set(future, [...listeners.get(future) ?? [], callback]);
+        },
+      },
+    });
+    return future as ClusterFuture<Awaited<R>>;
   }
 
-  #withAttempts(future: Future<unknown>): Future<unknown> {
-    const attempts = this.#attempts;
-    return Object.defineProperty(future, "attempts", { get: () => attempts.get(future) ?? 0, enumerable: false });
+  #tellListeners(future: Future<unknown>, value: unknown): void {
+    for (const listener of this.#listeners.get(future) ?? []) {
+      try {
+        listener(value);
+      } catch (error) {
+        reportError(error);
+      }
+    }
   }
 
   /**

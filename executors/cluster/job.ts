@@ -32,6 +32,7 @@ export interface Remote {
 }
 
 let current: CurrentJob | undefined;
+let tell: (value: unknown) => void = () => {};
 
 /**
  * The job that the calling task runs for.
@@ -56,16 +57,38 @@ export function currentJob(): CurrentJob | undefined {
 }
 
 /**
+ * Tells how far the calling task has come: `onProgress` of its future hears it, and dashboards show it. What does not fit into some hundred bytes, or is lost on its
+ * way, is not heard. Where no node runs the caller, nothing happens.
+ *
+ * @example
+ * ```ts ignore
+ * import { reportProgress } from "@concurrent/futures/cluster";
+ *
+ * export function render(frames: number): void {
+ *   for (let i = 0; i < frames; i++) reportProgress({ frame: i + 1, of: frames });
+ * }
+ * ```
+ *
+ * @param value Any value that can cross, such as a percentage.
+ * @throws {SerializationError} It cannot cross.
+ */
+export function reportProgress(value: unknown): void {
+  tell(value);
+}
+
+/**
  * Calls a function as a part of a job. A process runs one job at a time.
  *
  * @ignore
  */
-export async function runAs<R>(job: CurrentJob, fn: () => Promise<R>): Promise<R> {
+export async function runAs<R>(job: CurrentJob, teller: (value: unknown) => void, fn: () => Promise<R>): Promise<R> {
   current = job;
+  tell = teller;
   try {
     return await fn();
   } finally {
     current = undefined;
+    tell = () => {};
   }
 }
 
