@@ -81,6 +81,7 @@ class ClusterBroker {
   #awaySince: number | undefined = performance.now();
   #lastProblem = "it does not answer";
   #timer: ReturnType<typeof setInterval> | undefined;
+  #isAdding = false;
   #isSweeping = false;
   #isEnding = false;
   #onChange = () => {};
@@ -105,9 +106,10 @@ class ClusterBroker {
       return;
     }
     await this.#consumer.begin();
+    let count = 0;
     while (!this.#isEnding) {
       if (this.#flight.size >= MOST_SENT) {
-        this.#addWaiting();
+        void this.#addWaiting();
         await this.#change();
         continue;
       }
@@ -120,15 +122,16 @@ class ClusterBroker {
       }
       const taken = this.#consumer.take();
       if (taken === undefined) {
-        this.#addWaiting();
+        void this.#addWaiting();
         await this.#consumer.rest(false);
         continue;
       }
       const task = taken instanceof Promise ? await taken : taken;
       const definition = this.#consumer.knownDefinition(task.fn) ?? await this.#consumer.definition(task.fn);
       if (this.#consumer.start(task, Cell.GIVEN)) this.#flight.take(task, definition);
-      if (this.#flight.waiting < BATCH) continue;
-      this.#addWaiting();
+      if (++count < BATCH) continue;
+      count = 0;
+      void this.#addWaiting();
       // The connection gets its turn.
       await this.#consumer.beAway(() => sleep(0));
     }
@@ -265,9 +268,15 @@ class ClusterBroker {
 
   // Adding
 
-  #addWaiting(): void {
-    const jobs = this.#flight.makeJobs();
-    while (jobs.length > 0) void this.#add(jobs.splice(0, BATCH));
+  /** Adds what waits, one batch after the other: the engine keeps no order among calls that overlap. */
+  async #addWaiting(): Promise<void> {
+    if (this.#isAdding) return;
+    this.#isAdding = true;
+    while (this.#flight.waiting > 0) {
+      const jobs = this.#flight.makeJobs();
+      while (jobs.length > 0) await this.#add(jobs.splice(0, BATCH));
+    }
+    this.#isAdding = false;
   }
 
   async #add(jobs: readonly Job[]): Promise<void> {
@@ -336,8 +345,10 @@ class ClusterBroker {
   /** Takes a task back from the queue, or from the node that has it, if it has not begun. */
   async #takeBack(sent: Sent): Promise<void> {
     if (sent.onNews !== undefined) return;
-    if (sent.job === undefined) this.#addWaiting();
-    if (!sent.job!.isAdded) await this.#newsOf(sent, "added");
+    if (sent.job?.isAdded !== true) {
+      void this.#addWaiting();
+      await this.#newsOf(sent, "added");
+    }
     const { job } = sent;
     if (job === undefined || sent.hasBegun) return;
     await this.#take([job]);

@@ -1,11 +1,12 @@
 /** What is known to go wrong with the engine, and must not here; and what the executor passes on to it. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
-import type { Remote } from "@concurrent/futures/cluster";
+import { CancelledError } from "@concurrent/futures";
+import type { ClusterExecutor, Remote } from "@concurrent/futures/cluster";
 import { Queue } from "bullmq";
-import { bothFail, BOUND, Gate, Ledger, runProgram, sleep, test, until, within } from "../_helpers.ts";
+import { bothFail, BOUND, elapsed, Gate, Ledger, pause, runProgram, sleep, test, until, within } from "../_helpers.ts";
 import { failUntil, tellAtGate, tellFunction, tellJob } from "../fixtures/cluster_tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
-import { compute, echo, passGate, record, square } from "../fixtures/tasks.ts";
+import { compute, echo, passGate, pauseOrPassGate, record, square } from "../fixtures/tasks.ts";
 import { clusterTest } from "./_kit.ts";
 
 clusterTest("cluster: results arrive when what nodes say is lost", async ({ make, startNode, server }) => {
@@ -172,33 +173,75 @@ clusterTest("cluster: what strangers say to an executor is ignored", async ({ ma
   assertEquals(await within(future), 1);
 });
 
-clusterTest(
-  "cluster: quick tasks share jobs, and each is cancelled by itself",
-  async ({ make, startNode, server, queue }) => {
-    await startNode(1);
-    await using pool = make();
-    await using client = server.connect();
-    const ledger = new Ledger();
-    for (let i = 0; i < 30; i++) pool.submit(record<number>, ledger.path, -1).result(BOUND);
-    using gate = new Gate();
-    const held = pool.submit(passGate, gate.path);
-    await gate.arrived();
-    const futures = Array.from({ length: 1_000 }, (_, i) => pool.submit(record<number>, ledger.path, i));
-    const waiting = () => client.llen(`bull:${queue}:wait`);
-    let jobs = 0;
-    while ((jobs = await waiting()) === 0) await sleep(5);
-    const cancelled = new Set<number>();
-    for (let i = 0; i < futures.length; i += 3) if (futures[i].cancel()) cancelled.add(i);
-    gate.open();
-    await within(held);
-    const rest = futures.filter((_, i) => !cancelled.has(i));
-    await within(Promise.all(rest), "the rest", 20_000);
-    assert(jobs < 500, `${jobs} jobs for 1,000 tasks`);
-    assert(cancelled.size > 300, `${cancelled.size} were cancelled`);
-    const ran = ledger.numbers().filter((n) => n >= 0);
-    assertEquals(ran, [...futures.keys()].filter((i) => !cancelled.has(i)));
-  },
-);
+/** Lets node and executor know that a function is quick. */
+function warm<A extends unknown[]>(pool: ClusterExecutor, fn: (...args: A) => unknown, ...args: A): void {
+  for (let i = 0; i < 30; i++) pool.submit(fn, ...args).result(BOUND);
+}
+
+clusterTest("cluster: quick tasks share jobs, and each is cancelled by itself", async (cluster) => {
+  await cluster.startNode(1);
+  await using pool = cluster.make();
+  await using client = cluster.server.connect();
+  const ledger = new Ledger();
+  warm(pool, record<number>, ledger.path, -1);
+  using gate = new Gate();
+  const held = pool.submit(passGate, gate.path);
+  await gate.arrived();
+  const futures = Array.from({ length: 1_000 }, (_, i) => pool.submit(record<number>, ledger.path, i));
+  const cancelled = new Set<number>();
+  for (let i = 0; i < futures.length; i += 3) if (futures[i].cancel()) cancelled.add(i);
+  assertEquals(cancelled.size, 334);
+  gate.open();
+  await within(held);
+  await within(Promise.all(futures.filter((_, i) => !cancelled.has(i))), "the rest", 20_000);
+  const ran = ledger.numbers().filter((n) => n >= 0);
+  assertEquals(ran, [...futures.keys()].filter((i) => !cancelled.has(i)));
+  const jobs = await client.zcard(`bull:${cluster.queue}:completed`);
+  assert(jobs < 400, `${jobs} jobs for 666 tasks and 31 alone`);
+});
+
+clusterTest("cluster: a task is cancelled on a node that has it and has not begun it", async ({ make, startNode }) => {
+  await startNode(1);
+  await using pool = make();
+  const none = undefined as string | undefined;
+  warm(pool, pauseOrPassGate<number>, 0, none, 0);
+  using gate = new Gate();
+  const first = pool.submit(pauseOrPassGate<number>, 0, gate.path, 0);
+  const futures = Array.from({ length: 600 }, (_, i) => pool.submit(pauseOrPassGate<number>, i, none, 0));
+  await gate.arrived();
+  const cancelled = [3, 7, 20, 400];
+  for (const i of cancelled) assertEquals(futures[i].cancel(), true, `${i}`);
+  assertEquals(first.cancel(), false);
+  gate.open();
+  const outcomes = await within(Promise.allSettled(futures), "all", 20_000);
+  for (const [i, outcome] of outcomes.entries()) {
+    if (cancelled.includes(i)) assertInstanceOf((outcome as PromiseRejectedResult).reason, CancelledError);
+    else assertEquals(outcome, { status: "fulfilled", value: i });
+  }
+});
+
+clusterTest("cluster: quick tasks of one worker run in the order of their submission", async ({ make, startNode }) => {
+  await startNode(1);
+  await using pool = make({ attempts: 2 }); // so that each is a job of its own
+  const ledger = new Ledger();
+  warm(pool, record<number>, ledger.path, -1);
+  const futures = Array.from({ length: 500 }, (_, i) => pool.submit(record<number>, ledger.path, i));
+  await within(Promise.all(futures), "all", 20_000);
+  assertEquals(ledger.lines().map(Number).filter((n) => n >= 0), [...futures.keys()]);
+});
+
+clusterTest("cluster: cancel() never waits long for a task that is just ending", async ({ make, startNode }) => {
+  await startNode(1);
+  await using pool = make();
+  warm(pool, square, 1);
+  let longest = 0;
+  for (let i = 0; i < 200; i++) {
+    const future = pool.submit(square, i);
+    pause(i % 6);
+    longest = Math.max(longest, elapsed(() => future.cancel()));
+  }
+  assert(longest < 900, `cancel() took ${longest} ms`);
+});
 
 clusterTest("cluster: tasks that wait behind a slow one go to a node that is idle", async ({ make, startNode }) => {
   await startNode(1);

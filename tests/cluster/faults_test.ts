@@ -1,8 +1,9 @@
 /** What breaks while a cluster works: nothing is lost, and each test prints what that took. */
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { BrokenCluster, type ClusterExecutor, StalledJobError } from "@concurrent/futures/cluster";
 import { bothFail, BOUND, Gate, Ledger, runProgram, sleep, until, within } from "../_helpers.ts";
 import { passGate, recordSlowly, square } from "../fixtures/tasks.ts";
+import type { Redis } from "ioredis";
 import { clusterTest } from "./_kit.ts";
 import { Proxy } from "./_proxy.ts";
 
@@ -17,6 +18,12 @@ function report(what: string, figures: { jobs: number; lost: number; runs: numbe
       (recovery / 1_000).toFixed(1)
     } s from the fault to the next result`,
   );
+}
+
+/** Waits until so many jobs lie in the queue. */
+async function untilWaiting(client: Redis, queue: string, count: number): Promise<void> {
+  const end = performance.now() + 20_000;
+  while (await client.llen(`bull:${queue}:wait`) < count) assert(performance.now() < end, `${count} jobs that wait`);
 }
 
 /** Submits tasks, breaks something when some have run, and checks that each has its result. */
@@ -80,6 +87,51 @@ clusterTest("cluster: a job whose nodes die each time fails with StalledJobError
   }
   await startNode(1, ...LOCK);
   await bothFail(future, (error) => assertInstanceOf(error, StalledJobError));
+});
+
+clusterTest("cluster: what a lost node has begun is never cancelled, also while it waits again", async (cluster) => {
+  const first = await cluster.startNode(1, ...LOCK);
+  await using pool = cluster.make();
+  await using client = cluster.server.connect();
+  using gate = new Gate();
+  using other = new Gate();
+  const future = pool.submit(passGate<number>, gate.path, 5);
+  await gate.arrived();
+  await cluster.startNode(1, ...LOCK);
+  const held = pool.submit(passGate, other.path);
+  await other.arrived();
+  first.kill("SIGKILL");
+  await first.ended();
+  await untilWaiting(client, cluster.queue, 1);
+  assertEquals(future.cancel(), false);
+  gate.open();
+  other.open();
+  await within(held);
+  assertEquals([await within(future), future.attempts, gate.arrivals()], [5, 2, 2]);
+});
+
+clusterTest("cluster: jobs that the server has lost are added again", async ({ make, startNode, server, queue }) => {
+  await using pool = make();
+  await using client = server.connect();
+  const futures = Array.from({ length: 20 }, (_, i) => pool.submit(square, i));
+  await untilWaiting(client, queue, 20);
+  await server.end("SIGKILL");
+  await server.start();
+  await startNode(1);
+  assertEquals(await within(Promise.all(futures), "all results", 20_000), futures.map((_, i) => i * i));
+}, { serverOptions: ["--appendonly", "no"] });
+
+clusterTest("cluster: a job that somebody removes fails, and says so", async ({ make, server, queue }) => {
+  await using pool = make();
+  await using client = server.connect();
+  const future = pool.submit(square, 3);
+  await untilWaiting(client, queue, 1);
+  await client.flushall();
+  await bothFail(future, (error) => {
+    assertInstanceOf(error, BrokenCluster);
+    assertStringIncludes((error as Error).message, "somebody has removed it");
+  });
+  assert(pool.submit(square, 4).cancel(), "the pool goes on");
 });
 
 for (const signal of ["SIGKILL", "SIGTERM"] as const) {
