@@ -7,6 +7,7 @@ import { bothFail, BOUND, elapsed, Gate, Ledger, pause, runProgram, sleep, test,
 import { failUntil, tellAtGate, tellFunction, tellJob } from "../fixtures/cluster_tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
 import { compute, echo, passGate, pauseOrPassGate, record, square } from "../fixtures/tasks.ts";
+import { takeJobs } from "../../executors/cluster/_connection.ts";
 import { clusterTest } from "./_kit.ts";
 
 clusterTest("cluster: results arrive when what nodes say is lost", async ({ make, startNode, server }) => {
@@ -206,12 +207,14 @@ clusterTest("cluster: a task is cancelled on a node that has it and has not begu
   const none = undefined as string | undefined;
   warm(pool, pauseOrPassGate<number>, 0, none, 0);
   using gate = new Gate();
-  const first = pool.submit(pauseOrPassGate<number>, 0, gate.path, 0);
-  const futures = Array.from({ length: 600 }, (_, i) => pool.submit(pauseOrPassGate<number>, i, none, 0));
+  // The node has the job with the one at the gate, and so those behind it in the same job.
+  const futures = Array.from({ length: 600 }, (_, i) => {
+    return pool.submit(pauseOrPassGate<number>, i, i === 300 ? gate.path : none, 0);
+  });
   await gate.arrived();
-  const cancelled = [3, 7, 20, 400];
+  const cancelled = [301, 302, 304, 599];
   for (const i of cancelled) assertEquals(futures[i].cancel(), true, `${i}`);
-  assertEquals(first.cancel(), false);
+  assertEquals(futures[300].cancel(), false);
   gate.open();
   const outcomes = await within(Promise.allSettled(futures), "all", 20_000);
   for (const [i, outcome] of outcomes.entries()) {
@@ -219,6 +222,35 @@ clusterTest("cluster: a task is cancelled on a node that has it and has not begu
     else assertEquals(outcome, { status: "fulfilled", value: i });
   }
 });
+
+clusterTest(
+  "cluster: only what waits and was never begun is taken out of the queue",
+  async ({ server, queue: name }) => {
+    await using client = server.connect();
+    const queue = new Queue(name, { connection: client });
+    const add = (jobId: string, opts = {}) => queue.add("x", {}, { jobId, ...opts });
+    await Promise.all([
+      add("waits"),
+      add("failed"),
+      add("lost"),
+      add("later", { delay: 60_000 }),
+      add("first", { priority: 5 }),
+    ]);
+    const start = `bull:${name}:`;
+    await client.hset(`${start}failed`, "atm", 1);
+    await client.hset(`${start}lost`, "stc", 1);
+    assertEquals(
+      await takeJobs(client, start, ["waits", "failed", "lost", "later", "first", "unknown", "waits"]),
+      [true, false, false, true, true, false, false],
+    );
+    assertEquals(await queue.getJobCounts("wait", "delayed", "prioritized"), { wait: 2, delayed: 0, prioritized: 0 });
+    assertEquals(await client.exists(`${start}waits`), 0);
+    await queue.pause();
+    await add("paused");
+    assertEquals(await takeJobs(client, start, ["paused", "lost"]), [true, false]);
+    await queue.close();
+  },
+);
 
 clusterTest("cluster: quick tasks of one worker run in the order of their submission", async ({ make, startNode }) => {
   await startNode(1);
