@@ -113,7 +113,7 @@ export class ClusterExecutor extends Executor {
    *
    * @param options Where the queue is, and how jobs are to be treated.
    * @throws {TypeError} An option is of the wrong type.
-   * @throws {RangeError} An option is not what it may be.
+   * @throws {RangeError} An option is a number, or a name, that it may not be.
    */
   constructor(options: ClusterExecutorOptions = {}) {
     super();
@@ -243,11 +243,21 @@ function checkOptions(options: ClusterExecutorOptions) {
   checkNumber("keepResults", keepResults, 1_000);
   checkNumber("unreachableAfter", unreachableAfter, 1);
   if (priority !== undefined) checkNumber("priority", priority, 1, 2_097_151);
-  const delay = typeof backoff === "object" ? backoff.delay : backoff;
-  if (delay !== undefined) checkNumber("backoff", delay, 0);
+  if (typeof backoff === "object" && backoff !== null) checkBackoff(backoff);
+  else if (backoff !== undefined) checkNumber("backoff", backoff, 0);
   const settings: JobSettings = { attempts, backoff, priority, keepResults };
   const aliases = new Map(Object.entries(modules).map(([name, url]) => [urlOf(url), name]));
   return { address: { redis: checkServer(redis), tls, queue, prefix }, settings, aliases, unreachableAfter };
+}
+
+function checkBackoff({ type, delay, jitter = 0 }: Backoff): void {
+  if (type !== "fixed" && type !== "exponential") {
+    throw new RangeError(`Cannot use backoff.type, wanted "fixed" or "exponential": ${inspect(type)}`);
+  }
+  checkNumber("backoff.delay", delay, 0);
+  if (typeof jitter !== "number" || !(jitter >= 0 && jitter <= 1)) {
+    throw new RangeError(`Cannot use backoff.jitter, wanted a number from 0 to 1: ${inspect(jitter)}`);
+  }
 }
 
 function checkServer(redis: string | URL): string {

@@ -1,8 +1,8 @@
 /** `ClusterExecutor`: what it does beyond the others, on a real server. */
-import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { TaskNotFoundError } from "@concurrent/futures";
 import { BrokenCluster, ClusterExecutor, TaskAbortedError } from "@concurrent/futures/cluster";
-import { bothFail, BOUND, Gate, Ledger, thrownBy, within } from "../_helpers.ts";
+import { bothFail, BOUND, Gate, Ledger, test, thrownBy, within } from "../_helpers.ts";
 import { add, passGate, recordSlowly, square } from "../fixtures/tasks.ts";
 import { clusterTest } from "./_kit.ts";
 import { freePort } from "./_redis.ts";
@@ -94,3 +94,29 @@ clusterTest(
     });
   },
 );
+
+test("new ClusterExecutor() refuses wrong options, and names them", () => {
+  const Loose = ClusterExecutor as unknown as new (options: unknown) => ClusterExecutor;
+  for (
+    const [options, type, text] of [
+      [{ redis: "localhost:6379" }, TypeError, "Cannot use redis as a server"],
+      [{ redis: "http://localhost" }, TypeError, "Cannot use redis as a server"],
+      [{ queue: "" }, TypeError, "Cannot use queue as a name"],
+      [{ queue: "a:b" }, TypeError, 'wanted some text without a colon: "a:b"'],
+      [{ prefix: 5 }, TypeError, "Cannot use prefix as a name"],
+      [{ attempts: 0 }, RangeError, "Cannot use attempts, wanted an integer from 1"],
+      [{ attempts: "2" }, TypeError, 'Cannot use attempts as a number: "2"'],
+      [{ priority: 0 }, RangeError, "Cannot use priority, wanted an integer from 1 to 2097151: 0"],
+      [{ keepResults: 5 }, RangeError, "Cannot use keepResults, wanted an integer from 1000"],
+      [{ unreachableAfter: NaN }, RangeError, "Cannot use unreachableAfter"],
+      [{ backoff: -1 }, RangeError, "Cannot use backoff, wanted an integer from 0"],
+      [{ backoff: null }, TypeError, "Cannot use backoff as a number: null"],
+      [{ backoff: { type: "odd", delay: 5 } }, RangeError, 'wanted "fixed" or "exponential": "odd"'],
+      [{ backoff: { type: "fixed" } }, TypeError, "Cannot use backoff.delay as a number"],
+      [{ backoff: { type: "fixed", delay: 5, jitter: 2 } }, RangeError, "Cannot use backoff.jitter"],
+    ] as const
+  ) {
+    assertThrows(() => new Loose(options), type, text, Deno.inspect(options));
+  }
+  new Loose({ backoff: { type: "exponential", delay: 100, jitter: 0.5 }, attempts: 3, priority: 1 });
+});
