@@ -321,6 +321,7 @@ class ClusterBroker {
     await this.#takeBack(sent);
     if (this.#burst < BURST || this.#isReturning) return;
     this.#isReturning = true;
+    this.#flight.putBackWaiting();
     // The server looks for each from the end at which the last one lies.
     const others = [...this.#flight.jobs.values()].filter(({ isAdded }) => isAdded).reverse();
     while (others.length > 0) await this.#take(others.splice(0, BATCH));
@@ -345,17 +346,21 @@ class ClusterBroker {
   /** Takes a task back from the queue, or from the node that has it, if it has not begun. */
   async #takeBack(sent: Sent): Promise<void> {
     if (sent.onNews !== undefined) return;
-    if (sent.job?.isAdded !== true) {
-      void this.#addWaiting();
-      await this.#newsOf(sent, "added");
-    }
     const { job } = sent;
-    if (job === undefined || sent.hasBegun) return;
+    if (job === undefined) {
+      this.#flight.putBack(sent);
+      return;
+    }
+    if (!job.isAdded) await this.#newsOf(sent, "added");
+    if (sent.job !== job || sent.hasBegun) return;
     await this.#take([job]);
     if (sent.job !== job) return;
     const answer = this.#newsOf(sent, "begun");
     this.#tellNodes({ what: "back", job: job.id, task: job.all.indexOf(sent) });
-    if (await answer === undefined) this.#flight.markBegun(sent);
+    if (await answer !== undefined) return;
+    // It may have been on its way back to the queue.
+    await this.#take([job]);
+    if (sent.job === job) this.#flight.markBegun(sent);
   }
 
   /** The first of some news that is heard of a task, or that it is over; `undefined` where that takes too long. */

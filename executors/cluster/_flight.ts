@@ -272,13 +272,21 @@ export class Flight {
 
   /** Takes a task back that has not begun. */
   putBack(sent: Sent): void {
-    if (sent.job === undefined) return;
+    if (this.#sent.get(sent.task.cell) !== sent) return;
+    if (sent.job === undefined) this.#batch = this.#batch.filter((other) => other !== sent);
     this.#forget(sent);
     sent.returns++;
     this.#consumer.mark(sent.task, Cell.PENDING);
     this.#backlog.push(sent);
     this.#heldUntil = performance.now() + HOLD_MS;
     this.#consumer.stir();
+  }
+
+  /** Takes back all that is no part of a job yet. */
+  putBackWaiting(): void {
+    const batch = this.#batch;
+    this.#batch = [];
+    for (const sent of batch) this.putBack(sent);
   }
 }
 

@@ -80,6 +80,8 @@ interface Held {
   readonly tasks: Map<number, HeldTask>;
   /** Whether another node shall take it. */
   isGivenBack: boolean;
+  /** Whether it is too late for anything else. */
+  isMoved: boolean;
 }
 
 /** A task of it; one that this node knows. */
@@ -176,7 +178,8 @@ export class ClusterNode {
     if (control.what === "abort") {
       task.isAborted = true;
       if (!task.future.cancel()) this.#pool[aborted](task.future);
-    } else if (held!.attempt === 1 && task.future.cancel()) {
+    } else if (held!.isGivenBack) this.#return(held!);
+    else if (held!.attempt === 1 && task.future.cancel()) {
       task.isReturned = true;
       this.#tell(held!.job, { what: "returned", task: task.place });
       // Whether a node that was lost had begun it, nobody knows.
@@ -191,12 +194,13 @@ export class ClusterNode {
       throw new UnrecoverableError((error as Error).message);
     }
     const attempt = job.attemptsMade + job.stalledCounter + 1;
-    const held: Held = { job, since: performance.now(), attempt, tasks: new Map(), isGivenBack: false };
+    const held: Held = { job, since: performance.now(), attempt, tasks: new Map(), isGivenBack: false, isMoved: false };
     this.#held.set(job.id!, held);
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
     try {
       const outcomes = await Promise.all(job.data.tasks.map((_, place) => this.#runTask(held, place)));
       if (held.isGivenBack) {
+        held.isMoved = true;
         await job.moveToWait(token);
         throw new WaitingError();
       }
@@ -293,6 +297,14 @@ export class ClusterNode {
     if (returned.length === held.tasks.size) held.isGivenBack = true;
     // Some have just begun.
     else for (const task of returned) this.#tell(held.job, { what: "returned", task: task.place });
+  }
+
+  /** Returns to its executor what was on its way back to the queue, where a node could begin it meanwhile. */
+  #return(held: Held): void {
+    // The executor looks into the queue again.
+    if (held.isMoved) return;
+    held.isGivenBack = false;
+    for (const task of held.tasks.values()) this.#tell(held.job, { what: "returned", task: task.place });
   }
 
   #tellBegun(held: Held, task: HeldTask): void {
