@@ -57,6 +57,8 @@ export interface PoolKind {
    * @throws {TaskNotFoundError} This one cannot.
    */
   checkDefinition?(definition: Definition): void;
+  /** How long cancel() waits for a task to be returned, in milliseconds. */
+  readonly returnMs?: number;
   /** Present where something is told of tasks while they run. */
   told?(future: Future<unknown>, value: unknown): void;
   /** Present where results tell how often their tasks were begun. */
@@ -85,7 +87,7 @@ const IDLE_MS = 100;
 const REST_MS = 0.05;
 const COPIED_PER_MS = 2 ** 22;
 
-/** How long cancel() waits for a process to return a task, in milliseconds; one that does not answer runs it. */
+/** How long cancel() waits for a process to return a task, in milliseconds, unless the kind of pool says another time; one that does not answer runs it. */
 const RETURN_MS = 1_000;
 
 /** How long the end of the program waits for a broker, in milliseconds. */
@@ -367,7 +369,7 @@ export class Pool implements Source, Origin {
   /** Blocks until a task that waits behind another one in a process is returned or begun, which takes some microseconds. */
   #awaitReturn(ticket: number): boolean {
     this.#tellWorkers({ type: "return", cell: ticket });
-    return Atomics.wait(this.#queue.cells, ticket, Cell.GIVEN, RETURN_MS) !== "timed-out";
+    return Atomics.wait(this.#queue.cells, ticket, Cell.GIVEN, this.#kind.returnMs ?? RETURN_MS) !== "timed-out";
   }
 
   collect(until = Infinity): boolean {

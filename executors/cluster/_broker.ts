@@ -52,7 +52,7 @@ const SWEEP_MS = 1_000;
 const SILENT_MS = 2_000;
 
 /** How long the server, or a node that has a job, may take to be heard of, in milliseconds. */
-const ANSWER_MS = 400;
+const ANSWER_MS = 2_000;
 
 /** So many tasks that are to be cancelled within so many milliseconds bring back all: each one takes a millisecond or more. */
 const BURST = 3;
@@ -349,6 +349,11 @@ class ClusterBroker {
     const { job } = sent;
     if (job === undefined) {
       this.#flight.putBack(sent);
+      return;
+    }
+    if (this.#awaySince !== undefined) {
+      // Nobody can tell, and it would take long to find that out for each.
+      this.#flight.markBegun(sent);
       return;
     }
     if (!job.isAdded) await this.#newsOf(sent, "added");

@@ -88,6 +88,9 @@ export type ClusterFuture<T> = Future<T> & {
   onProgress(callback: (value: unknown) => void): void;
 };
 
+/** How long `cancel()` waits for the broker to take a task back, in milliseconds: the server or a node may be slow. */
+const RETURN_MS = 5_000;
+
 /** For how many workers the chunks of a map are made, since nobody knows how many there are. */
 const WORKERS = 8;
 
@@ -134,6 +137,7 @@ export class ClusterExecutor extends Executor {
       brokenError: (message, cause) => new BrokenCluster(message, { cause }),
       broker: { deathError: (report) => errorOf(report as ClusterReport, address) },
       checkDefinition: refuseWithoutExport,
+      returnMs: RETURN_MS,
       told: (future, value) => this.#tellListeners(future, value),
       noteCount: (future, count) => this.#attempts.set(future, count),
     };
