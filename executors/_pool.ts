@@ -353,8 +353,10 @@ export class Pool implements Source, Origin {
   revoke(ticket: number): boolean {
     if (ticket >= 0) {
       const { cells } = this.#queue;
-      while (Atomics.compareExchange(cells, ticket, Cell.PENDING, Cell.CANCELLED) !== Cell.PENDING) {
-        if (Atomics.load(cells, ticket) !== Cell.GIVEN || !this.#awaitReturn(ticket)) return false;
+      let state: number;
+      // What was found is looked at, not what is there a moment later: it may be pending by then.
+      while ((state = Atomics.compareExchange(cells, ticket, Cell.PENDING, Cell.CANCELLED)) !== Cell.PENDING) {
+        if (state !== Cell.GIVEN || !this.#awaitReturn(ticket)) return false;
       }
       this.#futures[ticket] = undefined;
     } else {

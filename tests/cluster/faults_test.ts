@@ -31,7 +31,7 @@ async function breakMidway(
   what: string,
   pool: ClusterExecutor,
   fault: () => Promise<void>,
-  jobs = 400,
+  jobs = 200,
 ): Promise<void> {
   const ledger = new Ledger();
   const ended: number[] = [];
