@@ -1,0 +1,19 @@
+/** A server and its nodes for the behaviour suite, whose tests share them: they take a while to start. */
+import { queues, SERVER } from "../fixtures/kinds/cluster.ts";
+import { share } from "../_helpers.ts";
+import { Node, nodeModules } from "./_kit.ts";
+import { RedisServer } from "./_redis.ts";
+
+/** Starts them; they end with the program. */
+export async function startForAll(): Promise<void> {
+  const server = await RedisServer.start();
+  share(server.pid);
+  Deno.env.set(SERVER, server.url);
+  const programs = nodeModules({ no_shutdown: "programs/no_shutdown.ts" });
+  const nodes = await Promise.all(queues.map(({ workers, queue }) => Node.start(server, queue, workers, ...programs)));
+  for (const node of nodes) share(node.pid);
+  addEventListener("unload", () => {
+    for (const node of nodes) node.kill("SIGKILL");
+    server.kill();
+  });
+}
