@@ -108,6 +108,8 @@ export class ClusterNode {
   readonly #held = new Map<string, Held>();
   #timer: ReturnType<typeof setInterval> | undefined;
   #onIdle = () => {};
+  /** Results that no note has told, because they are large. */
+  readonly #unnoted = new WeakSet<JobResult>();
   /** Jobs that came since the last turn of the event loop. */
   #arrived: { job: ClusterJob; begin: () => void }[] = [];
 
@@ -140,7 +142,7 @@ export class ClusterNode {
       name,
     });
     worker.on("completed", (job, result) => {
-      if (JSON.stringify(result).length > MOST_NOTED) this.#tell(job, { what: "ended" });
+      if (this.#unnoted.has(result)) this.#tell(job, { what: "ended" });
     });
     worker.on("error", (error) => console.error(`${name}: ${error.message}`));
     await worker.waitUntilReady();
@@ -213,6 +215,7 @@ export class ClusterNode {
       }
       const text = JSON.stringify(result);
       if (text.length <= MOST_NOTED) this.#tell(job, { what: "ended", result });
+      else this.#unnoted.add(result);
       return result;
     } finally {
       this.#held.delete(job.id!);
