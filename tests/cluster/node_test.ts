@@ -82,6 +82,7 @@ clusterTest("node: SIGTERM lets what runs end, and takes nothing more", async ({
   const queued = pool.submit(square, 3);
   await gate.arrived();
   node.kill("SIGTERM");
+  await until(() => node.stderr.includes("SIGTERM"), "the node has heard it");
   gate.open();
   assertEquals(await within(running), 1);
   const { code, stderr } = await node.ended();
