@@ -51,8 +51,12 @@ const MOST_SENT = 10_000;
 const SWEEP_MS = 1_000;
 const SILENT_MS = 2_000;
 
-/** How long the server, or a node that has a job, may take to be heard of, in milliseconds. */
+/**
+ * How long the server, or a node that has a job, may take to be heard of, and how soon it is asked again at first, in milliseconds: the server may have given a
+ * job to a node that has not received it yet.
+ */
 const ANSWER_MS = 2_000;
+const ASK_AGAIN_MS = 10;
 
 /** So many tasks that are to be cancelled within so many milliseconds bring back all: each one takes a millisecond or more. */
 const BURST = 3;
@@ -360,21 +364,32 @@ class ClusterBroker {
     if (sent.job !== job || sent.hasBegun) return;
     await this.#take([job]);
     if (sent.job !== job) return;
-    const answer = this.#newsOf(sent, "begun");
-    this.#tellNodes({ what: "back", job: job.id, task: job.all.indexOf(sent) });
-    if (await answer !== undefined) return;
+    const control: Control = { what: "back", job: job.id, task: job.all.indexOf(sent) };
+    if (await this.#newsOf(sent, "begun", () => this.#tellNodes(control)) !== undefined) return;
     // It may have been on its way back to the queue.
     await this.#take([job]);
     if (sent.job === job) this.#flight.markBegun(sent);
   }
 
-  /** The first of some news that is heard of a task, or that it is over; `undefined` where that takes too long. */
-  async #newsOf(sent: Sent, wanted: News): Promise<News | undefined> {
+  /** The first of some news that is heard of a task, or that it is over; `undefined` where that takes too long. Asks for it until then, each time after a longer pause. */
+  async #newsOf(sent: Sent, wanted: News, ask = () => {}): Promise<News | undefined> {
     const { promise, resolve } = Promise.withResolvers<News | undefined>();
     sent.onNews = (news) => (news === "over" || news === wanted) && resolve(news);
-    const timer = setTimeout(() => resolve(undefined), ANSWER_MS);
+    const end = performance.now() + ANSWER_MS;
+    let pause = ASK_AGAIN_MS;
+    let timer: ReturnType<typeof setTimeout>;
+    const askAgain = () => {
+      const left = end - performance.now();
+      if (left <= 0) resolve(undefined);
+      else {
+        ask();
+        timer = setTimeout(askAgain, Math.min(left, pause));
+        pause *= 2;
+      }
+    };
+    askAgain();
     const news = await promise;
-    clearTimeout(timer);
+    clearTimeout(timer!);
     sent.onNews = undefined;
     return news;
   }

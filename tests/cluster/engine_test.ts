@@ -1,5 +1,5 @@
 /** What is known to go wrong with the engine, and must not here; and what the executor passes on to it. */
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import { CancelledError } from "@concurrent/futures";
 import type { ClusterExecutor, Remote } from "@concurrent/futures/cluster";
 import { Queue } from "bullmq";
@@ -222,6 +222,26 @@ clusterTest("cluster: a task is cancelled on a node that has it and has not begu
     else assertEquals(outcome, { status: "fulfilled", value: i });
   }
 });
+
+clusterTest(
+  "cluster: a task is cancelled on a node that has not yet got it when it is asked first",
+  async ({ make, server, queue }) => {
+    const path = new URL("../fixtures/programs/cluster_deaf_node.ts", import.meta.url).pathname;
+    const args = ["run", "-A", "--quiet", "--no-check", path, server.url, queue];
+    const node = new Deno.Command(Deno.execPath(), { args, stdin: "null", stdout: "piped" }).spawn();
+    const output = node.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    try {
+      await using pool = make();
+      const future = pool.submit(square, 3);
+      assertMatch((await within(output.read(), "the node has the job")).value!, /-1\n$/);
+      assertEquals(future.cancel(), true);
+    } finally {
+      node.kill("SIGKILL");
+      await node.status;
+      await output.cancel();
+    }
+  },
+);
 
 clusterTest(
   "cluster: only what waits and was never begun is taken out of the queue",
