@@ -56,11 +56,15 @@ const QUICK_MS = 5;
 const MOST_PER_WORKER = 4;
 
 /**
- * How often a node looks what has begun, and after how long it gives back what has not, in milliseconds. That a task has begun is told again after a second, as
- * what is said may be lost, and then each time it has taken twice as long.
+ * How often a node looks what has begun, after how long it gives back what has not, and how often it looks whether there is anybody to take that, in
+ * milliseconds. That a task has begun is told again after a second, as what is said may be lost, and then each time it has taken twice as long.
  */
 const LOOK_MS = 5;
 const GIVE_BACK_MS = 20;
+const COUNT_MS = 100;
+
+/** How long a job waits for an earlier one that the engine has got and not handed over, in milliseconds. */
+const OVERTAKE_MS = 100;
 const TELL_AGAIN_MS = 1_000;
 
 /** How long, in milliseconds, and how often a node waits for the end to be said to the server, and to a server that is away. */
@@ -70,6 +74,12 @@ const MOST_CLOSE_ROUNDS = 10;
 type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 
 type ClusterJob = Job<JobData, JobResult>;
+
+/** A job that the engine has got; once it has handed it over, with how to begin it. */
+interface Coming {
+  readonly job: ClusterJob;
+  begin?: () => void;
+}
 
 /** A job that this node has. */
 interface Held {
@@ -107,11 +117,13 @@ export class ClusterNode {
   #pace = QUICK_MS * 2;
   readonly #held = new Map<string, Held>();
   #timer: ReturnType<typeof setInterval> | undefined;
+  /** When the nodes of the queue are counted next. */
+  #countAt = 0;
   #onIdle = () => {};
   /** Results that no note has told, because they are large. */
   readonly #unnoted = new WeakSet<JobResult>();
-  /** Jobs that came since the last turn of the event loop. */
-  #arrived: { job: ClusterJob; begin: () => void }[] = [];
+  /** Jobs that the engine has got and that have not begun, in their order. */
+  #coming: Coming[] = [];
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -141,6 +153,7 @@ export class ClusterNode {
       maxStalledCount: 1,
       name,
     });
+    worker.on("active", (job) => this.#expect(job));
     worker.on("completed", (job, result) => {
       if (this.#unnoted.has(result)) this.#tell(job, { what: "ended" });
     });
@@ -256,18 +269,32 @@ export class ClusterNode {
     return `Node ${this.#options.name} has no function ${name} in ${modules.join(" or ")}: its modules are ${known}`;
   }
 
-  /** Lets jobs that came at once begin in their order: the engine hands them over by several ways. */
+  /** Lets jobs begin in their order: the engine gets them by two ways, and may ask the server once more before it hands over the first of two. */
   async #turn(job: ClusterJob): Promise<void> {
+    if (!this.#coming.some((coming) => isFor(coming, job))) this.#expect(job);
     await new Promise<void>((resolve) => {
-      this.#arrived.push({ job, begin: resolve });
-      if (this.#arrived.length > 1) return;
+      this.#coming.find((coming) => isFor(coming, job))!.begin = resolve;
+      // It may get others before that, with what it has read from the connection.
       setImmediate(() => {
-        const arrived = this.#arrived;
-        this.#arrived = [];
-        arrived.sort((a, b) => a.job.timestamp - b.job.timestamp || numberOf(a.job) - numberOf(b.job));
-        for (const { begin } of arrived) begin();
+        this.#beginNext();
+        if (this.#coming.some(({ begin }) => begin === resolve)) setTimeout(() => this.#waitNoMore(), OVERTAKE_MS);
       });
     });
+  }
+
+  #expect(job: ClusterJob): void {
+    const at = this.#coming.findLastIndex((coming) => isBefore(coming.job, job)) + 1;
+    this.#coming.splice(at, 0, { job });
+  }
+
+  #beginNext(): void {
+    while (this.#coming[0]?.begin !== undefined) this.#coming.shift()!.begin!();
+  }
+
+  /** The engine hands over all that it gets, but nothing shall hang if it does not. */
+  #waitNoMore(): void {
+    this.#coming = this.#coming.filter(({ begin }) => begin !== undefined);
+    this.#beginNext();
   }
 
   /** Tells which tasks run, and gives back jobs that wait behind tasks that take their time: another node may be idle. */
@@ -276,7 +303,7 @@ export class ClusterNode {
     const waiting: Held[] = [];
     let running = 0;
     for (const held of this.#held.values()) {
-      let isWaiting = now - held.since >= GIVE_BACK_MS;
+      let isWaiting = true;
       for (const task of held.tasks.values()) {
         if (task.future.running()) {
           running++;
@@ -288,10 +315,29 @@ export class ClusterNode {
     }
     const { workers } = this.#options;
     if (running < workers || waiting.length === 0) return;
+    if (now - waiting[0].since >= GIVE_BACK_MS && now >= this.#countAt) void this.#giveBackAll(waiting);
+  }
+
+  /** Gives back jobs if there is another node: alone, one worker runs them in their order. */
+  async #giveBackAll(waiting: Held[]): Promise<void> {
+    this.#countAt = Infinity;
+    const isAlone = await this.#countNodes() === 1;
+    this.#countAt = performance.now() + (isAlone ? COUNT_MS : 0);
+    if (isAlone) return;
     this.#pace = QUICK_MS * 2;
-    this.#worker!.concurrency = workers;
-    // The last one is in front of the queue then.
+    this.#worker!.concurrency = this.#options.workers;
+    // The last one that goes is in front of the queue then.
     for (const held of waiting.reverse()) this.#giveBack(held);
+  }
+
+  /** How many nodes serve the queue, with this one; `undefined` where the server does not tell. */
+  async #countNodes(): Promise<number | undefined> {
+    const { prefix, queue } = this.#options.address;
+    try {
+      return (await this.#client.pubsub("NUMSUB", controlChannel(prefix, queue)))[1] as number;
+    } catch {
+      return undefined;
+    }
   }
 
   #giveBack(held: Held): void {
@@ -365,6 +411,15 @@ async function functionsOf(alias: string, url: string): Promise<Set<string>> {
   const names = Object.keys(namespace).filter((name) => typeof namespace[name] === "function");
   if (names.length === 0) throw new Error(`Cannot use the module ${alias}, because it exports no functions: ${url}`);
   return new Set(names);
+}
+
+/** Whether this is what was expected of a job. */
+function isFor({ job, begin }: Coming, { id }: Job): boolean {
+  return job.id === id && begin === undefined;
+}
+
+function isBefore(a: Job, b: Job): boolean {
+  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && numberOf(a) <= numberOf(b));
 }
 
 /** The number of a job's first task among those of its executor. */
