@@ -6,7 +6,6 @@
 
 import { type Job, UnrecoverableError, WaitingError, Worker as JobWorker } from "bullmq";
 import type { Redis } from "ioredis";
-import { setImmediate } from "node:timers";
 import type { Future } from "../../futures/future.ts";
 import { encodeValue } from "../_codec.ts";
 import type { Permissions } from "../_permissions.ts";
@@ -29,6 +28,7 @@ import {
   toPayload,
 } from "./_jobs.ts";
 import { type CurrentJob, withRemote } from "./job.ts";
+import { JobOrder } from "./_order.ts";
 import { taskRef } from "../task_ref.ts";
 import type { Returned, runTask } from "./_run_job.ts";
 
@@ -62,9 +62,6 @@ const MOST_PER_WORKER = 4;
 const LOOK_MS = 5;
 const GIVE_BACK_MS = 20;
 const COUNT_MS = 100;
-
-/** How long a job waits for an earlier one that the engine has got and not handed over, in milliseconds. */
-const OVERTAKE_MS = 100;
 const TELL_AGAIN_MS = 1_000;
 
 /** How long, in milliseconds, and how often a node waits for the end to be said to the server, and to a server that is away. */
@@ -74,12 +71,6 @@ const MOST_CLOSE_ROUNDS = 10;
 type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 
 type ClusterJob = Job<JobData, JobResult>;
-
-/** A job that the engine has got; once it has handed it over, with how to begin it. */
-interface Coming {
-  readonly job: ClusterJob;
-  begin?: () => void;
-}
 
 /** A job that this node has. */
 interface Held {
@@ -122,8 +113,7 @@ export class ClusterNode {
   #onIdle = () => {};
   /** Results that no note has told, because they are large. */
   readonly #unnoted = new WeakSet<JobResult>();
-  /** Jobs that the engine has got and that have not begun, in their order. */
-  #coming: Coming[] = [];
+  readonly #order = new JobOrder();
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -153,7 +143,7 @@ export class ClusterNode {
       maxStalledCount: 1,
       name,
     });
-    worker.on("active", (job) => this.#expect(job));
+    worker.on("active", (job) => this.#order.expect(job));
     worker.on("completed", (job, result) => {
       if (this.#unnoted.has(result)) this.#tell(job, { what: "ended" });
     });
@@ -202,7 +192,7 @@ export class ClusterNode {
   }
 
   async #run(job: ClusterJob, token: string | undefined): Promise<JobResult> {
-    await this.#turn(job);
+    await this.#order.turn(job);
     try {
       checkJobData(job.data);
     } catch (error) {
@@ -267,34 +257,6 @@ export class ClusterNode {
   #describeUnknown({ modules, name }: TaskData): string {
     const known = [...this.#exports].map(([alias, names]) => `${alias} (${[...names].join(", ")})`).join(", ");
     return `Node ${this.#options.name} has no function ${name} in ${modules.join(" or ")}: its modules are ${known}`;
-  }
-
-  /** Lets jobs begin in their order: the engine gets them by two ways, and may ask the server once more before it hands over the first of two. */
-  async #turn(job: ClusterJob): Promise<void> {
-    if (!this.#coming.some((coming) => isFor(coming, job))) this.#expect(job);
-    await new Promise<void>((resolve) => {
-      this.#coming.find((coming) => isFor(coming, job))!.begin = resolve;
-      // It may get others before that, with what it has read from the connection.
-      setImmediate(() => {
-        this.#beginNext();
-        if (this.#coming.some(({ begin }) => begin === resolve)) setTimeout(() => this.#waitNoMore(), OVERTAKE_MS);
-      });
-    });
-  }
-
-  #expect(job: ClusterJob): void {
-    const at = this.#coming.findLastIndex((coming) => isBefore(coming.job, job)) + 1;
-    this.#coming.splice(at, 0, { job });
-  }
-
-  #beginNext(): void {
-    while (this.#coming[0]?.begin !== undefined) this.#coming.shift()!.begin!();
-  }
-
-  /** The engine hands over all that it gets, but nothing shall hang if it does not. */
-  #waitNoMore(): void {
-    this.#coming = this.#coming.filter(({ begin }) => begin !== undefined);
-    this.#beginNext();
   }
 
   /** Tells which tasks run, and gives back jobs that wait behind tasks that take their time: another node may be idle. */
@@ -411,18 +373,4 @@ async function functionsOf(alias: string, url: string): Promise<Set<string>> {
   const names = Object.keys(namespace).filter((name) => typeof namespace[name] === "function");
   if (names.length === 0) throw new Error(`Cannot use the module ${alias}, because it exports no functions: ${url}`);
   return new Set(names);
-}
-
-/** Whether this is what was expected of a job. */
-function isFor({ job, begin }: Coming, { id }: Job): boolean {
-  return job.id === id && begin === undefined;
-}
-
-function isBefore(a: Job, b: Job): boolean {
-  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && numberOf(a) <= numberOf(b));
-}
-
-/** The number of a job's first task among those of its executor. */
-function numberOf({ id }: Job): number {
-  return Number.parseFloat(id!.slice(id!.lastIndexOf("-") + 1));
 }

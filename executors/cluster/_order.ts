@@ -1,0 +1,79 @@
+/**
+ * The order in which a node begins jobs.
+ *
+ * The engine gets them by two ways: it asks the server for them, and is given one for each that has ended. With two answers at once it may hand over the
+ * second job, ask the server again, and hand over the first one when that has answered. But it tells at once which it has got.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+
+/** What tells the order of jobs: when they were added, and a number at the end of their names. */
+export interface Ordered {
+  readonly id?: string;
+  readonly timestamp: number;
+}
+
+/** A job that the engine has got; once it has handed it over, with how to begin it. */
+interface Coming {
+  readonly job: Ordered;
+  begin?: () => void;
+}
+
+/** How long a job waits for an earlier one that the engine has got and not handed over, in milliseconds. */
+const OVERTAKE_MS = 100;
+
+/** Lets jobs begin in their order. */
+export class JobOrder {
+  /** Those that have not begun. */
+  #coming: Coming[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Learns that the engine has got a job. */
+  expect(job: Ordered): void {
+    const at = this.#coming.findLastIndex((coming) => isBefore(coming.job, job)) + 1;
+    this.#coming.splice(at, 0, { job });
+  }
+
+  /** Resolves when a job that was handed over may begin. */
+  async turn(job: Ordered): Promise<void> {
+    if (!this.#coming.some((coming) => isFor(coming, job))) this.expect(job);
+    const coming = this.#coming.find((coming) => isFor(coming, job))!;
+    await new Promise<void>((resolve) => {
+      coming.begin = resolve;
+      // The engine may get others before that, with what it has read from the connection.
+      setImmediate(() => this.#beginNext());
+    });
+  }
+
+  #beginNext(): void {
+    while (this.#coming[0]?.begin !== undefined) this.#coming.shift()!.begin!();
+    if (this.#coming.some(({ begin }) => begin !== undefined)) {
+      this.#timer ??= setTimeout(() => this.#waitNoMore(), OVERTAKE_MS);
+    } else {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+    }
+  }
+
+  /** The engine hands over all that it gets, but nothing shall hang if it does not. */
+  #waitNoMore(): void {
+    this.#coming = this.#coming.filter(({ begin }) => begin !== undefined);
+    this.#beginNext();
+  }
+}
+
+/** Whether this is what was expected of a job. */
+function isFor({ job, begin }: Coming, { id }: Ordered): boolean {
+  return job.id === id && begin === undefined;
+}
+
+function isBefore(a: Ordered, b: Ordered): boolean {
+  return a.timestamp < b.timestamp || (a.timestamp === b.timestamp && numberOf(a) <= numberOf(b));
+}
+
+/** The number of a job's first task among those of its executor. */
+function numberOf({ id }: Ordered): number {
+  return Number.parseFloat(id!.slice(id!.lastIndexOf("-") + 1));
+}
