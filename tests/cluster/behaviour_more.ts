@@ -1,12 +1,17 @@
 /**
- * {@linkcode ClusterExecutor}: the behaviour of every executor, as far as values, errors and maps go. `deno task test:cluster` runs it, and a job of its own in CI: to connect anew
- * for each of these tests takes a minute and more, and what they look at runs in the same modules as for processes.
+ * {@linkcode ClusterExecutor}: the rest of the behaviour of every executor. `deno task test:cluster` runs it, and a job of its own in CI: to connect anew for each of these tests
+ * takes a minute and more, and what they look at runs in the same modules as for processes. Left out is what clusters do not have, initializers and functions without an export,
+ * and what takes too long on a network: bursts of 100,000.
  */
 import { errorBehaviour } from "../behaviour/errors.ts";
+import { exitBehaviour } from "../behaviour/exits.ts";
 import { mapBehaviour } from "../behaviour/map.ts";
+import { mapEndBehaviour } from "../behaviour/map_end.ts";
 import { mapOptionsBehaviour } from "../behaviour/map_options.ts";
+import { programEndBehaviour } from "../behaviour/programs.ts";
 import { refusedBehaviour } from "../behaviour/refused.ts";
 import { valueBehaviour } from "../behaviour/values.ts";
+import { waitingBehaviour } from "../behaviour/waiting.ts";
 import { kind } from "../fixtures/kinds/cluster.ts";
 import { startForAll } from "./_behaviour.ts";
 
@@ -16,3 +21,7 @@ refusedBehaviour(kind);
 errorBehaviour(kind);
 mapBehaviour(kind);
 mapOptionsBehaviour(kind);
+mapEndBehaviour(kind);
+waitingBehaviour(kind);
+exitBehaviour(kind);
+programEndBehaviour(kind);
