@@ -31,15 +31,16 @@ export class JobOrder {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Learns that the engine has got a job. */
-  expect(job: Ordered): void {
+  expect(job: Ordered): Coming {
+    const coming: Coming = { job };
     const at = this.#coming.findLastIndex((coming) => isBefore(coming.job, job)) + 1;
-    this.#coming.splice(at, 0, { job });
+    this.#coming.splice(at, 0, coming);
+    return coming;
   }
 
   /** Resolves when a job that was handed over may begin. */
   async turn(job: Ordered): Promise<void> {
-    if (!this.#coming.some((coming) => isFor(coming, job))) this.expect(job);
-    const coming = this.#coming.find((coming) => isFor(coming, job))!;
+    const coming = this.#coming.find((coming) => isFor(coming, job)) ?? this.expect(job);
     await new Promise<void>((resolve) => {
       coming.begin = resolve;
       // The engine may get others before that, with what it has read from the connection.

@@ -3,7 +3,6 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { bothFail, Gate, Ledger, test, until, within } from "../_helpers.ts";
 import { passGate, record, square } from "../fixtures/tasks.ts";
 import { clusterTest } from "./_kit.ts";
-import { freePort } from "./_redis.ts";
 
 const NODE = import.meta.resolve("../../executors/cluster/node.ts");
 const TASKS = import.meta.resolve("../fixtures/tasks.ts");
@@ -110,13 +109,16 @@ clusterTest("node: a second SIGINT ends it at once", async ({ make, startNode })
 
 clusterTest("node: one that starts before its server waits for it", async ({ make, startNode, server }) => {
   await server.end("SIGTERM");
-  const started = startNode(1);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  let started: Promise<unknown>;
+  {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: server.port });
+    started = startNode(1);
+    (await within(listener.accept(), "the node tries to connect")).close();
+  }
   await server.start();
   await started;
   await using pool = make();
   assertEquals(await within(pool.submit(square, 3)), 9);
-  assert(freePort() > 0);
 });
 
 clusterTest("node: --permissions limits what tasks may do, though they can be loaded", async ({ make, startNode }) => {
