@@ -1,17 +1,25 @@
 /**
  * Values that cross between threads and processes: lossless, or refused with the path of what cannot cross.
  *
- * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, a lone text or buffer as it is, plain JSON values as JSON
- * text, and all else as a graph (`_graph.ts`).
+ * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, a lone text or buffer as it is, plain
+ * JSON values as JSON text, and all else as a graph (`_graph.ts`).
  *
  * @module
  */
 
 import { SerializationError } from "../futures/errors.ts";
-import { Block, copyOf, EMPTY, Kind, NOTHING } from "./_block.ts";
-import { decodeGraph, encodeGraph, type EncodeOptions, isEscaped, isExit, viewNamed, VIEWS } from "./_graph.ts";
+import { Block, copyOf, EMPTY, Kind } from "./_block.ts";
 import type { ChunkOutcome } from "./_consumer.ts";
+import { isExit } from "./_errors.ts";
+import { encodeGraph, type EncodeOptions } from "./_graph.ts";
+import { isEscaped } from "./_graph_format.ts";
+import { decodeGraph, decodeGraphItems, type Items } from "./_graph_reader.ts";
+import { hasInheritedToJson } from "./_json.ts";
+import { textOfThrown } from "./_refusal.ts";
 import { Transfer } from "./transfer.ts";
+import { viewNamed, VIEWS } from "./_views.ts";
+
+export type { Items };
 
 // Kept, because tasks run in the same realm and may replace them.
 const { parse: parseJson, stringify: stringifyJson } = JSON;
@@ -26,32 +34,64 @@ export function encodeArguments(args: readonly unknown[], options: EncodeOptions
   return args.length === 1 ? encodeLone(args[0], options) ?? encodeAny(args, options) : encodeAny(args, options);
 }
 
-/** Decodes what {@linkcode encodeArguments} made. */
+/**
+ * Decodes what {@linkcode encodeArguments} made.
+ *
+ * @throws {SerializationError} It cannot be read.
+ */
 export function decodeArguments(block: Block): unknown[] {
   switch (block.kind) {
     case Kind.NONE:
       return [];
     case Kind.NUMBER:
+      return [block.number];
     case Kind.TEXT:
+      return [block.text];
     case Kind.BYTES:
-      return [decodeLone(block)];
+      return [readable("args", decodeBytes, block)];
     default:
-      return decodeAny(block) as unknown[];
+      return readable("args", decodeAny, block) as unknown[];
   }
 }
 
 /**
- * Encodes the arguments of a chunk's calls, one argument for each.
+ * Encodes what the calls of a chunk are given: the items share nothing when they arrive, as if each were sent alone.
  *
  * @throws {SerializationError} Something in them cannot cross.
  */
-export function encodeColumn(items: readonly unknown[], options: EncodeOptions): Block {
-  return encodeNumbers(items) ?? encodeAny(items, options);
+export function encodeItems(items: unknown[], options: EncodeOptions): Block {
+  return encodeNumbers(items) ?? encodeAny(items, options, [items]);
 }
 
-/** Decodes what {@linkcode encodeColumn} made. */
-export function decodeColumn(block: Block): ArrayLike<unknown> {
-  return block.kind === Kind.NUMBERS ? new Float64Array(block.buffers[0]) : decodeAny(block) as unknown[];
+/**
+ * Decodes what {@linkcode encodeItems} made.
+ *
+ * @throws {SerializationError} It cannot be read; also thrown when an item is taken.
+ */
+export function decodeItems(block: Block): Items {
+  if (block.kind === Kind.GRAPH || block.kind === Kind.CLONE) {
+    const { length, get } = readable("args", decodeGraphItems, block);
+    return { length, get: (i) => readable("args", get, i) };
+  }
+  const items = readable("args", listOf, block);
+  return { length: items.length, get: (i) => items[i] };
+}
+
+function listOf({ kind, text, buffers }: Block): ArrayLike<unknown> {
+  return kind === Kind.NUMBERS ? new Float64Array(buffers[0]) : parseJson(text);
+}
+
+/** Reads something; whatever goes wrong is told as what it is: a value that has not crossed. */
+function readable<A, T>(root: string, read: (from: A) => T, from: A): T {
+  try {
+    return read(from);
+  } catch (error) {
+    if (isExit(error)) throw error;
+    const reason = error instanceof Error ? error.message : textOfThrown(error);
+    throw new SerializationError(`Cannot read ${root}, which another worker has sent: ${reason}`, root, {
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -63,21 +103,27 @@ export function encodeValue(value: unknown, options: EncodeOptions): Block {
   return value === undefined ? EMPTY : encodeLone(value, options) ?? encodeAny(value, options);
 }
 
-/** Decodes what {@linkcode encodeValue} made. */
+/**
+ * Decodes what {@linkcode encodeValue} or {@linkcode encodeOutcome} made.
+ *
+ * @throws {SerializationError} It cannot be read.
+ */
 export function decodeValue(block: Block): unknown {
   switch (block.kind) {
     case Kind.NONE:
       return undefined;
     case Kind.NUMBER:
+      return block.number;
     case Kind.TEXT:
+      return block.text;
     case Kind.BYTES:
-      return decodeLone(block);
+      return readable("result", decodeBytes, block);
     default:
-      return decodeAny(block);
+      return readable("result", decodeAny, block);
   }
 }
 
-/** A number, a text or a buffer needs nothing around it; `undefined` for what is none of them, or takes a closer look. */
+/** A number, a text or a buffer needs nothing around it; `undefined` for what is none, or takes a closer look. */
 function encodeLone(value: unknown, options: EncodeOptions): Block | undefined {
   switch (typeof value) {
     case "number":
@@ -107,7 +153,7 @@ function encodeBuffer(value: object, { sameProcess }: EncodeOptions): Block | un
   const prototype = Object.getPrototypeOf(value);
   if (prototype === ArrayBuffer.prototype) {
     const buffer = value as ArrayBuffer;
-    if (buffer.resizable || buffer.detached) return undefined;
+    if (buffer.resizable || buffer.detached || Object.keys(buffer).length > 0) return undefined;
     return isMoved ? Block.moving("", buffer) : new Block(Kind.BYTES, "", 0, [copyOf(new Uint8Array(buffer)).buffer]);
   }
   const name = VIEWS.get(prototype);
@@ -118,9 +164,7 @@ function encodeBuffer(value: object, { sameProcess }: EncodeOptions): Block | un
   return new Block(Kind.BYTES, name, 0, [copyOf(new Uint8Array(buffer, byteOffset, byteLength)).buffer]);
 }
 
-function decodeLone({ kind, text, number, buffers }: Block): unknown {
-  if (kind === Kind.NUMBER) return number;
-  if (kind === Kind.TEXT) return text;
+function decodeBytes({ text, buffers }: Block): unknown {
   const [buffer] = buffers;
   return text === "" ? buffer : new (viewNamed(text))(buffer);
 }
@@ -139,12 +183,13 @@ function encodeNumbers(items: readonly unknown[]): Block | undefined {
 }
 
 /**
- * Encodes what a chunk gave.
+ * Encodes what a chunk gave: the results, and the error, share nothing when they arrive.
  *
  * @throws {SerializationError} Something in it cannot cross.
  */
 export function encodeOutcome(outcome: ChunkOutcome, options: EncodeOptions): Block {
-  return (outcome.length === 1 ? encodeNumbers(outcome[0]) : undefined) ?? encodeAny(outcome, options);
+  const numbers = outcome.length === 1 ? encodeNumbers(outcome[0]) : undefined;
+  return numbers ?? encodeAny(outcome, options, [outcome, outcome[0]]);
 }
 
 /** Decodes what {@linkcode encodeOutcome} made. */
@@ -156,26 +201,22 @@ function decodeOutcome(block: Block): ChunkOutcome {
   return [items];
 }
 
-function encodeAny(value: unknown, options: EncodeOptions): Block {
+function encodeAny(value: unknown, options: EncodeOptions, lists?: unknown[][]): Block {
   let text: string | undefined;
   try {
-    if (isPlainJson(value)) text = stringifyJson(value);
+    const copy = hasInheritedToJson() ? NOT_PLAIN : plainCopy(value, { first: undefined, all: undefined });
+    if (copy !== NOT_PLAIN) text = stringifyJson(copy);
   } catch (error) {
     // A getter threw, or the value is too deep or too long: the thorough way finds out where.
     if (isExit(error)) throw error;
   }
-  if (text !== undefined) return new Block(Kind.JSON, text);
-  const clone = asClone(value, options);
-  if (clone !== undefined) return new Block(Kind.CLONE, "", 0, NOTHING, NOTHING, clone);
-  return encodeGraph(value, options);
+  return text === undefined ? encodeGraph(value, options, lists) : new Block(Kind.JSON, text);
 }
 
 function decodeAny(block: Block): unknown {
   switch (block.kind) {
     case Kind.JSON:
       return parseJson(block.text);
-    case Kind.CLONE:
-      return block.clone!.value;
     case Kind.NUMBERS:
       return decodeOutcome(block);
     default:
@@ -183,87 +224,63 @@ function decodeAny(block: Block): unknown {
   }
 }
 
-/** Whether `JSON.parse(JSON.stringify(value))` loses nothing: no repeated references either. */
-function isPlainJson(value: unknown): boolean {
-  return isPlain(value, { first: undefined, all: undefined });
-}
-
 interface Seen {
   first: object | undefined;
   all: Set<object> | undefined;
 }
 
-function isPlain(value: unknown, seen: Seen): boolean {
+const NOT_PLAIN = Symbol("not plain");
+
+/**
+ * A copy of a value, where JSON loses nothing of it: no repeated references either. What is written is what was looked
+ * at, also where a getter, or a proxy, says something else the second time.
+ */
+function plainCopy(value: unknown, seen: Seen): unknown {
   switch (typeof value) {
     case "string":
     case "boolean":
-      return true;
+      return value;
     case "number":
-      return Number.isFinite(value) && !Object.is(value, -0);
+      return Number.isFinite(value) && !Object.is(value, -0) ? value : NOT_PLAIN;
     case "object":
       break;
     default:
-      return false;
+      return NOT_PLAIN;
   }
-  if (value === null) return true;
+  if (value === null) return null;
   if (seen.first === undefined) seen.first = value;
   else {
     // Most values are one object: a set is made for the second.
     seen.all ??= new Set([seen.first]);
-    if (seen.all.size === seen.all.add(value).size) return false;
+    if (seen.all.size === seen.all.add(value).size) return NOT_PLAIN;
   }
   const prototype = Object.getPrototypeOf(value);
   if (Array.isArray(value)) {
+    const { length } = value;
     // Holes and extra properties both show in the number of keys.
-    if (prototype !== Array.prototype || Object.keys(value).length !== value.length) return false;
-    for (let i = 0; i < value.length; i++) {
-      if (!isPlain(value[i], seen)) return false;
+    if (prototype !== Array.prototype || Object.keys(value).length !== length) return NOT_PLAIN;
+    const items: unknown[] = [];
+    for (let i = 0; i < length; i++) {
+      const item = plainCopy(value[i], seen);
+      if (item === NOT_PLAIN) return NOT_PLAIN;
+      items.push(item);
     }
-    return true;
+    return items;
   }
-  if (prototype !== Object.prototype) return false;
+  if (prototype !== Object.prototype) return NOT_PLAIN;
   const keys = Object.keys(value);
   // Symbols and hidden properties show in the number of keys.
-  if (Reflect.ownKeys(value).length !== keys.length) return false;
+  if (Reflect.ownKeys(value).length !== keys.length) return NOT_PLAIN;
+  const copy: { [key: string]: unknown } = { ...value };
   for (const key of keys) {
-    if (key.length === 1 && isEscaped(key)) return false;
-    if (!isPlain((value as { [key: string]: unknown })[key], seen)) return false;
+    if (key.length === 1 && isEscaped(key)) return NOT_PLAIN;
+    const property = copy[key];
+    const inner = plainCopy(property, seen);
+    if (inner === NOT_PLAIN) return NOT_PLAIN;
+    if (inner === property) continue;
+    // To set it would change the prototype.
+    if (key === "__proto__") return NOT_PLAIN;
+    copy[key] = inner;
   }
-  return true;
-}
-
-/** What is transferred but is no buffer can only go as the structured clone of a message. */
-function asClone(
-  value: unknown,
-  { root, sameProcess }: EncodeOptions,
-): { value: unknown; list: Transferable[] } | undefined {
-  const list: Transferable[] = [];
-  let unwrapped: unknown;
-  if (value instanceof Transfer) {
-    list.push(...value.list);
-    unwrapped = value.value;
-  } else if (Array.isArray(value) && root === "args") {
-    unwrapped = value.map((item) => {
-      if (!(item instanceof Transfer)) return item;
-      list.push(...item.list);
-      return item.value;
-    });
-  }
-  if (list.every((item) => item instanceof ArrayBuffer)) return undefined;
-  if (!sameProcess) {
-    throw new SerializationError(
-      `Cannot send ${root} to another process: only buffers can be transferred there`,
-      root,
-    );
-  }
-  try {
-    // Moved and copied now, so that what the caller changes later is not seen; the clone is moved again when it is sent.
-    return structuredClone({ value: unwrapped, list }, { transfer: list });
-  } catch (error) {
-    throw new SerializationError(
-      `Cannot send ${root} to another thread: ${error instanceof Error ? error.message : error}`,
-      root,
-      { cause: error },
-    );
-  }
+  return copy;
 }

@@ -6,21 +6,27 @@
 
 import * as errors from "../futures/errors.ts";
 
-/** An error taken apart into what crosses. */
+/** What of an error is told apart from its other properties. */
 export interface ErrorParts {
   /** Names of its class and of the classes that it extends, the nearest first. */
   classes: string[];
   name: string;
   message: string;
   stack: string;
-  /** Its other own properties, `cause` among them, by name. */
-  [PROPERTIES]: { [name: string]: unknown };
-  /** Those of them that are not enumerable. */
-  hidden: string[];
 }
 
-/** A key that no path of a user's value begins with, so that it can be taken out of paths again. */
-export const PROPERTIES = "\0properties";
+/** Set on what ends a task by unwinding it, so that nothing here takes it for an ordinary error. */
+export const EXIT = Symbol("exit");
+
+/** Whether something ends a task by unwinding it. */
+export function isExit(error: unknown): boolean {
+  try {
+    return typeof error === "object" && error !== null && EXIT in error;
+  } catch {
+    // A proxy that cannot be asked.
+    return false;
+  }
+}
 
 type ErrorClass = { readonly prototype: Error; readonly name: string };
 
@@ -54,42 +60,19 @@ const STANDARD = new Set(["name", "message", "stack"]);
 /** The classes of errors that arrived here, and whose own class is not known here. */
 const classesOf = new WeakMap<Error, string[]>();
 
-/**
- * Takes an error apart.
- *
- * @param error The error.
- * @param whyNot For an error that must arrive in any case: says why a property cannot cross. Such properties are left out
- * and named at the end of the stack: an error is worth more than its property.
- */
-export function takeApart(error: Error, whyNot: (name: string, value: unknown) => string | undefined): ErrorParts {
-  const properties: { [name: string]: unknown } = {};
-  const hidden: string[] = [];
-  const missing: string[] = [];
-  for (const name of Object.getOwnPropertyNames(error)) {
-    if (STANDARD.has(name)) continue;
-    try {
-      const value = (error as unknown as { [name: string]: unknown })[name];
-      const reason = whyNot(name, value);
-      if (reason !== undefined) {
-        missing.push(reason);
-        continue;
-      }
-      define(properties, name, value, true);
-      if (!Object.prototype.propertyIsEnumerable.call(error, name)) hidden.push(name);
-    } catch (thrown) {
-      missing.push(`${name}: its getter throws: ${thrown}`);
-    }
-  }
-  let stack = textOf(() => error.stack, "");
-  if (missing.length > 0) stack += `\n    [left out: ${missing.join("; ")}]`;
+/** What of an error is told apart from its other properties, and what can be read of it. */
+export function partsOf(error: Error): ErrorParts {
   return {
     classes: classesOf.get(error) ?? classNames(error),
     name: textOf(() => error.name, "Error"),
     message: textOf(() => error.message, ""),
-    stack,
-    [PROPERTIES]: properties,
-    hidden,
+    stack: textOf(() => error.stack, ""),
   };
+}
+
+/** The names of an error's other own properties, `cause` among them. */
+export function propertiesOf(error: Error): string[] {
+  return Object.getOwnPropertyNames(error).filter((name) => !STANDARD.has(name));
 }
 
 function classNames(error: Error): string[] {
@@ -106,12 +89,13 @@ function textOf(read: () => unknown, otherwise: string): string {
   try {
     const value = read();
     return value === undefined ? otherwise : String(value);
-  } catch {
+  } catch (error) {
+    if (isExit(error)) throw error;
     return otherwise;
   }
 }
 
-/** Makes an error with class, name, message and stack; {@linkcode complete} adds the rest, which may refer back to it. */
+/** Makes an error with class, name, message and stack; its other properties, which may refer back to it, come later. */
 export function putTogether(parts: ErrorParts): Error {
   const name = parts.classes.find((name) => known.has(name)) ?? "Error";
   const errorClass = known.get(name)!;
@@ -125,11 +109,7 @@ export function putTogether(parts: ErrorParts): Error {
   return error;
 }
 
-/** Adds the properties to what {@linkcode putTogether} made. */
-export function complete(error: Error, { [PROPERTIES]: properties, hidden }: ErrorParts): void {
-  for (const [name, value] of Object.entries(properties)) define(error, name, value, !hidden.includes(name));
-}
-
-function define(object: object, name: string, value: unknown, enumerable: boolean): void {
+/** Gives an object a property, whatever it is called. */
+export function define(object: object, name: string, value: unknown, enumerable: boolean): void {
   Object.defineProperty(object, name, { value, writable: true, enumerable, configurable: true });
 }

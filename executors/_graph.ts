@@ -1,441 +1,496 @@
 /**
- * Values that JSON cannot say, as the JSON text that devalue makes of them, with bytes beside it.
+ * Writes values that JSON cannot say, in the form of `_graph_format.ts`. Nothing here calls itself for what is nested,
+ * so neither depth nor cycles matter.
  *
  * @module
  */
 
-import { inspect } from "../futures/deadline.ts";
 import { SerializationError } from "../futures/errors.ts";
 import { Block, copyOf, Kind } from "./_block.ts";
-import { DevalueError, parse, stringify } from "./_devalue.ts";
-import { complete, type ErrorParts, PROPERTIES, putTogether, takeApart } from "./_errors.ts";
+import { isExit, partsOf, propertiesOf } from "./_errors.ts";
+import { Faults, type LeftOut, type Step } from "./_faults.ts";
+import { Code, FIRST, isDoubtful, isIndex, Special, temporalClassOf } from "./_graph_format.ts";
+import { jsonOf } from "./_json.ts";
+import { describeFunction, describeRefused, textOfThrown } from "./_refusal.ts";
 import { Transfer } from "./transfer.ts";
+import { isOutOfBounds, isTracking, lengthOf, VIEWS } from "./_views.ts";
 
 /** What is special about the values of one direction. */
 export interface EncodeOptions {
   /**
-   * What the value is called in paths. Something in an `error`, which a task threw, that cannot cross is left out; all else
-   * is refused.
+   * What the value is called in paths. Something in an `error`, which a task threw, that cannot cross is left out; all
+   * else is refused.
    */
   root: "args" | "result" | "error";
   /** Whether shared memory can be passed and buffers can be moved: among threads of one process. */
   sameProcess: boolean;
 }
 
-/** Set on what ends a task by unwinding it, so that nothing here takes it for an ordinary error. */
-export const EXIT = Symbol("exit");
+/** Texts from this length on are written once, however often they occur. */
+const LONG_TEXT = 64;
 
-/** Whether something ends a task by unwinding it. */
-export function isExit(error: unknown): boolean {
-  return typeof error === "object" && error !== null && EXIT in error;
-}
+/** Whoever reads a value that is nested deeper by a function that calls itself overflows the stack. */
+const MOST_DEPTH = 10_000;
 
-/** A buffer that turned out to be used twice: the encoding begins again and sends it whole. */
-class UsedTwice {
-  constructor(readonly buffer: ArrayBuffer) {}
-}
+const UNDEFINED = [Special.UNDEFINED];
 
 /**
  * Encodes any value.
  *
+ * @param lists The lists in it whose items share nothing when they arrive: each is sent as if it were alone.
  * @throws {SerializationError} Something in it cannot cross.
  */
-export function encodeGraph(value: unknown, options: EncodeOptions): Block {
-  const whole = new Set<ArrayBuffer>();
+export function encodeGraph(value: unknown, options: EncodeOptions, lists: readonly unknown[][] = []): Block {
+  const leftOut: LeftOut = new Map();
   for (;;) {
-    try {
-      return new GraphEncoder(options, whole).encode(value);
-    } catch (error) {
-      if (!(error instanceof UsedTwice)) throw error;
-      whole.add(error.buffer);
-    }
+    const block = new GraphEncoder(options, lists, leftOut).encode(value);
+    // Else something more is left out.
+    if (block !== undefined) return block;
   }
 }
 
-const EXACT_PROTOTYPES = new Set<object>([
-  Date.prototype,
-  RegExp.prototype,
-  Map.prototype,
-  Set.prototype,
-  URL.prototype,
-  URLSearchParams.prototype,
-  Number.prototype,
-  String.prototype,
-  Boolean.prototype,
-  BigInt.prototype,
-]);
-
-// Kept by name, because tasks run in the same realm and may replace them, and because what comes from a process must not choose among all globals.
-const VIEW_CLASSES = {
-  Int8Array,
-  Uint8Array,
-  Uint8ClampedArray,
-  Int16Array,
-  Uint16Array,
-  Int32Array,
-  Uint32Array,
-  Float16Array,
-  Float32Array,
-  Float64Array,
-  BigInt64Array,
-  BigUint64Array,
-  DataView,
-};
-
-/** The names of the classes of views, by their prototypes. */
-export const VIEWS: ReadonlyMap<object, string> = new Map(
-  Object.entries(VIEW_CLASSES).map(([name, { prototype }]) => [prototype, name]),
-);
-
-/** The class of views of that name. */
-export function viewNamed(name: string): new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => unknown {
-  if (!Object.hasOwn(VIEW_CLASSES, name)) throw new TypeError(`Cannot read as a view of a buffer: ${inspect(name)}`);
-  return VIEW_CLASSES[name as keyof typeof VIEW_CLASSES];
-}
-
-/** Turns one value into devalue's text, with its buffers beside it. */
+/** Writes one value. */
 class GraphEncoder {
   readonly #options: EncodeOptions;
-  readonly #whole: Set<ArrayBuffer>;
+  readonly #lists: readonly unknown[][];
+  readonly #leftOut: LeftOut;
+  readonly #text: unknown[] = [0, null];
+  /** All objects, and of each how it was reached first, how deep, and in which item. */
+  readonly #things: unknown[] = [];
+  readonly #indexes = new Map<unknown, number>();
+  readonly #parents: number[] = [];
+  readonly #steps: Step[] = [];
+  readonly #depths: number[] = [];
+  readonly #items: number[] = [];
+  #written = 0;
+  #item = 0;
   readonly #buffers: ArrayBuffer[] = [];
   readonly #shared: SharedArrayBuffer[] = [];
-  readonly #moved = new Set<ArrayBuffer>();
-  /** Buffers met so far, and whether only the part under one view was taken. */
-  readonly #met = new Map<ArrayBuffer, "part" | "whole">();
-  /** Errors whose properties are being tried. */
-  readonly #inTrial: Set<Error>;
-  /** Errors whose properties have been tried: each once, however many causes refer to it. */
-  readonly #partsOf: Map<Error, ErrorParts>;
+  readonly #moved = new Set<unknown>();
+  /** What moves and is no buffer. */
+  readonly #ports = new Map<unknown, number>();
+  /** Views of which nothing is written yet, and the buffers that must cross whole. */
+  readonly #views: number[] = [];
+  readonly #whole = new Set<unknown>();
+  /** The one view of a buffer that was met in an item so far. */
+  readonly #met = new Map<unknown, unknown>();
+  #metItem = 0;
+  readonly #faults: Faults | undefined;
+  #refusal: SerializationError | undefined;
 
-  constructor(options: EncodeOptions, whole: Set<ArrayBuffer>, outer?: GraphEncoder) {
+  constructor(options: EncodeOptions, lists: readonly unknown[][], leftOut: LeftOut) {
     this.#options = options;
-    this.#whole = whole;
-    this.#inTrial = outer === undefined ? new Set() : outer.#inTrial;
-    this.#partsOf = outer === undefined ? new Map() : outer.#partsOf;
+    this.#lists = lists;
+    this.#leftOut = leftOut;
+    if (options.root === "error") this.#faults = new Faults();
   }
 
-  encode(value: unknown): Block {
-    const text = this.encodeText(value);
-    // Only now that nothing can be refused any more: a moved buffer is gone for the caller.
-    const buffers = this.#buffers.map((buffer) => this.#moved.has(buffer) ? buffer.transfer() : buffer);
-    return new Block(Kind.GRAPH, text, 0, buffers, this.#shared);
+  /** `undefined` when something is to be left out that was not. */
+  encode(value: unknown): Block | undefined {
+    this.#text[1] = this.#slot(value, -1, "");
+    this.#writeAll();
+    this.#placeViews();
+    if (this.#faults === undefined || this.#faults.isEmpty) return this.#finish();
+    const { path, reason } = this.#faults.leaveOut(this.#leftOut, {
+      errorAt: (index) => this.#codeOf(index) === Code.ERROR ? this.#things[index] : undefined,
+      stepText: (parent, step) => this.#stepText(parent, step),
+    }) ?? {};
+    if (path !== undefined) throw this.#error(path, reason!);
+    return undefined;
   }
 
-  encodeText(value: unknown): string {
+  #finish(): Block {
+    const { root } = this.#options;
+    let text: string;
     try {
-      return this.#stringify(value);
+      text = jsonOf(this.#text);
     } catch (error) {
-      if (isExit(error) || error instanceof UsedTwice) throw error;
-      throw this.#refusal(error);
+      throw this.#error(root, `it is too long: ${textOfThrown(error)}`, error);
+    }
+    // Only now that nothing can be refused any more: what moves is gone for the caller.
+    const clone = this.#ports.size === 0 ? undefined : this.#moveAll([...this.#ports.keys()] as Transferable[]);
+    const buffers = this.#buffers.map((buffer) => this.#moved.has(buffer) ? this.#move(buffer) : buffer);
+    return new Block(clone === undefined ? Kind.GRAPH : Kind.CLONE, text, 0, buffers, this.#shared, clone);
+  }
+
+  #moveAll(list: Transferable[]): { value: unknown; list: Transferable[] } {
+    try {
+      // The clone is moved again when it is sent.
+      return structuredClone({ value: list, list }, { transfer: list });
+    } catch (error) {
+      throw this.#error(this.#options.root, textOfThrown(error instanceof Error ? error.message : error), error);
     }
   }
 
-  #stringify(value: unknown): string {
-    return stringify(value, {
-      [REFUSED]: (thing: unknown) => this.#check(thing),
-      [MOVED]: (thing: unknown) => thing instanceof Transfer && this.#unwrap(thing),
-      [ERROR]: (thing: unknown) => thing instanceof Error && this.#takeApart(thing),
-      [REGEXP]: (thing: unknown) =>
-        thing instanceof RegExp && thing.lastIndex !== 0 &&
-        { source: thing.source, flags: thing.flags, lastIndex: thing.lastIndex },
-      [NAMED]: (thing: unknown) => hasDoubtfulKey(thing) && Object.getPrototypeOf(thing) !== null && prefixed(thing),
-      [BARE]: (thing: unknown) => hasDoubtfulKey(thing) && Object.getPrototypeOf(thing) === null && prefixed(thing),
-      [MAP]: (thing: unknown) =>
-        isExactly(thing, Map.prototype) && hasDoubtfulKeys(thing as Map<unknown, unknown>) &&
-        {
-          [KEYS]: [...(thing as Map<unknown, unknown>).keys()],
-          [VALUES]: [...(thing as Map<unknown, unknown>).values()],
-        },
-      [SET]: (thing: unknown) => isExactly(thing, Set.prototype) && { [ITEMS]: [...thing as Set<unknown>] },
-      [VIEW]: (thing: unknown) => ArrayBuffer.isView(thing) && this.#view(thing),
-      [BUFFER]: (thing: unknown) => thing instanceof ArrayBuffer && this.#buffer(thing),
-      [SHARED]: (thing: unknown) => isShared(thing) && this.#share(thing),
-    }, {
-      operations: {
-        // What has a function called `then` is refused for that function.
-        isThenable: () => false,
-        get,
-      },
-    });
+  #move(buffer: ArrayBuffer): ArrayBuffer {
+    try {
+      return buffer.transfer();
+    } catch (error) {
+      const index = this.#indexes.get(buffer)!;
+      throw this.#errorAt(
+        this.#parents[index],
+        this.#steps[index],
+        `a buffer that cannot move: ${textOfThrown(error)}`,
+      );
+    }
   }
 
-  /** A refusal for what devalue would change silently: instances of classes that it takes for their base, and lost properties. */
-  #check(thing: unknown): symbol | undefined {
-    if (typeof thing === "function") return refuse("a function");
-    if (typeof thing === "symbol") return isRefusal(thing) ? undefined : refuse("a symbol");
-    if (typeof thing !== "object" || thing === null) return undefined;
-    const prototype = Object.getPrototypeOf(thing);
-    if (prototype === Object.prototype || prototype === null) {
-      return Object.getOwnPropertySymbols(thing).length > 0 ? refuse("an object with a symbol as key") : undefined;
+  // ---- values ------------------------------------------------------------------------------------------------------
+
+  #slot(value: unknown, parent: number, step: Step): unknown {
+    switch (typeof value) {
+      case "string":
+        return value.length < LONG_TEXT ? value : this.#refer(value, parent, step);
+      case "boolean":
+        return value;
+      case "number":
+        if (Number.isFinite(value)) return Object.is(value, -0) ? [Special.MINUS_ZERO] : value;
+        if (Number.isNaN(value)) return [Special.NAN];
+        return [value > 0 ? Special.INFINITY : Special.MINUS_INFINITY];
+      case "undefined":
+        return UNDEFINED;
+      case "bigint":
+        return [`${value}`];
+      case "symbol":
+        return this.#refuse(parent, step, "a symbol: send a text instead");
+      case "function":
+        return this.#refuse(parent, step, describeFunction(value));
+      default:
+        return value === null ? null : this.#refer(value as object, parent, step);
     }
-    if (Array.isArray(thing)) {
-      if (prototype !== Array.prototype) return refuse(instanceOf(thing));
-      return Object.keys(thing).every(isIndex) ? undefined : refuse("an array with extra properties");
-    }
-    if (thing instanceof Error || thing instanceof Transfer) return undefined;
-    if (EXACT_PROTOTYPES.has(prototype)) {
-      return Object.keys(thing).length > (thing instanceof String ? thing.length : 0)
-        ? refuse("an object of a built-in class with extra properties")
-        : undefined;
-    }
-    if (VIEWS.has(prototype)) return undefined;
-    if (prototype === ArrayBuffer.prototype) {
-      return (thing as ArrayBuffer).detached ? refuse("a detached ArrayBuffer") : undefined;
-    }
-    if (isShared(thing)) {
-      return this.#options.sameProcess ? undefined : refuse("a SharedArrayBuffer, which another process cannot share");
-    }
-    if (String(Object.prototype.toString.call(thing)).startsWith("[object Temporal.")) {
-      return undefined;
-    }
-    return refuse(instanceOf(thing));
   }
 
-  #unwrap({ value, list }: Transfer): unknown {
-    for (const item of list) {
-      if (!(item instanceof ArrayBuffer)) {
-        return refuse("a transfer of what is no buffer, which must be a whole argument or result");
-      }
-      this.#moved.add(item);
+  /** The slot of a property; one whose getter throws is refused. */
+  #read(thing: object, key: Step, parent: number): unknown {
+    let value: unknown;
+    try {
+      value = (thing as { [key: Step]: unknown })[key];
+    } catch (error) {
+      if (isExit(error)) throw error;
+      return this.#refuse(parent, key, `its getter throws: ${textOfThrown(error)}`);
     }
-    return value;
+    return this.#slot(value, parent, key);
   }
 
-  #takeApart(error: Error): ErrorParts {
-    if (this.#options.root !== "error") return takeApart(error, () => undefined);
-    const known = this.#partsOf.get(error);
-    if (known !== undefined) return known;
-    this.#inTrial.add(error);
-    const parts = takeApart(error, (name, value) => {
-      if (this.#inTrial.has(value as Error)) return undefined;
-      try {
-        new GraphEncoder(this.#options, this.#whole, this).encodeText(value);
-        return undefined;
-      } catch (refusal) {
-        if (!(refusal instanceof SerializationError)) throw refusal;
-        // The path names the trial's root.
-        return name + refusal.path.slice(this.#options.root.length);
-      }
-    });
-    this.#partsOf.set(error, parts);
-    return parts;
+  #refer(thing: object | string, parent: number, step: Step): unknown {
+    if (typeof thing === "object" && Transfer.is(thing)) {
+      return this.#unwrap(thing, parent, step) ? this.#slot(thing.value, parent, step) : null;
+    }
+    let index = this.#indexes.get(thing);
+    if (index === undefined) {
+      const depth = parent === -1 ? 0 : this.#depths[parent] + 1;
+      if (depth > MOST_DEPTH) return this.#refuse(parent, step, TOO_DEEP);
+      index = this.#things.push(thing) - 1;
+      this.#indexes.set(thing, index);
+      this.#parents.push(parent);
+      this.#steps.push(step);
+      this.#depths.push(depth);
+      this.#items.push(this.#item);
+    } else if (this.#items[index] !== this.#item) this.#shareWithItem(index, parent, step);
+    this.#faults?.refer(parent, step, index);
+    return [index];
   }
 
-  #view(view: ArrayBufferView): unknown {
-    const type = VIEWS.get(Object.getPrototypeOf(view));
-    const length = view instanceof DataView ? view.byteLength : (view as unknown as { length: number }).length;
-    const { buffer, byteOffset, byteLength } = view;
-    const isPart = byteLength < buffer.byteLength;
-    if (
-      !isPart || isShared(buffer) || this.#moved.has(buffer) || this.#whole.has(buffer) ||
-      this.#met.get(buffer) === "whole"
-    ) return { type, buffer, byteOffset, length };
-    // Of a buffer that nothing else refers to, the part that the view shows is enough.
-    if (this.#met.has(buffer)) throw new UsedTwice(buffer);
-    this.#met.set(buffer, "part");
-    const index = this.#buffers.push(copyOf(new Uint8Array(buffer, byteOffset, byteLength)).buffer) - 1;
-    return { type, index, length };
+  /** Two items refer to the same object, so that it must be made for each. */
+  #shareWithItem(index: number, parent: number, step: Step): void {
+    const code = this.#codeOf(index);
+    if (code === Code.TEXT || code === Code.SHARED) return;
+    const thing = this.#things[index];
+    if (this.#moved.has(thing)) this.#refuse(parent, step, "a buffer that moves with another item");
+    if (code === Code.VIEW) this.#meet(thing as ArrayBufferView);
+    this.#text[0] = 1;
   }
 
-  #buffer(buffer: ArrayBuffer): unknown {
-    if (this.#met.get(buffer) === "part") throw new UsedTwice(buffer);
-    this.#met.set(buffer, "whole");
-    const index = this.#buffers.push(this.#moved.has(buffer) ? buffer : copyOf(new Uint8Array(buffer)).buffer) - 1;
-    return buffer.resizable ? { index, maxByteLength: buffer.maxByteLength } : { index };
-  }
-
-  #share(memory: SharedArrayBuffer): unknown {
-    return { index: this.#shared.push(memory) - 1 };
-  }
-
-  #refusal(error: unknown): SerializationError {
+  /** Takes note of what moves with a value; `false` when it cannot. */
+  #unwrap({ list }: Transfer, parent: number, step: Step): boolean {
     const { root, sameProcess } = this.#options;
-    const where = sameProcess ? "thread" : "process";
-    if (error instanceof DevalueError) {
-      const path = pathOf(root, error.path);
-      const reason = isRefusal(error.value) ? error.value.description! : error.message;
-      return new SerializationError(`Cannot send ${path} to another ${where}: ${reason}`, path);
+    for (const item of list) {
+      if (item instanceof ArrayBuffer) this.#moved.add(item);
+      else if (!sameProcess) {
+        this.#refuse(parent, step, "only buffers can be transferred there");
+        return false;
+      } else if (parent === -1 || (root === "args" && parent === 0) || this.#isList(this.#things[parent])) {
+        if (!this.#ports.has(item)) this.#ports.set(item, this.#ports.size);
+      } else {
+        this.#refuse(parent, step, "a transfer of what is no buffer, which must be a whole argument or result");
+        return false;
+      }
     }
+    return true;
+  }
+
+  #isList(thing: unknown): boolean {
+    return this.#lists.includes(thing as unknown[]);
+  }
+
+  // ---- objects -----------------------------------------------------------------------------------------------------
+
+  #codeOf(index: number): unknown {
+    return this.#text[FIRST + index * 2];
+  }
+
+  /** Says what an object is; what is said of it may be added to. */
+  #put<T>(index: number, code: number, what: T): T {
+    this.#text[FIRST + index * 2] = code;
+    this.#text[FIRST + index * 2 + 1] = what;
+    return what;
+  }
+
+  /** Writes all objects that were met. */
+  #writeAll(): void {
+    while (this.#written < this.#things.length) {
+      const index = this.#written++;
+      const thing = this.#things[index];
+      if (typeof thing === "string") this.#put(index, Code.TEXT, thing);
+      else {
+        this.#put(index, Code.OBJECT, null);
+        try {
+          this.#write(index, thing as object);
+        } catch (error) {
+          if (isExit(error) || error === this.#refusal) throw error;
+          this.#refuseThing(index, `it cannot be read: ${textOfThrown(error)}`);
+        }
+      }
+    }
+  }
+
+  #write(index: number, thing: object): void {
+    const port = this.#ports.get(thing);
+    if (port !== undefined) return void this.#put(index, Code.MOVED, port);
+    const prototype = Object.getPrototypeOf(thing);
+    if (Array.isArray(thing) && prototype === Array.prototype) return this.#writeArray(index, thing);
+    if (prototype === Object.prototype || prototype === null) return this.#writeObject(index, thing, prototype);
+    const type = VIEWS.get(prototype);
+    if (type !== undefined) return this.#writeView(index, thing as ArrayBufferView, type);
+    if (thing instanceof Error) return this.#writeError(index, thing);
+    if (!this.#writeBuiltIn(index, thing, prototype)) {
+      this.#refuseThing(index, describeRefused(thing, this.#options));
+    } else if (Object.keys(thing).length > (prototype === String.prototype ? (thing as unknown as string).length : 0)) {
+      this.#refuseThing(index, "an object of a built-in class with extra properties: send them beside it");
+    }
+  }
+
+  #writeArray(index: number, array: unknown[]): void {
+    const { length } = array;
+    const keys = Object.keys(array);
+    if (keys.length !== length || (length > 0 && keys[length - 1] !== String(length - 1))) {
+      const loose: unknown[] = this.#put(index, Code.LOOSE, [length]);
+      for (const key of keys) loose.push(key, this.#read(array, key, index));
+      return;
+    }
+    const slots: unknown[] = this.#put(index, Code.ARRAY, []);
+    const isList = this.#isList(array);
+    for (let i = 0; i < length; i++) {
+      if (isList) this.#item++;
+      slots.push(this.#read(array, i, index));
+      if (isList) this.#writeAll();
+    }
+  }
+
+  #writeObject(index: number, thing: object, prototype: unknown): void {
+    if (Object.getOwnPropertySymbols(thing).length > 0) {
+      return this.#refuseThing(index, "an object with a symbol as key: use a text as key");
+    }
+    const keys = Object.keys(thing);
+    if (prototype === null || keys.some(isDoubtful)) {
+      const keyed: unknown[] = this.#put(index, prototype === null ? Code.BARE : Code.KEYED, []);
+      for (const key of keys) keyed.push(key, this.#read(thing, key, index));
+      return;
+    }
+    // Without a prototype, which could have setters.
+    const slots = this.#put<{ [key: string]: unknown }>(index, Code.OBJECT, Object.create(null));
+    for (const key of keys) slots[key] = this.#read(thing, key, index);
+  }
+
+  #writeError(index: number, error: Error): void {
+    const { classes, name, message, stack } = partsOf(error);
+    const leftOut = this.#leftOut.get(error);
+    const note = leftOut === undefined ? "" : `\n    [left out: ${[...leftOut.values()].join("; ")}]`;
+    const hidden: string[] = [];
+    const said: unknown[] = this.#put(index, Code.ERROR, [classes, name, message, stack + note, hidden]);
+    for (const property of propertiesOf(error)) {
+      if (leftOut?.has(property)) continue;
+      if (!Object.prototype.propertyIsEnumerable.call(error, property)) hidden.push(property);
+      said.push(property, this.#read(error, property, index));
+    }
+  }
+
+  /** Writes an instance of a class whose own instances cross; `false` for any other. */
+  #writeBuiltIn(index: number, thing: object, prototype: object): boolean {
+    switch (prototype) {
+      case Map.prototype: {
+        const slots: unknown[] = this.#put(index, Code.MAP, []);
+        forEachOfMap.call(thing as Map<unknown, unknown>, (value, key) => {
+          slots.push(this.#slot(key, index, slots.length));
+          slots.push(this.#slot(value, index, slots.length));
+        });
+        return true;
+      }
+      case Set.prototype: {
+        const slots: unknown[] = this.#put(index, Code.SET, []);
+        forEachOfSet.call(thing as Set<unknown>, (value) => void slots.push(this.#slot(value, index, slots.length)));
+        return true;
+      }
+      case Date.prototype: {
+        const time = getTime.call(thing as Date);
+        this.#put(index, Code.DATE, Number.isNaN(time) ? null : time);
+        return true;
+      }
+      case RegExp.prototype: {
+        const { source, flags, lastIndex } = thing as RegExp;
+        this.#put(index, Code.REGEXP, [source, flags, this.#slot(lastIndex, index, "lastIndex")]);
+        return true;
+      }
+      case URL.prototype:
+        this.#put(index, Code.URL, (thing as URL).href);
+        return true;
+      case URLSearchParams.prototype:
+        this.#put(index, Code.PARAMS, paramsToText.call(thing as URLSearchParams));
+        return true;
+      case Number.prototype:
+      case String.prototype:
+      case Boolean.prototype:
+      case BigInt.prototype:
+        this.#put(index, Code.BOXED, this.#slot((prototype as { valueOf(): unknown }).valueOf.call(thing), index, ""));
+        return true;
+      case ArrayBuffer.prototype:
+        this.#writeBuffer(index, thing as ArrayBuffer);
+        return true;
+      case SharedArrayBuffer.prototype:
+        if (this.#options.sameProcess) {
+          this.#put(index, Code.SHARED, this.#shared.push(thing as SharedArrayBuffer) - 1);
+        } else {this.#refuseThing(
+            index,
+            "a SharedArrayBuffer, which another process cannot share: send a copy of its bytes",
+          );}
+        return true;
+    }
+    const temporal = temporalClassOf(prototype);
+    if (temporal === undefined) return false;
+    this.#put(index, Code.TEMPORAL, [temporal, `${thing}`]);
+    return true;
+  }
+
+  // ---- buffers -----------------------------------------------------------------------------------------------------
+
+  #writeBuffer(index: number, buffer: ArrayBuffer): void {
+    if (buffer.detached) return this.#refuseThing(index, "a detached ArrayBuffer");
+    this.#whole.add(buffer);
+    const bytes = this.#moved.has(buffer) ? buffer : copyOf(new Uint8Array(buffer)).buffer;
+    const place = this.#buffers.push(bytes) - 1;
+    this.#put(index, Code.BUFFER, buffer.resizable ? [place, buffer.maxByteLength] : [place]);
+  }
+
+  #writeView(index: number, view: ArrayBufferView, type: string): void {
+    const { buffer } = view;
+    if (isOutOfBounds(view)) {
+      const isDetached = buffer instanceof ArrayBuffer && buffer.detached;
+      return this.#refuseThing(
+        index,
+        `a view ${isDetached ? "of a detached ArrayBuffer" : "beyond the end of its buffer"}`,
+      );
+    }
+    let length: number | null = lengthOf(view);
+    if (buffer instanceof SharedArrayBuffer) {
+      if (buffer.growable && view.byteOffset + view.byteLength + 8 > buffer.byteLength) {
+        return this.#refuseThing(
+          index,
+          "a view up to the end of a SharedArrayBuffer that can grow: send the memory and make the view in the task",
+        );
+      }
+      this.#whole.add(buffer);
+    } else if (buffer.resizable) {
+      if (isTracking(view)) length = null;
+      this.#whole.add(buffer);
+    } else if (view.byteLength === buffer.byteLength || this.#moved.has(buffer)) this.#whole.add(buffer);
+    this.#put(index, Code.VIEW, [type, null, view.byteOffset, length]);
+    this.#views.push(index);
+    this.#meet(view);
+  }
+
+  /** Of a buffer that nothing else in its item refers to, the part that a view shows is enough. */
+  #meet(view: ArrayBufferView): void {
+    if (this.#metItem !== this.#item) this.#met.clear();
+    this.#metItem = this.#item;
+    const other = this.#met.get(view.buffer);
+    if (other === undefined) this.#met.set(view.buffer, view);
+    else if (other !== view) this.#whole.add(view.buffer);
+  }
+
+  #placeViews(): void {
+    for (const index of this.#views) {
+      const view = this.#things[index] as ArrayBufferView;
+      this.#item = this.#items[index];
+      const { buffer, byteOffset, byteLength } = view;
+      const said = this.#text[FIRST + index * 2 + 1] as unknown[];
+      if (this.#whole.has(buffer)) {
+        said[1] = this.#slot(buffer, index, "buffer");
+        this.#writeAll();
+      } else {
+        const bytes = copyOf(new Uint8Array(buffer, byteOffset, byteLength));
+        this.#put(index, Code.PART, [said[0], this.#buffers.push(bytes.buffer) - 1, said[3]]);
+      }
+    }
+  }
+
+  // ---- what cannot cross -------------------------------------------------------------------------------------------
+
+  #refuse(parent: number, step: Step, reason: string): null {
+    if (this.#faults === undefined) throw this.#refusal = this.#errorAt(parent, step, reason);
+    this.#faults.add(parent, step, reason);
+    return null;
+  }
+
+  #refuseThing(index: number, reason: string): void {
+    if (this.#faults === undefined) {
+      throw this.#refusal = this.#errorAt(this.#parents[index], this.#steps[index], reason);
+    }
+    this.#faults.addThing(index, reason);
+  }
+
+  #errorAt(parent: number, step: Step, reason: string): SerializationError {
+    const { root } = this.#options;
+    if (reason === TOO_DEEP) return this.#error(root, reason);
+    let path = "";
+    for (; parent !== -1; step = this.#steps[parent], parent = this.#parents[parent]) {
+      path = this.#stepText(parent, step) + path;
+    }
+    return this.#error(root + path, reason);
+  }
+
+  #error(path: string, reason: string, cause?: unknown): SerializationError {
+    const where = this.#options.sameProcess ? "thread" : "process";
     return new SerializationError(
-      error instanceof RangeError
-        ? `Cannot send ${root} to another ${where}: it is nested too deeply, or too long: ${error.message}`
-        : `Cannot send ${root} to another ${where}: ${error}`,
-      root,
-      { cause: error },
+      `Cannot send ${path} to another ${where}: ${reason}`,
+      path,
+      cause === undefined ? undefined : { cause },
     );
   }
-}
 
-// The names under which devalue knows our reducers. None of its own types has a name of one letter.
-const REFUSED = "R";
-const MOVED = "M";
-const ERROR = "E";
-const NAMED = "N";
-const BARE = "O";
-const MAP = "K";
-const SET = "T";
-const VIEW = "V";
-const BUFFER = "B";
-const SHARED = "S";
-const REGEXP = "X";
-
-const refusals = new WeakSet<symbol>();
-
-/** A symbol in place of what cannot cross: devalue refuses it, with its path. */
-function refuse(reason: string): symbol {
-  const symbol = Symbol(reason);
-  refusals.add(symbol);
-  return symbol;
-}
-
-function isRefusal(value: unknown): value is symbol {
-  return typeof value === "symbol" && refusals.has(value);
-}
-
-function instanceOf(thing: object): string {
-  let name: unknown;
-  try {
-    name = thing.constructor?.name;
-  } catch {
-    // No name then.
-  }
-  return `an instance of ${name || "an unnamed class"}`;
-}
-
-function isIndex(key: string): boolean {
-  return String(Number(key) >>> 0) === key;
-}
-
-function isShared(value: unknown): value is SharedArrayBuffer {
-  return typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer;
-}
-
-/** Reads a property; one whose getter throws is refused. */
-function get(thing: unknown, key: PropertyKey): unknown {
-  try {
-    return (thing as { [key: PropertyKey]: unknown })[key];
-  } catch (error) {
-    if (isExit(error)) throw error;
-    return refuse(`its getter throws: ${error}`);
-  }
-}
-
-// Keys of what stands for values here: longer than one unit, and unlike what anybody would write.
-const PREFIX = "\0.";
-const KEYS = "\0keys";
-const VALUES = "\0values";
-const ITEMS = "\0items";
-
-/**
- * Whether JSON writes a key of one UTF-16 unit by an escape. V8 15.0 reads such a key as another one when it has read an object with the same keys before it and
- * another such key: `JSON.parse('{"a":1,"\\\\":2}'); JSON.parse('{"a":1,"\\n":2}')` gives a backslash for the line feed. So they are not written as keys.
- */
-export function isEscaped(key: string): boolean {
-  const unit = key.charCodeAt(0);
-  return unit < 32 || unit === 34 || unit === 92 || (unit >= 0xd800 && unit <= 0xdfff);
-}
-
-function hasDoubtfulKey(value: unknown): value is object {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return Object.hasOwn(value, "__proto__");
-  return Object.keys(value).some((key) => key === "__proto__" || (key.length === 1 && isEscaped(key)));
-}
-
-/** In place of an object whose keys JSON, or V8's reading of it, does not keep: each key gets a prefix. */
-function prefixed(thing: object): unknown {
-  return Object.fromEntries(Object.keys(thing).map((key) => [PREFIX + key, get(thing, key)]));
-}
-
-/** Whether a map has keys that a path cannot show. */
-function hasDoubtfulKeys(map: Map<unknown, unknown>): boolean {
-  return map.keys().some((key) => !(typeof key === "string" || typeof key === "boolean" || Number.isSafeInteger(key)));
-}
-
-function isExactly(value: unknown, prototype: object): boolean {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === prototype;
-}
-
-/** A step of devalue's paths: a quoted key, the value of a map's key, a plain key, an index. */
-const PATH_STEP = /\[("(?:[^"\\]|\\.)*")\]|\.get\((?:"(?:[^"\\]|\\.)*"|[^")]*)\)|\.[^.[(]+|\[\d+\]|[^.[]+/gs;
-
-/** A path in the encoded value as one in the value itself. */
-function pathOf(root: string, path: string): string {
-  let result = root;
-  for (const [step, quoted] of path.matchAll(PATH_STEP)) {
-    const key: string | undefined = quoted && JSON.parse(quoted);
-    if (key === undefined) result += step;
-    else if (key === PROPERTIES) continue;
-    else if (key === KEYS) result += ".keys().toArray()";
-    else if (key === VALUES || key === ITEMS) result += ".values().toArray()";
-    else if (key.startsWith(PREFIX)) result += stepTo(key.slice(PREFIX.length));
-    else result += step;
-  }
-  return result;
-}
-
-function stepTo(key: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
-}
-
-function takeOffPrefixes(object: object, parts: { [name: string]: unknown }): void {
-  for (const [name, value] of Object.entries(parts)) {
-    Object.defineProperty(object, name.slice(PREFIX.length), {
-      value,
-      writable: true,
-      enumerable: true,
-      configurable: true,
-    });
-  }
-}
-
-/** Decodes what {@linkcode encodeGraph} made. */
-export function decodeGraph({ text, buffers, shared }: Block): unknown {
-  // Errors and objects with a __proto__ key may refer to themselves, so they are made first and completed last.
-  const made = new Map<unknown, object>();
-  const unfinished: (() => void)[] = [];
-  const twoSteps =
-    <P, T extends object>(make: (parts: P) => T, finish: (made: T, parts: P) => void) => (parts: P): T => {
-      let thing = made.get(parts) as T | undefined;
-      if (thing === undefined) {
-        thing = make(parts);
-        made.set(parts, thing);
-        unfinished.push(() => finish(thing!, parts));
+  /** A step as JavaScript writes it. */
+  #stepText(parent: number, step: Step): string {
+    const place = Number(step);
+    switch (this.#codeOf(parent)) {
+      case Code.SET:
+        return `.values().toArray()[${step}]`;
+      case Code.MAP: {
+        if (place % 2 === 0) return `.keys().toArray()[${place / 2}]`;
+        const key = (this.#text[FIRST + parent * 2 + 1] as unknown[])[place - 1];
+        if (typeof key !== "object") return `.get(${JSON.stringify(key)})`;
+        return `.values().toArray()[${(place - 1) / 2}]`;
       }
-      return thing;
-    };
-  const value = parse(text, {
-    [MOVED]: (value: unknown) => value,
-    [ERROR]: twoSteps(putTogether, complete),
-    [NAMED]: twoSteps(() => ({}), takeOffPrefixes),
-    [BARE]: twoSteps(() => Object.create(null) as object, takeOffPrefixes),
-    [MAP]: twoSteps(() => new Map<unknown, unknown>(), (map, parts: { [name: string]: unknown[] }) => {
-      for (const [i, key] of parts[KEYS].entries()) map.set(key, parts[VALUES][i]);
-    }),
-    [SET]: twoSteps(() => new Set<unknown>(), (set, parts: { [name: string]: unknown[] }) => {
-      for (const item of parts[ITEMS]) set.add(item);
-    }),
-    [VIEW]: ({ type, buffer, index, byteOffset, length }: {
-      type: string;
-      buffer?: ArrayBuffer;
-      index?: number;
-      byteOffset?: number;
-      length: number;
-    }) => {
-      const View = viewNamed(type);
-      return new View(buffer ?? buffers[index!], byteOffset ?? 0, length);
-    },
-    [BUFFER]: ({ index, maxByteLength }: { index: number; maxByteLength?: number }) => {
-      const buffer = buffers[index];
-      if (maxByteLength === undefined) return buffer;
-      const resizable = new ArrayBuffer(buffer.byteLength, { maxByteLength });
-      new Uint8Array(resizable).set(new Uint8Array(buffer));
-      return resizable;
-    },
-    [SHARED]: ({ index }: { index: number }) => shared[index],
-    [REGEXP]: ({ source, flags, lastIndex }: { source: string; flags: string; lastIndex: number }) =>
-      Object.assign(new RegExp(source, flags), { lastIndex }),
-  });
-  for (const finish of unfinished) finish();
-  return value;
+      case Code.BOXED:
+        return "";
+    }
+    if (typeof step === "number" || (this.#codeOf(parent) === Code.LOOSE && isIndex(step))) return `[${step}]`;
+    return /^[A-Za-z_$][\w$]*$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
+  }
 }
+
+const TOO_DEEP = `it is nested too deeply, wanted at most ${MOST_DEPTH} levels`;
+
+// Kept, because tasks run in the same realm and may replace them; and what looks like a map and is none is noticed.
+const { forEach: forEachOfMap } = Map.prototype;
+const { forEach: forEachOfSet } = Set.prototype;
+const { getTime } = Date.prototype;
+const { toString: paramsToText } = URLSearchParams.prototype;

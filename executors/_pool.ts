@@ -10,7 +10,7 @@ import { type Future, internals, type Origin } from "../futures/future.ts";
 import { ring } from "../futures/bell.ts";
 import { addSource, bell, blockUntil, hold, release, removeSource, type Source } from "../futures/wakeup.ts";
 import { Block, EncodedBlock, Kind } from "./_block.ts";
-import { decodeValue, encodeArguments, encodeColumn } from "./_codec.ts";
+import { decodeValue, encodeArguments, encodeItems } from "./_codec.ts";
 import type { EncodeOptions } from "./_graph.ts";
 import {
   type ConsumerMessage,
@@ -176,7 +176,7 @@ export class Pool implements Source, Origin {
     let number: number, block: Block;
     try {
       number = this.define(fn);
-      block = isColumn ? encodeColumn(items, this.#encodeOptions) : encodeArguments(items, this.#encodeOptions);
+      block = encodeItems(items, this.#encodeOptions);
     } catch {
       return undefined;
     }

@@ -6,6 +6,7 @@
 
 import { TaskNotFoundError } from "../futures/errors.ts";
 import type { Definition } from "./_definition.ts";
+import { isExit } from "./_errors.ts";
 import { reach } from "./task_ref.ts";
 
 /** A task's function, with its receiver already bound to it. */
@@ -159,8 +160,13 @@ function withPlainName(source: string, name: string): string {
 
 /** Whether a value is awaited when a task returns it. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
+  try {
+    return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  } catch (error) {
+    if (isExit(error)) throw error;
+    // What cannot be asked is refused, with its path.
+    return false;
+  }
 }
 
 /** Adds to a missing name's error what the reader must know: that the function was sent alone. */

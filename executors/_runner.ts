@@ -9,8 +9,9 @@
 
 import { TaskExitError } from "../futures/errors.ts";
 import type { Block } from "./_block.ts";
-import { decodeArguments, decodeColumn, encodeOutcome, encodeValue } from "./_codec.ts";
-import { type EncodeOptions, EXIT } from "./_graph.ts";
+import { decodeArguments, decodeItems, encodeOutcome, encodeValue } from "./_codec.ts";
+import { EXIT } from "./_errors.ts";
+import type { EncodeOptions } from "./_graph.ts";
 import { type ChunkOutcome, Flag, flagsOfPace, type Task } from "./_consumer.ts";
 import type { Definition } from "./_definition.ts";
 import { isThenable, resolve, type TaskFunction } from "./_resolve.ts";
@@ -327,12 +328,9 @@ function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | und
   };
   const call = (fn: TaskFunction) => {
     timer.start();
-    if ((task.flags & Flag.COLUMN) !== 0) {
-      const items = decodeColumn(task.block);
-      return go(items.length, (i) => fn(items[i]));
-    }
-    const items = decodeArguments(task.block) as unknown[][];
-    return go(items.length, (i) => fn(...items[i]));
+    const { length, get } = decodeItems(task.block);
+    const isColumn = (task.flags & Flag.COLUMN) !== 0;
+    return go(length, isColumn ? (i) => fn(get(i)) : (i) => fn(...get(i) as unknown[]));
   };
   return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
 }
@@ -356,7 +354,7 @@ function replyChunk(task: Task, flags: number, outcome: ChunkOutcome): void {
   } catch (error) {
     if (isExit(error)) throw error;
   }
-  host.reply(task, flags, block ?? encodeValue(upToFirstRefused(outcome), errorOptions), hasReturned);
+  host.reply(task, flags, block ?? encodeOutcome(upToFirstRefused(outcome), errorOptions), hasReturned);
 }
 
 /** A chunk's outcome that ends before the first result that cannot cross. */

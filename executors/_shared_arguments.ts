@@ -47,7 +47,7 @@ export class SharedArguments {
     // The ids of what the block itself shares come with the outer block.
     block.sharedIds = block.shared.map(() => 0);
     const byteLength = block.write(new Memory(memory), 0);
-    return new Block(Kind.GRAPH, JSON.stringify([byteLength, block.kind]), 0, [], [memory, ...block.shared]);
+    return new Block(Kind.GRAPH, `[${byteLength},${block.kind}]`, 0, [], [memory, ...block.shared]);
   }
 
   /** Makes sure that all workers know what a block refers to, until the cell is left. */

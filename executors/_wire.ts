@@ -6,6 +6,7 @@
  */
 
 import { allocate, EncodedBlock, Kind } from "./_block.ts";
+import { jsonOf } from "./_json.ts";
 
 /** Counted up when the other side would not understand the change. */
 export const VERSION = 1;
@@ -71,8 +72,8 @@ export function encodeMessage(header: readonly unknown[], ...blocks: readonly En
   const sections = blocks.length === 1 ? blocks[0].sections : blocks.flatMap(({ sections }) => sections);
   const lengths = sections.length === 1
     ? `[${sections[0].byteLength}]`
-    : stringifyJson(sections.map(({ byteLength }) => byteLength));
-  const text = `\x1e${stringifyJson(header).slice(0, -1)},${lengths}]\n`;
+    : jsonOf(sections.map(({ byteLength }) => byteLength));
+  const text = `\x1e${jsonOf(header).slice(0, -1)},${lengths}]\n`;
   return sections.length === 0 ? [encoder.encode(text)] : [encoder.encode(text), ...sections];
 }
 

@@ -10,6 +10,12 @@ export class Transfer {
   readonly value: unknown;
   /** What moves. */
   readonly list: readonly Transferable[];
+  readonly #isTransfer = true;
+
+  /** Whether a thing is one; asks nothing of it, as it may be a proxy. */
+  static is(thing: object): thing is Transfer {
+    return #isTransfer in thing;
+  }
 
   /**
    * @param value The value.

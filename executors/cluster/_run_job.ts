@@ -4,7 +4,7 @@
  * @module
  */
 
-import { decodeArguments, decodeColumn, encodeOutcome, encodeValue } from "../_codec.ts";
+import { decodeArguments, decodeItems, encodeOutcome, encodeValue, type Items } from "../_codec.ts";
 import type { Block } from "../_block.ts";
 import type { ChunkOutcome } from "../_consumer.ts";
 import { tell, upToFirstRefused } from "../_runner.ts";
@@ -53,8 +53,9 @@ export async function runTask({ module, name, how, payload, job }: Call): Promis
     const ms = performance.now() - start;
     return [toPayload(encodeValue(value, { root: "result", sameProcess: false })), ms];
   }
-  const calls = how === "column" ? Array.from(decodeColumn(block), (item) => [item]) : decodeArguments(block);
-  const outcome = await runAs(job, tell, () => runAll(fn, calls as unknown[][], job));
+  const { length, get } = decodeItems(block);
+  const calls: Items = how === "column" ? { length, get: (i) => [get(i)] } : { length, get };
+  const outcome = await runAs(job, tell, () => runAll(fn, calls, job));
   const ms = performance.now() - start;
   return [toPayload(encodeChunk(outcome)), ms];
 }
@@ -62,13 +63,13 @@ export async function runTask({ module, name, how, payload, job }: Call): Promis
 /** The results up to the first call that fails, and its error. */
 async function runAll(
   fn: (...args: unknown[]) => unknown,
-  calls: unknown[][],
+  calls: Items,
   job: CurrentJob,
 ): Promise<ChunkOutcome> {
   const results: unknown[] = [];
-  for (const args of calls) {
+  for (let i = 0; i < calls.length; i++) {
     try {
-      results.push(await fn(...args));
+      results.push(await fn(...calls.get(i) as unknown[]));
     } catch (error) {
       return [results, withRemote(error, job)];
     }
@@ -82,5 +83,5 @@ function encodeChunk(outcome: ChunkOutcome): Block {
   } catch {
     // One of them cannot cross: those before it do.
   }
-  return encodeValue(upToFirstRefused(outcome), { root: "error", sameProcess: false });
+  return encodeOutcome(upToFirstRefused(outcome), { root: "error", sameProcess: false });
 }

@@ -16,6 +16,7 @@ import {
   throwValue,
   UnknownError,
 } from "../fixtures/errors.ts";
+import { throwBuilt } from "../fixtures/values.ts";
 import type { Kind } from "./kind.ts";
 
 /** The built-in errors, with what they must be instances of. */
@@ -249,6 +250,57 @@ export function errorBehaviour(kind: Kind): void {
     }
     assertEquals(await within(pool.submit(add, 1, 2)), 3);
     if (faults.length > 0) fail(faults.join("\n"));
+  });
+
+  test(`${name}: a thrown error arrives with a chain of 1,000 causes`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    await bothFail(() => pool.submit(throwBuilt, "chain", 1_000), (error) => {
+      let length = 1;
+      for (; error.cause !== undefined; error = error.cause) length++;
+      assertEquals([length, error.message], [1_000, "innermost"]);
+      assert(!error.stack.includes("left out"));
+    });
+  });
+
+  test(`${name}: thrown errors that refer to each other through lists and objects keep that, soon`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const size of [1, 5, 300]) {
+      const start = performance.now();
+      await bothFail(() => pool.submit(throwBuilt, "clique", size), (error) => {
+        const { list } = error;
+        assertEquals(list.length, size);
+        assert(list[0] === error, "the first is the error itself");
+        for (const one of list) assert(one.list === list && one.itself.error === one && one instanceof Error);
+        assert(!error.stack.includes("left out"), error.stack);
+      });
+      assert(performance.now() - start < 3_000, `${size} errors took ${performance.now() - start} ms`);
+    }
+  });
+
+  test(`${name}: of thrown errors only the properties that cannot cross are left out, and each says so`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    await bothFail(() => pool.submit(throwBuilt, "cliqueWithFault", 100), (error) => {
+      for (const [i, one] of error.list.entries()) {
+        assertEquals([one.code, one.list === error.list, "fault" in one], [`${i}`, true, false]);
+        assertStringIncludes(one.stack, "[left out: fault.deep.handler]");
+      }
+    });
+    for (const which of ["proxyField", "deepField"]) {
+      await bothFail(() => pool.submit(throwBuilt, which, 20_000), (error) => {
+        assertEquals(error.code, 1);
+        assertStringIncludes(error.stack, `[left out: ${which.replace("Field", "")}`);
+      });
+    }
+    await bothFail(() => pool.submit(throwBuilt, "proxy", 1), (error) => assertInstanceOf(error, SerializationError));
+    assertEquals(await within(pool.submit(add, 1, 2)), 3);
+  });
+
+  test(`${name}: a getter that throws is refused in an error that is sent, not left out`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    await bothFail(() => pool.submit(echo<unknown>, makeError("getterField")), (error) => {
+      assertInstanceOf(error, SerializationError);
+      assertEquals(error.path, "args[0].field");
+    });
   });
 
   test(`${name}: an error that resists being read still fails its future, and only that`, async () => {

@@ -4,6 +4,7 @@ import { type Future, SerializationError } from "@concurrent/futures";
 import { assertSame } from "../_same.ts";
 import { both, bothFail, Gate, test, within } from "../_helpers.ts";
 import { add, echo, list, makeRefused, passGate } from "../fixtures/tasks.ts";
+import { makeOther, OTHERS } from "../fixtures/values.ts";
 import { begun, type Kind } from "./kind.ts";
 import { DOUBTFUL } from "./values.ts";
 
@@ -171,6 +172,67 @@ export function refusedBehaviour(kind: Kind): void {
       }
       assertEquals(await within(pool.submit(add, 1, 2)), 3, `after ${what}`);
     }
+  });
+
+  test(`${name}: a refusal says what the thing is, and what to do instead`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const faults: string[] = [];
+    for (const [which, [makeIt, says]] of Object.entries(OTHERS)) {
+      try {
+        await bothFail(() => pool.submit(makeOther, which), (error) => {
+          assertInstanceOf(error, SerializationError);
+          assertStringIncludes(error.message, says);
+        });
+        await bothFail(() => pool.submit(echo<unknown>, makeIt()), (error) => {
+          assertInstanceOf(error, SerializationError);
+          assertStringIncludes(error.message, says.replace(": return", ": send").replace("result", "args[0]"));
+        });
+      } catch (error) {
+        faults.push(`${which}: ${(error as Error).message}`);
+      }
+    }
+    await both(() => pool.submit(add, 1, 2), (sum) => assertEquals(sum, 3));
+    if (faults.length > 0) fail(faults.join("\n"));
+  });
+
+  test(`${name}: views that show nothing any more, and extra properties of buffers, are refused`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const buffer = new ArrayBuffer(8, { maxByteLength: 8 });
+    const views = [new Uint8Array(buffer, 4), new Uint8Array(buffer, 4, 2), new DataView(buffer, 4)];
+    buffer.resize(2);
+    const bytes = new Uint8Array(4);
+    const value = { a: [bytes] };
+    bytes.buffer.transfer();
+    const cases: [string, unknown][] = [
+      ...views.map((view): [string, unknown] => ["args[0]", view]),
+      ["args[0].view", { view: views[0] }],
+      ["args[0]", Object.assign(new ArrayBuffer(2), { extra: 1 })],
+    ];
+    for (const [path, value] of cases) {
+      await bothFail(() => pool.submit(echo<unknown>, value), (error) => assertPath(error, path));
+    }
+    await bothFail(() => pool.submit(echo<unknown>, value), (error) => assertPath(error, "args[0].a[0]"));
+  });
+
+  test(`${name}: what is nested too deeply for others to read is refused, in a Map and in a result, too`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const nests: Record<string, (inner: unknown) => unknown> = {
+      arrays: (inner) => [inner],
+      maps: (inner) => new Map([[inner, 1]]),
+      values: (inner) => new Map([[1, inner]]),
+      sets: (inner) => new Set([inner]),
+      errors: (inner) => new Error("x", { cause: inner }),
+    };
+    for (const [what, nest] of Object.entries(nests)) {
+      for (const depth of [3_000, 50_000]) {
+        let value: unknown = 1n;
+        for (let i = 0; i < depth; i++) value = nest(value);
+        const error = pool.submit(echo<unknown>, value).exception(10_000);
+        if (depth === 50_000) assertInstanceOf(error, SerializationError, what);
+        else assertEquals(error, null, what);
+      }
+    }
+    assertEquals(await within(pool.submit(add, 1, 2)), 3);
   });
 
   test(`${name}: a refused argument fails at once, while the workers are busy`, async () => {

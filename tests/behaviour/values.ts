@@ -4,6 +4,7 @@ import type { Executor } from "@concurrent/futures";
 import { assertSame } from "../_same.ts";
 import { both, test, within } from "../_helpers.ts";
 import { echo, inspect, isSame, lengthOf, list, repeat, shareMemory } from "../fixtures/tasks.ts";
+import { bump, bumpBoth, bumpBytes, bumpInner, holdShared, returnShared } from "../fixtures/values.ts";
 import type { Kind } from "./kind.ts";
 
 function cyclic(): unknown {
@@ -163,6 +164,13 @@ const VALUES: Record<string, () => unknown> = {
   "JSON in a string": () => JSON.stringify({ a: [1, { b: 2 }] }),
   "toJSON as a plain value": () => ({ toJSON: 5, then: 6, valueOf: 7 }),
   "then as a plain value": () => ({ then: "not a function" }),
+  "array with extra properties": () => Object.assign([1, , 3], { extra: new Date(0), "4294967295": 1, "-1": 2 }),
+  "match of a RegExp": () => "a-b".match(/(?<first>\w)-/),
+  "deep Map": () => {
+    let map = new Map<unknown, unknown>([["core", 1]]);
+    for (let i = 0; i < 300; i++) map = new Map<unknown, unknown>([[map, i], [i, i]]);
+    return map;
+  },
 };
 
 /** Sizes on both sides of what a buffer might hold. */
@@ -178,8 +186,82 @@ async function assertRoundTrip(pool: Executor, make: () => unknown, what: string
   assertSame([first, second], [1, { held: [expected] }], what);
 }
 
+/** A property that says other things from the second time on. */
+function changing(...says: unknown[]): object {
+  return Object.defineProperty({ before: 1 }, "x", {
+    enumerable: true,
+    get: () => says.length > 1 ? says.shift() : says[0],
+  });
+}
+
 export function valueBehaviour(kind: Kind): void {
   const { name, make } = kind;
+
+  test(`${name}: what a getter says arrives as it said it, also when it says something else next time`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const map = new Map([[1, 2]]);
+    for (const [first, second] of [[1, map], [map, 1], [[1], [map]], [1, undefined], [undefined, 1]]) {
+      const back = await within(pool.submit(echo<unknown>, changing(first, second)));
+      // It may be asked once more, where the first look was not thorough enough.
+      const { x } = back as { x: unknown };
+      const said = Deno.inspect(x) === Deno.inspect(first) ? first : second;
+      assertSame(back, { before: 1, x: said }, `first ${Deno.inspect(first)}`);
+    }
+    const list = new Proxy([1, 2], { get: (target, key) => key === "0" ? changing(5, map) : Reflect.get(target, key) });
+    assertSame(await within(pool.submit(echo<unknown>, list)), [{ before: 1, x: 5 }, 2]);
+  });
+
+  test(`${name}: values cross unchanged where a program gives all arrays or objects a toJSON()`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const values = [[1, [2, { a: "b" }]], { list: [1n, new Map([["k", [1]]])] }, new Error("e", { cause: [1] })];
+    for (const prototype of [Array.prototype, Object.prototype]) {
+      Object.defineProperty(prototype, "toJSON", { configurable: true, value: () => "changed" });
+      try {
+        for (const value of values) assertSame(await within(pool.submit(echo<unknown>, value)), value);
+        assertEquals([...pool.map(echo<unknown>, values.slice(0, 1), { chunksize: 2 })], values.slice(0, 1));
+        assertEquals((await within(pool.submit(repeat, "x", 300_000))).length, 300_000);
+      } finally {
+        delete (prototype as { toJSON?: unknown }).toJSON;
+      }
+    }
+    if (kind.isRemote) return;
+    // The same in a worker, for as long as it lives.
+    await within(pool.submit((): void => {
+      Object.defineProperty(Array.prototype, "toJSON", { configurable: true, value: () => "changed" });
+    }));
+    for (const value of values) assertSame(await within(pool.submit(echo<unknown>, value)), value);
+    assertEquals([...pool.map(echo<unknown>, [[1], [2]], { chunksize: 2 })], [[1], [2]]);
+    assertEquals((await within(pool.submit(repeat, "x", 300_000))).length, 300_000);
+  });
+
+  test(`${name}: a view that becomes longer with its buffer still does, and a fixed one does not`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const [length, most] of [[8, 16], [8, 8], [0, 8]]) {
+      const buffer = new ArrayBuffer(length, { maxByteLength: most });
+      const at = length / 2;
+      const views = [
+        new Uint8Array(buffer),
+        new Uint8Array(buffer, 0, length),
+        new Uint8Array(buffer, at),
+        new DataView(buffer),
+        new DataView(buffer, 0, length),
+      ];
+      const back = await within(pool.submit(echo<typeof views>, views));
+      const sizes = (views: ArrayBufferView[], size: number) => {
+        (views[0].buffer as ArrayBuffer).resize(size);
+        return views.map((view) => {
+          try {
+            return [view.byteOffset, view.byteLength];
+          } catch (error) {
+            return (error as Error).name;
+          }
+        });
+      };
+      for (const size of [length, most, Math.max(0, length - 1), 0]) {
+        assertEquals(sizes(back, size), sizes(views, size), `${length} of ${most} bytes, resized to ${size}`);
+      }
+    }
+  });
 
   test(`${name}: every kind of value crosses there and back without a change`, async () => {
     using pool = make({ maxWorkers: 1 });
@@ -255,6 +337,66 @@ export function valueBehaviour(kind: Kind): void {
     }
   });
 
+  /** The chunks of the library's choice, and others. */
+  const CHUNKSIZES = [undefined, 1, 7, 60, 100];
+
+  test(`${name}.map() gives each item objects of its own, whatever the chunks`, () => {
+    using pool = make({ maxWorkers: 1 });
+    const ones = Array(60).fill(1);
+    for (const chunksize of CHUNKSIZES) {
+      const shared = { n: 0 };
+      const mixed = { n: 0, when: new Date(0) };
+      const what = `chunksize ${chunksize}`;
+      assertEquals([...pool.map(bump, Array(60).fill(shared), { chunksize })], ones, what);
+      assertEquals([...pool.map(bump, Array(60).fill(mixed), { chunksize })], ones, `${what}, not plain`);
+      const holders = ones.map((id) => ({ id, inner: shared }));
+      assertEquals([...pool.map(bumpInner, holders, { chunksize })], ones, `${what}, inside of others`);
+      assertEquals(shared, { n: 0 });
+    }
+  });
+
+  test(`${name}.map() shares references within an item and never between items, whatever the chunks`, () => {
+    using pool = make({ maxWorkers: 1 });
+    const shared = { n: 0 };
+    for (const chunksize of CHUNKSIZES) {
+      const both = pool.map(bumpBoth, Array(60).fill(shared), Array(60).fill(shared), { chunksize });
+      assertEquals([...both], Array(60).fill([true, 1]), `chunksize ${chunksize}`);
+      const two = pool.map(bumpBoth, Array(60).fill(shared), Array.from({ length: 60 }, () => ({ n: 0 })), {
+        chunksize,
+      });
+      assertEquals([...two], Array(60).fill([false, 1]), `chunksize ${chunksize}, not one`);
+    }
+  });
+
+  test(`${name}.map() gives each item its own bytes, and no more of a buffer than alone, whatever the chunks`, () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const chunksize of CHUNKSIZES) {
+      const bytes = new Uint8Array(64);
+      const repeated = pool.map(bumpBytes, Array(60).fill(bytes), { chunksize });
+      assertEquals([...repeated], Array(60).fill([1, 64, 0]), `chunksize ${chunksize}`);
+      const parts = Array.from({ length: 60 }, (_, i) => bytes.subarray(i, i + 4));
+      assertEquals([...pool.map(bumpBytes, parts, { chunksize })], Array(60).fill([1, 4, 0]), `chunksize ${chunksize}`);
+    }
+  });
+
+  test(`${name}.map() makes each result of its own, and the error too, whatever the chunks`, () => {
+    using pool = make({ maxWorkers: 1 });
+    const numbers = Array.from({ length: 60 }, (_, i) => i);
+    for (const chunksize of CHUNKSIZES) {
+      const results = [...pool.map(returnShared, numbers, { chunksize })];
+      assertEquals(new Set(results).size, 60, `chunksize ${chunksize}`);
+      assertEquals(new Set(results.map(({ when }) => when)).size, 60, `chunksize ${chunksize}, inside`);
+      assertSame(results[59], { n: 0, when: new Date(0) });
+      const held: unknown[] = [];
+      try {
+        for (const { held: one } of pool.map(holdShared, numbers, numbers.map(() => 50), { chunksize })) held.push(one);
+      } catch (error) {
+        held.push((error as { held: unknown }).held);
+      }
+      assertEquals([held.length, new Set(held).size], [51, 51], `chunksize ${chunksize}, up to an error`);
+    }
+  });
+
   test(`${name}: 200 results of 1 MiB that nobody reads stop nothing and are all there`, async () => {
     using pool = make({ maxWorkers: 2 });
     const futures = Array.from({ length: 200 }, () => pool.submit(repeat, "x", 1 << 20));
@@ -304,4 +446,7 @@ export const DOUBTFUL: Record<string, () => unknown> = {
   "iterator": () => [1, 2].values(),
   "CryptoKey-like": () => crypto.subtle,
   "nested 20,000 deep": () => nested(20_000),
+  "list with a key beyond its items": () => Object.assign([1], { "4294967295": 2 }),
+  "buffer with a property": () => Object.assign(new ArrayBuffer(2), { extra: 1 }),
+  "DataView of a resizable buffer": () => new DataView(new ArrayBuffer(4, { maxByteLength: 8 }), 1),
 };
