@@ -14,9 +14,9 @@ export const Kind = {
   NUMBER: 1,
   /** JSON text. */
   JSON: 2,
-  /** devalue's text, with buffers beside it. */
+  /** Any value: JSON text of which `_graph_format.ts` tells, with buffers beside it. */
   GRAPH: 3,
-  /** The value itself, for the structured clone of a message. */
+  /** The same, with what moves and is no buffer, for the structured clone of a message. */
   CLONE: 4,
   /** One text. */
   TEXT: 5,

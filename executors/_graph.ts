@@ -196,8 +196,11 @@ class GraphEncoder {
     const code = this.#codeOf(index);
     if (code === Code.TEXT || code === Code.SHARED) return;
     const thing = this.#things[index];
-    if (this.#moved.has(thing)) this.#refuse(parent, step, "a buffer that moves with another item");
-    if (code === Code.VIEW) this.#meet(thing as ArrayBufferView);
+    const isView = code === Code.VIEW;
+    if (this.#moved.has(isView ? (thing as ArrayBufferView).buffer : thing)) {
+      this.#refuse(parent, step, "a buffer that moves with another item");
+    }
+    if (isView) this.#meet(thing as ArrayBufferView);
     this.#text[0] = 1;
   }
 

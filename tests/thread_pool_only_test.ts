@@ -34,7 +34,8 @@ import {
   within,
   workerThreads,
 } from "./_helpers.ts";
-import { add, echo, lengthOf, passGate, sample, square } from "./fixtures/tasks.ts";
+import { assertSame } from "./_same.ts";
+import { add, echo, lengthOf, list, passGate, sample, square } from "./fixtures/tasks.ts";
 import {
   addToShared,
   addToView,
@@ -43,12 +44,14 @@ import {
   failToTransfer,
   fillAndTransfer,
   hasLeft,
+  inspectWithoutPorts,
   keepShared,
   lend,
   lendLater,
   makePort,
   makeShared,
   meddle,
+  passOn,
   replaceBuiltIns,
   threadName,
 } from "./fixtures/thread_tasks.ts";
@@ -345,6 +348,60 @@ test("transfer() of a port must be a whole argument or result, and goes to no pr
   });
   port1.close();
   port2.close();
+});
+
+test("transfer() of a port changes nothing of what goes beside it, or refuses it", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  class Point {
+    x = 1;
+  }
+  const beside = () => ({
+    error: Object.assign(new RangeError("e", { cause: 1 }), { code: 5 }),
+    map: new Map([[-0, undefined]]),
+    bytes: new Uint8Array([1, 2, 3]).subarray(1),
+    own: JSON.parse('{"__proto__":1}'),
+  });
+  for (const wrap of [(port: MessagePort) => ({ port, ...beside() }), (port: MessagePort) => [[beside()], port]]) {
+    const { port1, port2 } = new MessageChannel();
+    const { port1: other, port2: last } = new MessageChannel();
+    const back = await within(pool.submit(passOn, transfer(wrap(port1), [port1]), transfer(last, [last])));
+    assertSame(back, [inspectWithoutPorts(wrap(other)), "MessagePort"]);
+    for (const port of [port1, port2, other, last]) port.close();
+  }
+  const { port1, port2 } = new MessageChannel();
+  for (
+    const [path, value] of [
+      ["args[0].point", { port1, point: new Point() }],
+      ["args[0].list[1]", { port1, list: [0, Symbol("x")] }],
+      ["args[1]", port1],
+    ] as const
+  ) {
+    const args = path === "args[1]" ? [transfer(value, [port1]), new Point()] : [transfer(value, [port1])];
+    await bothFail(pool.submit(list, ...args), (error) => {
+      assertInstanceOf(error, SerializationError);
+      assertEquals(error.path, path);
+    });
+  }
+  // It is still here.
+  port1.postMessage("hello");
+  await within(new Promise((resolve) => port2.onmessage = resolve));
+  port1.close();
+  port2.close();
+});
+
+test("a view of a SharedArrayBuffer that can grow is refused where it might grow with it", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  const memory = new SharedArrayBuffer(64, { maxByteLength: 128 });
+  for (const view of [new Int32Array(memory), new Uint8Array(memory, 8), new DataView(memory)]) {
+    await bothFail(pool.submit(echo<unknown>, view), (error) => {
+      assertInstanceOf(error, SerializationError);
+      assertStringIncludes(error.message, "send the memory and make the view in the task");
+    });
+  }
+  const [part, back] = await within(
+    pool.submit(echo<[Uint8Array, SharedArrayBuffer]>, [new Uint8Array(memory, 0, 8), memory]),
+  );
+  assertEquals([part.length, part.buffer === back, back.growable], [8, true, true]);
 });
 
 test("transfer() together with a value that is refused leaves the buffer where it was", () => {

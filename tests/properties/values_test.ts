@@ -3,6 +3,8 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { BOUND, test, within } from "../_helpers.ts";
 import { assertSame } from "../_same.ts";
+import { decodeItems, decodeValue, encodeItems, encodeOutcome, encodeValue } from "../../executors/_codec.ts";
+import type { ChunkOutcome } from "../../executors/_consumer.ts";
 import { list } from "../fixtures/tasks.ts";
 import { holds, key, KINDS, leaf, text, withPool } from "./_kit.ts";
 
@@ -89,6 +91,11 @@ const graph: fc.Arbitrary<Node[]> = fc.array(node, { minLength: 1, maxLength: 8 
 
 /** Makes the value that a list of nodes describes. */
 function build(nodes: readonly Node[]): unknown {
+  return buildAll(nodes)[0];
+}
+
+/** Makes what each of the nodes describes. */
+function buildAll(nodes: readonly Node[]): object[] {
   const made = nodes.map((node) => create(node)) as object[];
   const buffers = made.filter((object) => object instanceof ArrayBuffer);
   for (const [i, node] of nodes.entries()) {
@@ -100,7 +107,7 @@ function build(nodes: readonly Node[]): unknown {
   }
   const valueOf = (ref: Ref) => "leaf" in ref ? ref.leaf : made[ref.node % made.length];
   for (const [i, node] of nodes.entries()) fill(made[i], node, valueOf);
-  return made[0];
+  return made;
 }
 
 function create(node: Node): object | undefined {
@@ -141,8 +148,8 @@ function fill(object: object, node: Node, valueOf: (ref: Ref) => unknown): void 
   }
 }
 
-/** For each two views or buffers of a value: how far apart they begin, if it is in the same memory. */
-function sharing(value: unknown): (number | undefined)[][] {
+/** The objects of a value, and the memory among them. */
+function reach(value: unknown): { seen: Set<unknown>; memory: (ArrayBuffer | ArrayBufferView)[] } {
   const memory: (ArrayBuffer | ArrayBufferView)[] = [];
   const seen = new Set<unknown>();
   const visit = (value: unknown) => {
@@ -156,6 +163,12 @@ function sharing(value: unknown): (number | undefined)[][] {
       }}
   };
   visit(value);
+  return { seen, memory };
+}
+
+/** For each two views or buffers of a value: how far apart they begin, if it is in the same memory. */
+function sharing(value: unknown): (number | undefined)[][] {
+  const { memory } = reach(value);
   const place = (m: ArrayBuffer | ArrayBufferView) =>
     ArrayBuffer.isView(m) ? [m.buffer, m.byteOffset] as const : [m, 0] as const;
   return memory.map((a) =>
@@ -206,3 +219,29 @@ for (const [name, , make] of KINDS) {
     });
   }, { bound: 60_000 });
 }
+
+test("any items of a chunk arrive as each would alone, and so do the results of one", async () => {
+  const options = { root: "args", sameProcess: true } as const;
+  await holds(1_000, fc.tuple(graph, fc.array(fc.nat(20), { minLength: 1, maxLength: 6 })), async ([nodes, picks]) => {
+    const all = buildAll(nodes);
+    const items = picks.map((pick) => all[pick % all.length]);
+    const alone = items.map((item) => decodeValue(encodeValue(item, options)));
+    const { length, get } = decodeItems(encodeItems(items, options));
+    const [results] = decodeValue(encodeOutcome([items], options)) as ChunkOutcome;
+    for (const back of [Array.from({ length }, (_, i) => get(i)), results]) {
+      assertEquals(back.length, items.length);
+      for (const [i, item] of back.entries()) {
+        assertSame(item, alone[i]);
+        assertEquals(sharing(item), sharing(alone[i]));
+      }
+      const met = back.map((item) => {
+        const { seen, memory } = reach(item);
+        return [...seen, ...new Set(memory.map((one) => ArrayBuffer.isView(one) ? one.buffer : one))];
+      });
+      const objects = new Set(met.map((objects) => new Set(objects)).flatMap((objects) => [...objects]));
+      const total = met.reduce((total, objects) => total + new Set(objects).size, 0);
+      assertEquals(objects.size, total, "no object is in two items");
+    }
+    await Promise.resolve();
+  });
+});

@@ -1,6 +1,6 @@
 /** The codec and its blocks, at the limits of each way that a value can go. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
-import { SerializationError } from "@concurrent/futures";
+import { SerializationError, transfer } from "@concurrent/futures";
 import { Block, EMPTY, Kind } from "../../executors/_block.ts";
 import {
   decodeArguments,
@@ -415,4 +415,152 @@ test("a getter that throws is named in the refusal", () => {
   const error = refusal([value]);
   assertStrictEquals(error.path, "result[0].x");
   assert(error.message.includes("no"), error.message);
+});
+
+// ---- items --------------------------------------------------------------------------------------------------------
+
+test("encodeItems() writes once what items share, and decodeItems() makes it for each when it is wanted", () => {
+  const shared = { list: Array.from({ length: 1000 }, (_, i) => i) };
+  const alone = encodeItems([shared, 1n], ARGS).room;
+  const block = encodeItems(Array.from({ length: 1000 }, (_, i) => ({ i, shared, again: shared })), ARGS);
+  assert(block.room < alone + 1000 * 200, `${block.room} bytes for 1,000 items, ${alone} for one`);
+  const { length, get } = decodeItems(through(block));
+  assertStrictEquals(length, 1000);
+  const [a, b, again] = [get(7), get(8), get(7)] as { i: number; shared: typeof shared; again: unknown }[];
+  assertEquals([a, b, again].map(({ i }) => i), [7, 8, 7]);
+  assertEquals(a.shared, shared);
+  assertStrictEquals(a.shared, a.again);
+  assert(a.shared !== b.shared && a.shared !== again.shared, "each has its own");
+  a.shared.list.push(5);
+  assertEquals((get(9) as typeof a).shared, shared);
+
+  const bytes = new Uint8Array(100_000);
+  const views = encodeItems(Array(100).fill(bytes), ARGS);
+  assert(views.room < 2 * bytes.length, `${views.room} bytes for 100 times the same`);
+  const copies = decodeItems(through(views));
+  const [first, second] = [copies.get(0), copies.get(1)] as Uint8Array[];
+  first[0] = 1;
+  assertEquals([second[0], (copies.get(2) as Uint8Array)[0]], [0, 0]);
+});
+
+test("encodeItems() keeps shared memory shared between items", () => {
+  const memory = new SharedArrayBuffer(8);
+  const { get } = decodeItems(through(encodeItems([memory, { memory, list: [1n] }, new Uint8Array(memory)], ARGS)));
+  assertStrictEquals(get(0), memory);
+  assertStrictEquals((get(1) as { memory: unknown }).memory, memory);
+  assertStrictEquals((get(2) as Uint8Array).buffer, memory);
+});
+
+test("encodeItems() sends of each item's buffer what that item shows, unless it shows more than one part", () => {
+  const buffer = Uint8Array.from({ length: 32 }, (_, i) => i).buffer;
+  const part = (at: number) => new Uint8Array(buffer, at, 4);
+  const { get } = decodeItems(through(encodeItems([part(0), part(8), [part(12)], part(8)], ARGS)));
+  assertEquals([get(0), get(1), get(2), get(3)], [part(0), part(8), [part(12)], part(8)]);
+  for (const i of [0, 1, 3]) assertStrictEquals((get(i) as Uint8Array).buffer.byteLength, 4);
+  const both = decodeItems(through(encodeItems([[part(0), part(8)], part(4)], ARGS)));
+  const [a, b] = both.get(0) as Uint8Array[];
+  assertStrictEquals(a.buffer, b.buffer);
+  assertEquals([a, b, both.get(1)], [part(0), part(8), part(4)]);
+  const view = part(16);
+  const after = decodeItems(through(encodeItems([view, { view, buffer }], ARGS)));
+  const held = after.get(1) as { view: Uint8Array; buffer: ArrayBuffer };
+  assertStrictEquals(held.view.buffer, held.buffer);
+  assertEquals(after.get(0), part(16));
+});
+
+test("encodeItems() refuses a buffer that moves with two items, and leaves it where it was", () => {
+  const bytes = new Uint8Array(4);
+  const items = [transfer(bytes, [bytes.buffer]), transfer(bytes, [bytes.buffer])];
+  assertInstanceOf(thrownBy(() => encodeItems(items, ARGS)), SerializationError);
+  assertStrictEquals(bytes.length, 4);
+});
+
+test("encodeOutcome() makes each result, and the error, of its own", () => {
+  const shared = { n: 1 };
+  const error = Object.assign(new Error("e"), { shared });
+  const [results, arrived] = decodeValue(
+    through(encodeOutcome([[shared, [shared, shared], shared], error], ERROR)),
+  ) as [
+    [typeof shared, (typeof shared)[], typeof shared],
+    typeof error,
+  ];
+  assertEquals(results, [shared, [shared, shared], shared]);
+  assertStrictEquals(results[1][0], results[1][1]);
+  assertStrictEquals(new Set([results[0], results[1][0], results[2], arrived.shared]).size, 4);
+  assertEquals([arrived.message, arrived.shared], ["e", shared]);
+});
+
+// ---- time and garbage ---------------------------------------------------------------------------------------------
+
+test("thrown errors that all refer to one thing that cannot cross are written twice, not once for each", () => {
+  let reads = 0;
+  const fault = {
+    get handler() {
+      reads++;
+      return () => 1;
+    },
+  };
+  const list = Array.from({ length: 500 }, (_, i) => Object.assign(new Error(`${i}`), { fault, i }));
+  const arrived = decodeValue(encodeValue(new AggregateError(list, "all"), ERROR)) as AggregateError;
+  assertEquals(arrived.errors.map(({ i }) => i), list.map(({ i }) => i));
+  assert(arrived.errors.every((error) => !("fault" in error) && error.stack.includes("[left out: fault.handler]")));
+  assert(reads <= 2, `looked at ${reads} times`);
+});
+
+test("decodeValue() and decodeItems() say of what is no value that it cannot be read", () => {
+  const garbage = [
+    "",
+    "1",
+    "{}",
+    "[]",
+    "[0]",
+    "[0,[0]]",
+    "[0,[7]]",
+    "[0,[0],99,1]",
+    '[0,["x"]]',
+    '[0,[0],1,{"__proto__":[0]}]',
+    '[0,[0],9,["(","",0]]',
+    '[0,[0],10,"no URL"]',
+    '[0,[0],13,["constructor","x"]]',
+    '[0,[0],15,["Function",[1],0,1],14,[0]]',
+    '[0,[0],15,["Uint8Array",[0],0,1]]',
+    "[0,[0],14,[5,8]]",
+    "[0,[0],18,0]",
+    "[1,[0],0,5]",
+  ];
+  for (const text of garbage) {
+    const block = new Block(Kind.GRAPH, text);
+    const read = [() => decodeValue(block), () => {
+      const { length, get } = decodeItems(block);
+      for (let i = 0; i <= length; i++) get(i);
+    }];
+    const errors = read.map((read) => {
+      try {
+        return void read();
+      } catch (error) {
+        return error;
+      }
+    });
+    for (const error of errors) if (error !== undefined) assertInstanceOf(error, SerializationError, text);
+    assert(errors.some((error) => error !== undefined), text);
+  }
+  for (const kind of [Kind.JSON, Kind.CLONE]) {
+    assertInstanceOf(thrownBy(() => decodeValue(new Block(kind, "{"))), SerializationError);
+    assertInstanceOf(thrownBy(() => decodeItems(new Block(kind, "{"))), SerializationError);
+  }
+  assertEquals(({} as { polluted?: unknown }).polluted, undefined);
+});
+
+test("a graph of 200,000 objects is written and read in time that grows with it", () => {
+  const time = (length: number) => {
+    const nodes = Array.from({ length }, (_, i) => ({ i, next: undefined as unknown, seen: new Set([i]) }));
+    for (const [i, node] of nodes.entries()) node.next = nodes[(i * 7919) % length];
+    const start = performance.now();
+    const back = decodeValue(encodeValue(nodes, RESULT)) as typeof nodes;
+    assertStrictEquals(back[5].next, back[(5 * 7919) % length]);
+    return performance.now() - start;
+  };
+  time(1000);
+  const [short, long] = [time(10_000), time(100_000)];
+  assert(long < short * 40 + 1000, `${short} ms and ${long} ms`);
 });
