@@ -251,7 +251,8 @@ class GraphEncoder {
           this.#write(index, thing as object);
         } catch (error) {
           if (isExit(error) || error === this.#refusal) throw error;
-          this.#refuseThing(index, `it cannot be read: ${textOfThrown(error)}`);
+          const reason = textOfThrown(error);
+          this.#refuseThing(index, `it cannot be read (${reason}): if it is a proxy, send what it stands for`);
         }
       }
     }

@@ -59,7 +59,7 @@ export function describeRefused(thing: object, { root, sameProcess }: EncodeOpti
 /** What a function is called, and what to do instead. */
 export function describeFunction(fn: unknown): string {
   const name = read(() => String((fn as { name?: unknown }).name ?? ""));
-  return `a function${name === "" ? "" : ` (${name})`}: only the task itself can be one, which may import others`;
+  return `a function${name === "" ? "" : ` (${name})`}: let the task import it instead`;
 }
 
 function describeIterator(tag: string, send: string): string {
