@@ -466,6 +466,10 @@ test("encodeItems() sends of each item's buffer what that item shows, unless it 
   const held = after.get(1) as { view: Uint8Array; buffer: ArrayBuffer };
   assertStrictEquals(held.view.buffer, held.buffer);
   assertEquals(after.get(0), part(16));
+  const beside = decodeItems(through(encodeItems([view, [view, part(20)]], ARGS)));
+  const [one, other] = beside.get(1) as Uint8Array[];
+  assertStrictEquals(one.buffer, other.buffer);
+  assertEquals([one, other], [part(16), part(20)]);
 });
 
 test("encodeItems() refuses a buffer that moves with two items, and leaves it where it was", () => {
