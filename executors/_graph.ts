@@ -9,7 +9,7 @@ import { SerializationError } from "../futures/errors.ts";
 import { Block, copyOf, Kind } from "./_block.ts";
 import { isExit, partsOf, propertiesOf } from "./_errors.ts";
 import { Faults, type LeftOut, type Step } from "./_faults.ts";
-import { Code, FIRST, isDoubtful, isIndex, Special, temporalClassOf } from "./_graph_format.ts";
+import { Code, FIRST, isDoubtful, Special, temporalClassOf } from "./_graph_format.ts";
 import { jsonOf } from "./_json.ts";
 import { describeFunction, describeRefused, textOfThrown } from "./_refusal.ts";
 import { Transfer } from "./transfer.ts";
@@ -486,7 +486,7 @@ class GraphEncoder {
       case Code.BOXED:
         return "";
     }
-    if (typeof step === "number" || (this.#codeOf(parent) === Code.LOOSE && isIndex(step))) return `[${step}]`;
+    if (typeof step === "number" || (this.#codeOf(parent) === Code.LOOSE && /^\d+$/.test(step))) return `[${step}]`;
     return /^[A-Za-z_$][\w$]*$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
   }
 }

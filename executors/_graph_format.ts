@@ -72,12 +72,6 @@ export function isDoubtful(key: string): boolean {
   return key === "__proto__" || (key.length === 1 && isEscaped(key));
 }
 
-/** Whether a key is that of an item of a list: 2³² − 1 is none. */
-export function isIndex(key: string): boolean {
-  const index = Number(key) >>> 0;
-  return String(index) === key && index !== 2 ** 32 - 1;
-}
-
 type TemporalClass = { prototype: object; from(text: string): object };
 
 const TEMPORAL_CLASSES = [

@@ -197,9 +197,9 @@ export function refusedBehaviour(kind: Kind): void {
 
   test(`${name}: views that show nothing any more, and extra properties of buffers, are refused`, async () => {
     using pool = make({ maxWorkers: 1 });
-    const buffer = new ArrayBuffer(8, { maxByteLength: 8 });
-    const views = [new Uint8Array(buffer, 4), new Uint8Array(buffer, 4, 2), new DataView(buffer, 4)];
-    buffer.resize(2);
+    const buffer = new ArrayBuffer(64, { maxByteLength: 64 });
+    const views = [new Uint8Array(buffer, 40), new Uint8Array(buffer, 40, 2), new DataView(buffer, 40)];
+    buffer.resize(20);
     const bytes = new Uint8Array(4);
     const value = { a: [bytes] };
     bytes.buffer.transfer();
