@@ -1,0 +1,156 @@
+/**
+ * Runs the tests in lanes: each folder of `tests/` is a program of its own, and as many of them run at once as there are CPUs. One
+ * program for all would break the census of workers and children that each test takes at its end.
+ *
+ * `deno task test` runs all lanes, `deno task test threads futures` runs those, `--slowest` lists the tests that took longest, and
+ * `--jobs=1` runs one lane after the other. A lane that passed is one line; the output of one that failed is printed whole. The last line
+ * counts the tests of all lanes.
+ */
+import { parseArgs } from "@std/cli";
+
+const ROOT = new URL("../", import.meta.url);
+
+/** The files of the lane whose tests are the code blocks of the documentation. */
+const DOCUMENTED = ["mod.ts", "futures", "executors", "examples", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+/** How long one lane may take before it counts as hung, in milliseconds. */
+const BOUND = 1_080_000;
+
+/** Lanes that take longest, which start first so that none is left alone at the end. */
+const FIRST = ["processes", "cluster", "threads", "examples"];
+
+interface Lane {
+  readonly name: string;
+  /** What `deno test` is given. */
+  readonly args: readonly string[];
+}
+
+interface Outcome {
+  readonly output: string;
+  readonly success: boolean;
+  readonly seconds: number;
+  readonly passed: number;
+  readonly failed: number;
+  readonly ignored: number;
+}
+
+/** Each folder with tests in it, those beside this file, and the documentation. */
+function findLanes(): Lane[] {
+  const files = new Map<string, string[]>();
+  const look = (path: string, lane: string) => {
+    for (const { name, isDirectory } of Deno.readDirSync(new URL(path, ROOT))) {
+      if (isDirectory) look(`${path}${name}/`, lane || name);
+      else if (name.endsWith("_test.ts")) {
+        const key = lane || "others";
+        files.set(key, [...files.get(key) ?? [], path + name]);
+      }
+    }
+  };
+  look("tests/", "");
+  const lanes = [...files].map(([name, args]) => ({ name, args: args.sort() }));
+  lanes.push({ name: "docs", args: ["--doc", ...DOCUMENTED] });
+  const rank = ({ name }: Lane) => (FIRST.indexOf(name) + 1 || FIRST.length + 1);
+  return lanes.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+}
+
+const running = new Set<Deno.ChildProcess>();
+
+async function run({ args }: Lane): Promise<Outcome> {
+  const start = performance.now();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "-P", "--no-check", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", DENO_TEST_SANITIZE_OPS: "1", DENO_TEST_SANITIZE_RESOURCES: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  running.add(child);
+  let isHung = false;
+  const timer = setTimeout(() => {
+    isHung = true;
+    kill(child);
+  }, BOUND);
+  const chunks: string[] = [];
+  const collect = (stream: ReadableStream<Uint8Array>) =>
+    stream.pipeThrough(new TextDecoderStream()).pipeTo(new WritableStream({ write: (text) => void chunks.push(text) }));
+  const [status] = await Promise.all([child.status, collect(child.stdout), collect(child.stderr)]);
+  clearTimeout(timer);
+  running.delete(child);
+  if (isHung) chunks.push(`\nThe lane was ended after ${BOUND} ms\n`);
+  return { ...countsOf(chunks.join("")), success: status.success, seconds: (performance.now() - start) / 1_000 };
+}
+
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch { /* it has just ended */ }
+}
+
+/** Reads the summary: `ok | 120 passed (30 steps) | 0 failed | 2 ignored (3 steps) (3s)`, where parts that count nothing are left out. */
+function countsOf(output: string): Pick<Outcome, "output" | "passed" | "failed" | "ignored"> {
+  const summary = output.match(/^(?:ok|FAILED) \| \d+ passed.*$/gm)?.at(-1) ?? "";
+  const count = (part: RegExp) => Number(part.exec(summary)?.[1] ?? 0);
+  const ignored = count(/(\d+) ignored/) + count(/ignored \((\d+) steps?/);
+  return { output, passed: count(/(\d+) passed/), failed: count(/(\d+) failed/), ignored };
+}
+
+/** The tests that took longest: a line of the report ends in `ok (12s)` or `ok (345ms)`. */
+function slowest(outcomes: ReadonlyMap<string, Outcome>, most: number): string[] {
+  const tests = [...outcomes].flatMap(([lane, { output }]) =>
+    [...output.matchAll(/^(.+) \.\.\. (?:ok|FAILED) \((?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?\)$/gm)]
+      .map(([, name, minutes = 0, seconds = 0, ms = 0]) => ({
+        seconds: Number(minutes) * 60 + Number(seconds) + Number(ms) / 1_000,
+        text: `${lane}: ${name}`,
+      }))
+  );
+  return tests.sort((a, b) => b.seconds - a.seconds).slice(0, most)
+    .map(({ seconds, text }) => `${seconds.toFixed(1).padStart(8)} s  ${text}`);
+}
+
+if (import.meta.main) {
+  const { _: names, jobs, slowest: listSlowest } = parseArgs(Deno.args, {
+    boolean: ["slowest"],
+    string: ["jobs"],
+    default: { jobs: String(navigator.hardwareConcurrency) },
+  });
+  const all = findLanes();
+  const unknown = names.filter((name) => all.every((lane) => lane.name !== name));
+  if (unknown.length > 0 || !/^[1-9]\d*$/.test(jobs)) {
+    console.error(
+      unknown.length > 0
+        ? `No lane is called ${unknown.join(", ")}: there are ${all.map(({ name }) => name).join(", ")}`
+        : `Cannot run ${jobs} lanes at once: --jobs takes a whole number from 1`,
+    );
+    Deno.exit(2);
+  }
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      for (const child of running) kill(child);
+      Deno.exit(130);
+    });
+  }
+  const start = performance.now();
+  const waiting = names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
+  const outcomes = new Map<string, Outcome>();
+  const runNext = async (): Promise<void> => {
+    for (let lane = waiting.shift(); lane !== undefined; lane = waiting.shift()) {
+      const outcome = await run(lane);
+      outcomes.set(lane.name, outcome);
+      const { output, success, passed, failed, ignored, seconds } = outcome;
+      if (!success || passed === 0) console.log(`\n==== ${lane.name}\n${output}`);
+      const counts = `${passed} passed, ${failed} failed${ignored > 0 ? `, ${ignored} skipped` : ""}`;
+      console.log(`${success ? "ok" : "FAILED"} | ${lane.name}: ${counts} (${seconds.toFixed(1)} s)`);
+    }
+  };
+  await Promise.all(Array.from({ length: Number(jobs) }, runNext));
+  if (listSlowest) console.log(`\n${slowest(outcomes, 30).join("\n")}`);
+  const sum = (key: "passed" | "failed" | "ignored") => outcomes.values().reduce((n, outcome) => n + outcome[key], 0);
+  const ignored = sum("ignored");
+  console.log(`\n${outcomes.size} lanes in ${((performance.now() - start) / 1_000).toFixed(1)} s`);
+  // A lane that died or found no test has no summary, and yet has failed.
+  const broken = outcomes.values().filter(({ success, passed, failed }) => passed === 0 || (!success && failed === 0));
+  const failed = sum("failed") + [...broken].length;
+  console.log(`${sum("passed")} passed, ${failed} failed${ignored > 0 ? `, ${ignored} skipped` : ""}`);
+  Deno.exit(failed === 0 ? 0 : 1);
+}
