@@ -262,7 +262,10 @@ class GraphEncoder {
     const port = this.#ports.get(thing);
     if (port !== undefined) return void this.#put(index, Code.MOVED, port);
     const prototype = Object.getPrototypeOf(thing);
-    if (Array.isArray(thing) && prototype === Array.prototype) return this.#writeArray(index, thing);
+    if (Array.isArray(thing)) {
+      if (prototype === Array.prototype) return this.#writeArray(index, thing);
+      return this.#refuseThing(index, describeRefused(thing, this.#options));
+    }
     if (prototype === Object.prototype || prototype === null) return this.#writeObject(index, thing, prototype);
     const type = VIEWS.get(prototype);
     if (type !== undefined) return this.#writeView(index, thing as ArrayBufferView, type);

@@ -34,11 +34,10 @@ export function describeRefused(thing: object, { root, sameProcess }: EncodeOpti
   const tag = read(() => Object.prototype.toString.call(thing));
   if (ITERATOR.test(tag)) return describeIterator(tag, send);
   const name = read(() => String(thing.constructor?.name ?? ""));
-  if (read(() => typeof (thing as { then?: unknown }).then) === "function") {
-    return `${article(name || "promise")}: await it first, and ${send} what it resolves to`;
-  }
   const isPlatforms = name !== "" && isOf(thing, name);
   const what = isPlatforms && !BASES.has(name) ? article(name) : `an instance of ${name || "an unnamed class"}`;
+  if (hasMethod(thing, "then")) return `${what}: await it first, and ${send} what it resolves to`;
+  if (hasMethod(thing, "submit")) return `${what}: make one in the task, or submit from here`;
   if (isPlatforms && name === "AbortSignal") {
     return `${what}: ${
       sameProcess
@@ -88,6 +87,10 @@ function isOf(thing: object, name: string): boolean {
     const { prototype } = (globalThis as unknown as { [name: string]: { prototype?: unknown } })[name];
     return String(typeof prototype === "object" && Object.getPrototypeOf(thing) === prototype);
   }) === "true";
+}
+
+function hasMethod(thing: object, name: string): boolean {
+  return read(() => typeof (thing as { [name: string]: unknown })[name]) === "function";
 }
 
 function article(name: string): string {

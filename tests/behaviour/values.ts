@@ -337,6 +337,32 @@ export function valueBehaviour(kind: Kind): void {
     }
   });
 
+  test(`${name}: what structuredClone() leaves out without a word is left out, too, and nothing else`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const symbol = Symbol("key");
+    const tag = (strings: TemplateStringsArray) => strings;
+    const cases: Record<string, [whole: object, left: object, isGone: (back: object) => boolean]> = {
+      "hidden property": [
+        Object.defineProperty({ a: 1 }, "hidden", { value: 2 }),
+        { a: 1 },
+        (back) => !("hidden" in back),
+      ],
+      "raw of a tagged template": [tag`a\n`, ["a\n"], (back) => !("raw" in back)],
+      "symbol key of an array": [Object.assign([1], { [symbol]: 2 }), [1], (back) => !(symbol in back)],
+      "symbol key of a Map": [Object.assign(new Map(), { [symbol]: 2 }), new Map(), (back) => !(symbol in back)],
+      "property of a typed array": [
+        Object.assign(new Uint8Array(1), { extra: 2 }),
+        new Uint8Array(1),
+        (back) => !("extra" in back),
+      ],
+    };
+    for (const [what, [whole, left, isGone]] of Object.entries(cases)) {
+      const back = await within(pool.submit(echo<object>, whole));
+      assertSame(back, left, what);
+      assert(isGone(back) && isGone(structuredClone(whole)), what);
+    }
+  });
+
   /** The chunks of the library's choice, and others. */
   const CHUNKSIZES = [undefined, 1, 7, 60, 100];
 
@@ -446,6 +472,8 @@ export const DOUBTFUL: Record<string, () => unknown> = {
   "iterator": () => [1, 2].values(),
   "CryptoKey-like": () => crypto.subtle,
   "nested 20,000 deep": () => nested(20_000),
+  "array without a prototype": () => Object.setPrototypeOf([1, 2], null),
+  "array that says it is an object": () => Object.setPrototypeOf([1, 2], Object.prototype),
   "list with a key beyond its items": () => Object.assign([1], { "4294967295": 2 }),
   "buffer with a property": () => Object.assign(new ArrayBuffer(2), { extra: 1 }),
   "DataView of a resizable buffer": () => new DataView(new ArrayBuffer(4, { maxByteLength: 8 }), 1),

@@ -38,7 +38,12 @@ export class Node implements AsyncDisposable {
         ...[
           "--workers",
           String(workers),
-          ...nodeModules({ tasks: "tasks.ts", errors: "errors.ts", cluster_tasks: "cluster_tasks.ts" }),
+          ...nodeModules({
+            tasks: "tasks.ts",
+            errors: "errors.ts",
+            values: "values.ts",
+            cluster_tasks: "cluster_tasks.ts",
+          }),
         ],
         ...more,
       ],

@@ -166,8 +166,9 @@ export function deadlockRows({ name, make }: Kind): void {
       registerError(TrappedResult);
       using pool = make({ maxWorkers: 1 });
       await bothFail(() => pool.submit(throwTrapped), (error) => {
-        assertInstanceOf(error, EvalError);
-        assertEquals(error.message, "thrown while decoding");
+        assertInstanceOf(error, SerializationError);
+        assertInstanceOf(error.cause, EvalError);
+        assertEquals(error.cause.message, "thrown while decoding");
       });
       await assertUsable(pool);
     },
