@@ -19,7 +19,7 @@ import {
   type Task,
 } from "./_consumer.ts";
 import { Cell, MAX_INLINE_BYTES } from "./_memory.ts";
-import { childArguments, type Launch } from "./_launch.ts";
+import { childArguments, fitting, isFree, type Launch } from "./_launch.ts";
 import { type Definition, modulesOf } from "./_definition.ts";
 import { Output } from "./_output.ts";
 import {
@@ -109,13 +109,15 @@ interface Child {
   isAborted: boolean;
   /** Which functions it knows. */
   readonly defined: Set<number>;
-  /** The modules that it can import; all where it may read. */
-  readonly modules: ReadonlySet<string> | undefined;
+  /** The modules that it was started for. It can import others only where its permissions let it. */
+  readonly modules: ReadonlySet<string>;
 }
 
 class Broker {
   readonly #start: BrokerStart;
   readonly #consumer: Consumer<EncodedBlock>;
+  /** Whether children may import any module by their permissions. */
+  readonly #canImportAll: boolean;
   readonly #outputs = { stdout: new Output(Deno.stdout), stderr: new Output(Deno.stderr) };
   readonly #children = new Set<Child>();
   /** Those that are idle, the last one on top: its caches are the warmest. */
@@ -137,6 +139,7 @@ class Broker {
 
   constructor(start: BrokerStart) {
     this.#start = start;
+    this.#canImportAll = start.launch.canRead && start.launch.imports === undefined;
     this.#consumer = new Consumer(start, ENCODED);
   }
 
@@ -174,7 +177,7 @@ class Broker {
     while (this.#backlog.length > 0 && this.#idle.length > 0) {
       const child = this.#idle.pop()!;
       const definition = this.#definitionOf(this.#backlog[0]);
-      if (canImport(child, definition)) this.#give(child);
+      if (this.#canImport(child, definition)) this.#give(child);
       else this.#end(child);
     }
     let starting = 0;
@@ -233,10 +236,10 @@ class Broker {
     const token = makeToken();
     let child: Child;
     try {
-      const modules = launch.canRead ? undefined : this.#consumer.modules();
+      const modules = fitting(this.#wantedModules());
       const process = new ChildProcess(
         launch.deno,
-        { args: childArguments(launch, modules ?? []), cwd: launch.cwd, env: launch.env },
+        { args: childArguments(launch, modules), cwd: launch.cwd, env: launch.env },
         token,
         this.#outputs,
         { message: (message) => this.#hear(child, message), ended: (death) => this.#bury(child, death) },
@@ -253,7 +256,7 @@ class Broker {
         isTakingBack: false,
         isAborted: false,
         defined: new Set(),
-        modules,
+        modules: new Set(modules),
       };
     } catch (error) {
       this.#break({ problem: error instanceof Error ? error.message : String(error) });
@@ -266,7 +269,6 @@ class Broker {
       name: `${name}_${this.#started++}`,
       hasInitializer: initializer !== undefined,
       announces: this.#start.replaces,
-      canRead: launch.canRead,
       mainModule: launch.mainModule,
     };
     child.process.send(["start", settings]);
@@ -275,6 +277,27 @@ class Broker {
     this.#define(child, fn);
     const encoded = EncodedBlock.from(fromPosted(block));
     child.process.send(["initialize", fn, encoded.kind], encoded);
+  }
+
+  /** The modules that a new child shall be able to import, the most urgent ones first. */
+  #wantedModules(): Set<string> {
+    const { launch, initializer } = this.#start;
+    const wanted = new Set<string>();
+    if (this.#canImportAll) return wanted;
+    const want = (definition: Definition | undefined) => {
+      for (const url of definition === undefined ? [] : modulesOf(definition)) {
+        if (!isFree(launch, url)) wanted.add(url);
+      }
+    };
+    if (initializer !== undefined) want(this.#consumer.knownDefinition(initializer.fn));
+    // That of the task which waits for it, and then those of the next ones: they mostly come in this order.
+    for (const definition of this.#consumer.definitionsFrom(this.#backlog[0]?.fn ?? 0)) want(definition);
+    return wanted;
+  }
+
+  #canImport({ modules }: Child, definition: Definition): boolean {
+    return this.#canImportAll ||
+      modulesOf(definition).every((url) => modules.has(url) || isFree(this.#start.launch, url));
   }
 
   #define(child: Child, fn: number): void {
@@ -296,7 +319,7 @@ class Broker {
       if (this.#backlog.length === 0 && (given.length === 0 || !this.#take())) break;
       const task = this.#backlog[0];
       const atOnce = isBusy ? this.#sizeFor(task) : 1;
-      if (given.length > 0 && (given.length >= atOnce || !canImport(child, this.#definitionOf(task)))) break;
+      if (given.length > 0 && (given.length >= atOnce || !this.#canImport(child, this.#definitionOf(task)))) break;
       this.#backlog.shift();
       if (!this.#consumer.start(task, given.length === 0 ? Cell.RUNNING : Cell.GIVEN)) continue;
       const { fn, flags, block } = task;
@@ -573,10 +596,6 @@ function makeToken(): string {
 /** Tells kinds of work apart that take different times: the tasks of a function, and its chunks. */
 function workOf({ fn, flags }: EncodedTask): number {
   return (flags & Flag.CHUNK) === 0 ? fn : -1 - fn;
-}
-
-function canImport({ modules }: Child, definition: Definition): boolean {
-  return modules === undefined || modulesOf(definition).every((url) => modules.has(url));
 }
 
 let broker: Broker | undefined;

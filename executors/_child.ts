@@ -134,7 +134,7 @@ class Child {
     return runTask({ cell, fn, flags, block: encoded.decoded() });
   }
 
-  #start({ version, token, name, hasInitializer, announces, canRead, mainModule }: ChildSettings): void {
+  #start({ version, token, name, hasInitializer, announces, mainModule }: ChildSettings): void {
     this.#announces = announces;
     this.#outbox.open(new PacketWriter(token, this.#write));
     // As in a thread: the program's, not the one that only begins this process.
@@ -143,7 +143,7 @@ class Child {
       name,
       sameProcess: false,
       definition: (fn) => Promise.resolve(this.#definitions[fn]),
-      import: (url) => canRead ? import(url) : this.#imports[url](url),
+      import: (url) => this.#imports[url]?.(url) ?? import(url),
       reply: ({ cell }, flags, block) => this.#outbox.add(cell, flags, block),
       tell: (block) => this.#outbox.say(["note", this.#running, block.kind], EncodedBlock.from(block)),
       giveUp: cannotGoOn,

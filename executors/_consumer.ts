@@ -7,7 +7,7 @@
 
 import { ring } from "../futures/bell.ts";
 import { Block, EMPTY, EncodedBlock, Kind, wholeBuffer } from "./_block.ts";
-import { type Definition, modulesOf } from "./_definition.ts";
+import type { Definition } from "./_definition.ts";
 import {
   Cell,
   MAX_INLINE_BYTES,
@@ -252,9 +252,9 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     return this.#definitions[fn];
   }
 
-  /** The modules of all functions that are known. */
-  modules(): Set<string> {
-    return new Set(this.#definitions.flatMap((definition) => [...modulesOf(definition)]));
+  /** The definitions of all functions that are known, from one on and then from the first. */
+  definitionsFrom(fn: number): Definition[] {
+    return [...this.#definitions.slice(fn), ...this.#definitions.slice(0, fn)];
   }
 
   /** The definition of a task's function. */

@@ -54,7 +54,8 @@ function likelyCause({ signal, stderr, during }: Exclude<DeathReport, { problem:
       return "Likely causes: native code that the task uses (FFI, a Node addon) crashed, or Deno itself did";
   }
   if (during === "start") {
-    return "Likely causes: Deno cannot load the modules of this library there, or refuses an option; see what it wrote";
+    return "Likely causes: Deno cannot load the modules of this library there, or refuses an option, " +
+      "or the option deno names another program; see what it wrote";
   }
   return "Likely causes: code that ends the process past Deno.exit() (FFI, a Node addon), or a task that changed what its process needs to answer";
 }

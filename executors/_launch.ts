@@ -4,12 +4,21 @@
  * @module
  */
 
+import { inspect } from "../futures/deadline.ts";
+import { entry } from "./_entry.ts";
+import { importFlags } from "./_hosts.ts";
+import { absolutePath, isPath, pathOf } from "./_paths.ts";
+
+const CHILD = entry(import.meta.resolve("./_child.ts"), () => import("./_child.ts"));
+
 /** All that a broker needs to know to start children. */
 export interface Launch {
   /** Deno's executable. */
   deno: string;
   /** The arguments before the main module. */
   flags: string[];
+  /** The hosts that children may import from, besides those of their modules; `undefined`: any. */
+  imports: readonly string[] | undefined;
   /** Whether children may import any local module. */
   canRead: boolean;
   /** The arguments of this program, which children have too. */
@@ -20,58 +29,96 @@ export interface Launch {
   cwd: string | undefined;
 }
 
-/** The arguments for a child that may import the modules, besides its permissions. */
-export function childArguments({ flags, args }: Launch, modules: Iterable<string>): string[] {
-  return ["run", "--quiet", "--no-check", "--no-prompt", ...flags, mainModuleOf(modules), ...args];
+/** The arguments for a child that may import the modules, besides what it may import by its permissions. */
+export function childArguments({ flags, imports, args }: Launch, modules: readonly string[]): string[] {
+  return [
+    "run",
+    "--quiet",
+    "--no-check",
+    "--no-prompt",
+    ...flags,
+    ...importFlags(imports, modules),
+    mainModuleOf(modules.filter((url) => !isRemote(url))),
+    ...args,
+  ];
+}
+
+/** Whether every child may import a module, whatever it was started with. */
+export function isFree({ canRead, imports }: Launch, url: string): boolean {
+  return url.startsWith("data:") || (isRemote(url) ? imports === undefined : canRead);
+}
+
+function isRemote(url: string): boolean {
+  return /^(https?|jsr):/.test(url);
+}
+
+/**
+ * How many characters a main module has at the most: Linux takes 131,072 bytes as one argument, Windows 32,767
+ * characters as a command line, and other arguments may follow.
+ */
+const MAX_MAIN_MODULE = Deno.build.os === "windows" ? 24_000 : 120_000;
+
+/** Of the modules that a child shall be able to import, the first ones: as many as fit. */
+export function fitting(modules: Iterable<string>): string[] {
+  const fitting: string[] = [];
+  let left = MAX_MAIN_MODULE;
+  for (const url of modules) {
+    left -= encoded(importOf(url)).length;
+    if (left < 0 && fitting.length > 0) break;
+    fitting.push(url);
+  }
+  return fitting;
 }
 
 /**
  * The main module of a child, as a URL. The modules that its tasks come from are written out in it: what a main module names needs no permission
  * to be loaded. They are imported when the first task wants them.
  */
-function mainModuleOf(modules: Iterable<string>): string {
-  const child = JSON.stringify(import.meta.resolve("./_child.ts"));
-  const imports = Array.from(modules, (url) => `${JSON.stringify(url)}: () => import(${JSON.stringify(url)}),\n`);
-  return `data:application/javascript,${
-    encodeURIComponent(`import { serve } from ${child};\nawait serve({\n${imports.join("")}});\n`)
-  }`;
+function mainModuleOf(modules: readonly string[]): string {
+  const imports = modules.map(importOf);
+  return `${MAIN_MODULE}${encoded(`${JSON.stringify(CHILD)};\nawait serve({\n${imports.join("")}});\n`)}`;
+}
+
+/** How a main module begins. */
+const MAIN_MODULE = `data:application/javascript,${encoded("import { serve } from ")}`;
+
+function importOf(url: string): string {
+  return `${JSON.stringify(url)}: () => import(${JSON.stringify(url)}),\n`;
+}
+
+/** A text as it can stand in a `data:` URL, no longer than need be. */
+function encoded(text: string): string {
+  return text.replace(/[^!"$&-~]+/g, encodeURIComponent);
 }
 
 /**
- * The arguments that make a child resolve imports as this program does: with the next configuration file above the main module, as Deno looks for
- * it. A child's main module has no folder, so it has to be told. Where Deno keeps no lock file yet, children make none.
+ * The executable that runs children.
+ *
+ * @param deno The option of that name.
+ * @throws {TypeError} It is no path.
+ * @throws {Deno.errors.NotSupported} It would be this program.
  */
-export function configFlags(): string[] {
-  let folder: URL;
-  try {
-    folder = new URL(".", Deno.mainModule);
-  } catch {
-    return [];
+export function executableOf(deno: unknown): string {
+  // Whatever it is called: it is not Deno, and would start the next one.
+  if (Deno.args.some((arg) => arg.startsWith(MAIN_MODULE))) {
+    throw new Deno.errors.NotSupported(
+      "Cannot start processes: this program runs as a process of its own, in place of Deno. " +
+        "Name Deno's executable by the option deno",
+    );
   }
-  while (folder.protocol === "file:") {
-    for (const name of ["deno.json", "deno.jsonc"]) {
-      const file = new URL(name, folder);
-      if (!isFile(file)) continue;
-      return [`--config=${pathOf(file)}`, ...(isFile(new URL("deno.lock", folder)) ? [] : ["--no-lock"])];
+  if (deno === undefined) {
+    if (Deno.build.standalone) {
+      throw new Deno.errors.NotSupported(
+        "Cannot start processes from a compiled program, whose executable is the program itself: " +
+          'name Deno\'s by the option deno, as in { deno: "/usr/bin/deno" }',
+      );
     }
-    const parent = new URL("..", folder);
-    if (parent.href === folder.href) return [];
-    folder = parent;
+    // So Linux calls an executable that was replaced while it runs, as by `deno upgrade`: the new one is in its place.
+    return Deno.execPath().replace(/ \(deleted\)$/, "");
   }
-  return [];
-}
-
-function isFile(url: URL): boolean {
-  // Asked first, because looking without the permission would prompt.
-  if (Deno.permissions.querySync({ name: "read", path: url }).state !== "granted") return false;
-  try {
-    return Deno.statSync(url).isFile;
-  } catch {
-    return false;
+  const path = deno instanceof URL && deno.protocol === "file:" ? pathOf(deno) : deno;
+  if (typeof path !== "string" || path === "" || path.includes("\0")) {
+    throw new TypeError(`Cannot use deno as an executable, wanted a path or a file: URL: ${inspect(deno)}`);
   }
-}
-
-/** The path that a `file:` URL stands for. */
-export function pathOf(url: URL): string {
-  return decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, "$1");
+  return isPath(path) ? absolutePath(path) : path;
 }

@@ -6,6 +6,7 @@
 
 import { inspect } from "../futures/deadline.ts";
 import type { Initializer } from "./_consumer.ts";
+import { lookAt } from "./_paths.ts";
 import type { Pool } from "./_pool.ts";
 
 /** @throws {TypeError} It is no object of options. */
@@ -74,18 +75,33 @@ export function nextChunksize(submitted: number, left: number, maxWorkers: numbe
   return Math.max(1, Math.floor(Math.min(most, left / (4 * maxWorkers))));
 }
 
+/** Whether this module was put into one file with others. */
+function isBundled(): boolean {
+  return !/\/_options\.[cm]?[jt]s$/.test(new URL(import.meta.url).pathname);
+}
+
 /**
  * Asks for the permission to read this library's modules. Asked for before a worker is started: one that cannot read
  * its modules fails with an event, which a blocked thread never hears.
  *
+ * @param entry The URL of the module that the worker begins with.
  * @throws {Deno.errors.NotCapable} It was not granted.
+ * @throws {Deno.errors.NotFound} This library is in a bundle, where workers do not find their modules.
  */
-export function requestReadOfOwnModules(action: string): void {
+export function requestReadOfOwnModules(action: string, entry: string): void {
   const path = new URL("../", import.meta.url);
-  if (path.protocol !== "file:") return;
-  if (Deno.permissions.requestSync({ name: "read", path }).state !== "granted") {
+  const isLocal = path.protocol === "file:";
+  // A compiled program brings its modules along, and needs no permission for them.
+  const needsPermission = isLocal && !Deno.build.standalone;
+  if (needsPermission && Deno.permissions.requestSync({ name: "read", path }).state !== "granted") {
     throw new Deno.errors.NotCapable(
       `Cannot ${action} without permission to read ${path.pathname}: run again with --allow-read`,
+    );
+  }
+  if (isBundled() && !(isLocal && lookAt(new URL(entry))?.isFile)) {
+    throw new Deno.errors.NotFound(
+      `Cannot ${action} from a bundle, which has no module for it beside itself: keep the package out of the bundle, ` +
+        `as in deno bundle --external "@concurrent/futures", or esbuild --external:@concurrent/futures: ${entry}`,
     );
   }
 }

@@ -55,8 +55,6 @@ export interface ChildSettings {
   hasInitializer: boolean;
   /** Whether the child says which task it begins, before it does. */
   announces: boolean;
-  /** Whether the child may import any local module. */
-  canRead: boolean;
   /** The main module of the program. */
   mainModule: string | undefined;
 }

@@ -13,7 +13,9 @@ import type { Future } from "../futures/future.ts";
 import type { BrokerStart } from "./_broker.ts";
 import type { ConsumerStart } from "./_consumer.ts";
 import { deathError } from "./_death.ts";
-import { configFlags, type Launch, pathOf } from "./_launch.ts";
+import { configFlags } from "./_config.ts";
+import { entry } from "./_entry.ts";
+import { executableOf, type Launch } from "./_launch.ts";
 import type { MapTarget } from "./_map.ts";
 import {
   checkBag,
@@ -23,7 +25,8 @@ import {
   prepareInitializer,
   requestReadOfOwnModules,
 } from "./_options.ts";
-import { canReadAll, permissionFlags, type Permissions } from "./_permissions.ts";
+import { isPath, lookAt, mayLookAt, pathOf } from "./_paths.ts";
+import { grantedBy, type Permissions } from "./_permissions.ts";
 import { Pool, type PoolKind } from "./_pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "./executor.ts";
 
@@ -47,16 +50,52 @@ export interface ProcessPoolExecutorOptions {
   /** How many tasks a process runs before a new one takes its place, an integer of at least 1; not given: no limit. */
   maxTasksPerChild?: number;
   /**
-   * What tasks may do: `"inherit"` grants what this program is granted without exceptions or limits, `"none"` nothing, an object what it names. No process may do
-   * what this program may not. The module of a task can be loaded in any case. With `run` or `ffi` a task can start programs and native code that these limits do not hold for.
+   * What tasks may do: `"inherit"` grants what this program is granted without exceptions or limits, `"none"` nothing,
+   * an object what it names. No process may do what this program may not, as of the start of the first process: an
+   * object that names more is refused. So is what may have exceptions that Deno does not tell: ranges of addresses
+   * where this program does not hold `net` in full, patterns of variables where it does not hold `env` in full, and
+   * names of hosts with `--deny-net`. To make sure of a host without a port takes a fifth of a second then.
+   *
+   * The module of a task can be loaded in any case, and the hosts of such modules be imported from. With `run` or
+   * `ffi` a task can start programs and native code that these limits do not hold for.
    *
    * @default {"inherit"}
+   *
+   * @example
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: { env: ["HOME"] } });
+   * const state = (variable: string) => Deno.permissions.querySync({ name: "env", variable }).state;
+   * assertEquals(pool.submit(state, "HOME").result(), "granted");
+   * assertEquals(pool.submit(state, "PATH").result(), "prompt");
+   * ```
    */
   permissions?: "inherit" | "none" | Deno.PermissionOptionsObject;
   /** Environment variables that the processes have besides those of this program. */
   env?: Record<string, string>;
   /** The working directory of the processes; not given: that of this program. */
   cwd?: string | URL;
+  /**
+   * The executable of Deno that runs the processes: a path, a `file:` URL, or a name to be looked for in `PATH`. The
+   * program needs `--allow-run=<path>`. A program made by `deno compile` has to name one, as its own executable is the
+   * program. A pool whose executable is not there or may not be run is broken by its first task, with a
+   * `Deno.errors.NotFound` or `Deno.errors.NotCapable` as the cause.
+   *
+   * @example
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const deno = Deno.build.standalone ? "/usr/bin/deno" : Deno.execPath();
+   * using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno });
+   * assertEquals(await pool.submit((n: number) => 2 * n, 21), 42);
+   * ```
+   *
+   * @default {Deno.execPath()}
+   */
+  deno?: string | URL;
   /**
    * What the death of a process does: `"break"` fails all unfinished futures and takes no more work, as Python does; `"replace"` fails only the task that the process
    * was running, and starts another one. A pool whose processes die again and again while they are starting is broken in any case.
@@ -120,6 +159,7 @@ export class ProcessPoolExecutor extends Executor {
    * @throws {RangeError} `maxWorkers` or `maxTasksPerChild` is not an integer of at least 1, or `onWorkerCrash` is none of its values.
    * @throws {TypeError} An option is of the wrong type.
    * @throws {Deno.errors.NotCapable} `permissions` names what this program may not do itself.
+   * @throws {Deno.errors.NotSupported} This is a compiled program, and `deno` names no executable.
    * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with `if (import.meta.main)`.
    */
   constructor(options: number | ProcessPoolExecutorOptions = {}) {
@@ -132,6 +172,7 @@ export class ProcessPoolExecutor extends Executor {
       permissions = "inherit",
       env,
       cwd,
+      deno,
       onWorkerCrash = "break",
     } = typeof options === "number" ? { maxWorkers: options } : checkBag(options);
     checkCount("maxWorkers", maxWorkers);
@@ -142,13 +183,13 @@ export class ProcessPoolExecutor extends Executor {
     }
     this.#maxWorkers = maxWorkers;
     const name = `ProcessPoolExecutor-${pools++}`;
-    const launch = prepareLaunch(permissions, env, cwd);
+    const launch = prepareLaunch(permissions, env, cwd, deno);
     const kind: PoolKind = {
       name: "ProcessPoolExecutor",
       told: (future, value) => this.#listeners.get(future)?.(value),
       maxConsumers: 1,
       sameProcess: false,
-      startWorker: () => startBroker(name),
+      startWorker: () => startBroker(name, executableOf(deno)),
       startOptions: (): Omit<BrokerStart, keyof ConsumerStart> => ({
         initializer: initialize?.(),
         launch: launch(),
@@ -293,21 +334,28 @@ export class ProcessPoolExecutor extends Executor {
 }
 
 /** Checks the options now; what can only be known later is asked when the first process is started. */
-function prepareLaunch(permissions: Permissions, env: unknown, cwd: unknown): () => Launch {
-  const flags = permissionFlags(permissions);
+function prepareLaunch(permissions: Permissions, env: unknown, cwd: unknown, deno: unknown): () => Launch {
   if (env !== undefined) checkEnv(env);
+  const granted = () => grantedBy(permissions, env as Launch["env"]);
+  granted();
   if (cwd !== undefined && typeof cwd !== "string" && !(cwd instanceof URL && cwd.protocol === "file:")) {
     throw new TypeError(`Cannot use cwd as a folder, wanted a path or a file: URL: ${inspect(cwd)}`);
   }
-  return () => ({
-    deno: Deno.execPath(),
-    flags: [...configFlags(), ...flags],
-    canRead: canReadAll(flags),
-    args: Deno.args,
-    mainModule: Deno.mainModule,
-    env: env as Launch["env"],
-    cwd: cwd instanceof URL ? pathOf(cwd) : cwd,
-  });
+  executableOf(deno);
+  return () => {
+    // This program may have given up permissions meanwhile, and Deno may have been replaced.
+    const { flags, imports, canRead } = granted();
+    return {
+      deno: executableOf(deno),
+      flags: [...configFlags(), ...flags],
+      imports,
+      canRead,
+      args: Deno.args,
+      mainModule: Deno.mainModule,
+      env: env as Launch["env"],
+      cwd: cwd instanceof URL ? pathOf(cwd) : cwd,
+    };
+  };
 }
 
 function checkEnv(env: unknown): void {
@@ -319,12 +367,20 @@ function checkEnv(env: unknown): void {
   }
 }
 
-function startBroker(name: string): Worker {
-  requestReadOfOwnModules("start a process");
-  if (Deno.permissions.requestSync({ name: "run", command: Deno.execPath() }).state !== "granted") {
+const BROKER = entry(import.meta.resolve("./_broker.ts"), () => import("./_broker.ts"));
+
+function startBroker(name: string, deno: string): Worker {
+  requestReadOfOwnModules("start a process", BROKER);
+  if (Deno.permissions.requestSync({ name: "run", command: deno }).state !== "granted") {
     throw new Deno.errors.NotCapable(
-      `Cannot start a process without permission to run ${Deno.execPath()}: run again with --allow-run`,
+      `Cannot start a process without permission to run ${deno}: run again with --allow-run=${deno}`,
     );
   }
-  return new Worker(new URL("./_broker.ts", import.meta.url), { type: "module", name });
+  // One that may not be looked at fails when it is started.
+  if (isPath(deno) && mayLookAt(deno) && !lookAt(deno)?.isFile) {
+    throw new Deno.errors.NotFound(
+      `Cannot start a process without Deno's executable, name it by the option deno: ${inspect(deno)}`,
+    );
+  }
+  return new Worker(BROKER, { type: "module", name });
 }

@@ -10,6 +10,7 @@
 import { inspect } from "../futures/deadline.ts";
 import { BrokenThreadPool } from "../futures/errors.ts";
 import type { Future } from "../futures/future.ts";
+import { entry } from "./_entry.ts";
 import type { MapTarget } from "./_map.ts";
 import {
   checkBag,
@@ -192,8 +193,9 @@ export class ThreadPoolExecutor extends Executor {
   }
 }
 
+const THREAD_WORKER = entry(import.meta.resolve("./_thread_worker.ts"), () => import("./_thread_worker.ts"));
+
 function startThread(name: string): Worker {
-  const url = new URL("./_thread_worker.ts", import.meta.url);
-  requestReadOfOwnModules("start a thread");
-  return new Worker(url, { type: "module", name });
+  requestReadOfOwnModules("start a thread", THREAD_WORKER);
+  return new Worker(THREAD_WORKER, { type: "module", name });
 }

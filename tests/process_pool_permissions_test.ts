@@ -2,6 +2,7 @@
 import { ProcessPoolExecutor } from "@concurrent/futures";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { outputOf, temporaryPath, test } from "./_helpers.ts";
+import { ENTRY, project, runFile } from "./_projects.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const DENO = Deno.execPath();
@@ -55,17 +56,13 @@ test("ProcessPoolExecutor: processes write no lock file into a project whose pro
   );
   Deno.writeTextFileSync(
     `${folder}/main.ts`,
-    `import { ProcessPoolExecutor } from ${JSON.stringify(new URL("../mod.ts", import.meta.url).href)};
+    `import { ProcessPoolExecutor } from ${JSON.stringify(ENTRY)};
      import { task } from "./task.ts";
      using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: "none" });
      console.log(await pool.submit(task));`,
   );
-  const { code, stdout, stderr } = await new Deno.Command(DENO, {
-    args: ["run", "--no-prompt", "--quiet", "--no-lock", "--no-check", ...FEW, `${folder}/main.ts`],
-    stdin: "null",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  assertEquals([code, text(stdout), text(stderr)], [0, "<svg\n", ""]);
+  const { code, stdout, stderr } = await runFile(`${folder}/main.ts`, ["--no-lock", ...FEW]);
+  assertEquals([code, stdout, stderr], [0, "<svg\n", ""]);
   assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(), ["deno.json", "main.ts", "task.ts"]);
 });
 
@@ -182,6 +179,36 @@ const CASES: Case[] = [
       "import a.com",
     ],
   ],
+  [
+    "what is free of exceptions, beside some",
+    ["-A", "--deny-net=127.0.0.1:8877,10.0.0.5", "--deny-env=SECRET"],
+    {
+      net: ["127.0.0.1:8878", "localhost:8878", "10.0.0.6", "unix:/tmp/x"],
+      env: ["SECRETS"],
+    },
+    ["net 127.0.0.1:8878", "net localhost:8878", "net 10.0.0.6:1", "net unix:/tmp/x", "env SECRETS"],
+    [
+      "net 127.0.0.1:8877",
+      "net 10.0.0.5",
+      "net unix:/tmp/y",
+      "env SECRET",
+    ],
+  ],
+  ["whole hosts that the program has", [...FEW, "--allow-net=127.0.0.1,a.com"], { net: ["127.0.0.1", "a.com"] }, [
+    "net 127.0.0.1:1",
+    "net a.com:65535",
+  ], ["net", "net b.com"]],
+  ["the hosts of imports that Deno allows everybody", FEW, "none", ["import jsr.io:443"], ["import a.com:443"]],
+  ["no hosts of imports that the program has not", [...FEW, "--allow-import=a.com"], "inherit", ["read", "run"], [
+    "import jsr.io:443",
+    "import a.com:443",
+  ]],
+  ["only the hosts of imports that the program has", [...FEW, "--allow-import=a.com,jsr.io:443"], "none", [
+    "import jsr.io:443",
+  ], ["import deno.land:443", "import a.com:443"]],
+  ["no hosts of imports that the program is denied", ["-A", "--deny-import=jsr.io"], "none", [
+    "import deno.land:443",
+  ], ["import jsr.io:443", "import a.com:443"]],
   ["a part of what the program has", [...FEW, "--allow-env=HOME,PATH"], { env: ["PATH"] }, ["env PATH"], [
     "env HOME",
     "env",
@@ -195,6 +222,7 @@ const DETAIL: { [name: string]: string } = {
   env: "variable",
   sys: "kind",
   run: "command",
+  ffi: "path",
 };
 
 function descriptorOf(text: string): unknown {
@@ -229,6 +257,28 @@ for (
     [[...FEW, "--deny-read=/etc/passwd"], { read: true }, "--allow-read"],
     [["-A", "--deny-env=HOME"], { env: true }, "--allow-env"],
     [[...FEW, "--allow-env=HOME"], { env: ["HOME", "PATH"] }, "--allow-env=PATH"],
+    // Each of these is granted but for a part, which only a query for that part tells.
+    [["-A", "--deny-net=127.0.0.1:8877"], { net: ["127.0.0.1"] }, "name each address with its port"],
+    [[...FEW, "--allow-net=127.0.0.1", "--deny-net=127.0.0.1:8877"], { net: ["127.0.0.1"] }, "without --deny-net"],
+    [[...FEW, "--allow-net=[::1]", "--deny-net=[::1]:8877"], { net: ["[::1]"] }, "without --deny-net"],
+    [["-A", "--deny-net=10.0.0.5"], { net: ["10.0.0.0/8"] }, "without --deny-net"],
+    [["-A", "--deny-net=a.b.com"], { net: ["*.b.com"] }, "--allow-net=*.b.com"],
+    [[...FEW, "--allow-net=*.b.com", "--deny-net=a.b.com"], { net: ["*.b.com"] }, "--allow-net=*.b.com"],
+    [["-A", "--deny-env=SECRET"], { env: ["SECRE*"] }, "name each variable"],
+    [["-A", "--ignore-env=SECRET"], { env: ["SECRE*"] }, "name each variable"],
+    [["-A", "--ignore-env=SECRET"], { env: ["SECRET"] }, "--allow-env=SECRET"],
+    [["-A", "--ignore-env=SECRET"], { env: true }, "--allow-env"],
+    [[...FEW, "--allow-env=SECRE*", "--deny-env=SECRET"], { env: ["SECRE*"] }, "without --deny-env"],
+    [["-A", "--ignore-read=/etc/passwd"], { read: ["/etc"] }, "--allow-read=/etc"],
+    [["-A", "--deny-write=/etc/passwd"], { write: ["/etc"] }, "--allow-write=/etc"],
+    [["-A", "--deny-ffi=/usr/lib/x.so"], { ffi: ["/usr/lib"] }, "--allow-ffi=/usr/lib"],
+    [["-A", "--deny-sys=uid"], { sys: ["hostname", "uid"] }, "--allow-sys=uid"],
+    [["-A", "--deny-run=echo"], { run: ["echo"] }, "--allow-run=echo"],
+    [["-A", "--deny-import=a.com:443"], { import: ["a.com"] }, "name each host with its port"],
+    // Deno refuses to connect to a denied address, by whatever name.
+    [["-A", "--deny-net=127.0.0.1:8877"], { net: ["localhost:8877"] }, "--allow-net=localhost:8877"],
+    [[...FEW, "--allow-net=localhost", "--deny-net=127.0.0.1:8877"], { net: ["localhost"] }, "without --deny-net"],
+    [["-A", "--deny-net=10.0.0.5"], { net: ["a.com:80"] }, "name each address with its port"],
   ] as [string[], Deno.PermissionOptionsObject, string][]
 ) {
   test(`new ProcessPoolExecutor() refuses ${JSON.stringify(permissions)} with ${flags.map((flag) => flag.replace(ROOT, "ROOT").replace(DENO, "DENO")).join(" ")}`, async () => {
@@ -255,4 +305,55 @@ test("new ProcessPoolExecutor() refuses permissions that no command line can exp
       "Cannot use permissions.write, wanted values that are not empty and have no comma",
     );
   }
+});
+
+test("new ProcessPoolExecutor() refuses a program's name that another PATH in env gives another meaning", async () => {
+  const options = { permissions: { run: ["echo"] }, env: { Path: "/elsewhere" } };
+  const folder = project({
+    "main.ts": `import { ProcessPoolExecutor } from "${ENTRY}";
+      new ProcessPoolExecutor({ ...${JSON.stringify(options)}, permissions: { run: ["/bin/echo"] } });
+      new ProcessPoolExecutor(${JSON.stringify(options)});`,
+  });
+  const flags = ["--allow-read", `--allow-run=${DENO},echo,/bin/echo`];
+  const { stderr } = await runFile(`${folder}/main.ts`, flags);
+  assertStringIncludes(stderr, "NotCapable: Cannot permit a child to run a program by its name with another PATH");
+  assertStringIncludes(stderr, "main.ts:3");
+  assertEquals(await runFile(`${folder}/main.ts`, ["-A"]), { code: 0, stdout: "", stderr: "" });
+});
+
+test("ProcessPoolExecutor permissions: processes get nothing that the program has given up", async () => {
+  const folder = project({
+    "main.ts": `import { ProcessPoolExecutor } from "${ENTRY}";
+      using all = new ProcessPoolExecutor({ maxWorkers: 1 });
+      using some = new ProcessPoolExecutor({ maxWorkers: 1, permissions: { sys: ["hostname"] } });
+      Deno.permissions.revokeSync({ name: "sys" });
+      console.log(await all.submit(() => Deno.permissions.querySync({ name: "sys" }).state));
+      console.log(some.submit(() => Deno.hostname()).exception().message);`,
+  });
+  const { stdout, stderr } = await runFile(`${folder}/main.ts`);
+  const refused =
+    "Cannot permit a child what this program may not do itself, in full: run again with --allow-sys=hostname";
+  assertEquals([stdout, stderr], [`prompt\nWorker could not be started: ${refused}\n`, ""]);
+});
+
+test("ProcessPoolExecutor permissions: a task cannot connect where the program is denied it", async () => {
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("reached"));
+  const { port } = server.addr;
+  const folder = project({
+    "main.ts": `import { ProcessPoolExecutor } from "${ENTRY}";
+      const attempt = async (port) => {
+        try { return await (await fetch("http://127.0.0.1:" + port)).text(); } catch (error) { return error.name; }
+      };
+      for (const net of [["127.0.0.1:${port}"], ["127.0.0.1"], true, "inherit"]) {
+        try {
+          using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: { net } });
+          console.log(await pool.submit(attempt, ${port}));
+        } catch (error) { console.log("refused", error.name); }
+      }`,
+  });
+  const outcomes = async (...flags: string[]) => (await runFile(`${folder}/main.ts`, [...FEW, ...flags])).stdout.trim();
+  assertEquals(await outcomes("--allow-net"), "reached\nreached\nreached\nreached");
+  const refused = "refused NotCapable\nrefused NotCapable\nrefused NotCapable\nNotCapable";
+  assertEquals(await outcomes("--allow-net", `--deny-net=127.0.0.1:${port}`), refused);
+  assertEquals(await outcomes("--allow-net=127.0.0.1", `--deny-net=127.0.0.1:${port}`), refused);
 });

@@ -9,6 +9,7 @@ import { inspect } from "../../futures/deadline.ts";
 import type { Future } from "../../futures/future.ts";
 import type { ConsumerStart } from "../_consumer.ts";
 import type { Definition } from "../_definition.ts";
+import { entry } from "../_entry.ts";
 import type { MapTarget } from "../_map.ts";
 import { checkBag, nextChunksize, requestReadOfOwnModules } from "../_options.ts";
 import { Pool, type PoolKind } from "../_pool.ts";
@@ -316,8 +317,10 @@ function errorOf({ what, message, job, modules }: ClusterReport, { queue }: { qu
   }
 }
 
+const BROKER = entry(import.meta.resolve("./_broker.ts"), () => import("./_broker.ts"));
+
 function startBroker(redis: string): Worker {
-  requestReadOfOwnModules("connect to a cluster");
+  requestReadOfOwnModules("connect to a cluster", BROKER);
   const { hostname, port } = new URL(redis);
   const host = `${hostname}:${port || 6379}`;
   if (Deno.permissions.requestSync({ name: "net", host }).state !== "granted") {
@@ -331,5 +334,5 @@ function startBroker(redis: string): Worker {
       "Cannot connect to a cluster without permission to read the environment: run again with --allow-env",
     );
   }
-  return new Worker(new URL("./_broker.ts", import.meta.url), { type: "module", name: "ClusterExecutor" });
+  return new Worker(BROKER, { type: "module", name: "ClusterExecutor" });
 }

@@ -1,0 +1,57 @@
+/** Projects of their own, in folders that the tests make: what depends on where a program lies. */
+import { fail } from "@std/assert";
+import { temporaryPath } from "./_helpers.ts";
+
+/** The URL of this package's entry. */
+export const ENTRY: string = new URL("../mod.ts", import.meta.url).href;
+
+/** Writes files, by their paths, into a new folder. */
+export function project(files: { [path: string]: string }): string {
+  const folder = temporaryPath("project");
+  for (const [path, text] of Object.entries(files)) {
+    Deno.mkdirSync(`${folder}/${path}`.replace(/[^/]+$/, ""), { recursive: true });
+    Deno.writeTextFileSync(`${folder}/${path}`, text);
+  }
+  return folder;
+}
+
+export interface Outcome {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command, within a bound. */
+export async function run(command: string, args: string[], options: Deno.CommandOptions = {}): Promise<Outcome> {
+  const child = new Deno.Command(command, {
+    args,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    ...options,
+    env: { NO_COLOR: "1", ...options.env },
+  }).spawn();
+  let hung = false;
+  const timer = setTimeout(() => {
+    hung = true;
+    child.kill("SIGKILL");
+  }, 30_000);
+  const [{ code }, stdout, stderr] = await Promise.all([
+    child.status,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  clearTimeout(timer);
+  if (hung) fail(`${command} ${args.join(" ")} did not end\nstdout: ${stdout}\nstderr: ${stderr}`);
+  return { code, stdout, stderr };
+}
+
+/** Runs a program with Deno, from the root folder. */
+export function runFile(
+  path: string,
+  flags: string[] = ["-A"],
+  { args = [], ...options }: Deno.CommandOptions = {},
+): Promise<Outcome> {
+  const own = ["run", "--no-prompt", "--quiet", "--no-check", ...flags, path];
+  return run(Deno.execPath(), [...own, ...args], { cwd: "/", ...options });
+}
