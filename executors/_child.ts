@@ -143,7 +143,7 @@ class Child {
       name,
       sameProcess: false,
       definition: (fn) => Promise.resolve(this.#definitions[fn]),
-      import: (url) => this.#imports[url]?.(url) ?? import(url),
+      import: (url, options) => this.#imports[url]?.(url, options) ?? import(url, options),
       reply: ({ cell }, flags, block) => this.#outbox.add(cell, flags, block),
       tell: (block) => this.#outbox.say(["note", this.#running, block.kind], EncodedBlock.from(block)),
       giveUp: cannotGoOn,

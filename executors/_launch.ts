@@ -82,13 +82,19 @@ function mainModuleOf(modules: readonly string[]): string {
 /** How a main module begins. */
 const MAIN_MODULE = `data:application/javascript,${encoded("import { serve } from ")}`;
 
-function importOf(url: string): string {
-  return `${JSON.stringify(url)}: () => import(${JSON.stringify(url)}),\n`;
-}
-
 /** A text as it can stand in a `data:` URL, no longer than need be. */
 function encoded(text: string): string {
   return text.replace(/[^!"$&-~]+/g, encodeURIComponent);
+}
+
+/** A function that imports a module, or the text of one from another host, which is looked at first. */
+function importOf(url: string): string {
+  const quoted = JSON.stringify(url);
+  const load = `import(${quoted})`;
+  const importer = /^https?:/.test(url)
+    ? `(_, options) => options ? import(${quoted}, { with: { type: "text" } }) : ${load}`
+    : `() => ${load}`;
+  return `${quoted}: ${importer},\n`;
 }
 
 /**

@@ -1,16 +1,31 @@
 /**
  * How a function is described so that a worker finds it again: the submitting side.
  *
- * JavaScript does not tell where a function comes from. So the modules on the call stack and the main module are read, not
- * imported, and searched for an export or an import of the function's name. The worker imports what was found, and uses
- * an export only if its source text is the function's: a wrong guess costs time, and never runs a wrong function.
+ * JavaScript does not tell where a function comes from. So the texts of the modules on the call stack and of the main
+ * module are searched for an export or an import of the function's name; no module is run for that, here or in a
+ * worker. The worker imports what was found, and uses an export only if its source text is the function's.
  *
  * @module
  */
 
 import { TaskNotFoundError } from "../futures/errors.ts";
+import { builtinModule, pathOfBuiltin } from "./_builtins.ts";
 import type { Definition } from "./_definition.ts";
-import { locationOf } from "./task_ref.ts";
+import { findBinding, findByName, findExport, findInImports, type Found } from "./_exports.ts";
+import {
+  callers,
+  exportOf,
+  isExport,
+  isUnreadable,
+  mainModule,
+  outlineOf,
+  type Place,
+  readModule,
+} from "./_modules.ts";
+import { type Binding, certainlyUsesValue, type Outline } from "./_outline.ts";
+import { type Call, callAt, declaresAnother, isLocal } from "./_scopes.ts";
+import { FunctionText } from "./_text.ts";
+import { locationOf, type TaskLocation } from "./task_ref.ts";
 
 // deno-lint-ignore ban-types -- any function will do
 type AnyFunction = Function;
@@ -20,7 +35,8 @@ const described = new WeakMap<AnyFunction, Definition>();
 /**
  * Describes a function. Its module is looked for only the first time that it is seen.
  *
- * @throws {TaskNotFoundError} It is native or bound, so it has no source text, and no module that could be compared.
+ * @throws {TaskNotFoundError} It is native, bound or a part of Deno, so it has no source text that could be sent or
+ * compared; or it may be one of two functions.
  */
 export function describe(fn: AnyFunction): Definition {
   let definition = described.get(fn);
@@ -31,310 +47,344 @@ export function describe(fn: AnyFunction): Definition {
   return definition;
 }
 
-/** Definitions of functions that are made anew for each call, by what decides about them. */
-const known = new Map<string, Definition>();
+/**
+ * Definitions of functions that are made anew for each call, by what decides about them; `null` where the place of the
+ * call does, too.
+ */
+const known = new Map<string, Definition | null>();
 const MOST_KNOWN = 10_000;
+
+function remember(key: string, definition: Definition | null): void {
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(key, definition);
+}
 
 function describeNew(fn: AnyFunction): Definition {
   const location = locationOf(fn);
   if (location !== undefined) return { how: "reference", name: fn.name, ...location };
   const source = Function.prototype.toString.call(fn);
   const name = typeof fn.name === "string" ? fn.name : "";
-  if (/\{\s*\[native code\]\s*\}\s*$/.test(source) || isBuiltIn(fn, name)) {
-    const modules = moduleUrls();
-    throw new TaskNotFoundError(
-      `Cannot send a native or bound function to a worker: ${
-        name || "anonymous"
-      }. Call it in a function of your own: (x) => ${name.replace(/^bound /, "") || "fn"}(x). Not looked for in: ${
-        modules.join(", ")
-      }`,
-      modules,
-    );
-  }
-  // A function without a name is not the export of a declaration: even a default export has one.
-  if (name === "") return remember(source, () => computedDefinition(fn, source));
-  const urls = moduleUrls();
-  return remember(`${name}\n${urls.join("\n")}\n${source}`, () => {
-    const { modules, isDoubtful } = candidates(fn, name, source, urls);
-    const definition: Definition = modules.length === 0
-      ? { how: "source", name, source }
-      : { how: "search", name, source, modules };
-    return { definition, holdsForText: !isDoubtful };
-  });
-}
-
-/** Describes a function, or takes over how another one with the same key was, where only the text decides. */
-function remember(key: string, describe: () => { definition: Definition; holdsForText: boolean }): Definition {
-  const remembered = known.get(key);
-  if (remembered !== undefined) return remembered;
-  const { definition, holdsForText } = describe();
-  if (known.size >= MOST_KNOWN) known.clear();
-  if (holdsForText) known.set(key, definition);
+  const exported = exportOf(fn);
+  if (exported !== undefined) return { how: "search", name, source, exports: [exported], unread: [] };
+  // A text that needs nothing from around it means the same wherever it stands.
+  const textKey = name === "" ? source : `${name}\n${source}`;
+  const remembered = known.get(textKey);
+  if (remembered) return remembered;
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) throw refusalOfNative(fn, name);
+  const places = callers();
+  const urls = new Set(places.map(({ url }) => url));
+  const main = mainModule();
+  if (main !== undefined) urls.add(main);
+  const search = new Search(fn, name, source, places, [...urls]);
+  const key = `${textKey}\n${[...urls].join("\n")}`;
+  let definition = known.get(key);
+  if (definition === null) definition = known.get(`${key}\n${search.position}`);
+  if (!definition) {
+    definition = search.definition();
+    if (search.hasAskedFunction) return definition;
+    if (search.hasReadFunction && search.isAlone) remember(textKey, definition);
+    else if (search.hasLookedAtCall) {
+      remember(key, null);
+      remember(`${key}\n${search.position}`, definition);
+    } else remember(key, definition);
+  } else if (search.isAlone) remember(textKey, definition);
   return definition;
 }
 
-/** Whether a function is a part of Deno that is written in JavaScript, whose text needs what is around it. */
-function isBuiltIn(fn: AnyFunction, name: string): boolean {
-  return [globalThis, Deno].some((holder) => (holder as unknown as { [name: string]: unknown })[name] === fn);
-}
+/** The search for a function that was not seen before. What takes its time is done when it is wanted. */
+class Search {
+  readonly #fn: AnyFunction;
+  readonly #name: string;
+  readonly #source: string;
+  readonly #places: readonly Place[];
+  /** The modules on the call stack, and the main one. */
+  readonly #urls: readonly string[];
+  #text: FunctionText | undefined;
+  #free: ReadonlySet<string> | undefined;
+  #call: Call | undefined;
+  #hidden: readonly string[] | undefined;
+  /** Whether the place of the call has decided. */
+  hasLookedAtCall = false;
+  /** Whether the function itself has decided, and not only its text. */
+  hasAskedFunction = false;
 
-/** URLs of the modules on the call stack, the nearest first, and of the main module; without this library's own. */
-function moduleUrls(): string[] {
-  const { prepareStackTrace, stackTraceLimit } = Error as unknown as {
-    prepareStackTrace: unknown;
-    stackTraceLimit: number;
-  };
-  const files = new Set<string>();
-  try {
-    Object.assign(Error, {
-      stackTraceLimit: 50,
-      prepareStackTrace(_: unknown, frames: { getFileName(): string | null }[]) {
-        for (const frame of frames) files.add(frame.getFileName() ?? "");
-        return "";
-      },
+  constructor(fn: AnyFunction, name: string, source: string, places: readonly Place[], urls: readonly string[]) {
+    this.#fn = fn;
+    this.#name = name;
+    this.#source = source;
+    this.#places = places;
+    this.#urls = urls;
+  }
+
+  /** Where this library is called, as far as that decides. */
+  get position(): string {
+    return this.#places.length === 0 ? "" : this.#places[0].position.join();
+  }
+
+  get hasReadFunction(): boolean {
+    return this.#text !== undefined;
+  }
+
+  get text(): FunctionText {
+    return this.#text ??= new FunctionText(this.#source);
+  }
+
+  /** The call of this library, where it can be seen. */
+  get call(): Call | undefined {
+    if (!this.hasLookedAtCall && this.#places.length > 0) {
+      this.hasLookedAtCall = true;
+      const read = readModule(this.#places[0].url);
+      this.#call = read && callAt(read, this.#places[0].position);
+    }
+    return this.#call;
+  }
+
+  /** Names that it may take from around it. */
+  get free(): ReadonlySet<string> {
+    return this.#free ??= this.text.freeNames();
+  }
+
+  /** Global ones among them that mean something else where it comes from. */
+  get hidden(): readonly string[] {
+    return this.#hidden ??= this.#findHidden(
+      Array.from(this.free).filter((name) => name in globalThis && name !== "eval"),
+    );
+  }
+
+  /** Whether it runs from its text alone. */
+  get isAlone(): boolean {
+    return !this.text.needsModule && Array.from(this.free).every((name) => name in globalThis) &&
+      this.hidden.length === 0;
+  }
+
+  /** Where the function stands in the call, or is one of the calling module's own, it can be told. */
+  #findHidden(globals: readonly string[]): string[] {
+    if (globals.length === 0 || this.call?.argument === undefined) return [];
+    const { at, argument } = this.call;
+    const module = outlineOf(this.#places[0].url)!;
+    if (argument.kind === "variable") {
+      const [root] = argument.path;
+      if (argument.path.length > 1 || root !== this.#name || module.imports.has(root)) return [];
+      if (!argument.isLocal && !module.values.has(root)) return [];
+    }
+    return globals.filter((name) => {
+      if (isLocal(module.tokens, name, at) || module.values.has(name)) return true;
+      const binding = module.imports.get(name);
+      return binding !== undefined && !isGlobalOfNode(binding, name);
     });
-    // Reading it is what calls prepareStackTrace.
-    void new Error().stack;
-  } finally {
-    Object.assign(Error, { stackTraceLimit, prepareStackTrace });
   }
-  const urls = new Set<string>();
-  for (const file of files) {
-    let url = urlsOfFiles.get(file);
-    if (url === undefined) urlsOfFiles.set(file, url = moduleUrl(file));
-    if (url !== NO_MODULE) urls.add(url);
-  }
-  const main = mainModule();
-  if (main !== undefined) urls.add(main);
-  return [...urls];
-}
 
-const OWN_FOLDER = new URL(".", import.meta.url).href;
-const NO_MODULE = "";
-const urlsOfFiles = new Map<string, string>();
-
-/** The URL of the module that a frame names, unless it is this library's or a part of Deno. */
-function moduleUrl(file: string): string {
-  const url = toUrl(file);
-  const isModule = url !== undefined && !url.startsWith(OWN_FOLDER) && /^(file|https?|data|blob):/.test(url);
-  return isModule ? url : NO_MODULE;
-}
-
-function toUrl(file: string): string | undefined {
-  // Frames of local modules name a path, on Windows with a drive's letter, which would pass for a scheme.
-  if (/^([/\\]|[A-Za-z]:[/\\])/.test(file)) {
-    const url = new URL("file:///");
-    url.pathname = file.replaceAll("\\", "/").replaceAll("%", "%25");
-    return url.href;
-  }
-  return URL.parse(file)?.href;
-}
-
-let main: string | undefined;
-
-function mainModule(): string | undefined {
-  try {
-    return main ??= Deno.mainModule;
-  } catch {
-    // Where it may not be read it cannot be imported either.
-    return undefined;
-  }
-}
-
-/** URLs of the modules that may export the function, and whether it took the function itself to tell, not only its text. */
-function candidates(
-  fn: AnyFunction,
-  name: string,
-  source: string,
-  urls: readonly string[],
-): { modules: string[]; isDoubtful: boolean } {
-  const found = new Set<string>();
-  const guesses = new Set<string>();
-  let isDoubtful = false;
-  for (const url of urls) {
-    const outline = outlineOf(url);
-    if (outline === undefined) continue;
-    const isExported = outline.exports.has(name);
-    if (isExported) found.add(url);
-    const declared = outline.text.match(declarationOf(name))?.length ?? 0;
-    // Another function of that name: it may even have the same text, and other values around it.
-    if (declared > (isExported ? 1 : 0)) isDoubtful = true;
-    if (!isExported && outline.text.includes(source)) continue;
-    for (const { specifier, names } of outline.imports) {
-      if (names !== undefined && !names.has(name)) continue;
-      const imported = resolve(specifier, url);
-      if (imported !== undefined) (names === undefined ? guesses : found).add(imported);
+  definition(): Definition {
+    const name = this.#name;
+    const source = this.#source;
+    const unread = name === "" ? [] : this.#urls.filter((url) => /^https?:/.test(url));
+    let exports = name === "" ? [] : distinct(this.#urls.flatMap((url) => findByName(url, name, outlineOf)));
+    exports = exports.filter((at) => !this.#isNodes(at));
+    if (exports.length === 1 && unread.length === 0 && !this.#hasOthers(exports, () => [])) {
+      return { how: "search", name, source, exports, unread };
     }
+    if (exports.length === 0 && !this.isAlone) exports = this.#beyondNames();
+    exports = this.#withoutDoubt(exports);
+    const sent = { name, source, ...this.#surroundings() };
+    if (exports.length === 0 && unread.length === 0) return { how: "source", ...sent };
+    return { how: "search", ...sent, exports, unread };
   }
-  // Imports that do not tell the name (default, namespace, export *) are tried only when nothing else will do.
-  const modules = [...(found.size > 0 ? found : guesses)];
-  isDoubtful = modules.length > 0 && (isDoubtful || found.size > 1);
-  if (!isDoubtful) return { modules, isDoubtful };
-  const exporters = modules.map((url) => ({ url, exports: isExportOf(url, fn) }));
-  const certain = exporters.filter(({ exports }) => exports === true);
-  const possible = certain.length > 0 ? certain : exporters.filter(({ exports }) => exports !== false);
-  return { modules: possible.map(({ url }) => url), isDoubtful };
-}
 
-function declarationOf(name: string): RegExp {
-  const escaped = name.replaceAll("$", "\\$");
-  return new RegExp(
-    `(?:\\bfunction\\s*\\*?\\s*|\\b(?:const|let|var)\\s+)${escaped}\\b|(?<![\\w$.])${escaped}\\s*(?:\\([^()]*\\)\\s*(?::[^{]*)?\\{|[:=]\\s*(?:async\\b|function\\b|\\())`,
-    "g",
-  );
-}
-
-/** Whether a module exports this very function; `undefined` where that cannot be told. */
-function isExportOf(url: string, fn: AnyFunction): boolean | undefined {
-  const namespace = loadedModule(url);
-  return namespace && Object.values(namespace).includes(fn);
-}
-
-/**
- * A module that this program has loaded; `undefined` where it cannot be had without waiting, because it is still being evaluated, or
- * uses top-level await. Node's way to do that takes ten milliseconds to set up, so it is used only in doubt.
- */
-function loadedModule(url: string): object | undefined {
-  const { protocol, pathname, search, hash } = new URL(url);
-  if (protocol !== "file:" || search !== "" || hash !== "") return undefined;
-  try {
-    const { createRequire } = (globalThis as unknown as {
-      process: { getBuiltinModule(name: string): { createRequire(from: string): (path: string) => object } };
-    }).process.getBuiltinModule("node:module");
-    return createRequire(url)(decodeURIComponent(pathname).replace(/^\/([A-Za-z]:)/, "$1"));
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Describes a function that has no name of its own. It can be exported as the value of an expression, such as
- * `export const f = make(1)`; that is looked for only where a module on the stack has such an export, or imports one by name.
- */
-function computedDefinition(fn: AnyFunction, source: string): { definition: Definition; holdsForText: boolean } {
-  let holdsForText = true;
-  for (const url of moduleUrls()) {
-    const outline = outlineOf(url);
-    if (outline === undefined) continue;
-    const modules = outline.computed.size > 0 ? [url] : [];
-    for (const { specifier, names } of outline.imports) {
-      const imported = names && resolve(specifier, url);
-      const computed = imported && outlineOf(imported)?.computed;
-      if (computed && !computed.isDisjointFrom(names)) modules.push(imported);
-    }
-    for (const module of modules) {
-      holdsForText = false;
-      const path = Object.entries(loadedModule(module) ?? {}).find(([, value]) => value === fn)?.[0];
-      if (path !== undefined) return { definition: { how: "reference", name: "", module, path }, holdsForText };
-    }
-  }
-  return { definition: { how: "source", name: "", source }, holdsForText };
-}
-
-function resolve(specifier: string, from: string): string | undefined {
-  if (/^(node|npm|ext):/.test(specifier)) return undefined;
-  try {
-    return /^\.{0,2}\//.test(specifier) ? new URL(specifier, from).href : import.meta.resolve(specifier);
-  } catch {
-    return undefined;
-  }
-}
-
-/** What a module's text says about its exports and imports. */
-interface Outline {
-  text: string;
-  /** Local names of what it exports. */
-  exports: Set<string>;
-  /** Those whose value is that of an expression, not of a function that stands there. */
-  computed: Set<string>;
-  /** Where it imports from, and under which names; `undefined` where the statement does not say. */
-  imports: { specifier: string; names: Set<string> | undefined }[];
-}
-
-const outlines = new Map<string, Outline | undefined>();
-
-function outlineOf(url: string): Outline | undefined {
-  if (!outlines.has(url)) outlines.set(url, readOutline(url));
-  return outlines.get(url);
-}
-
-function readOutline(url: string): Outline | undefined {
-  let text: string;
-  try {
-    const { protocol, hostname } = new URL(url);
-    if (protocol === "file:") {
-      // Asked first, because reading without the permission would prompt.
-      if (Deno.permissions.querySync({ name: "read", path: new URL(url) }).state !== "granted") {
-        return undefined;
-      }
-      text = Deno.readTextFileSync(new URL(url));
-    } else if (protocol === "http:" || protocol === "https:") {
-      // Its text cannot be had while this thread may not wait; so it is taken as a module that may export anything.
-      return { text: "", exports: new AnyName(), computed: new Set(), imports: [] };
-    } else {
-      text = protocol === "data:" ? decodeURIComponent(url.slice(url.indexOf(",") + 1)) : hostname;
-    }
-  } catch {
-    return undefined;
-  }
-  return outline(text);
-}
-
-/** Stands for the names of a module that could not be read. */
-class AnyName extends Set<string> {
-  override has(): boolean {
+  /**
+   * Whether what a module imports under the function's name is a part of Deno, and another function.
+   *
+   * @throws {TaskNotFoundError} It is this very function.
+   */
+  #isNodes({ module, path }: TaskLocation): boolean {
+    if (!module.startsWith("node:")) return false;
+    if (builtinModule(module)?.[path] === this.#fn) throw refusalOfNode(module, path, this.#urls);
     return true;
   }
+
+  /** What a text needs to know of where it comes from. */
+  #surroundings(): { hidden?: readonly string[]; base?: string; unreadable?: string } {
+    const base = this.text.imports.length > 0 ? this.#places[0]?.url : undefined;
+    const unreadable = this.isAlone ? undefined : this.#urls.find(isUnreadable);
+    return {
+      ...(this.hidden.length === 0 ? {} : { hidden: this.hidden }),
+      ...(base === undefined ? {} : { base }),
+      ...(unreadable === undefined ? {} : { unreadable }),
+    };
+  }
+
+  /**
+   * What may be the function where no export has its name: it can be exported under another one, or as an expression's
+   * value.
+   */
+  #beyondNames(): TaskLocation[] {
+    if (this.call?.argument?.kind === "function") return [];
+    const called = this.#called();
+    if (called !== undefined) return [called];
+    this.#refuseBuiltin();
+    const imported = this.#name === ""
+      ? []
+      : distinct(this.#urls.flatMap((url) => findInImports(url, this.#name, outlineOf)));
+    if (imported.length > 0) return imported;
+    const exported = exportOf(this.#fn, this.#computing());
+    return exported === undefined ? [] : [exported];
+  }
+
+  /** @throws {TaskNotFoundError} The function is a part of Deno. */
+  #refuseBuiltin(): void {
+    const builtin = pathOfBuiltin(this.#fn, this.#name);
+    if (builtin !== undefined) throw refusalOfBuiltin(builtin, this.#urls);
+    for (const { url } of this.#places) {
+      for (const { specifier } of outlineOf(url)?.imports.values() ?? []) {
+        this.#isNodes({ module: specifier, path: this.#name });
+      }
+    }
+  }
+
+  /** The export that the variable in the call stands for. */
+  #called(): TaskLocation | undefined {
+    const argument = this.call?.argument;
+    if (argument?.kind !== "variable" || argument.isLocal) return undefined;
+    const { url } = this.#places[0];
+    const found = findVariable(url, outlineOf(url)!, argument.path);
+    if (found === undefined || found.kind === "module" || found.kind === "function" && found.name !== this.#name) {
+      return undefined;
+    }
+    return this.#isNodes(found.at) ? undefined : found.at;
+  }
+
+  /** The modules that are loaded and may export the function as the value of an expression. */
+  #computing(): string[] {
+    return this.#places.flatMap(({ url }) => {
+      const module = outlineOf(url);
+      if (module === undefined) return [];
+      const imported = [...module.imports].flatMap(([local, binding]) => {
+        if (!certainlyUsesValue(module, local)) return [];
+        const found = findBinding(url, binding, outlineOf);
+        if (found?.kind === "computed") return [found.at.module];
+        return found?.kind === "module" && computes(found.url) ? [found.url] : [];
+      });
+      return computes(url) ? [url, ...imported] : imported;
+    });
+  }
+
+  /** Leaves only the function itself, where another one may have the same name and text, and other values around it. */
+  #withoutDoubt(exports: TaskLocation[]): TaskLocation[] {
+    if (this.isAlone || exports.length === 0) return exports;
+    const hasTwins = this.#hasOthers(exports, () => {
+      return this.text.tokens.filter(({ kind }) => kind === "name").map(({ text }) => text);
+    });
+    if (exports.length === 1 && !hasTwins) return exports;
+    this.hasAskedFunction = true;
+    const answers = exports.map((at) => this.#isLoaded(at.module) ? isExport(this.#fn, at) : undefined);
+    const certain = answers.indexOf(true);
+    if (certain >= 0) return [exports[certain]];
+    const possible = exports.filter((_, i) => answers[i] === undefined);
+    if (possible.length === 0) return [];
+    // Those are still being evaluated, as the main module mostly is.
+    const called = this.#called();
+    if (called !== undefined) return [called];
+    const argument = this.call?.argument;
+    if (argument?.kind === "function" || argument?.isLocal) return [];
+    if (!hasTwins) return possible;
+    const modules = possible.map(({ module }) => module);
+    throw new TaskNotFoundError(
+      `Cannot tell which function ${this.#name} is meant, because several have that name and may have the same text: ` +
+        `use taskRef(). Found in: ${modules.join(", ")}`,
+      modules,
+    );
+  }
+
+  /** Whether there is another function of that name where this one may come from, with these names in its text. */
+  #hasOthers(exports: readonly TaskLocation[], names: () => readonly string[]): boolean {
+    const urls = new Set([...this.#places.map(({ url }) => url), ...exports.map(({ module }) => module)]);
+    return [...urls].some((url) => {
+      const module = outlineOf(url);
+      if (module === undefined) return false;
+      const isExported = exports.some((at) => at.module === url && typeof module.exports.get(at.path) === "string");
+      return declaresAnother(module, this.#name, isExported, names);
+    });
+  }
+
+  /** Whether this program has certainly loaded a module. */
+  #isLoaded(url: string): boolean {
+    return this.#places.some((place) => {
+      if (place.url === url) return true;
+      const module = outlineOf(place.url);
+      return module !== undefined && [...module.imports].some(([local, binding]) => {
+        const found = findBinding(place.url, binding, outlineOf);
+        const imported = found?.kind === "module" ? found.url : found?.at.module;
+        return imported === url && certainlyUsesValue(module, local);
+      });
+    });
+  }
 }
 
-const NAME = "[\\w$\\u0080-\\uFFFF]+";
-const EXPORTED = new RegExp(
-  `\\bexport\\s+(?:default\\s+)?(?:(?:async\\s+)?function\\s*\\*?|const|let|var|class)\\s*(${NAME})`,
-  "g",
-);
-const EXPORT_COMPUTED = new RegExp(
-  `\\bexport\\s+(?:const|let|var)\\s+(${NAME})\\s*(?::[^=]*)?=\\s*(?!async\\b|function\\b|class\\b|${NAME}\\s*=>)[A-Za-z_$]`,
-  "g",
-);
-const EXPORT_DEFAULT = new RegExp(`\\bexport\\s+default\\s+(${NAME})\\s*(?:;|\\n|$)`, "g");
-const ANONYMOUS_DEFAULT = /\bexport\s+default\s+(?:(?:async\s+)?function\s*\*?\s*\(|(?:async\s*)?\(|async\s)/;
-const EXPORT_LIST = /\bexport\s*\{([^}]*)\}(?:\s*from\s*(["'])(.+?)\2)?/g;
-const EXPORT_ALL = /\bexport\s*\*\s*(?:as\s+\S+\s+)?from\s*(["'])(.+?)\1/g;
-const IMPORT = new RegExp(
-  `\\bimport\\s+(type\\s+)?(?:(${NAME})\\s*,?\\s*)?(?:(\\*\\s*as\\s+${NAME})|\\{([^}]*)\\})?\\s*from\\s*(["'])(.+?)\\5`,
-  "g",
-);
-
-function outline(source: string): Outline {
-  const text = source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
-  const exports = new Set<string>();
-  const computed = new Set<string>();
-  const imports: Outline["imports"] = [];
-  for (const [, name] of text.matchAll(EXPORTED)) exports.add(name);
-  for (const [, name] of text.matchAll(EXPORT_COMPUTED)) computed.add(name);
-  for (const [, name] of text.matchAll(EXPORT_DEFAULT)) exports.add(name);
-  if (ANONYMOUS_DEFAULT.test(text)) exports.add("default");
-  for (const [, list, , specifier] of text.matchAll(EXPORT_LIST)) {
-    const names = localNames(list);
-    for (const name of names) exports.add(name);
-    if (specifier !== undefined) imports.push({ specifier, names });
-  }
-  for (const [, , specifier] of text.matchAll(EXPORT_ALL)) imports.push({ specifier, names: undefined });
-  for (const [, isType, byDefault, namespace, list, , specifier] of text.matchAll(IMPORT)) {
-    if (isType !== undefined && byDefault !== "from") continue;
-    const unnamed = byDefault !== undefined || namespace !== undefined;
-    if (list !== undefined) imports.push({ specifier, names: localNames(list) });
-    if (unnamed) imports.push({ specifier, names: undefined });
-  }
-  return { text: source, exports, computed, imports };
+/** Whether an import from Node's modules is what the global name stands for, too, as with `process`. */
+function isGlobalOfNode({ specifier, name }: Binding, global: string): boolean {
+  if (!specifier.startsWith("node:")) return false;
+  const module = builtinModule(specifier);
+  const value = (globalThis as unknown as { [name: string]: unknown })[global];
+  return module?.[name] === value || name === "default" && module === value;
 }
 
-/** The names before `as` in a list of imports or exports. */
-function localNames(list: string): Set<string> {
-  const names = new Set<string>();
-  for (const item of list.split(",")) {
-    const match = new RegExp(`^\\s*(?:type\\s+)?(${NAME})`).exec(item);
-    if (match !== null) names.add(match[1]);
+function distinct(locations: TaskLocation[]): TaskLocation[] {
+  return [...new Map(locations.map((at) => [`${at.module} ${at.path}`, at])).values()];
+}
+
+/** What a variable of a module, or a property of one, is an export of. */
+function findVariable(url: string, module: Outline, [root, ...properties]: readonly string[]): Found | undefined {
+  const binding = module.imports.get(root);
+  if (properties.length > 1 || properties.length === 1 && binding?.name !== "*") return undefined;
+  if (binding !== undefined) {
+    return findBinding(url, properties.length === 0 ? binding : { ...binding, name: properties[0] }, outlineOf);
   }
-  return names;
+  const exported = [...module.exports].find(([, local]) => local === root);
+  return exported && findExport(url, exported[0], outlineOf);
+}
+
+/** Whether a module exports the value of an expression. */
+function computes(url: string): boolean {
+  return [...outlineOf(url)?.exports.keys() ?? []].some((path) => {
+    return findExport(url, path, outlineOf)?.kind === "computed";
+  });
+}
+
+function refusalOfNative(fn: AnyFunction, name: string): TaskNotFoundError {
+  const urls = distinctUrls();
+  if (name.startsWith("bound ")) {
+    return refused(
+      "a bound function",
+      "pass the data of its object as arguments to a function of your own",
+      name,
+      urls,
+    );
+  }
+  const builtin = pathOfBuiltin(fn, name);
+  if (builtin !== undefined) return refusalOfBuiltin(builtin, urls);
+  return refused("a native function", "call it in a function of your own", name || "(anonymous)", urls);
+}
+
+function distinctUrls(): string[] {
+  const main = mainModule();
+  return [...new Set([...callers().map(({ url }) => url), ...(main === undefined ? [] : [main])])];
+}
+
+function refusalOfBuiltin(path: string, urls: readonly string[]): TaskNotFoundError {
+  const method = /^\w+\.prototype\.(.+)$/.exec(path)?.[1];
+  const wrapped = method === undefined
+    ? `(...args) => ${path}(...args)`
+    : `(value, ...args) => value.${method}(...args)`;
+  return refused("a part of Deno", `wrap it in a function of your own, ${wrapped}`, path, urls);
+}
+
+function refusalOfNode(module: string, path: string, urls: readonly string[]): TaskNotFoundError {
+  const mend = `export a function that calls it, or use taskRef("${module}", "${path}")`;
+  return refused("a part of Deno", mend, `${path} of ${module}`, urls);
+}
+
+function refused(what: string, mend: string, name: string, urls: readonly string[]): TaskNotFoundError {
+  return new TaskNotFoundError(
+    `Cannot send ${what} to a worker, ${mend}: ${name}. Not looked for in: ${urls.join(", ")}`,
+    [...urls],
+  );
 }

@@ -14,7 +14,7 @@ import { EXIT } from "./_errors.ts";
 import type { EncodeOptions } from "./_graph.ts";
 import { type ChunkOutcome, Flag, flagsOfPace, type Task } from "./_consumer.ts";
 import type { Definition } from "./_definition.ts";
-import { isThenable, resolve, type TaskFunction } from "./_resolve.ts";
+import { type Import, isThenable, resolve, type TaskFunction } from "./_resolve.ts";
 
 /** Where tasks come from and results go. */
 export interface Host {
@@ -24,8 +24,8 @@ export interface Host {
   readonly sameProcess: boolean;
   /** The definition of a task's function. */
   definition(fn: number): Promise<Definition>;
-  /** Imports a task's module. */
-  import(url: string): Promise<{ [name: string]: unknown }>;
+  /** Imports a task's module, or its text. */
+  readonly import: Import;
   /** Takes what became of a task, and whether nothing of it runs any more. */
   reply(task: Task, flags: number, block: Block, isFree: boolean): void;
   /** Tells the owner something of the task that runs; only processes do. */

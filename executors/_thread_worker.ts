@@ -36,7 +36,7 @@ self.addEventListener("message", (event) => {
       name: self.name,
       sameProcess: true,
       definition: (fn) => consumer.definition(fn),
-      import: (url) => import(url),
+      import: (url, options) => import(url, options),
       reply: (task, flags, block, isFree) => consumer.reply(task, flags, block, true, isFree),
       giveUp(error) {
         try {

@@ -88,9 +88,10 @@ export class TaskNotFoundError extends Error {
    *
    * @param message What was looked for and what to do about it.
    * @param modules URLs of the modules in which the function was looked for.
+   * @param options Its cause, if it has one.
    */
-  constructor(message: string, modules: string[] = []) {
-    super(message);
+  constructor(message: string, modules: string[] = [], options?: ErrorOptions) {
+    super(message, options);
     this.modules = modules;
   }
 }

@@ -525,7 +525,9 @@ export interface Ended {
   at: number;
 }
 
-/** Runs a program of `tests/fixtures/programs` in a Deno of its own, or the tests in it, within a bound. */
+/**
+ * Runs a program of `tests/fixtures/programs`, or at a URL, in a Deno of its own, or the tests in it, within a bound.
+ */
 export async function runProgram(
   name: string,
   args: readonly string[],
@@ -549,7 +551,7 @@ export async function runProgram(
       // It would also hide what tests write.
       ...(command === "run" ? ["--quiet"] : []),
       ...flags,
-      new URL(`./fixtures/programs/${name}`, import.meta.url).href,
+      new URL(name, new URL("./fixtures/programs/", import.meta.url)).href,
       ...args,
     ],
     stdin: "null",

@@ -9,7 +9,7 @@
 
 import { Block, Kind } from "../_block.ts";
 import { type Consumer, Flag, flagsOfCount, type Task } from "../_consumer.ts";
-import type { Definition } from "../_definition.ts";
+import { type Definition, modulesOf } from "../_definition.ts";
 import { Cell } from "../_memory.ts";
 import { aliasOf, checkJobResult, fromPayload, howOf, type Outcome, type TaskData, toPayload } from "./_jobs.ts";
 
@@ -128,15 +128,11 @@ export class Flight {
   /** Takes a task that was marked as given. */
   take(task: Task, definition: Definition): void {
     const number = ++this.#count;
-    const urls = definition.how === "reference"
-      ? [definition.module]
-      : definition.how === "search"
-      ? definition.modules
-      : [];
+    const urls = modulesOf(definition);
     const data: TaskData = {
       id: `${this.#options.id}-${number}`,
       modules: urls.map((url) => this.#options.aliases.get(url) ?? aliasOf(url)),
-      name: definition.how === "reference" ? definition.path : definition.name,
+      name: nameOf(definition),
       how: howOf(task.flags),
       payload: toPayload(task.block),
     };
@@ -296,4 +292,10 @@ function isSmall({ task }: Sent): boolean {
 
 export function reportBlock(report: ClusterReport | null): Block {
   return new Block(Kind.JSON, JSON.stringify(report));
+}
+
+/** The name under which nodes have a function: that of its export. */
+function nameOf(definition: Definition): string {
+  if (definition.how === "reference") return definition.path;
+  return definition.how === "search" && definition.exports.length > 0 ? definition.exports[0].path : definition.name;
 }

@@ -6,6 +6,8 @@ import { initializerBehaviour } from "./initializer.ts";
 import type { Kind } from "./kind.ts";
 import { loadBehaviour } from "./load.ts";
 import { lookupBehaviour } from "./lookup.ts";
+import { lookupMessageBehaviour } from "./lookup_messages.ts";
+import { lookupProgramBehaviour } from "./lookup_programs.ts";
 import { lookupShapesBehaviour } from "./lookup_shapes.ts";
 import { mapBehaviour } from "./map.ts";
 import { mapEndBehaviour } from "./map_end.ts";
@@ -27,6 +29,8 @@ export function behaviour(kind: Kind): void {
   errorBehaviour(kind);
   lookupBehaviour(kind);
   lookupShapesBehaviour(kind);
+  lookupProgramBehaviour(kind);
+  lookupMessageBehaviour(kind);
   mapBehaviour(kind);
   mapEndBehaviour(kind);
   mapOptionsBehaviour(kind);

@@ -1,0 +1,168 @@
+/**
+ * How a function's source text becomes a function again, in the worker.
+ *
+ * @module
+ */
+
+import { TaskNotFoundError } from "../futures/errors.ts";
+import type { Definition } from "./_definition.ts";
+import { isExit } from "./_errors.ts";
+import type { TaskFunction } from "./_resolve.ts";
+import { FunctionText } from "./_text.ts";
+
+/** What a function is sent with as text. */
+export type Sent = Exclude<Definition, { how: "reference" }>;
+
+/** Global names that a worker has, and that mean nothing in the program, where the text comes from. */
+const OF_WORKERS = ["name", "onmessage", "postMessage"];
+
+/**
+ * Makes a function of its text. What it throws because it was sent alone says so.
+ *
+ * @throws {TaskNotFoundError} Its text cannot stand alone.
+ */
+export function fromSource(definition: Sent): TaskFunction {
+  const { name, source } = definition;
+  const text = new FunctionText(source);
+  if (text.usesThis) throw refusal(definition, "because it uses this, which is not sent with it");
+  if (text.usesImportMeta) throw refusal(definition, "because it uses import.meta, which only a module has");
+  const hidden = [...definition.hidden ?? [], ...namesOf(text, OF_WORKERS)];
+  const code = withImports(text, source);
+  const importer = importerFor(definition);
+  const fn = text.form === "method"
+    ? evaluateMethod(withPlainName(code, name), hidden, importer)
+    : evaluate(`(${code}\n)`, hidden, importer) ?? evaluateMethod(withPlainName(code, name), hidden, importer);
+  if (fn === undefined) throw refusal(definition, "because it cannot stand alone");
+  return (...args) => {
+    let result: unknown;
+    try {
+      result = fn(...args);
+    } catch (error) {
+      throw explained(error, definition, hidden);
+    }
+    if (!isThenable(result)) return result;
+    return Promise.resolve(result).catch((error) => {
+      throw explained(error, definition, hidden);
+    });
+  };
+}
+
+function refusal(definition: Sent, why: string): TaskNotFoundError {
+  const { name, source } = definition;
+  const looked = definition.how === "search" ? definition.exports.map(({ module }) => module) : [];
+  return new TaskNotFoundError(
+    `Cannot send the source text of the function ${name || "(anonymous)"}, ${why}: ${howToMend(definition)}. ` +
+      `Its text begins: ${source.slice(0, 80)}${looked.length > 0 ? `. Looked for it in: ${looked.join(", ")}` : ""}`,
+    looked,
+  );
+}
+
+function howToMend({ unreadable }: Sent): string {
+  if (unreadable === undefined) return "export it from its module, use taskRef(), or pass the value as an argument";
+  return "to let exports be found, grant --allow-read for the program's modules, or use taskRef(); else pass " +
+    `the value as an argument. May not be read: ${unreadable}`;
+}
+
+function namesOf({ tokens }: FunctionText, names: readonly string[]): string[] {
+  return names.filter((name) => tokens.some(({ kind, text }) => kind === "name" && text === name));
+}
+
+/** What stands for `import` in the text: that one would resolve as if this module had called it. */
+const IMPORT = "__concurrent_futures_import__";
+
+function withImports({ imports }: FunctionText, source: string): string {
+  let code = "";
+  let at = 0;
+  for (const { start, end } of imports) {
+    code += source.slice(at, start) + IMPORT;
+    at = end;
+  }
+  return code + source.slice(at);
+}
+
+function importerFor({ name, base }: Sent): (specifier: unknown, options?: ImportCallOptions) => Promise<unknown> {
+  return async (specifier, options) => {
+    const text = String(specifier);
+    if (!/^\.{0,2}\//.test(text)) return await import(text, options);
+    const url = base === undefined ? null : URL.parse(text, base);
+    if (url === null) {
+      throw new TaskNotFoundError(
+        `Cannot import a relative path in the function ${
+          name || "(anonymous)"
+        }, because it was sent as source text and ` +
+          `nothing tells where from: export the function, or use import.meta.resolve() outside of it: ${text}`,
+      );
+    }
+    return await import(url.href, options);
+  };
+}
+
+/**
+ * Indirect, so in the global scope; strict, as the module was that the text comes from. Names that are hidden are those
+ * of variables which never get a value: using one throws.
+ */
+function run(expression: string, hidden: readonly string[], importer: unknown): unknown {
+  const declared = hidden.length === 0 ? "" : `let ${[...new Set(hidden)].join(", ")};`;
+  return (0, eval)(`"use strict"; (${IMPORT}) => { return ${expression}; ${declared} }`)(importer);
+}
+
+function evaluate(expression: string, hidden: readonly string[], importer: unknown): TaskFunction | undefined {
+  try {
+    const value = run(expression, hidden, importer);
+    return typeof value === "function" ? value as TaskFunction : undefined;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return undefined;
+  }
+}
+
+/** The text of a shorthand method is a function only inside of an object. */
+function evaluateMethod(code: string, hidden: readonly string[], importer: unknown): TaskFunction | undefined {
+  if (/^(get|set)\s+[^(]/.test(code)) return undefined;
+  try {
+    const fn = Object.values(run(`({${code}\n})`, hidden, importer) as object)[0];
+    return typeof fn === "function" ? fn : undefined;
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && !(error instanceof ReferenceError)) throw error;
+    return undefined;
+  }
+}
+
+/** The text of a method with its name in place of the expression that computed it. */
+function withPlainName(source: string, name: string): string {
+  const start = /^(?:async\s*)?\*?\s*\[/.exec(source)?.[0].length;
+  if (start === undefined) return source;
+  let end = start;
+  for (let depth = 1; depth > 0 && end < source.length; end++) {
+    if (source[end] === "[") depth++;
+    if (source[end] === "]") depth--;
+  }
+  return `${source.slice(0, start)}${JSON.stringify(name)}]${source.slice(end)}`;
+}
+
+/** Whether a value is awaited when a task returns it. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  try {
+    return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+  } catch (error) {
+    if (isExit(error)) throw error;
+    // What cannot be asked is refused, with its path.
+    return false;
+  }
+}
+
+/** Adds to a missing name's error what the reader must know: that the function was sent alone. */
+function explained(error: unknown, definition: Sent, hidden: readonly string[]): unknown {
+  if (!(error instanceof ReferenceError)) return error;
+  const { message } = error;
+  const missing = /^(.+) is not defined$/.exec(message)?.[1] ??
+    hidden.find((name) => message === `Cannot access '${name}' before initialization`);
+  if (missing === undefined) return error;
+  try {
+    error.message = `${missing} is not defined: the function ${definition.name || "(anonymous)"} was sent to the ` +
+      `worker as source text, so it sees no names from around it. To mend it, ${howToMend(definition)}`;
+  } catch {
+    // It is frozen, as a function's own can be.
+  }
+  return error;
+}
