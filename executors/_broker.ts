@@ -54,6 +54,8 @@ export type DeathReport =
     sent?: Deno.Signal;
     /** Whether the pool killed it to end its task. */
     isAborted: boolean;
+    /** Whether it was killed because it gave no tasks back. */
+    isSilent: boolean;
     /** How many in a row died while they were starting. */
     failedStarts: number;
   }
@@ -61,6 +63,9 @@ export type DeathReport =
 
 /** After so many children in a row that died while they were starting, the pool gives up. */
 const MOST_FAILED_STARTS = 3;
+
+/** How long after a child that could not be started the next one is; longer with each in a row. In milliseconds. */
+const RETRY_MS = 100;
 
 /** How long children may take to end by themselves, in milliseconds. */
 const END_MS = 2_000;
@@ -73,6 +78,12 @@ const MOST_AT_ONCE = 256;
 
 /** A function is quick while as many tasks as a child is given at once take no longer than this, in milliseconds. */
 const QUICK_MS = 1;
+
+/** How often a child is looked at that owes an answer, in milliseconds. */
+const LOOK_MS = 500;
+
+/** After so many looks a child that gives no tasks back is killed, where they must not suffer from it. */
+const MOST_LOOKS = 10;
 
 /** Tasks that were given at once and are not done after this time are taken back, but for the one that runs, in milliseconds. */
 const TAKE_BACK_MS = 4;
@@ -93,6 +104,8 @@ type EncodedTask = Task<EncodedBlock>;
 interface Child {
   readonly process: ChildProcess;
   state: ChildState;
+  /** Whether it has said that it is ready. */
+  isReady: boolean;
   /** The tasks that it was given and has not answered, in order: the first one runs. */
   given: EncodedTask[];
   /** How many tasks it was given in all, but for those that were taken back. */
@@ -105,6 +118,10 @@ interface Child {
   /** When it was given tasks last, and whether they are being taken back. */
   givenAt: number;
   isTakingBack: boolean;
+  /** How often it was looked at since then, and has given nothing back. */
+  looks: number;
+  /** Whether it was killed for that. */
+  isSilent: boolean;
   /** Whether it was killed to end its task. */
   isAborted: boolean;
   /** Which functions it knows. */
@@ -129,10 +146,15 @@ class Broker {
   /** How many tasks of a kind of work a child is given at once. */
   readonly #atOnce = new Map<number, number>();
   #watch: ReturnType<typeof setInterval> | undefined;
+  #look: ReturnType<typeof setInterval> | undefined;
   /** Tasks that did not fail with the child that they were given, because they had not begun. */
   readonly #spared = new WeakSet<EncodedTask>();
   #started = 0;
   #failedStarts = 0;
+  /** Runs while no child is started, because one could not be a moment ago. */
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  /** Runs while children that were asked to end may do so by themselves. */
+  #lastSignal: ReturnType<typeof setTimeout> | undefined;
   /** Whether no more children are started: the pool is broken, or was told to end. */
   #isEnding = false;
   #onChange = () => {};
@@ -224,9 +246,10 @@ class Broker {
   }
 
   #mayStart(): boolean {
+    if (this.#isEnding || this.#retry !== undefined) return false;
     let live = 0;
     for (const { state } of this.#children) if (state.name !== "ENDING") live++;
-    return live < this.#start.maxWorkers && !this.#isEnding;
+    return live < this.#start.maxWorkers;
   }
 
   // Children
@@ -247,22 +270,32 @@ class Broker {
       child = {
         process,
         state: { name: "STARTING" },
+        isReady: false,
         given: [],
         tasks: 0,
         lastId: 0,
         nextId: 1,
         begunId: 0,
-        givenAt: 0,
+        givenAt: performance.now(),
         isTakingBack: false,
+        looks: 0,
+        isSilent: false,
         isAborted: false,
         defined: new Set(),
         modules: new Set(modules),
       };
     } catch (error) {
-      this.#break({ problem: error instanceof Error ? error.message : String(error) });
+      this.#failStart({ problem: error instanceof Error ? error.message : String(error) });
+      // Nothing has changed yet that could make it possible now.
+      this.#retry ??= setTimeout(() => {
+        this.#retry = undefined;
+        this.#feed();
+        this.#onChange();
+      }, RETRY_MS * this.#failedStarts);
       return;
     }
     this.#children.add(child);
+    this.#look ??= setInterval(() => this.#lookAtBusy(), LOOK_MS);
     const settings: ChildSettings = {
       version: VERSION,
       token,
@@ -298,6 +331,11 @@ class Broker {
   #canImport({ modules }: Child, definition: Definition): boolean {
     return this.#canImportAll ||
       modulesOf(definition).every((url) => modules.has(url) || isFree(this.#start.launch, url));
+  }
+
+  /** A child could not be started, or died before it was ready: another one may be, but not for ever. */
+  #failStart(report: DeathReport): void {
+    if (++this.#failedStarts >= MOST_FAILED_STARTS) this.#break(report);
   }
 
   #define(child: Child, fn: number): void {
@@ -342,6 +380,7 @@ class Broker {
     child.givenAt = performance.now();
     child.lastId += given.length;
     child.process.write(encodeMessage(["tasks", firstId, entries], ...blocks));
+    this.#look ??= setInterval(() => this.#lookAtBusy(), LOOK_MS);
     if (given.length > 1) this.#watch ??= setInterval(() => this.#takeBackWhatWaits(), TAKE_BACK_MS);
   }
 
@@ -372,9 +411,40 @@ class Broker {
     this.#watch = undefined;
   }
 
+  /** A child that owes an answer for long may have lost what it was sent. */
+  #lookAtBusy(): void {
+    let isDue = false;
+    for (const child of this.#children) {
+      const { state, process, givenAt } = child;
+      if (state.name !== "STARTING" && state.name !== "BUSY") continue;
+      isDue = true;
+      if (performance.now() - givenAt < LOOK_MS) continue;
+      process.probe();
+      if (this.#keepsOthers(child)) {
+        child.isSilent = true;
+        process.kill("SIGKILL");
+      }
+    }
+    if (isDue) return;
+    clearInterval(this.#look);
+    this.#look = undefined;
+  }
+
+  /**
+   * Whether a child gives nothing back, although its reading thread could, whatever a task does: the task may have stopped
+   * it. Where a task can harm no other one, those behind it do not wait for ever.
+   */
+  #keepsOthers(child: Child): boolean {
+    if (!this.#start.replaces || !child.isTakingBack || child.given.length < 2) return false;
+    // Its answer waits behind what it has printed.
+    if (child.process.isPassingOn) return false;
+    return ++child.looks >= MOST_LOOKS;
+  }
+
   #takeBack(child: Child): void {
     if (child.given.length < 2 || child.isTakingBack || child.state.name !== "BUSY") return;
     child.isTakingBack = true;
+    child.looks = 0;
     child.process.send(["back", child.lastId]);
   }
 
@@ -404,7 +474,7 @@ class Broker {
     const { header } = message;
     switch (header[0]) {
       case "ready":
-        if (child.state.name === "IDLE" || child.state.name === "BUSY") throw unexpected(header);
+        if (!this.#isStarting(child, header)) return;
         if (header[1] !== VERSION) {
           this.#break({
             problem: `a child speaks version ${header[1]} of the protocol, and this program speaks ${VERSION}`,
@@ -412,16 +482,20 @@ class Broker {
           return;
         }
         this.#failedStarts = 0;
+        child.isReady = true;
         this.#rest(child);
         return;
-      case "failed":
-        if (child.state.name === "IDLE" || child.state.name === "BUSY") throw unexpected(header);
-        this.#end(child);
+      case "failed": {
+        if (!this.#isStarting(child, header)) return;
+        if (this.#start.initializer === undefined) throw unexpected(header);
         // The pool is broken by the initializer's error.
         this.#consumer.fail(blockOf(header[1], message), Flag.ERROR);
         this.#endAll("SIGTERM");
         return;
+      }
       case "begun":
+        // It has answered all before, and can begin only the next one.
+        if (!this.#start.replaces || child.given.length === 0 || header[1] !== child.nextId) throw unexpected(header);
         child.begunId = header[1];
         return;
       case "note":
@@ -437,9 +511,10 @@ class Broker {
         const [, first, last] = header;
         // It may have answered them all meanwhile, and been given others.
         if (last < child.nextId) return;
-        if (!child.isTakingBack || !(first >= child.nextId && first <= last + 1 && last <= child.lastId)) {
-          throw unexpected(header);
-        }
+        if (
+          !child.isTakingBack || !Number.isInteger(first) ||
+          !(first >= child.nextId && first <= last + 1 && last <= child.lastId)
+        ) throw unexpected(header);
         this.#returnGiven(child, first - child.nextId);
         // It may have begun none of them.
         if (child.given.length === 0) this.#isDone(child);
@@ -449,6 +524,13 @@ class Broker {
       default:
         throw unexpected(header);
     }
+  }
+
+  /** Whether a child says what only one can say that is starting; `false` where nobody listens to that any more. */
+  #isStarting({ state, isReady }: Child, header: readonly unknown[]): boolean {
+    if (state.name === "STARTING") return true;
+    if (state.name === "ENDING" && !isReady) return false;
+    throw unexpected(header);
   }
 
   #hearResults(child: Child, firstId: number, results: ResultBlock[]): void {
@@ -502,24 +584,29 @@ class Broker {
     this.#children.delete(child);
     this.#forgetIdle(child);
     const isExpected = state.name === "ENDING";
+    const isStarting = state.name === "STARTING";
+    // A Ctrl-C goes to all processes of the terminal, also to one that does not listen to it yet: it has run nothing.
+    const isInterrupted = isStarting && death.signal === "SIGINT";
     const report: DeathReport = {
       ...death,
-      during: state.name === "STARTING" ? "start" : child.given.length === 0 ? "idle" : "task",
+      during: isStarting ? "start" : child.given.length === 0 ? "idle" : "task",
       sent: state.name === "ENDING" ? state.sent : undefined,
       isAborted: child.isAborted,
-      failedStarts: state.name === "STARTING" ? this.#failedStarts + 1 : 0,
+      isSilent: child.isSilent,
+      failedStarts: isStarting ? this.#failedStarts + 1 : 0,
     };
-    if (!isExpected && !this.#isEnding && !this.#start.replaces) {
+    if (this.#children.size === 0) {
+      clearTimeout(this.#lastSignal);
+      this.#lastSignal = undefined;
+    }
+    if (!isExpected && !isInterrupted && !this.#isEnding && !this.#start.replaces) {
       this.#break(report);
       return;
     }
     // The others had not begun. Those of a child that the pool has killed end with it.
     if (!isExpected && !this.#isEnding) this.#returnGiven(child, this.#mayHaveKilled(child) ? 1 : 0);
     for (const task of child.given) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
-    if (state.name === "STARTING" && !this.#isEnding && ++this.#failedStarts >= MOST_FAILED_STARTS) {
-      this.#break(report);
-      return;
-    }
+    if (isStarting && !isInterrupted && !this.#isEnding) this.#failStart(report);
     if (!this.#isEnding) this.#feed();
     this.#onChange();
   }
@@ -545,7 +632,16 @@ class Broker {
   #endAll(signal: Deno.Signal): void {
     this.#isEnding = true;
     for (const child of this.#children) this.#kill(child, signal);
+    this.#killLater();
     this.#onChange();
+  }
+
+  /** Kills the children that have not ended a while later. */
+  #killLater(): void {
+    if (this.#children.size === 0) return;
+    this.#lastSignal ??= setTimeout(() => {
+      for (const child of this.#children) child.process.kill("SIGKILL");
+    }, END_MS);
   }
 
   /** Ends all children, and says when they have gone and what they printed has been written. */
@@ -559,15 +655,12 @@ class Broker {
       // Nobody waits for what it does.
       else if (name !== "ENDING") this.#kill(child, "SIGKILL");
     }
-    const last = setTimeout(() => {
-      for (const child of this.#children) child.process.kill("SIGKILL");
-    }, END_MS);
+    this.#killLater();
     const { stdout, stderr } = this.#outputs;
     const report = setInterval(() => {
       if (progress !== undefined) Atomics.store(progress, 1, stdout.pending + stderr.pending > 0 ? 1 : 0);
     }, REPORT_MS);
     while (this.#children.size > 0) await this.#change();
-    clearTimeout(last);
     clearInterval(report);
     if (progress !== undefined) {
       Atomics.store(progress, 0, 1);

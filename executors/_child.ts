@@ -45,7 +45,7 @@ export async function serve(imports: Imports): Promise<never> {
 const { error: printError } = console;
 
 function cannotGoOn(error: unknown): never {
-  printError("A task has changed what its process needs to answer:", error);
+  printError("A task has changed what its process needs to answer, or has read its standard input:", error);
   return endProcess(1);
 }
 
@@ -107,6 +107,7 @@ class Child {
         return this.#runAll(tasks, 0);
       }
       case "back":
+      case "probe":
         // The reading thread has done that.
         return undefined;
       default:
@@ -208,6 +209,7 @@ function hideStdin(): void {
     readSync: { value: () => null },
     readable: { get: () => new Blob([]).stream() },
   });
+  hideStdinFiles();
   const withoutStdin = <O extends { stdin?: unknown }>(options: O | undefined): O => {
     const { stdin = "null" } = options ?? {};
     return { ...options, stdin: stdin === "inherit" ? "null" : stdin } as O;
@@ -226,6 +228,23 @@ function hideStdin(): void {
     deno[name] = (command, ...rest) => {
       const args = Array.isArray(rest[0]) ? [rest.shift()] : [];
       return spawn(command, ...args, withoutStdin(rest[0] as { stdin?: unknown }));
+    };
+  }
+}
+
+/** The files that stand for the standard input of this process. */
+const STDIN_FILES = /^\/(dev\/(stdin|fd\/0)|proc\/(self|thread-self|\d+)\/fd\/0)$/;
+
+/** The same for the names that it has as a file. */
+function hideStdinFiles(): void {
+  if (Deno.build.os === "windows") return;
+  const names = ["open", "openSync", "readFile", "readFileSync", "readTextFile", "readTextFileSync"] as const;
+  const deno = Deno as unknown as { [name: string]: (...args: unknown[]) => unknown };
+  for (const name of names) {
+    const open = deno[name];
+    deno[name] = (path, ...rest) => {
+      const text = path instanceof URL && path.protocol === "file:" ? path.pathname : path;
+      return open(typeof text === "string" && STDIN_FILES.test(text) ? "/dev/null" : path, ...rest);
     };
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EncodedBlock } from "./_block.ts";
+import { EncodedBlock, Kind } from "./_block.ts";
 import type { Output } from "./_output.ts";
 import { encodeMessage, joined, MAIN, type Message, MessageReader, PacketReader, READER } from "./_wire.ts";
 
@@ -17,6 +17,8 @@ export interface Death {
   stderr: string;
   /** What was wrong with what it said, where it was killed for that. */
   fault?: string;
+  /** Whether it was killed because a part of its input was read by somebody else. */
+  isRobbed?: boolean;
 }
 
 /** What a broker wants to hear of a child. */
@@ -29,8 +31,25 @@ export interface Listener {
 /** How much of a child's standard error is kept, in bytes. */
 const TAIL_BYTES = 2048;
 
+/** How much is read of a pipe at once. */
+const CHUNK_BYTES = 1 << 16;
+
 /** How long after a child's end its pipes are read: another program may have inherited them, and never close them. */
 const GRACE_MS = 100;
+
+/**
+ * How much may come out of a pipe after the end of who wrote to it: what the pipe held, and what had been read of it.
+ * The rest is somebody else's.
+ */
+const MOST_AFTER_END = 1 << 18;
+
+/** From so many probes without an answer on, they carry bytes; and at the most so many. */
+const FIRST_PADDED = 3;
+const MAX_PADDING = 1 << 24;
+
+/** So many probes are sent at each look, and later ones after more and more looks; and at the most so many. */
+const FREQUENT_PROBES = 8;
+const MOST_LOOKS = 128;
 
 /** How many microtasks a stream takes, at the most, to give what was read to its reader. */
 const STREAM_HOPS = 16;
@@ -44,6 +63,24 @@ export class ChildProcess {
   /** What is being passed on of its standard error. */
   #stderrWrite: Promise<void> | undefined;
   #fault: string | undefined;
+  #isRobbed = false;
+  /** How many bytes were sent, and how many writes are not done. */
+  #sent = 0;
+  #writes = 0;
+  /**
+   * What the last probe said, how many were sent since the last answer and since the last message, and after how many
+   * looks the next one comes.
+   */
+  #probed = 0;
+  #unanswered = 0;
+  #probes = 0;
+  #looksLeft = 1;
+  /** What the main thread of the child says while a probe is under way. */
+  #held: Uint8Array[] = [];
+  readonly #readers = [MAIN, READER].map(() => new MessageReader((message) => this.#hear(message)));
+  /** Whether the child has ended, and from how many pipes something is being passed on that it may have written. */
+  #hasEnded = false;
+  #passing = 0;
 
   /** @throws It cannot be started. */
   constructor(
@@ -62,15 +99,21 @@ export class ChildProcess {
     // A message that cannot be read is a fault of the child's.
     for (const pump of pumps) {
       pump.catch((error) => {
-        this.#fault = String(error);
+        if (error instanceof RobbedError) this.#isRobbed = true;
+        else this.#fault = String(error);
         this.kill("SIGKILL");
       });
     }
-    void this.#awaitEnd(Promise.allSettled(pumps), Object.values(outputs));
+    void this.#awaitEnd(Promise.allSettled(pumps));
   }
 
   get pid(): number {
     return this.#process.pid;
+  }
+
+  /** Whether something that it has printed is being passed on. */
+  get isPassingOn(): boolean {
+    return this.#passing > 0;
   }
 
   /** Sends a message. What is not read stays with the pipe: the end of the process is noticed all the same. */
@@ -80,7 +123,58 @@ export class ChildProcess {
 
   /** Sends messages that are encoded already. */
   write(parts: readonly Uint8Array[]): void {
-    for (const bytes of joined(parts)) void this.#stdin.write(bytes).catch(() => {});
+    const done = () => void this.#writes--;
+    this.#probes = 0;
+    this.#looksLeft = 1;
+    for (const bytes of joined(parts)) {
+      this.#sent += bytes.byteLength;
+      this.#writes++;
+      this.#stdin.write(bytes).then(done, done);
+    }
+  }
+
+  /**
+   * Has the child say, now and then, whether all has arrived that was sent to it: a task, or a program that it starts,
+   * may read the standard input. Called while an answer of the child is due. A probe that gets no answer may have been
+   * read by somebody else, or taken for the bytes that were: so later ones carry more and more bytes, which make up
+   * for them.
+   */
+  probe(): void {
+    // What waits in the pipe has reached nobody.
+    if (this.#writes > 0) return;
+    if (this.#unanswered === 0 && --this.#looksLeft > 0) return;
+    const probes = this.#probes + 1;
+    const size = this.#unanswered < FIRST_PADDED ? 0 : Math.min(1 << (10 + this.#unanswered), MAX_PADDING);
+    this.#unanswered++;
+    this.#probed = this.#sent;
+    this.send(["probe", this.#sent], ...(size === 0 ? [] : [new EncodedBlock(Kind.JSON, [new Uint8Array(size)])]));
+    this.#probes = probes;
+    this.#looksLeft = Math.min(2 ** Math.max(0, probes - FREQUENT_PROBES), MOST_LOOKS);
+  }
+
+  #hear(message: Message): void {
+    const { header } = message;
+    if (header[0] === "lost") throw new RobbedError();
+    if (header[0] !== "reached") {
+      this.#listener.message(message);
+      return;
+    }
+    if (header[1] !== this.#probed || this.#unanswered === 0) return;
+    this.#unanswered = 0;
+    this.#giveHeld();
+  }
+
+  /**
+   * Takes in what the child says; what its main thread says, not before it is clear that nobody has read what was for
+   * it.
+   */
+  #take(bytes: Uint8Array, stream: number): void {
+    if (stream === MAIN && this.#unanswered > 0) this.#held.push(bytes.slice());
+    else this.#readers[stream].push(bytes);
+  }
+
+  #giveHeld(): void {
+    for (const bytes of this.#held.splice(0)) this.#readers[MAIN].push(bytes);
   }
 
   /** Ends the input: the child ends when it has read that. */
@@ -97,14 +191,12 @@ export class ChildProcess {
   }
 
   async #pumpStdout(token: string, output: Output): Promise<void> {
-    // Each thread of the child has a stream of its own: their packets come in any order.
-    const readers = [MAIN, READER].map(() => new MessageReader((message) => this.#listener.message(message)));
     /** What was printed, and the messages after it: they wait until that has been written. */
     let inOrder: { bytes: Uint8Array; stream: number | undefined }[] = [];
     const packets = new PacketReader(
       token,
       (bytes, stream) => {
-        if (inOrder.length === 0) readers[stream].push(bytes);
+        if (inOrder.length === 0) this.#take(bytes, stream);
         else inOrder.push({ bytes: bytes.slice(), stream });
       },
       (bytes) => inOrder.push({ bytes: bytes.slice(), stream: undefined }),
@@ -112,17 +204,18 @@ export class ChildProcess {
     const writeInOrder = async () => {
       for (const { bytes, stream } of inOrder) {
         if (stream === undefined) await output.write(bytes);
-        else readers[stream].push(bytes);
+        else this.#take(bytes, stream);
       }
       inOrder = [];
     };
-    await pump(this.#process.stdout, async (bytes) => {
+    await this.#pump(this.#process.stdout, async (bytes) => {
       await this.#settleStderr();
       packets.push(bytes);
       if (inOrder.length > 0) await writeInOrder();
     });
     packets.end();
     await writeInOrder();
+    this.#giveHeld();
   }
 
   /**
@@ -135,7 +228,7 @@ export class ChildProcess {
   }
 
   async #pumpStderr(output: Output): Promise<void> {
-    await pump(this.#process.stderr, async (bytes) => {
+    await this.#pump(this.#process.stderr, async (bytes) => {
       const all = new Uint8Array(this.#tail.byteLength + bytes.byteLength);
       all.set(this.#tail);
       all.set(bytes, this.#tail.byteLength);
@@ -146,8 +239,11 @@ export class ChildProcess {
     });
   }
 
-  async #awaitEnd(pumps: Promise<unknown>, outputs: Output[]): Promise<void> {
+  async #awaitEnd(pumps: Promise<unknown>): Promise<void> {
     const { code, signal } = await this.#process.status;
+    this.#hasEnded = true;
+    // A program that shares the other end of its input does not wait for more.
+    void this.#stdin.abort().catch(() => {});
     let areRead = false;
     void pumps.then(() => areRead = true);
     do {
@@ -155,31 +251,40 @@ export class ChildProcess {
       await Promise.race([pumps, new Promise((resolve) => timer = setTimeout(resolve, GRACE_MS))]);
       clearTimeout(timer);
       // As long as somebody reads slowly what was printed, there may be more.
-    } while (!areRead && outputs.some(({ pending }) => pending > 0));
+    } while (!areRead && this.#passing > 0);
     this.#listener.ended({
       pid: this.pid,
       exitCode: code,
       signal,
       stderr: new TextDecoder().decode(this.#tail),
       fault: this.#fault,
+      isRobbed: this.#isRobbed,
     });
   }
-}
 
-const CHUNK_BYTES = 1 << 16;
-
-/** Reads a stream to its end. The bytes lie in memory that is used again. */
-async function pump(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  take: (bytes: Uint8Array) => void | Promise<void>,
-): Promise<void> {
-  const reader = stream.getReader({ mode: "byob" });
-  let buffer = new ArrayBuffer(CHUNK_BYTES);
-  for (;;) {
-    const { value, done } = await reader.read(new Uint8Array(buffer));
-    if (done) return;
-    const busy = take(value);
-    if (busy !== undefined) await busy;
-    buffer = value.buffer;
+  /** Reads a pipe to its end. The bytes lie in memory that is used again. */
+  async #pump(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    take: (bytes: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    const reader = stream.getReader({ mode: "byob" });
+    let buffer = new ArrayBuffer(CHUNK_BYTES);
+    for (let afterEnd = 0;;) {
+      const { value, done } = await reader.read(new Uint8Array(buffer));
+      if (done) return;
+      if (this.#hasEnded) afterEnd += value.byteLength;
+      // The end of the child does not wait for what others print.
+      const isItsOwn = afterEnd <= MOST_AFTER_END;
+      if (isItsOwn) this.#passing++;
+      try {
+        await take(value);
+      } finally {
+        if (isItsOwn) this.#passing--;
+      }
+      buffer = value.buffer;
+    }
   }
 }
+
+/** Somebody else has read what was for a child. */
+class RobbedError extends Error {}

@@ -17,16 +17,31 @@ const WHEN = {
 export function deathError(report: unknown): BrokenProcessPool {
   const death = report as DeathReport;
   if ("problem" in death) return new BrokenProcessPool(`Process could not be started: ${death.problem}`);
-  const { pid, exitCode, signal, stderr, fault, during, sent, isAborted, failedStarts } = death;
+  const { pid, exitCode, signal, stderr, fault, isRobbed, during, sent, isAborted, isSilent, failedStarts } = death;
   const how = signal === null ? `terminated abruptly with exit code ${exitCode}` : `was killed by signal ${signal}`;
   const sentences = [`Process ${pid} ${how} ${WHEN[during]}`];
-  if (fault !== undefined) {
+  if (isRobbed) {
+    sentences.push(
+      "A part of what was sent to it was read by somebody else: " +
+        "neither a task nor a program that it starts may read the standard input",
+    );
+  } else if (fault !== undefined) {
     sentences.push(
       `The pool did that, because it said what no process says (${fault}): a task has changed what its process needs to answer`,
     );
+  } else if (isSilent) {
+    sentences.push(
+      "The pool did that, because it gave none of the tasks back that waited behind this one: " +
+        "it was stopped, or the task has changed what its process needs to answer",
+    );
   } else if (isAborted) sentences.push("Somebody has aborted the task");
   else if (sent === undefined) sentences.push(likelyCause(death));
-  else sentences.push(`${sent === "SIGKILL" ? "killWorkers()" : "terminateWorkers()"} has sent ${sent}`);
+  else {
+    const way = sent === "SIGKILL" ? "killWorkers()" : "terminateWorkers()";
+    sentences.push(
+      `${way} has sent ${sent}${sent === signal ? "" : ", and SIGKILL when the process had not ended by that"}`,
+    );
+  }
   if (failedStarts > 1) {
     sentences.push(`The ${failedStarts} last ones died while they were starting, so no more are started`);
   }

@@ -27,6 +27,9 @@ const WORDS = 8;
 /** Size of the memory for what was read and not yet taken: a power of two. */
 const RING_BYTES = 1 << 18;
 
+/** How much is read at once, at the most. */
+const CHUNK_BYTES = 1 << 16;
+
 /** How long the main thread looks for input before it sleeps: waking it up takes about as long. */
 const SPIN_MS = 0.05;
 /** After so many vain looks in a row, it looks only once in a while. */
@@ -38,10 +41,18 @@ const END_MS = 1_000;
 /**
  * What the reading thread runs. Its text is sent as a `data:` URL, which needs no permission; so it uses nothing from around it.
  *
- * It passes the input on, and looks for messages which the main thread could not obey while it computes: to take tasks back.
- * When the input ends it leaves the main thread a while to end the process. One that computes does not: then this thread kills it.
+ * It passes the input on, and answers messages which the main thread could not obey while it computes: to take tasks
+ * back, and to say whether all of the input has arrived. When the input ends, or nobody reads its answers any more, it
+ * leaves the main thread a while to end the process. One that computes does not: then this thread kills it.
  */
-function readLoop(WORDS: number, RING_BYTES: number, END_MS: number, OUTBOX: Layout, MAX_PACKET: number): void {
+function readLoop(
+  WORDS: number,
+  RING_BYTES: number,
+  CHUNK: number,
+  END_MS: number,
+  OUTBOX: Layout,
+  MAX_PACKET: number,
+): void {
   const [HEAD, TAIL, FULL, ENDED, BEGUN] = [0, 1, 2, 3, 4];
   const { stdin, stdout, kill, pid } = Deno;
   const encoder = new TextEncoder();
@@ -52,8 +63,24 @@ function readLoop(WORDS: number, RING_BYTES: number, END_MS: number, OUTBOX: Lay
   /** The beginning of a header, and how many bytes of sections are still to come. */
   let line = "";
   let skipped = 0;
+  /** How many bytes have been read, and how many before the header. */
+  let read = 0;
+  let readBefore = 0;
+  /** Whether a part of the input was read by somebody else. */
+  let isLost = false;
 
+  /** Looks at bytes that were read. Where they make no sense, others are missing. */
   function look(bytes: Uint8Array): void {
+    try {
+      lookAt(bytes);
+    } catch (error) {
+      isLost = !(error instanceof Deno.errors.BrokenPipe);
+      if (isLost) say('"lost"');
+      throw error;
+    }
+  }
+
+  function lookAt(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
       if (skipped > 0) {
         const count = Math.min(skipped, bytes.length - at);
@@ -61,15 +88,31 @@ function readLoop(WORDS: number, RING_BYTES: number, END_MS: number, OUTBOX: Lay
         at += count;
         continue;
       }
+      if (line === "") {
+        readBefore = read + at;
+        if (bytes[at] !== 0x1e) throw new SyntaxError("no header");
+      }
       const end = bytes.indexOf(10, at);
       line += decoder.decode(bytes.slice(at, end === -1 ? bytes.length : end), { stream: end === -1 });
-      if (end === -1) return;
+      if (end === -1) break;
       at = end + 1;
       for (const length of JSON.parse(line.slice(line.lastIndexOf("[")).slice(0, -1))) skipped += length;
       if (line.startsWith('\x1e["start",')) token = JSON.parse(line.slice(1))[1].token;
       else if (line.startsWith('\x1e["back",')) takeBack(JSON.parse(line.slice(1))[1]);
+      else if (line.startsWith('\x1e["probe",')) answer(JSON.parse(line.slice(1))[1]);
       line = "";
     }
+    read += bytes.length;
+  }
+
+  /** Says whether all has arrived that was sent before. */
+  function answer(sent: number): void {
+    if (sent !== readBefore) throw new RangeError(`${sent} bytes were sent and ${readBefore} read`);
+    say(`"reached",${sent}`);
+  }
+
+  function say(header: string): void {
+    write(1, encoder.encode(`\x1e[${header},[]]\n`));
   }
 
   function takeBack(last: number): void {
@@ -77,7 +120,7 @@ function readLoop(WORDS: number, RING_BYTES: number, END_MS: number, OUTBOX: Lay
       const begun = Atomics.load(words, BEGUN);
       if (Atomics.compareExchange(words, BEGUN, begun, -1 - last) !== begun) continue;
       writeResults();
-      write(1, encoder.encode(`\x1e["returned",${begun < 0 ? -begun : begun + 1},${last},[]]\n`));
+      say(`"returned",${begun < 0 ? -begun : begun + 1},${last}`);
       return;
     }
   }
@@ -118,35 +161,78 @@ function readLoop(WORDS: number, RING_BYTES: number, END_MS: number, OUTBOX: Lay
     }
   }
 
-  self.addEventListener("message", (event) => {
-    const [memory, outbox] = (event as MessageEvent<SharedArrayBuffer[]>).data;
-    results = new Int32Array(outbox, 0, 8);
-    words = new Int32Array(memory, 0, WORDS);
-    const bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
-    for (let tail = 0;;) {
+  /** Passes the input on until it ends. */
+  async function pass(ring: Uint8Array): Promise<void> {
+    let tail = 0;
+    /** What was read and has found no room. */
+    const waiting: Uint8Array[] = [];
+    let isPutting = false;
+
+    /** Where the next bytes go, in one piece: at the most so many. */
+    function target(most: number, head = Atomics.load(words, HEAD)): Uint8Array {
       const at = tail & (RING_BYTES - 1);
-      const head = Atomics.load(words, HEAD);
       const free = RING_BYTES - ((tail - head) | 0);
-      if (free === 0) {
-        Atomics.store(words, FULL, 1);
-        if (Atomics.load(words, HEAD) === head) Atomics.wait(words, HEAD, head);
-        Atomics.store(words, FULL, 0);
-        continue;
-      }
-      let count: number | null;
-      try {
-        count = stdin.readSync(bytes.subarray(at, at + Math.min(free, RING_BYTES - at, 1 << 16)));
-      } catch {
-        count = null;
-      }
-      if (count === null) break;
+      return ring.subarray(at, at + Math.min(most, free, RING_BYTES - at));
+    }
+
+    function publish(count: number): void {
       tail = (tail + count) | 0;
       Atomics.store(words, TAIL, tail);
       Atomics.notify(words, TAIL);
-      look(bytes.subarray(at, at + count));
     }
-    Atomics.store(words, ENDED, 1);
-    Atomics.notify(words, ENDED);
+
+    /** Puts what waits where there is room, as the main thread makes it. */
+    async function put(): Promise<void> {
+      isPutting = true;
+      while (waiting.length > 0) {
+        const head = Atomics.load(words, HEAD);
+        const bytes = target(waiting[0].length, head);
+        if (bytes.length === 0) {
+          Atomics.store(words, FULL, 1);
+          const wait = Atomics.waitAsync(words, HEAD, head);
+          if (wait.async) await wait.value;
+          Atomics.store(words, FULL, 0);
+          continue;
+        }
+        bytes.set(waiting[0].subarray(0, bytes.length));
+        publish(bytes.length);
+        waiting[0] = waiting[0].subarray(bytes.length);
+        if (waiting[0].length === 0) waiting.shift();
+      }
+      isPutting = false;
+    }
+
+    for (const chunk = new Uint8Array(CHUNK);;) {
+      // Quicker than to await it, and takes no copy.
+      for (let bytes; !isPutting && (bytes = target(CHUNK)).length > 0;) {
+        const count = stdin.readSync(bytes);
+        if (count === null) return;
+        publish(count);
+        look(bytes.subarray(0, count));
+      }
+      // The main thread computes and takes nothing: the input is read on all the same, because it may end, or hold
+      // what is for this thread.
+      const count = await stdin.read(chunk);
+      if (count === null) return;
+      waiting.push(chunk.slice(0, count));
+      if (!isPutting) void put();
+      look(chunk.subarray(0, count));
+    }
+  }
+
+  self.addEventListener("message", async (event) => {
+    const [memory, outbox] = (event as MessageEvent<SharedArrayBuffer[]>).data;
+    results = new Int32Array(outbox, 0, 8);
+    words = new Int32Array(memory, 0, WORDS);
+    try {
+      await pass(new Uint8Array(memory, WORDS * 4, RING_BYTES));
+    } catch {
+      // Nobody reads any more what this process writes; or its input has a hole, and it is about to be killed.
+    }
+    if (!isLost) {
+      Atomics.store(words, ENDED, 1);
+      Atomics.notify(words, ENDED);
+    }
     Atomics.wait(words, WORDS - 1, 0, END_MS);
     kill(pid, "SIGKILL");
   });
@@ -170,7 +256,7 @@ export class Stdin {
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
     const layout = JSON.stringify(OUTBOX);
-    const text = `(${readLoop})(${WORDS}, ${RING_BYTES}, ${END_MS}, ${layout}, ${MAX_PACKET_BYTES})`;
+    const text = `(${readLoop})(${WORDS}, ${RING_BYTES}, ${CHUNK_BYTES}, ${END_MS}, ${layout}, ${MAX_PACKET_BYTES})`;
     const reader = new Worker(`data:application/javascript,${encodeURIComponent(text)}`, {
       type: "module",
       name: "stdin",

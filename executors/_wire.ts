@@ -14,6 +14,9 @@ export const VERSION = 1;
 /** ASCII "record separator", which begins each JSON text of a sequence (RFC 7464) and is nowhere inside of one. */
 const RS = 0x1e;
 const LF = 0x0a;
+const ZERO = 0x30;
+const COMMA = 0x2c;
+const BRACKET = 0x5d;
 
 /** The most bytes that a packet takes: a pipe takes so many in one piece, whoever else writes to it. */
 export const MAX_PACKET_BYTES = Deno.build.os === "darwin" ? 512 : 4096;
@@ -32,13 +35,16 @@ export type Header =
   | ["initialize", fn: number, kind: number, lengths: number[]]
   | ["tasks", firstId: number, entries: TaskEntry[], lengths: number[]]
   | ["back", lastId: number, lengths: number[]]
+  | ["probe", sent: number, lengths: number[]]
   // From the child.
   | ["ready", version: number, lengths: number[]]
   | ["failed", kind: number, lengths: number[]]
   | ["begun", id: number, lengths: number[]]
   | ["note", id: number, kind: number, lengths: number[]]
   | ["results", firstId: number, entries: ResultEntry[], lengths: number[]]
-  | ["returned", firstId: number, lastId: number, lengths: number[]];
+  | ["returned", firstId: number, lastId: number, lengths: number[]]
+  | ["reached", sent: number, lengths: number[]]
+  | ["lost", lengths: number[]];
 
 /** What a message says of each task, or result: how its payload is encoded, and how many of the message's sections that takes. */
 export type TaskEntry = [fn: number, flags: number, kind: number, sections: number];
@@ -168,11 +174,18 @@ export function blocksOf(message: Message): ResultBlock[] {
   }));
 }
 
+/**
+ * The most bytes that a header takes: room for the lengths of more than a million sections. Who sends more without an
+ * end sends no message, and would fill the memory of who reads it.
+ */
+export const MAX_HEADER_BYTES: number = 1 << 24;
+
 /** Puts messages together from the pieces in which they arrive. */
 export class MessageReader {
   readonly #onMessage: (message: Message) => void;
-  /** The beginning of a header whose end has not come yet. */
-  #pending = new Uint8Array(0);
+  /** The beginning of a header whose end has not come yet, and how many bytes that is. */
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
   #header: Header | undefined;
   #sections: Uint8Array[] = [];
   /** How many bytes of the last section are there. */
@@ -194,14 +207,21 @@ export class MessageReader {
 
   #readHeader(bytes: Uint8Array, at: number): number {
     const end = bytes.indexOf(LF, at);
+    let line = bytes.slice(at, end === -1 ? bytes.byteLength : end);
+    if (this.#pendingBytes + line.byteLength > MAX_HEADER_BYTES) {
+      throw new SyntaxError(
+        `Cannot read as the header of a message: more than ${MAX_HEADER_BYTES} bytes without an end`,
+      );
+    }
     if (end === -1) {
-      this.#pending = concat(this.#pending, bytes.subarray(at));
+      this.#pending.push(line);
+      this.#pendingBytes += line.byteLength;
       return bytes.byteLength;
     }
-    let line = bytes.slice(at, end);
-    if (this.#pending.byteLength > 0) {
-      line = concat(this.#pending, line);
-      this.#pending = new Uint8Array(0);
+    if (this.#pendingBytes > 0) {
+      line = concat(...this.#pending, line);
+      this.#pending = [];
+      this.#pendingBytes = 0;
     }
     if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${stringifyJson(decoder.decode(line))}`);
     const header = parseJson(decoder.decode(line.subarray(1)));
@@ -257,7 +277,7 @@ export class PacketWriter {
 
   write(parts: readonly Uint8Array[]): void {
     const packet = this.#packet;
-    const most = MAX_PACKET_BYTES - this.#prefix.length - 9;
+    const most = MAX_PACKET_BYTES - this.#prefix.length - MAX_SIZE_BYTES - 1;
     let left = 0;
     for (const { byteLength } of parts) left += byteLength;
     for (let part = 0, at = 0; left > 0;) {
@@ -284,6 +304,9 @@ export class PacketWriter {
 /** The streams of messages in packets: that of the child's main thread, and that of the thread which reads its input. */
 export const MAIN = 0;
 export const READER = 1;
+
+/** The most bytes of a packet's line after its prefix: a stream, a comma, a size, a bracket and a line feed. */
+const MAX_SIZE_BYTES = 8;
 
 function prefixOf(token: string): string {
   return `\x1e["${token}",`;
@@ -334,14 +357,19 @@ export class PacketReader {
       if (start > at) this.#onOutput(bytes.subarray(at, start));
       if (start === bytes.byteLength) return;
       const begin = start + this.#prefix.byteLength;
-      const end = bytes.indexOf(LF, begin);
-      if (end === -1) {
+      const line = bytes.subarray(begin, begin + MAX_SIZE_BYTES);
+      const end = line.indexOf(LF);
+      if (end === -1 && line.byteLength < MAX_SIZE_BYTES) {
         this.#held = bytes.slice(start);
         return;
       }
-      this.#stream = numberIn(bytes, begin, begin + 1);
-      this.#missing = numberIn(bytes, begin + 2, end - 1) + 1;
-      at = end + 1;
+      const size = sizeIn(line, end);
+      if (size === undefined) {
+        throw new SyntaxError(`Cannot read as the first line of a packet: ${stringifyJson(decoder.decode(line))}`);
+      }
+      this.#stream = line[0] - ZERO;
+      this.#missing = size + 1;
+      at = begin + end + 1;
     }
   }
 
@@ -369,15 +397,27 @@ export class PacketReader {
   }
 }
 
-function numberIn(bytes: Uint8Array, begin: number, end: number): number {
-  let number = 0;
-  for (let i = begin; i < end; i++) number = number * 10 + bytes[i] - 48;
-  return number;
+/** The size that the rest of a packet's line says, up to its line feed; `undefined` when it is no such line. */
+function sizeIn(line: Uint8Array, end: number): number | undefined {
+  const isLine = end > 3 && line[end - 1] === BRACKET && line[1] === COMMA && (line[0] | 1) === ZERO + 1;
+  if (!isLine) return undefined;
+  let size = 0;
+  for (let i = 2; i < end - 1; i++) {
+    const digit = line[i] - ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    size = size * 10 + digit;
+  }
+  return size <= MAX_PACKET_BYTES ? size : undefined;
 }
 
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(a.byteLength + b.byteLength);
-  both.set(a);
-  both.set(b, a.byteLength);
-  return both;
+function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let length = 0;
+  for (const { byteLength } of parts) length += byteLength;
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.byteLength;
+  }
+  return all;
 }

@@ -121,6 +121,8 @@ const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false))
  * Processes are started on demand: one per submit while none is idle, up to `maxWorkers`. Each runs one task at a time; a task that returns a promise holds
  * its process until the promise settles. They go on while this thread computes or blocks. What they print to stdout and stderr appears on those of this program. When this program
  * ends, however it does, they end too. It needs the permissions to run Deno and to read the modules of this library.
+ * Their standard input is empty: a task that reads it past Deno, by `node:fs` or a program that inherits it, fails
+ * within seconds.
  *
  * What a process sends is data: it carries no functions, nothing of it is evaluated, and a process can answer no task but those that it was given. Tasks
  * of one process share its globals and modules; `maxTasksPerChild: 1` gives each task a process of its own.
@@ -278,7 +280,8 @@ export class ProcessPoolExecutor extends Executor {
 
   /**
    * Asks all processes to end, by SIGTERM, and takes no more work. Queued futures are cancelled; the running ones fail with a
-   * `BrokenProcessPool` when their process has ended. Does not wait for that: use {@linkcode shutdown}. May be called at any time, and again.
+   * `BrokenProcessPool` when their process has ended; one that has not after two seconds is killed. Does not wait for
+   * that: use {@linkcode shutdown}. May be called at any time, and again.
    *
    * @see Python's manual on ProcessPoolExecutor.terminate_workers, new in version 3.14.
    */

@@ -1,8 +1,8 @@
 /** {@linkcode ProcessPoolExecutor}: tasks that a process is given several at once, and those that are taken back. */
-import { assert, assertEquals } from "@std/assert";
-import { ProcessPoolExecutor } from "@concurrent/futures";
-import { both, bothCancelled, BOUND, Gate, Ledger, test, within } from "./_helpers.ts";
-import { killItself, passOrReturn, recordOrPass } from "./fixtures/process_tasks.ts";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { BrokenProcessPool, ProcessPoolExecutor } from "@concurrent/futures";
+import { both, bothCancelled, bothFail, BOUND, Gate, Ledger, test, within } from "./_helpers.ts";
+import { killItself, passOrReturn, recordOrPass, stopItself } from "./fixtures/process_tasks.ts";
 
 /** Makes a function's tasks be given many at once. */
 async function proveQuick(submit: () => PromiseLike<unknown>): Promise<void> {
@@ -68,6 +68,23 @@ test("ProcessPoolExecutor {replace}: of tasks given at once only the one fails t
     for (const [i, future] of futures.entries()) if (i !== 250) assertEquals(future.result(0), i);
   }
 });
+
+test(
+  "ProcessPoolExecutor {replace}: of tasks given at once with one that stops its process only that one fails",
+  async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" });
+    await proveQuick(() => pool.submit(stopItself, false, 0));
+    const futures = Array.from({ length: 500 }, (_, i) => pool.submit(stopItself, i === 250, i));
+    const outcomes = await within(Promise.allSettled(futures));
+    assertEquals(outcomes.flatMap(({ status }, i) => status === "rejected" ? [i] : []), [250]);
+    await bothFail(futures[250], (error) => {
+      assertInstanceOf(error, BrokenProcessPool);
+      assertStringIncludes(error.message, "it was stopped");
+    });
+    for (const [i, future] of futures.entries()) if (i !== 250) assertEquals(future.result(0), i);
+  },
+  { linuxOnly: true },
+);
 
 test("ProcessPoolExecutor {break}: of tasks given at once those have their results that ran before the one that killed its process", async () => {
   for (let round = 0; round < 5; round++) {

@@ -15,6 +15,7 @@ import {
   until,
   within,
 } from "./_helpers.ts";
+import { commandOf } from "./_start.ts";
 import { killAtGate, killSelf, killSelfAfter, ownPid } from "./fixtures/crash_tasks.ts";
 import { echo, lengthOf, passGate, square } from "./fixtures/tasks.ts";
 
@@ -106,6 +107,25 @@ for (
       await program.status;
     }
     await allGone(pidsIn(file), ms);
+  }, { linuxOnly: true });
+}
+
+for (const way of ["compute, with more input than they take", "compute, with more output than is read"]) {
+  test(`${name}: the program is killed while processes ${way}: none is alive 5 s later`, async () => {
+    const file = temporaryPath("pids");
+    const program = commandOf("crash_parent.ts", [way, file]).spawn();
+    try {
+      const count = way.endsWith("read") ? 1 : 3;
+      await until(() => pidsIn(file).length === count, "the process");
+      // Until the pipe is full, which nobody can see.
+      await sleep(300);
+      assert(isAlive(pidsIn(file)[0]));
+    } finally {
+      program.kill("SIGKILL");
+      await program.status;
+      await Promise.all([program.stdout.cancel(), program.stderr.cancel()]);
+    }
+    await allGone(pidsIn(file).filter((pid) => pid > 0), 5_000);
   }, { linuxOnly: true });
 }
 

@@ -9,7 +9,7 @@ import {
   TaskExitError,
   taskRef,
 } from "@concurrent/futures";
-import { both, bothFail, BOUND, Gate, temporaryPath, test, thrownBy, until, within } from "./_helpers.ts";
+import { both, bothFail, BOUND, Gate, sleep, temporaryPath, test, thrownBy, until, within } from "./_helpers.ts";
 import {
   awaitForever,
   endAbruptly,
@@ -367,6 +367,26 @@ for (const mode of MODES) {
       }
       assertEquals(new Set(futures.map((future) => future.exception(0))).size, 3);
     }
+  });
+}
+
+for (const mode of MODES) {
+  test(`${name} {${mode}}: a process that cannot be started for a moment is started later, nothing fails`, async () => {
+    const cwd = temporaryPath("folder");
+    Deno.mkdirSync(cwd);
+    using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode, cwd });
+    using gate = new Gate();
+    const beside = pool.submit(passGate<string>, gate.path, "beside");
+    await gate.arrived();
+    Deno.renameSync(cwd, `${cwd}.away`);
+    const futures = [1, 2, 3].map((n) => pool.submit(square, n));
+    // Nobody can see the vain start, and three of them break the pool.
+    await sleep(50);
+    Deno.renameSync(`${cwd}.away`, cwd);
+    for (const [i, future] of futures.entries()) await both(future, (value) => assertEquals(value, (i + 1) ** 2));
+    assertEquals([beside.done(), beside.running()], [false, true]);
+    gate.open();
+    await both(beside, (value) => assertEquals(value, "beside"));
   });
 }
 

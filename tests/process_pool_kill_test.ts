@@ -19,7 +19,19 @@ import {
   within,
 } from "./_helpers.ts";
 import { isAlive, Running } from "./_start.ts";
-import { endByTerm, ignoreTerm, loopForEver, pidAtGate, waitForEver } from "./fixtures/process_tasks.ts";
+import {
+  computeFor,
+  endByTerm,
+  ignoreTerm,
+  loopForEver,
+  pid,
+  pidAtGate,
+  pidWith,
+  readStdinAs,
+  readStdinLater,
+  type StdinReader,
+  waitForEver,
+} from "./fixtures/process_tasks.ts";
 import { failToStart, passGate, square } from "./fixtures/tasks.ts";
 
 const WAYS = [
@@ -225,6 +237,27 @@ test("ProcessPoolExecutor.shutdown() after terminateWorkers() waits until the pr
   }
 });
 
+for (const what of ["that is stopped", "that ignores SIGTERM"] as const) {
+  test(`ProcessPoolExecutor.terminateWorkers() kills a process ${what} when it has not ended by itself`, async () => {
+    for (const blocking of [true, false]) {
+      const ledger = new Ledger();
+      const pool = new ProcessPoolExecutor(1);
+      const future = pool.submit(what === "that is stopped" ? loopForEver : ignoreTerm, ledger.path);
+      await until(() => ledger.lines().length === 1, "a task that runs");
+      const pid = Number(ledger.lines()[0]);
+      if (what === "that is stopped") Deno.kill(pid, "SIGSTOP");
+      pool.terminateWorkers();
+      await bothFail(future, (error) => {
+        assertKilled(error, "SIGKILL", pid);
+        assertStringIncludes(error.message, "terminateWorkers() has sent SIGTERM, and SIGKILL");
+      });
+      if (blocking) pool.shutdownSync();
+      else await within(pool.shutdown());
+      assertEquals(childProcesses() ?? [], []);
+    }
+  }, { linuxOnly: true });
+}
+
 // ---- signals ------------------------------------------------------------------------------------------------------
 
 test(
@@ -235,6 +268,44 @@ test(
   },
   { linuxOnly: true },
 );
+
+for (const onWorkerCrash of ["break", "replace"] as const) {
+  test(
+    `ProcessPoolExecutor {${onWorkerCrash}}: a Ctrl-C that reaches processes that start loses no task`,
+    async () => {
+      for (const ms of [0, 2, 5, 10, 20, 40]) {
+        await using pool = new ProcessPoolExecutor({ maxWorkers: 4, onWorkerCrash });
+        // More than failed starts end a pool.
+        const futures = Array.from({ length: 4 }, () => pool.submit(pid));
+        await until(() => childProcesses()!.length === 4 || futures.some((future) => future.done()), "four processes");
+        if (ms > 0) pause(ms);
+        for (const child of childProcesses()!) Deno.kill(Number(child), "SIGINT");
+        for (const future of futures) assert(await within(future) > 0);
+      }
+    },
+    { linuxOnly: true },
+  );
+
+  test(
+    `ProcessPoolExecutor {${onWorkerCrash}}: a Ctrl-C between tasks that have processes of their own loses none`,
+    async () => {
+      await using pool = new ProcessPoolExecutor({ maxWorkers: 2, maxTasksPerChild: 1, onWorkerCrash });
+      for (let i = 0; i < 10; i++) {
+        const futures = Array.from({ length: 3 }, () => pool.submit(pid));
+        for (const ms of [0, 5, 20]) {
+          pause(ms);
+          for (const child of childProcesses()!) {
+            try {
+              Deno.kill(Number(child), "SIGINT");
+            } catch { /* it has just ended */ }
+          }
+        }
+        for (const future of futures) assert(await within(future) > 0);
+      }
+    },
+    { linuxOnly: true },
+  );
+}
 
 for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
   for (const blocked of [false, true]) {
@@ -280,3 +351,68 @@ for (
     assertEquals(await program.stderr, "");
   });
 }
+
+test("ProcessPoolExecutor: the files that stand for the standard input are empty for a task", async () => {
+  using pool = new ProcessPoolExecutor(1);
+  for (const way of ["openSync", "open", "readFileSync", "readFile", "readTextFileSync", "readTextFile"] as const) {
+    for (const path of ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "file:///dev/stdin"]) {
+      assertEquals(await within(pool.submit(readStdinAs, way, path)), 0, `${way} ${path}`);
+    }
+  }
+}, { linuxOnly: true });
+
+for (
+  const way of ["fs.readFileSync", "fs.readSync", "fs.read", "fs.createReadStream", "a program", "a worker"] as const
+) {
+  for (const onWorkerCrash of ["break", "replace"] as const) {
+    test(
+      `ProcessPoolExecutor {${onWorkerCrash}}: a task that reads its input by ${way} fails, nothing waits for it`,
+      () => failsAlone(way, "/dev/stdin", onWorkerCrash),
+      { linuxOnly: true },
+    );
+  }
+}
+
+async function failsAlone(way: StdinReader, path: string, onWorkerCrash: "break" | "replace"): Promise<void> {
+  const pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+  const before = await within(pool.submit(pid));
+  const thief = pool.submit(readStdinAs, way, path);
+  const behind = pool.submit(pid);
+  await bothFail(thief, (error) => {
+    assertInstanceOf(error, BrokenProcessPool);
+    assertEquals(error.pid, before);
+    assertStringIncludes(error.message, "read the standard input");
+  });
+  if (onWorkerCrash === "break") await bothFail(behind, (error) => assertInstanceOf(error, BrokenProcessPool));
+  else assert(await within(behind) !== before);
+  await within(pool.shutdown());
+}
+
+test(
+  "ProcessPoolExecutor {replace}: a task is run by another process when one before it has left a reader behind",
+  async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
+    // The reader takes one of the next messages, whole or in part.
+    for (const [argument, length] of [["", 10], ["", 1 << 16], ["x".repeat(300_000), 1 << 16]] as const) {
+      const before = await within(pool.submit(pid));
+      await within(pool.submit(readStdinLater, length));
+      const replaced = async () => {
+        for (let now = before; now === before;) {
+          const outcome: unknown = await pool.submit(pidWith, argument).catch((error) => error);
+          if (outcome instanceof Error) assertStringIncludes(outcome.message, "read the standard input");
+          else now = outcome as number;
+        }
+      };
+      await within(replaced(), "another process");
+    }
+  },
+  { linuxOnly: true },
+);
+
+test("ProcessPoolExecutor: a task that computes for long keeps its process, whatever is sent meanwhile", async () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
+  const before = await within(pool.submit(pid));
+  const slow = pool.submit(computeFor, 3_000);
+  const large = pool.submit(pidWith, "x".repeat(3_000_000));
+  assertEquals([await within(slow), await within(large)], [before, before]);
+});

@@ -194,6 +194,34 @@ test(
   { linuxOnly: true },
 );
 
+for (const stream of STREAMS) {
+  for (const how of ["shutdown", "the end of the program"]) {
+    test(
+      `ProcessPoolExecutor: a program that outlives its process and prints on, to ${stream}, does not hold up ${how}`,
+      async () => {
+        const path = temporaryPath("told");
+        const child = commandOf("prints.ts", ["endless", path, how, stream], { signal: AbortSignal.timeout(25_000) })
+          .spawn();
+        const read = async (stream: ReadableStream<Uint8Array>) => {
+          let begin = "";
+          for await (const bytes of stream) if (begin.length < 20_000) begin += text(bytes);
+          return begin;
+        };
+        const [{ code, at }, stdout, stderr] = await Promise.all([
+          child.status.then((status) => ({ ...status, at: Date.now() })),
+          read(child.stdout),
+          read(child.stderr),
+        ]);
+        const [begin, end = at] = toldIn(path) as number[];
+        assertEquals(code, 0);
+        assert((stream === "stdout" ? stdout : stderr).startsWith(linesOf("a", 100)));
+        assertLess(end - begin, 1_500);
+      },
+      { linuxOnly: true },
+    );
+  }
+}
+
 test("ProcessPoolExecutor prints nothing of its own: no warning of Deno's, whatever the options", async () => {
   for (const [permissions, flags] of [["none", ["--allow-read", "--allow-run"]], ["inherit", ["-A"]]] as const) {
     const command = commandOf("granted.ts", [JSON.stringify(permissions), "[]", '"/"'], { flags });

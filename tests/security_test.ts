@@ -27,13 +27,16 @@ import {
   changeRealm,
   end,
   failWithGarbage,
+  failWithNoError,
   forge,
   forgeries,
   isRealmFresh,
   makeThenable,
   makeView,
   pollution,
+  sayEndlessly,
   sayGarbage,
+  watchForToken,
 } from "./fixtures/hostile_tasks.ts";
 import { query } from "./fixtures/sandboxed.ts";
 import { echo, passGate } from "./fixtures/tasks.ts";
@@ -82,6 +85,48 @@ for (const what of Object.keys(forgeries)) {
       if (!ANSWER.includes(what)) await both(() => pool.submit(echo, "after"), (value) => assertEquals(value, "after"));
     });
     assertEquals(pollution(), []);
+  });
+}
+
+for (const what of ANSWER) {
+  test(`ProcessPoolExecutor maxTasksPerChild: 1 with a process that says ${what} runs all other tasks`, async () => {
+    await using pool = new ProcessPoolExecutor({
+      maxWorkers: 2,
+      maxTasksPerChild: 1,
+      onWorkerCrash: "replace",
+    });
+    using gate = new Gate();
+    const neighbour = pool.submit(passGate<string>, gate.path, "neighbour");
+    await gate.arrived();
+    assertEquals(await within(pool.submit(forge, what)), "forged");
+    for (let i = 0; i < 3; i++) assertEquals(await within(pool.submit(echo, i)), i);
+    assertEquals([neighbour.done(), neighbour.running()], [false, true]);
+    gate.open();
+    await both(neighbour, (value) => assertEquals(value, "neighbour"));
+  });
+}
+
+test("ProcessPoolExecutor starts no processes for ever when an initializer answers with what is no error", async () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 1, initializer: failWithNoError, onWorkerCrash: "replace" });
+  await bothFail(pool.submit(echo, 1), (error) => {
+    assertInstanceOf(error, BrokenProcessPool);
+    assertStringIncludes(error.message, "it said what no process says (");
+    assertStringIncludes(error.message, "The 3 last ones died while they were starting");
+  });
+});
+
+for (const what of ["the size of a packet", "a header in packets"] as const) {
+  test(`ProcessPoolExecutor kills a process that says ${what} without an end, at once`, async () => {
+    await using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" });
+    using gate = new Gate();
+    const neighbour = pool.submit(passGate<string>, gate.path, "neighbour");
+    await gate.arrived();
+    await within(pool.submit(watchForToken));
+    await within(pool.submit(echo, 1));
+    await bothFail(pool.submit(sayEndlessly, what), (error) => assertEnded(error));
+    gate.open();
+    await within(neighbour, "the neighbour", 2_000);
+    await within(pool.submit(echo, 1), "the next task", 2_000);
   });
 }
 

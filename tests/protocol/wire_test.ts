@@ -1,5 +1,5 @@
 /** What travels between a broker and its children: messages, packets, and blocks as bytes, cut at every place. */
-import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
 import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_block.ts";
 import { Memory } from "../../executors/_memory.ts";
 import {
@@ -7,6 +7,7 @@ import {
   encodeMessage,
   joined,
   MAIN,
+  MAX_HEADER_BYTES,
   type Message,
   MessageReader,
   PacketReader,
@@ -111,6 +112,29 @@ test("MessageReader throws for what is no message, instead of waiting for more",
   ) {
     assertThrows(() => readMessages([encoder.encode(wrong)]), SyntaxError, undefined, JSON.stringify(wrong));
   }
+});
+
+test("MessageReader reads a header of many pieces, and none that has no end", () => {
+  // Megabytes in the pieces of packets: what is there is not copied again with each of them.
+  const sections = Array.from({ length: 300_000 }, () => new Uint8Array(1));
+  const bytes = concat(encoded([["results", 1], sections]));
+  const size = 4_000;
+  const places = Array.from({ length: Math.floor(bytes.length / size) }, (_, i) => (i + 1) * size);
+  const start = performance.now();
+  const [[header, { length }]] = readMessages(pieces(bytes, ...places));
+  assertEquals([header, length], [["results", 1], sections.length]);
+  assertLess(performance.now() - start, 20_000);
+  let received = 0;
+  const reader = new MessageReader(() => {});
+  const piece = new Uint8Array(1 << 16).fill(0x30);
+  assertThrows(
+    () => {
+      for (; received < 2 * MAX_HEADER_BYTES; received += piece.length) reader.push(piece);
+    },
+    SyntaxError,
+    "more than",
+  );
+  assertEquals(received, MAX_HEADER_BYTES);
 });
 
 test("joined() makes one piece of small messages, and copies no large section", () => {
@@ -242,6 +266,37 @@ test("PacketReader.end() gives what began like a packet and was none", () => {
   }
   assertEquals(readPackets([encoder.encode(`${PREFIX}12`)]), [{ output: `${PREFIX}12` }]);
   assertEquals(readPackets([]), []);
+});
+
+test("PacketReader throws for what begins like a packet and is none", () => {
+  for (
+    const line of [
+      "",
+      "\n",
+      "0,]\n",
+      "0,-1]\n",
+      "0,1.5]\n",
+      "0,4097]\n",
+      "0,99999]\n",
+      "2,3]\n",
+      "x,3]\n",
+      "0;3]\n",
+      "0,3}\n",
+      "0,000000000000",
+      "0,3],3]\n",
+    ]
+  ) {
+    const bytes = encoder.encode(`${PREFIX}${line}${"x".repeat(10)}`);
+    assertThrows(() => readPackets([bytes]), SyntaxError, "the first line of a packet", JSON.stringify(line));
+    for (let i = 0; i <= bytes.length; i++) {
+      assertThrows(
+        () => readPackets(pieces(bytes, i)),
+        SyntaxError,
+        "the first line",
+        `${JSON.stringify(line)} at ${i}`,
+      );
+    }
+  }
 });
 
 test("PacketReader holds back no output but what may begin a packet", () => {
