@@ -6,6 +6,7 @@
 
 import { EncodedBlock } from "./_block.ts";
 import type { Definition } from "./_definition.ts";
+import { importModule } from "./_import.ts";
 import { Outbox } from "./_outbox.ts";
 import type { Import } from "./_resolve.ts";
 import { endProcess, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
@@ -144,7 +145,7 @@ class Child {
       name,
       sameProcess: false,
       definition: (fn) => Promise.resolve(this.#definitions[fn]),
-      import: (url, options) => this.#imports[url]?.(url, options) ?? import(url, options),
+      import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
       reply: ({ cell }, flags, block) => this.#outbox.add(cell, flags, block),
       tell: (block) => this.#outbox.say(["note", this.#running, block.kind], EncodedBlock.from(block)),
       giveUp: cannotGoOn,

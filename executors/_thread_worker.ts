@@ -6,6 +6,7 @@
 
 import { endThread, giveUp, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
 import { EMPTY } from "./_block.ts";
+import { importModule } from "./_import.ts";
 import {
   Consumer,
   type ConsumerMessage,
@@ -36,7 +37,7 @@ self.addEventListener("message", (event) => {
       name: self.name,
       sameProcess: true,
       definition: (fn) => consumer.definition(fn),
-      import: (url, options) => import(url, options),
+      import: importModule,
       reply: (task, flags, block, isFree) => consumer.reply(task, flags, block, true, isFree),
       giveUp(error) {
         try {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { importModule } from "./_import.ts";
+
 /** Where a referenced function is. */
 export interface TaskLocation {
   /** The module's absolute URL. */
@@ -50,7 +52,7 @@ export function taskRef<F extends (...args: any[]) => unknown>(
   }
   const location = { module: url.href, path: exportName };
   const ref = async (...args: unknown[]) => {
-    const { fn, self } = reach(await import(location.module), location.path);
+    const { fn, self } = reach(await importModule(location.module), location.path);
     if (typeof fn !== "function") {
       throw new TypeError(`Cannot call what is not a function: ${exportName} of ${url.href}`);
     }

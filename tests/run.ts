@@ -1,12 +1,12 @@
 /**
- * Runs the tests in lanes: each folder of `tests/` is a program of its own, and as many of them run at once as there are CPUs. One
- * program for all would break the census of workers and children that each test takes at its end.
+ * Runs the tests in lanes: each folder of `tests/` is a program of its own, and as many of them run at once as there
+ * are CPUs. One program for all would break the census of workers and children that each test takes at its end.
  *
- * `deno task test` runs all lanes, `deno task test threads futures` runs those, `--slowest` lists the tests that took longest, and
- * `--jobs=1` runs one lane after the other. A lane that passed is one line; the output of one that failed is printed whole. The last line
- * counts the tests of all lanes.
+ * `deno task test` runs all lanes, `deno task test threads futures` runs those, `--slowest` lists the tests that took
+ * longest, and `--jobs=1` runs one lane after the other. A lane that passed is one line; the output of one that failed
+ * is printed whole. The last line counts the tests of all lanes.
  */
-import { parseArgs } from "@std/cli";
+import { parseArgs } from "@std/cli/parse-args";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -87,7 +87,10 @@ function kill(child: Deno.ChildProcess): void {
   } catch { /* it has just ended */ }
 }
 
-/** Reads the summary: `ok | 120 passed (30 steps) | 0 failed | 2 ignored (3 steps) (3s)`, where parts that count nothing are left out. */
+/**
+ * Reads the summary: `ok | 120 passed (30 steps) | 0 failed | 2 ignored (3 steps) (3s)`, where parts that count nothing
+ * are left out.
+ */
 function countsOf(output: string): Pick<Outcome, "output" | "passed" | "failed" | "ignored"> {
   const summary = output.match(/^(?:ok|FAILED) \| \d+ passed.*$/gm)?.at(-1) ?? "";
   const count = (part: RegExp) => Number(part.exec(summary)?.[1] ?? 0);
@@ -147,10 +150,15 @@ if (import.meta.main) {
   if (listSlowest) console.log(`\n${slowest(outcomes, 30).join("\n")}`);
   const sum = (key: "passed" | "failed" | "ignored") => outcomes.values().reduce((n, outcome) => n + outcome[key], 0);
   const ignored = sum("ignored");
-  console.log(`\n${outcomes.size} lanes in ${((performance.now() - start) / 1_000).toFixed(1)} s`);
   // A lane that died or found no test has no summary, and yet has failed.
   const broken = outcomes.values().filter(({ success, passed, failed }) => passed === 0 || (!success && failed === 0));
   const failed = sum("failed") + [...broken].length;
-  console.log(`${sum("passed")} passed, ${failed} failed${ignored > 0 ? `, ${ignored} skipped` : ""}`);
+  const seconds = Math.round((performance.now() - start) / 1_000);
+  // As `deno test` says it.
+  console.log(
+    `\n${failed === 0 ? "ok" : "FAILED"} | ${sum("passed")} passed | ${failed} failed${
+      ignored > 0 ? ` | ${ignored} ignored` : ""
+    } (${seconds}s)`,
+  );
   Deno.exit(failed === 0 ? 0 : 1);
 }

@@ -5,6 +5,9 @@
  * @module
  */
 
+// Before bullmq, which may make use of it: in what a program imports dynamically, Deno 2.9 resolves one package after the
+// other, and forgets how it resolved bullmq when ioredis follows. Then the broker cannot be loaded.
+import "ioredis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { Consumer, type ConsumerMessage, type ConsumerStart, DECODED, Flag } from "../_consumer.ts";

@@ -8,6 +8,8 @@ import { type Job, UnrecoverableError, WaitingError, Worker as JobWorker } from 
 import type { Redis } from "ioredis";
 import type { Future } from "../../futures/future.ts";
 import { encodeValue } from "../_codec.ts";
+import { importModule } from "../_import.ts";
+import { entry } from "../_entry.ts";
 import type { Permissions } from "../_permissions.ts";
 import { aborted, onTold, ProcessPoolExecutor } from "../process_pool_executor.ts";
 import { TaskAbortedError } from "./errors.ts";
@@ -46,7 +48,8 @@ export interface NodeOptions {
 }
 
 /** What processes run for each task. */
-const RUN_TASK = taskRef<typeof runTask>(import.meta.resolve("./_run_job.ts"), "runTask");
+const RUN_JOB = entry(import.meta.resolve("./_run_job.ts"), () => import("./_run_job.ts"));
+const RUN_TASK = taskRef<typeof runTask>(RUN_JOB, "runTask");
 
 /**
  * While tasks are quick, a node takes more jobs than it has processes, so that none waits for the server. A task is quick when it takes no longer than this, in
@@ -364,7 +367,7 @@ export class ClusterNode {
 async function functionsOf(alias: string, url: string): Promise<Set<string>> {
   let namespace: { [name: string]: unknown };
   try {
-    namespace = await import(url);
+    namespace = await importModule(url);
   } catch (error) {
     throw new Error(`Cannot load the module ${alias} from ${url}: ${error instanceof Error ? error.message : error}`, {
       cause: error,

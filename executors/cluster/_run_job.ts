@@ -8,6 +8,7 @@ import { decodeArguments, decodeItems, encodeOutcome, encodeValue, type Items } 
 import type { Block } from "../_block.ts";
 import type { ChunkOutcome } from "../_consumer.ts";
 import { tell, upToFirstRefused } from "../_runner.ts";
+import { importModule } from "../_import.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";
 import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 
@@ -32,7 +33,7 @@ const modules = new Map<string, Namespace>();
 async function load(url: string): Promise<Namespace> {
   const known = modules.get(url);
   if (known !== undefined) return known;
-  const namespace: Namespace = await import(url);
+  const namespace: Namespace = await importModule(url);
   modules.set(url, namespace);
   return namespace;
 }

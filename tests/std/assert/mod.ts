@@ -1,5 +1,5 @@
 /**
- * What this repository uses of `@std/assert`, from the build of it on npm: `links` in deno.json puts this package in its
+ * What this repository uses of `@std/assert`, from the build of it on npm: `imports` in deno.json put this in its
  * place, so that a machine without access to JSR can run everything. The npm build ships no types; `types.d.ts` adds
  * them.
  *

@@ -1,0 +1,75 @@
+/** What a user does first: adds the package and runs a program, where nothing has been downloaded yet. */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { test } from "../_helpers.ts";
+import { assertPrints, Project } from "./_project.ts";
+import { Registry } from "./_registry.ts";
+
+/** The program under a heading of README.md, and what its comments say that it prints. */
+function programOf(heading: string): string {
+  const text = Deno.readTextFileSync(new URL("../../README.md", import.meta.url)).replaceAll("\r\n", "\n");
+  return text.split(`\n## ${heading}\n`)[1].split("```ts\n")[1].split("```")[0];
+}
+
+test("README's first program runs after `deno add`, from an empty cache, with the permission it names", async () => {
+  await using registry = await Registry.start();
+  const user = new Project(registry);
+  Deno.removeSync(`${user.folder}/deno.json`);
+  const { code, stderr } = await user.deno(["add", "jsr:@concurrent/futures"]);
+  assertEquals(code, 0, stderr);
+  assertMatch(
+    Deno.readTextFileSync(`${user.folder}/deno.json`),
+    /"@concurrent\/futures": "jsr:@concurrent\/futures@\^/,
+  );
+
+  const colleague = new Project(registry);
+  colleague.write("deno.json", Deno.readTextFileSync(`${user.folder}/deno.json`));
+  colleague.write("main.ts", programOf("Ten lines"));
+  const run = await colleague.deno(["run", "--no-prompt", "--allow-read", "main.ts"]);
+  const lines = run.stdout.trimEnd().split("\n");
+  // The last three as they become done.
+  const done = lines.splice(5).map((line) => line.replace(/#\d+/, "#1")).sort();
+  assertEquals([run.code, run.stderr, ...lines], [0, "", "49", "64", "[ 1, 4, 9 ]", "16", "25"]);
+  assertEquals(done, [1, 4, 9].map((n) => `<Future #1 state=finished returned number> ${n}`));
+});
+
+test("after `deno add` npm-lazy-caching spares who uses no cluster its packages, as README says", async () => {
+  await using registry = await Registry.start();
+  const user = new Project(registry);
+  user.write("deno.json", '{ "unstable": ["npm-lazy-caching"] }');
+  const { code, stderr } = await user.deno(["add", "jsr:@concurrent/futures"]);
+  assertEquals(code, 0, stderr);
+
+  const colleague = new Project(registry, ["pools.ts", "tasks.ts"]);
+  for (const name of ["deno.json", "deno.lock"]) {
+    colleague.write(name, Deno.readTextFileSync(`${user.folder}/${name}`));
+  }
+  assertStringIncludes(Deno.readTextFileSync(`${colleague.folder}/deno.lock`), "npm:bullmq");
+  const run = await colleague.deno(["run", "--no-prompt", "--allow-read", "pools.ts", "threads", "block"]);
+  assertPrints(run, "64", "4", "24", "24", "1,4,9");
+  colleague.assertWithoutCluster();
+});
+
+for (const kind of ["threads", "processes", "none"]) {
+  for (const how of ["block", "await"]) {
+    const name = kind === "none" ? "processes without permissions" : kind;
+    test(`the first results come from ${name}, with an empty cache: ${how}`, async () => {
+      await using registry = await Registry.start();
+      const project = new Project(registry, ["pools.ts", "tasks.ts"]);
+      const flags = ["--no-prompt", "--allow-read", ...(kind === "threads" ? [] : ["--allow-run"])];
+      assertPrints(await project.deno(["run", ...flags, "pools.ts", kind, how]), "64", "4", "24", "24", "1,4,9");
+      project.assertWithoutCluster();
+    });
+  }
+}
+
+test("all that workers need is there when a program begins: they start offline", async () => {
+  const registry = await Registry.start();
+  const project = new Project(registry, ["pools.ts", "tasks.ts"]);
+  // Not by `deno cache`, which fetches also what is only imported for its types.
+  assertPrints(await project.deno(["run", "pools.ts", "none", "not at all"]));
+  await project.disconnect();
+  for (const kind of ["threads", "processes", "none"]) {
+    const run = await project.deno(["run", "--no-prompt", "--allow-read", "--allow-run", "pools.ts", kind, "block"]);
+    assertPrints(run, "64", "4", "24", "24", "1,4,9");
+  }
+});
