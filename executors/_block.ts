@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Math } from "../futures/builtins.ts";
 import type { Memory, Payload } from "./_memory.ts";
 
 /** How a block is encoded. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Atomics, performance } from "../futures/builtins.ts";
 import { EncodedBlock } from "./_block.ts";
 import type { Definition } from "./_definition.ts";
 import { importModule } from "./_import.ts";
@@ -144,7 +145,7 @@ class Child {
     runFor({
       name,
       sameProcess: false,
-      definition: (fn) => Promise.resolve(this.#definitions[fn]),
+      definition: (fn) => this.#definitions[fn],
       import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
       reply: ({ cell }, flags, block) => this.#outbox.add(cell, flags, block),
       tell: (block) => this.#outbox.say(["note", this.#running, block.kind], EncodedBlock.from(block)),

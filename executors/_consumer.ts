@@ -6,6 +6,7 @@
  */
 
 import { ring } from "../futures/bell.ts";
+import { Atomics, JSON, Math, performance, Promise, withResolvers } from "../futures/builtins.ts";
 import { Block, EMPTY, EncodedBlock, Kind, wholeBuffer } from "./_block.ts";
 import type { Definition } from "./_definition.ts";
 import {
@@ -188,6 +189,11 @@ const SPIN_MS = 0.05;
 /** How many consumers may look for work at once: leave a core to the one who makes it. */
 const MOST_SPINNING = navigator.hardwareConcurrency >> 1;
 
+/** As `promise.then(resolve)`, whatever a task has made of that method. */
+async function resolveWith<T>(resolve: (value: T) => void, promise: Promise<T>): Promise<void> {
+  resolve(await promise);
+}
+
 /** A pool's consumer of tasks. */
 export class Consumer<B extends Block | EncodedBlock = Block> {
   readonly #form: Form<B>;
@@ -201,6 +207,8 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   #assigned: Task<B> | undefined;
   #nextMessage: PromiseWithResolvers<void> | undefined;
   #hasRested = false;
+  /** Whether its status may be AWAY. */
+  #isAway = false;
   /** Ends a sleep. */
   #wake: ((value: unknown) => void) | undefined;
 
@@ -243,7 +251,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
 
   /** Waits for a message that was posted before this thread learned of it through shared memory. */
   async #message(): Promise<void> {
-    this.#nextMessage ??= Promise.withResolvers<void>();
+    this.#nextMessage ??= withResolvers<void>();
     await this.#nextMessage.promise;
   }
 
@@ -269,7 +277,9 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * @returns `undefined` when there is none: then {@linkcode rest}. A promise when the arguments are still on their way.
    */
   take(): Task<B> | Promise<Task<B>> | undefined {
-    Atomics.compareExchange(this.#queue.statuses, this.#index, Status.FINISHED, Status.ACTIVE);
+    // Here and nowhere else: a promise of this library's may be followed by other callbacks before its waiter goes on.
+    if (this.#isAway) this.#comeBack();
+    else Atomics.compareExchange(this.#queue.statuses, this.#index, Status.FINISHED, Status.ACTIVE);
     const assigned = this.#assigned;
     // One that was assigned and has not arrived comes before what is queued.
     if (assigned === undefined && Atomics.load(this.#queue.statuses, this.#index) === Status.ASSIGNED) return undefined;
@@ -291,12 +301,29 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     if ((flags & Flag.SHARED) !== 0) {
       const where = Block.read(kind, memory, offset, byteLength);
       this.#queue.giveBack(record);
+      this.#goAway(Status.ACTIVE);
       return this.#takeShared(record, where);
     }
     const block = this.#form.read(kind, memory, offset, byteLength);
     this.#queue.giveBack(record);
     const task = { cell, fn, flags, block };
-    return block.sharedIds.length > 0 ? this.#share(task, block.sharedIds) : task;
+    if (block.sharedIds.length === 0) return task;
+    this.#goAway(Status.ACTIVE);
+    return this.#share(task, block.sharedIds);
+  }
+
+  /** From now on nobody counts on this consumer: other code may run before it goes on, or its task be cancelled. */
+  #goAway(from: number): number {
+    this.#isAway = true;
+    return Atomics.compareExchange(this.#queue.statuses, this.#index, from, Status.AWAY);
+  }
+
+  /** From now on it is counted on. */
+  #comeBack(): void {
+    this.#isAway = false;
+    for (const from of [Status.AWAY, Status.WOKEN]) {
+      if (Atomics.compareExchange(this.#queue.statuses, this.#index, from, Status.ACTIVE) === from) return;
+    }
   }
 
   async #takeShared({ cell, fn, flags }: Record, { text, sharedIds }: Block): Promise<Task<B>> {
@@ -321,30 +348,34 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * Rests until there may be a task: looks for one a short while, then sleeps in the event loop.
    *
    * @param mayLook Whether to look: not while the event loop has something to do.
+   * @returns `undefined` when a task was found meanwhile: nothing may come before {@linkcode take} then.
    */
-  async rest(mayLook = true): Promise<void> {
+  rest(mayLook = true): Promise<void> | undefined {
+    this.#hasRested = true;
+    if (this.#isAway) this.#comeBack();
+    const isAssigned = Atomics.load(this.#queue.statuses, this.#index) === Status.ASSIGNED;
+    return !isAssigned && mayLook && this.#spin() ? undefined : this.#sleep(isAssigned);
+  }
+
+  async #sleep(isAssigned: boolean): Promise<void> {
     const { statuses } = this.#queue;
     const index = this.#index;
-    this.#hasRested = true;
-    if (Atomics.load(statuses, index) === Status.ASSIGNED) {
-      await this.#takeAssigned();
-      return;
-    }
-    if (mayLook && this.#spin()) return;
-    if (this.#queue.park(index, Status.ACTIVE)) {
+    if (!isAssigned && this.#queue.park(index, Status.ACTIVE)) {
       this.#tellWaitingOwner();
       // Looked at once more after going to sleep: who published before that saw nobody to wake.
-      if (!this.#queue.isEmpty()) this.#queue.unpark(index, Status.ACTIVE);
+      if (!this.#queue.isEmpty()) this.#queue.unpark(index, Status.WOKEN);
       else {
         const wait = Atomics.waitAsync(statuses, index, Status.PARKED);
         if (wait.async) {
           await new Promise<unknown>((resolve) => {
             this.#wake = resolve;
-            void wait.value.then(resolve);
+            void resolveWith(resolve, wait.value);
           });
           this.#wake = undefined;
         }
       }
+      // It is not awake before it is asked for a task.
+      this.#isAway = true;
     }
     if (Atomics.load(statuses, index) === Status.ASSIGNED) await this.#takeAssigned();
   }
@@ -375,11 +406,9 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
 
   /** Is away while the event loop has its turn, which may take long: nobody counts on this consumer. */
   async beAway(turn: () => Promise<void>): Promise<void> {
-    const { statuses } = this.#queue;
-    // If both fail, it has been assigned a task.
-    for (const from of [Status.ACTIVE, Status.FINISHED]) {
-      if (Atomics.compareExchange(statuses, this.#index, from, Status.STARTING) === from) break;
-    }
+    // If both fail, it is away already, or has been assigned a task.
+    this.#goAway(Status.ACTIVE);
+    this.#goAway(Status.FINISHED);
     if (!this.#queue.isEmpty()) this.#queue.wake();
     await turn();
     await this.begin();
@@ -387,11 +416,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
 
   /** Begins to work: a task may have been assigned while the thread was starting. */
   async begin(): Promise<void> {
-    const { statuses } = this.#queue;
-    if (
-      Atomics.compareExchange(statuses, this.#index, Status.STARTING, Status.ACTIVE) ===
-        Status.ASSIGNED
-    ) await this.#takeAssigned();
+    if (this.#goAway(Status.STARTING) === Status.ASSIGNED) await this.#takeAssigned();
   }
 
   async #takeAssigned(): Promise<void> {
@@ -399,7 +424,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     while (Atomics.load(statuses, this.#index) === Status.ASSIGNED && this.#assigned === undefined) {
       await this.#message();
     }
-    Atomics.store(statuses, this.#index, Status.ACTIVE);
+    this.#goAway(Status.ASSIGNED);
   }
 
   /**
@@ -408,6 +433,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * @returns `false` when it was cancelled: it must not run, and needs no reply.
    */
   start({ cell }: Task<B>, as: number = Cell.RUNNING): boolean {
+    if (this.#isAway) this.#comeBack();
     if (Atomics.compareExchange(this.#queue.cells, cell, Cell.PENDING, as) === Cell.PENDING) return true;
     this.#publish(cell, Flag.CANCELLED, EMPTY);
     // Nobody waits for this task any more, but perhaps for its place.
@@ -426,11 +452,22 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * Publishes what became of a task that was started.
    *
    * @param rings Whether to tell the owner; who publishes several results does that once.
-   * @param isFree Whether nothing of the task runs any more, so that the next one follows at once.
+   * @param next What this consumer is then: FINISHED where the next task follows at once, AWAY where something of the
+   * user's may run before.
    */
-  reply({ cell }: Task<B>, flags: number, block: Block | EncodedBlock, rings = true, isFree = false): void {
+  reply(
+    { cell }: Task<B>,
+    flags: number,
+    block: Block | EncodedBlock,
+    rings = true,
+    next: number = Status.ACTIVE,
+  ): void {
     // Before the owner is woken, perhaps on the core of this thread: it need not wait until this one has come to rest.
-    if (isFree) Atomics.compareExchange(this.#queue.statuses, this.#index, Status.ACTIVE, Status.FINISHED);
+    // And before the task counts as finished: who is ACTIVE and has no task is about to take one.
+    if (next === Status.AWAY) this.#goAway(Status.ACTIVE);
+    else if (next === Status.FINISHED) {
+      Atomics.compareExchange(this.#queue.statuses, this.#index, Status.ACTIVE, Status.FINISHED);
+    }
     // Before the result: once the owner has that, the cell may already be another task's.
     Atomics.store(this.#queue.cells, cell, Cell.DONE);
     this.#queue.countFinished();
@@ -446,7 +483,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
 
   /** Ends a rest, for who has something to do that did not come from the queue. */
   stir(): void {
-    if (this.#queue.unpark(this.#index, Status.ACTIVE)) this.#wake?.(undefined);
+    if (this.#queue.unpark(this.#index, Status.WOKEN)) this.#wake?.(undefined);
   }
 
   /** Says that an `abort` has been obeyed as far as it could. */

@@ -84,8 +84,11 @@ export function startMap<R>(target: MapTarget, inputs: AnyIterable[], options: M
   return results as unknown as MapResults<R>;
 }
 
-/** How long `for await` takes results that are there, in milliseconds, before timers and I/O get their turn. */
+/** How long results are taken and inputs are read, in milliseconds, before timers and I/O get their turn. */
 const TURN_MS = 4;
+
+/** After how many parts that were delivered their places are given back: moving the others takes about as long. */
+const MOST_DELIVERED = 1024;
 
 /** What both kinds of input have in common: the parts in flight and how their results are delivered in order. */
 abstract class Results {
@@ -99,6 +102,8 @@ abstract class Results {
   protected unsubmitted: unknown[] = [];
   protected readonly isColumn: boolean;
   protected isOver = false;
+  /** What has ended the inputs before their end: thrown behind the results of what was read before. */
+  protected inputError: { error: unknown } | undefined;
   readonly #deadline: number;
   #firstPart = 0;
   /** Results that have arrived, in order, up to the error that ends the iteration. */
@@ -146,6 +151,8 @@ abstract class Results {
   /** Submits what was read, in chunks; the last one, if it is not full, only when there is no more. */
   protected submitChunks(sizeFor: (submitted: number, left: number) => number, isAll: boolean): void {
     const items = this.unsubmitted;
+    // Should it throw: what was not submitted then must not come behind what could not be.
+    this.unsubmitted = [];
     for (let from = 0;;) {
       const left = items.length - from;
       const size = sizeFor(from, left);
@@ -154,6 +161,22 @@ abstract class Results {
         return;
       }
       this.#submitItems(items.slice(from, from += size));
+    }
+  }
+
+  /** Ends the inputs by an error of theirs, or of the executor that takes no more work. */
+  protected failInputs(error: unknown, sizeFor: (submitted: number, left: number) => number): void {
+    this.inputError = { error };
+    try {
+      // What was read before is still delivered.
+      this.submitChunks(sizeFor, true);
+    } catch {
+      // The first error is the one to tell.
+    }
+    try {
+      this.closeInputs();
+    } catch {
+      // As above.
     }
   }
 
@@ -258,6 +281,10 @@ abstract class Results {
     const { future, isChunk } = this.parts[this.#firstPart];
     // Not kept, so that what was delivered can be freed.
     this.parts[this.#firstPart++] = undefined as unknown as Part;
+    if (this.#firstPart >= MOST_DELIVERED && this.#firstPart * 2 >= this.parts.length) {
+      this.parts.splice(0, this.#firstPart);
+      this.#firstPart = 0;
+    }
     this.#delivered = 0;
     try {
       const value = future.result(0);
@@ -281,14 +308,19 @@ abstract class Results {
       if (this.#failure === undefined) this.refill();
       return { done: false, value };
     }
-    if (this.#failure !== undefined) throw this.fail(this.#failure.error);
+    const ending = this.#failure ?? this.inputError;
+    if (ending !== undefined && !this.isOver) throw this.fail(ending.error);
     this.#end();
     return { done: true, value: undefined };
   }
 
   /** Ends the iteration by an error, which the caller throws. */
   protected fail(error: unknown): unknown {
-    this.#end();
+    try {
+      this.#end();
+    } catch {
+      // As at the end of a loop: what the inputs throw when they are closed hides no error that came before.
+    }
     return error;
   }
 
@@ -329,6 +361,14 @@ class SyncInput extends Results {
   }
 
   start(): void {
+    try {
+      this.#readFirst();
+    } catch (error) {
+      throw this.fail(error);
+    }
+  }
+
+  #readFirst(): void {
     if (this.buffersize === undefined && this.isColumn) {
       // As the loops below would, but an array is read all at once.
       this.unsubmitted = [...this.#inputs[0]];
@@ -377,9 +417,13 @@ class SyncInput extends Results {
 
   protected refill(): void {
     if (this.buffersize === undefined || this.#isRead) return;
-    this.#read();
-    // A chunk waits for its items only while others are in flight.
-    this.submitChunks(this.#bufferedChunksize, this.#isRead || !this.hasParts);
+    try {
+      this.#read();
+      // A chunk waits for its items only while others are in flight.
+      this.submitChunks(this.#bufferedChunksize, this.#isRead || !this.hasParts);
+    } catch (error) {
+      this.failInputs(error, this.#bufferedChunksize);
+    }
   }
 
   protected closeInputs(): void {
@@ -389,19 +433,28 @@ class SyncInput extends Results {
   }
 
   #closeOthers(ended: Iterator<unknown> | undefined): void {
+    const errors: unknown[] = [];
     for (const iterator of this.#iterators) {
-      if (iterator !== ended) iterator.return?.();
+      try {
+        if (iterator !== ended) iterator.return?.();
+      } catch (error) {
+        errors.push(error);
+      }
     }
+    if (errors.length > 0) throw errors[0];
   }
 }
 
 /** Inputs of which at least one is asynchronous: read in the background, and only `for await` can wait for them. */
 class AsyncInput extends Results {
   readonly #iterators: (Iterator<unknown> | AsyncIterator<unknown>)[];
+  /** Those that have come to their end, or have thrown: they have not to be closed. */
+  readonly #ended = new Set<Iterator<unknown> | AsyncIterator<unknown>>();
   #isRead = false;
-  #inputError: { error: unknown } | undefined;
   /** Called when something was read, or room was made. */
   #onChange: (() => void)[] = [];
+  /** Ends a pause in which timers and I/O have their turn. */
+  #endPause: () => void = () => {};
 
   constructor(
     target: MapTarget,
@@ -421,31 +474,41 @@ class AsyncInput extends Results {
   }
 
   async #readAll(): Promise<void> {
+    let [reads, turnEnds] = [0, performance.now() + TURN_MS];
     try {
       while (!this.#isRead) {
         while (this.inFlight >= (this.buffersize ?? Infinity) && !this.#isRead) await this.#change();
         if (!this.#isRead) await this.#read();
+        if ((++reads & 15) === 0 && performance.now() >= turnEnds) {
+          // An input that is quick would never let the event loop go on.
+          await this.#pause();
+          turnEnds = performance.now() + TURN_MS;
+        }
       }
     } catch (error) {
-      this.#inputError = { error };
-      this.#isRead = true;
-      try {
-        // What was read before is still delivered.
-        this.submitChunks(this.#chunksize, true);
-      } catch {
-        // The executor takes no more work, and that is what ended the reading.
-      }
+      this.failInputs(error, this.#chunksize);
     }
     this.#changed();
   }
 
+  async #pause(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, 0);
+      this.#endPause = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#endPause = () => {};
+  }
+
   async #read(): Promise<void> {
-    const next = await Promise.all(this.#iterators.map((iterator) => iterator.next()));
+    const next = await Promise.all(this.#iterators.map((iterator) => this.#next(iterator)));
     if (this.isOver) return;
     if (next.some(({ done }) => done)) {
       this.#isRead = true;
-      for (const [i, { done }] of next.entries()) {
-        if (!done) await this.#iterators[i].return?.();
+      for (const iterator of this.#iterators) {
+        if (!this.#ended.has(iterator)) await iterator.return?.();
       }
     } else {
       this.inFlight++;
@@ -453,6 +516,17 @@ class AsyncInput extends Results {
     }
     this.submitChunks(this.#chunksize, this.#isRead || this.inFlight >= (this.buffersize ?? Infinity));
     this.#changed();
+  }
+
+  async #next(iterator: Iterator<unknown> | AsyncIterator<unknown>): Promise<IteratorResult<unknown>> {
+    try {
+      const next = await iterator.next();
+      if (next.done) this.#ended.add(iterator);
+      return next;
+    } catch (error) {
+      this.#ended.add(iterator);
+      throw error;
+    }
   }
 
   readonly #chunksize = (): number => Math.min(this.chunksize ?? 1, this.buffersize ?? Infinity);
@@ -473,7 +547,6 @@ class AsyncInput extends Results {
     while (this.needsInput && !(this.#isRead && this.unsubmitted.length === 0)) {
       if (!await this.doneInTime(this.#change())) throw this.timeOut();
     }
-    if (this.needsInput && this.#inputError !== undefined) throw this.fail(this.#inputError.error);
     return await super.nextAsync();
   }
 
@@ -486,8 +559,9 @@ class AsyncInput extends Results {
       this.#isRead = true;
       // An input that is being read ends after that; its own error has nobody left to hear it.
       for (const iterator of this.#iterators) {
-        void (async () => await iterator.return?.())().catch(() => {});
+        if (!this.#ended.has(iterator)) void (async () => await iterator.return?.())().catch(() => {});
       }
+      this.#endPause();
     }
     this.#changed();
   }

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { Atomics, Math } from "../futures/builtins.ts";
+
 /** Tasks that can be in the queue or running at once; more wait in the owner's memory. */
 export const CELLS = 1 << 14;
 /** Size of the task queue in 4-byte words: 512 KiB. */
@@ -49,9 +51,9 @@ export const Cell = {
 
 /** What a consumer is doing. */
 export const Status = {
-  /** Not yet running its loop, or not now: its event loop has its turn. */
+  /** Not yet running its loop: its thread starts, and runs its initializer. */
   STARTING: 0,
-  /** Runs a task, or is about to take one. */
+  /** Runs a task, or takes one next with nothing of the user's in between. */
   ACTIVE: 1,
   /** Looks for work without sleeping. */
   SPINNING: 2,
@@ -59,9 +61,17 @@ export const Status = {
   PARKED: 3,
   /** Was given one task directly, by message, by the owner. */
   ASSIGNED: 4,
-  /** Has finished a task, and takes the next one when it has published the result. */
+  /** Has finished a task, and takes the next one when it has published the result, with nothing in between. */
   FINISHED: 5,
+  /** Has no task, and code of the user's may run all the same, for ever even: nobody counts on it. */
+  AWAY: 6,
+  /** Was woken and has not answered: where a callback of a finished task computes, it will not for long. */
+  WOKEN: 7,
 } as const;
+
+/** The statuses, besides PARKED, from which a consumer comes to an assigned task: those of an idle one, and all. */
+const IDLE = [Status.SPINNING, Status.FINISHED];
+const ASSIGNABLE = [...IDLE, Status.STARTING];
 
 /** One record of the queue or of a ring. */
 export interface Record {
@@ -353,10 +363,14 @@ export class TaskQueue {
     return true;
   }
 
-  /** Owner: reserves a consumer that is idle, or about to be, for a task that is then posted to it. */
-  assign(index: number): boolean {
+  /**
+   * Owner: reserves a consumer that is idle, or about to be, for a task that is then posted to it.
+   *
+   * @param mayStart Whether one will do that is just starting.
+   */
+  assign(index: number, mayStart = true): boolean {
     if (this.unpark(index, Status.ASSIGNED)) return true;
-    for (const from of [Status.SPINNING, Status.FINISHED, Status.STARTING]) {
+    for (const from of mayStart ? ASSIGNABLE : IDLE) {
       if (Atomics.compareExchange(this.statuses, index, from, Status.ASSIGNED) === from) return true;
     }
     return false;
@@ -372,20 +386,27 @@ export class TaskQueue {
     return Atomics.load(this.#control, WAITING) === 1;
   }
 
+  /** Whether consumers sleep that nobody has woken. */
+  hasSleepers(): boolean {
+    return Atomics.load(this.#control, PARKED) > 0;
+  }
+
   /**
    * Wakes one sleeping consumer, if there is one and nobody is looking for work already.
    *
    * @param unfinished Where this is no more than the consumers that work, one of them has just finished, and looks at the queue next.
+   * @returns Whether one was woken. It may be long before that one answers.
    */
-  wake(unfinished = Infinity): void {
+  wake(unfinished = Infinity): boolean {
     if (
       Atomics.load(this.#control, PARKED) === 0 ||
       Atomics.load(this.#control, SPINNING) > 0 ||
       unfinished <= this.#countActive()
-    ) return;
+    ) return false;
     for (let index = 0; index < this.statuses.length; index++) {
-      if (this.unpark(index, Status.ACTIVE)) return;
+      if (this.unpark(index, Status.WOKEN)) return true;
     }
+    return false;
   }
 
   #countActive(): number {
@@ -395,6 +416,17 @@ export class TaskQueue {
       if (status === Status.ACTIVE || status === Status.FINISHED) count++;
     }
     return count;
+  }
+
+  /** Owner: whether there are more tasks than consumers that run or take one, or start, of which `begun` have. */
+  lacksConsumers(unfinished: number, begun: number): boolean {
+    if (Atomics.load(this.#control, SPINNING) > 0) return false;
+    let count = this.#countActive();
+    for (let index = 0; index < begun; index++) {
+      const status = Atomics.load(this.statuses, index);
+      if (status === Status.STARTING || status === Status.ASSIGNED) count++;
+    }
+    return unfinished > count;
   }
 
   /** Owner: forgets consumers that were stopped while they slept, so that others can take their places. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Atomics } from "../futures/builtins.ts";
 import { type Block, EncodedBlock, Kind } from "./_block.ts";
 import { Memory } from "./_memory.ts";
 import { encodeMessage, type PacketWriter } from "./_wire.ts";

@@ -8,7 +8,16 @@ import { inspect } from "../futures/deadline.ts";
 import { type BrokenExecutor, InvalidStateError, ShutdownError } from "../futures/errors.ts";
 import { type Future, internals, type Origin } from "../futures/future.ts";
 import { ring } from "../futures/bell.ts";
-import { addSource, bell, blockUntil, hold, release, removeSource, type Source } from "../futures/wakeup.ts";
+import {
+  addSource,
+  bell,
+  blockUntil,
+  hold,
+  lookAgainAfter,
+  release,
+  removeSource,
+  type Source,
+} from "../futures/wakeup.ts";
 import { Block, EncodedBlock, Kind } from "./_block.ts";
 import { decodeValue, encodeArguments, encodeItems } from "./_codec.ts";
 import type { EncodeOptions } from "./_graph.ts";
@@ -40,6 +49,8 @@ export interface PoolKind {
   readonly maxConsumers: number;
   /** Whether consumers share memory with this thread beyond the pool's. */
   readonly sameProcess: boolean;
+  /** Whether consumers run code of the user's before they take a task. */
+  readonly initializes?: boolean;
   /** Starts the Web Worker of a consumer. */
   startWorker(index: number): Worker;
   /** What the kind of worker wants to know besides {@linkcode ConsumerStart}; called for each worker. */
@@ -89,6 +100,9 @@ const COPIED_PER_MS = 2 ** 22;
 
 /** How long cancel() waits for a process to return a task, in milliseconds, unless the kind of pool says another time; one that does not answer runs it. */
 const RETURN_MS = 1_000;
+
+/** How long a task may lie in the queue while a worker sleeps, or could be started, in milliseconds. */
+const LOOK_AGAIN_MS = 20;
 
 /** How long the end of the program waits for a broker, in milliseconds. */
 const UNLOAD_MS = 3_000;
@@ -263,6 +277,7 @@ export class Pool implements Source, Origin {
       this.#shared.enter(cell, task.block);
       if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block, this.#unfinished)) {
         if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(cell, task.block);
+        if (this.#hasMoreWorkers) lookAgainAfter(LOOK_AGAIN_MS);
         return true;
       }
     }
@@ -277,8 +292,8 @@ export class Pool implements Source, Origin {
     this.#startWorkers();
     const giveUp = performance.now() + (block.room === Infinity ? 0 : REST_MS + block.room / COPIED_PER_MS);
     do {
-      for (const { index, worker } of this.#workers) {
-        if (!this.#queue.assign(index)) continue;
+      const worker = this.#assignable(false) ?? (this.#kind.initializes ? undefined : this.#assignable(true));
+      if (worker !== undefined) {
         // Bytes are moved; a text would be copied once more.
         const { posted, list } = toPosted(this.#kind.sameProcess ? block : EncodedBlock.from(block));
         worker.postMessage({ type: "assign", cell, fn, flags, block: posted } satisfies ConsumerMessage, list);
@@ -287,6 +302,26 @@ export class Pool implements Source, Origin {
       // One that has just finished a task is idle within microseconds; copying takes longer.
     } while (this.#unfinished <= this.#workers.length && performance.now() < giveUp);
     return false;
+  }
+
+  /** A worker that is reserved for a task. */
+  #assignable(mayStart: boolean): Worker | undefined {
+    return this.#workers.find(({ index }) => this.#queue.assign(index, mayStart))?.worker;
+  }
+
+  /** Whether there are workers that sleep, or that are not yet there. */
+  get #hasMoreWorkers(): boolean {
+    return this.#queue.hasSleepers() || this.#workers.length < this.#kind.maxConsumers;
+  }
+
+  /** A worker that was woken, or has finished its task, may not come: code of the user's computes there. */
+  lookAgain(): void {
+    const [queue, begun] = [this.#queue, this.#workers.length];
+    if (begun === 0 || queue.isEmpty() || !this.#hasMoreWorkers) return;
+    if (!queue.wake(this.#unfinished) && !queue.hasSleepers() && queue.lacksConsumers(this.#unfinished, begun)) {
+      if (begun < this.#kind.maxConsumers) this.#startWorker(begun);
+    }
+    lookAgainAfter(LOOK_AGAIN_MS);
   }
 
   /** How many tasks no worker has finished. What they have finished counts as done before its result was collected: they are idle again. */

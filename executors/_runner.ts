@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Atomics, Math, performance, Promise } from "../futures/builtins.ts";
 import { TaskExitError } from "../futures/errors.ts";
 import type { Block } from "./_block.ts";
 import { decodeArguments, decodeItems, encodeOutcome, encodeValue } from "./_codec.ts";
@@ -23,7 +24,7 @@ export interface Host {
   /** Whether results go to another thread of this process. */
   readonly sameProcess: boolean;
   /** The definition of a task's function. */
-  definition(fn: number): Promise<Definition>;
+  definition(fn: number): Definition | Promise<Definition>;
   /** Imports a task's module, or its text. */
   readonly import: Import;
   /** Takes what became of a task, and whether nothing of it runs any more. */
@@ -57,14 +58,15 @@ export function tell(value: unknown): void {
   host.tell?.(encodeValue(value, resultOptions));
 }
 
+/** Kept, because a task may replace it. */
+const { error: printError } = console;
+
 /** Whether this worker cannot answer any more. */
 let hasGivenUp = false;
 
 /** A task's run: it ends once, by what comes first. */
 class Run {
   isOver = false;
-  /** Whether timers and promises know that they belong to it. */
-  isTracked = false;
   /** Lets the thread go on to the next task. */
   onOver: (() => void) | undefined;
   readonly #report: (flags: number, outcome: unknown) => void;
@@ -123,16 +125,17 @@ async function loadTasks(): Promise<void> {
   tasks = new AsyncLocalStorage<Run>();
 }
 
-/** The task that what runs now belongs to; before that can be told, the one that runs. */
+/**
+ * The task that what runs now belongs to. Not everything tells: listeners, ports and Node's callbacks are called
+ * without a context. That is then put down to the task that holds this worker, which would else wait for ever.
+ */
 function ownerOfNow(): Run | undefined {
-  return tasks?.getStore() ?? (current?.isTracked ? undefined : current);
+  return tasks?.getStore() ?? current;
 }
 
 /** Calls a function as a part of a task. */
 function callFor<R>(run: Run, call: () => R): R {
-  if (tasks === undefined) return call();
-  run.isTracked = true;
-  return tasks.run(run, call);
+  return tasks === undefined ? call() : tasks.run(run, call);
 }
 
 function endTask(how: string, exitCode: number): never {
@@ -172,11 +175,11 @@ self.addEventListener("unhandledrejection", (event) => {
 function onStray(error: unknown, owner: Run | undefined): void {
   if (isExit(error)) return;
   if (owner !== undefined && !owner.isOver) owner.end(Flag.ERROR, error);
-  else console.error(`Uncaught in ${host.name}, after its task was done:`, error);
+  else printError(`Uncaught in ${host.name}, after its task was done:`, error);
 }
 
 // The event of an error in a timer does not tell which task had set the timer; so it is caught here.
-for (const name of ["setTimeout", "setInterval", "queueMicrotask"]) {
+for (const name of ["setTimeout", "setInterval", "setImmediate", "queueMicrotask"]) {
   const descriptor = Object.getOwnPropertyDescriptor(globalThis, name)!;
   let watched: unknown;
   Object.defineProperty(globalThis, name, {
@@ -246,25 +249,26 @@ async function load(fn: number): Promise<TaskFunction> {
   return loaded;
 }
 
+async function loadAndCall(fn: number, call: (fn: TaskFunction) => unknown): Promise<unknown> {
+  return await call(await load(fn));
+}
+
 /** Measures how long the items of a task take, without what it takes to load their function. */
 class Timer {
   #begun: number | undefined;
 
   start(): void {
-    this.#begun = now();
+    this.#begun = performance.now();
   }
 
   flagsFor(items: number): number {
-    return this.#begun === undefined ? 0 : flagsOfPace((now() - this.#begun) / Math.max(1, items));
+    return this.#begun === undefined ? 0 : flagsOfPace((performance.now() - this.#begun) / Math.max(1, items));
   }
 }
 
 function timerFor({ flags }: Task): Timer | undefined {
   return (flags & Flag.TIMED) === 0 ? undefined : new Timer();
 }
-
-// Kept, because a task may replace it.
-const now = performance.now.bind(performance);
 
 /** Runs a task and replies; returns a promise when it takes more than this turn. */
 export function runTask(task: Task): Promise<void> | undefined {
@@ -276,7 +280,7 @@ export function runTask(task: Task): Promise<void> | undefined {
     timer?.start();
     return fn(...decodeArguments(task.block));
   };
-  return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
+  return runWith(run, () => fn === undefined ? loadAndCall(task.fn, call) : call(fn));
 }
 
 function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
@@ -297,12 +301,22 @@ async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void>
     run.onOver = resolve;
     // It may have called Deno.exit() already, before it returned its promise.
     if (run.isOver) resolve();
-    Promise.resolve(value).then(
-      (value) => endReturned(run, 0, value),
-      (error) => endReturned(run, Flag.ERROR, error),
-    );
+    void endWith(run, value);
   });
   current = undefined;
+}
+
+/** Ends a run by what its promise comes to. Not as free: what else the task has left comes before the next task. */
+async function endWith(run: Run, promise: PromiseLike<unknown>): Promise<void> {
+  let outcome: unknown;
+  let flags = 0;
+  try {
+    outcome = await promise;
+  } catch (error) {
+    outcome = error;
+    flags = Flag.ERROR;
+  }
+  run.end(flags, outcome);
 }
 
 /** Runs a chunk's items one after the other, up to the first that fails. */
@@ -314,16 +328,18 @@ function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | und
     const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
     replyChunk(task, timer.flagsFor(results.length + error.length), [results, ...error]);
   });
-  const go = (length: number, call: (i: number) => unknown): unknown => {
+  const go = (length: number, call: (i: number) => unknown): Promise<void> | undefined => {
     while (results.length < length) {
       const value = call(results.length);
-      if (isThenable(value)) {
-        return Promise.resolve(value).then((value) => {
-          results.push(value);
-          return go(length, call);
-        });
-      }
+      if (isThenable(value)) return goOn(value, length, call);
       results.push(value);
+    }
+  };
+  const goOn = async (value: unknown, length: number, call: (i: number) => unknown): Promise<void> => {
+    results.push(await value);
+    while (results.length < length) {
+      const next = call(results.length);
+      results.push(isThenable(next) ? await next : next);
     }
   };
   const call = (fn: TaskFunction) => {
@@ -332,7 +348,7 @@ function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | und
     const isColumn = (task.flags & Flag.COLUMN) !== 0;
     return go(length, isColumn ? (i) => fn(get(i)) : (i) => fn(...get(i) as unknown[]));
   };
-  return runWith(run, () => fn === undefined ? load(task.fn).then(call) : call(fn));
+  return runWith(run, () => fn === undefined ? loadAndCall(task.fn, call) : call(fn));
 }
 
 function reply(task: Task, flags: number, outcome: unknown): void {

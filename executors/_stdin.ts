@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Atomics, Math, performance } from "../futures/builtins.ts";
 import { OUTBOX, type Outbox } from "./_outbox.ts";
 import { MAX_PACKET_BYTES } from "./_wire.ts";
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { performance, Promise } from "../futures/builtins.ts";
 import { endThread, giveUp, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "./_runner.ts";
 import { EMPTY } from "./_block.ts";
 import { importModule } from "./_import.ts";
@@ -17,6 +18,7 @@ import {
   type Initializer,
   type Task,
 } from "./_consumer.ts";
+import { Status } from "./_memory.ts";
 
 /** The first message to the thread. */
 export interface ThreadStart extends ConsumerStart {
@@ -38,7 +40,9 @@ self.addEventListener("message", (event) => {
       sameProcess: true,
       definition: (fn) => consumer.definition(fn),
       import: importModule,
-      reply: (task, flags, block, isFree) => consumer.reply(task, flags, block, true, isFree),
+      reply(task, flags, block, isFree) {
+        consumer.reply(task, flags, block, true, isFree ? Status.FINISHED : Status.AWAY);
+      },
       giveUp(error) {
         try {
           consumer.fail(EMPTY, Flag.ERROR | Flag.DIED);
@@ -54,7 +58,6 @@ self.addEventListener("message", (event) => {
 });
 
 async function serve({ initializer }: ThreadStart): Promise<void> {
-  await consumer.begin();
   if (initializer !== undefined) {
     const failure = await initialize(initializer.fn, fromPosted(initializer.block));
     if (failure !== undefined) {
@@ -63,6 +66,8 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
       return;
     }
   }
+  // Not before: nobody waits for a thread whose initializer runs while another one is idle.
+  await consumer.begin();
   const run = (task: Task) => consumer.start(task) ? runTask(task) : undefined;
   let turnEnds = performance.now() + TURN_MS;
   let hasRun = false;
@@ -70,12 +75,14 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
     const taken = consumer.take();
     if (taken === undefined) {
       if (hasRun) prepareForStrays();
-      await consumer.rest();
+      const resting = consumer.rest();
+      if (resting !== undefined) await resting;
       turnEnds = performance.now() + TURN_MS;
       continue;
     }
     hasRun = true;
-    const busy = taken instanceof Promise ? taken.then(run) : run(taken);
+    // Run from here in any case: behind a task that has finished comes the next look at the queue, and no microtask.
+    const busy = run(taken instanceof Promise ? await taken : taken);
     if (busy !== undefined) await busy;
     if (performance.now() > turnEnds) {
       await consumer.beAway(turn);

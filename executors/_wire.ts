@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Math } from "../futures/builtins.ts";
 import { allocate, EncodedBlock, Kind } from "./_block.ts";
 import { jsonOf } from "./_json.ts";
 

@@ -109,6 +109,7 @@ export class ThreadPoolExecutor extends Executor {
       name: "ThreadPoolExecutor",
       maxConsumers: maxWorkers,
       sameProcess: true,
+      initializes: initializer !== undefined,
       startWorker: (index) => startThread(`${prefix}_${index}`),
       startOptions: () => ({ initializer: initialize?.() }),
       brokenError: (message, cause) => new BrokenThreadPool(message, { cause }),

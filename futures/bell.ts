@@ -9,6 +9,8 @@
  * @module
  */
 
+import { Atomics } from "./builtins.ts";
+
 /** Index of the word that is waited on. */
 export const STATE = 0;
 /** Index of the word that counts the rings. */

@@ -25,6 +25,8 @@ export interface Source {
    * @returns Whether something is left.
    */
   collect(until: number): boolean;
+  /** Called some time after {@linkcode lookAgainAfter}, although nobody has rung. */
+  lookAgain?(): void;
   /** The state in some lines, for the report on a hang. */
   describe(): string;
 }
@@ -89,11 +91,34 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
     if (isDone()) return true;
     const now = performance.now();
     if (now >= deadline) return false;
+    if (now >= looksAt) lookAgain();
     if (spin(seen, Math.min(now + SPIN_MS, deadline))) continue;
     Atomics.store(bell, STATE, ARMED);
     if (Atomics.load(bell, SEQUENCE) !== seen) continue;
-    Atomics.wait(bell, STATE, ARMED, deadline - performance.now());
+    Atomics.wait(bell, STATE, ARMED, Math.min(deadline, looksAt) - performance.now());
   }
+}
+
+/** When the sources look again. */
+let looksAt = Infinity;
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/** Has the sources look again after so many milliseconds, or before, if this thread blocks or turns its event loop. */
+export function lookAgainAfter(ms: number): void {
+  if (looksAt !== Infinity) return;
+  const at = looksAt = performance.now() + ms;
+  // Not a timer: it would keep the program alive.
+  const wait = Atomics.waitAsync(never, 0, 0, ms);
+  if (!wait.async) return;
+  void wait.value.then(() => {
+    // Else this thread has blocked and looked meanwhile.
+    if (looksAt === at) lookAgain();
+  });
+}
+
+function lookAgain(): void {
+  looksAt = Infinity;
+  for (const source of sources) source.lookAgain?.();
 }
 
 function spin(seen: number, until: number): boolean {

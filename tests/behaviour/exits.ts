@@ -1,24 +1,32 @@
 /** Tasks that try to end their worker: they end themselves, and the pool stays usable. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { type Executor, type Future, TaskExitError, taskRef } from "@concurrent/futures";
-import { bothFail, BOUND, Gate, Ledger, sleep, test, until, within } from "../_helpers.ts";
+import { bothFail, BOUND, Gate, Ledger, rejectionOf, sleep, test, until, within } from "../_helpers.ts";
 import {
   breakWorkerLater,
+  callerNames,
   closeGlobal,
   closeInTimer,
   closeSelf,
   echo,
   echoLater,
+  eighth,
   exitAfterReturn,
   exitAndCatch,
   exitInTimer,
   exitLater,
   exitWith,
+  goWrongIn,
   goWrongLater,
+  halve,
   passGate,
+  quarter,
   rejectAfterReturn,
   rejectUnhandled,
+  replaceGlobals,
   square,
+  squareLater,
+  squareUnless,
   throwAfterReturn,
   throwInMicrotask,
   throwInTimer,
@@ -91,13 +99,34 @@ export function exitBehaviour(kind: Kind): void {
   test(`${name}: what goes wrong of an earlier task does not fail the one that runs meanwhile`, async () => {
     for (const how of ["throw", "reject", "exit", "close"] as const) {
       using pool = make({ maxWorkers: 1 });
-      for (let i = 0; i < 2; i++) {
-        const earlier = pool.submit(goWrongLater, how, 10);
+      for (const ms of [10, 10, undefined, undefined]) {
+        const earlier = pool.submit(goWrongLater, how, ms);
         const meanwhile = pool.submit(echoLater<string>, how, 50);
         assertEquals(await within(earlier), "returned");
         assertEquals(await within(meanwhile), how);
       }
       assertUsable(pool);
+    }
+  });
+
+  test(`${name}: what goes wrong in a listener, which nobody knows the task of, fails the one that runs`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    // A worker that has rested can tell most tasks apart; one that has not begun to cannot.
+    for (const isWarm of [false, true]) {
+      for (const caller of callerNames) {
+        for (const how of ["throw", "reject", "exit", "close"] as const) {
+          const what = `${how} in ${caller}, ${isWarm ? "warm" : "cold"}`;
+          const error = await rejectionOf(pool.submit(goWrongIn, caller, how));
+          if (how === "exit" || how === "close") {
+            assertInstanceOf(error, TaskExitError, `${what}: ${Deno.inspect(error)}`);
+          } else {
+            assertInstanceOf(error, EvalError, `${what}: ${Deno.inspect(error)}`);
+            assertStringIncludes(error.message, "from a listener", what);
+          }
+          assertUsable(pool);
+          if (isWarm) await sleep(1);
+        }
+      }
     }
   });
 
@@ -152,6 +181,26 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   if (kind.isRemote) return;
+  for (const how of ["stops", "throws"] as const) {
+    test(`${name}: a task that replaces the functions of the global scope stops no worker (${how})`, async () => {
+      using pool = make({ maxWorkers: 1 });
+      assertEquals(await within(pool.submit(replaceGlobals, how)), "replaced");
+      for (let i = 0; i < 3; i++) {
+        assertUsable(pool);
+        const futures = Array.from({ length: 300 }, (_, n) => pool.submit(squareLater, n));
+        assertEquals(await within(Promise.all(futures)), futures.map((_, n) => n * n));
+        assertEquals([...pool.map(square, futures.keys(), { chunksize: 7 })], futures.map((_, n) => n * n));
+        assertEquals([...pool.map(squareLater, futures.keys(), { chunksize: 7 })], futures.map((_, n) => n * n));
+        assertEquals(await within(pool.submit(echo<string>, "x".repeat(100_000))), "x".repeat(100_000));
+        assertEquals((await within(pool.submit(echo<Uint8Array>, new Uint8Array(100_000)))).length, 100_000);
+        await bothFail(pool.submit(exitWith, 3), (error) => assertInstanceOf(error, TaskExitError));
+        await bothFail(pool.submit(squareUnless, 1, 1), (error) => assertInstanceOf(error, RangeError));
+        // A function that it has not seen yet, too.
+        assertEquals(await within(pool.submit([halve, quarter, eighth][i], 8)), 8 / 2 ** (i + 1));
+      }
+    });
+  }
+
   test(`${name}: a task whose timer breaks what its worker needs breaks the pool, and no future hangs`, async () => {
     const pool = make({ maxWorkers: 1 });
     const ledger = new Ledger();

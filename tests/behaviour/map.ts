@@ -1,8 +1,8 @@
 /** `map()`: order, inputs, and the two ways to read it. */
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Executor, Future, TimeoutError } from "@concurrent/futures";
-import { Gate, Ledger, rejectionOf, test, within } from "../_helpers.ts";
-import { add, echo, echoLater, joinAll, lengthOf, passGate, record, square } from "../fixtures/tasks.ts";
+import { Gate, Ledger, rejectionOf, test, until, within } from "../_helpers.ts";
+import { add, echo, echoLater, joinAll, lengthOf, passGate, record, square, sum } from "../fixtures/tasks.ts";
 import type { Kind } from "./kind.ts";
 
 /** What `for await` yields until it ends, or throws. */
@@ -27,6 +27,38 @@ export async function* asynchronous<T>(items: Iterable<T>): AsyncGenerator<T> {
 
 function* naturals(): Generator<number> {
   for (let i = 0;; i++) yield i;
+}
+
+/** Endless inputs that count what is read of them, and which of them were closed. */
+export class Endless {
+  read = 0;
+  closed = 0;
+
+  /** @param message What it throws when it is closed. */
+  *now(message?: string): Generator<number> {
+    try {
+      for (let i = 0;; i++) {
+        this.read++;
+        yield i;
+      }
+    } finally {
+      this.closed++;
+      // deno-lint-ignore no-unsafe-finally
+      if (message !== undefined) throw new EvalError(message);
+    }
+  }
+
+  async *later(): AsyncGenerator<number> {
+    for (const n of this.now()) yield await Promise.resolve(n);
+  }
+}
+
+/** So many numbers, and then an error. Would go on, if anybody asked after that. */
+export function* brokenAt(end: number): Generator<number> {
+  for (let i = 0; i < end + 10; i++) {
+    if (i === end) throw new EvalError("from the input");
+    yield i;
+  }
 }
 
 /** Numbers 0 to `n` - 1. */
@@ -264,6 +296,33 @@ export function mapBehaviour(kind: Kind): void {
       })());
       assert(error instanceof EvalError, String(error));
       assertEquals(seen, [1, 4, 9, 16], Deno.inspect(options));
+    }
+  });
+
+  test(`${name}.map() with an asynchronous input that fails closes the others`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (const where of ["behind", "before"]) {
+      const inputs = new Endless();
+      let returned = 0;
+      // What has thrown has ended: it is not to be told that nobody wants more.
+      const broken: AsyncIterableIterator<number> = {
+        next: ((n) => () => ++n > 2 ? Promise.reject(new EvalError("x")) : Promise.resolve({ value: n, done: false }))(
+          0,
+        ),
+        return: () => Promise.resolve({ value: returned++, done: true }),
+        [Symbol.asyncIterator]: () => broken,
+      };
+      const results = where === "behind"
+        ? pool.map(sum, inputs.now(), broken, inputs.later())
+        : pool.map(sum, inputs.later(), broken, inputs.now());
+      const seen: number[] = [];
+      const error = await rejectionOf((async () => {
+        for await (const n of results) seen.push(n);
+      })());
+      assert(error instanceof EvalError, String(error));
+      assertEquals(seen, [0 + 1 + 0, 1 + 2 + 1]);
+      await until(() => inputs.closed === 2, "both of the other inputs are closed");
+      assertEquals(returned, 0);
     }
   });
 

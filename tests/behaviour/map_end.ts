@@ -1,8 +1,9 @@
 /** `map()`: how an iteration ends, by an error, a timeout or being left. */
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
-import { SerializationError, TimeoutError } from "@concurrent/futures";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+import { SerializationError, ShutdownError, TimeoutError } from "@concurrent/futures";
 import { BOUND, Gate, Ledger, rejectionOf, sleep, test, thrownBy, until, within } from "../_helpers.ts";
 import {
+  add,
   echo,
   echoLater,
   passGate,
@@ -15,7 +16,7 @@ import {
 } from "../fixtures/tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
 import type { Kind } from "./kind.ts";
-import { asynchronous, collect, range } from "./map.ts";
+import { asynchronous, brokenAt, collect, Endless, range } from "./map.ts";
 
 /** Reads to the end or the error, and gives both, blocking or awaited. */
 async function readUntilError<T>(
@@ -72,6 +73,65 @@ export function mapEndBehaviour(kind: Kind): void {
         assert(!/result\[\d/.test(asResult.error.message), `the path tells of a chunk: ${asResult.error.message}`);
       }
     }
+    assertEquals(await within(pool.submit(square, 2)), 4);
+  });
+
+  test(`${name}.map() with buffersize: an input that throws ends it behind the good items`, async () => {
+    using pool = make({ maxWorkers: 2 });
+    for (const isLater of [false, true]) {
+      for (const options of [{ buffersize: 2 }, { buffersize: 3, chunksize: 2 }, { buffersize: 6, chunksize: 4 }]) {
+        for (const good of [6, 7, 8]) {
+          for (const blocking of isLater ? [false] : [true, false]) {
+            const endless = new Endless();
+            const input = isLater ? asynchronous(brokenAt(good)) : brokenAt(good);
+            const results = pool.map(add, endless.now(), input, options);
+            const { seen, error } = await within(readUntilError(results, blocking));
+            const what = `${good} good items, ${Deno.inspect({ ...options, isLater, blocking })}`;
+            assertEquals(seen, range(good).map((n) => 2 * n), what);
+            assertInstanceOf(error, EvalError, what);
+            assertEquals(await collect(results), [], `${what}: and then it is over`);
+            if (!isLater) assertEquals(results.next().done, true, what);
+            assertEquals(endless.closed, 1, `${what}: the other input is closed`);
+          }
+        }
+      }
+    }
+  });
+
+  test(`${name}.map() with buffersize: a shutdown half-way ends it behind what was submitted`, async () => {
+    for (const isLater of [false, true]) {
+      for (const options of [{ buffersize: 3 }, { buffersize: 4, chunksize: 2 }]) {
+        for (const blocking of isLater ? [false] : [true, false]) {
+          const what = Deno.inspect({ ...options, isLater, blocking });
+          const pool = make({ maxWorkers: 1 });
+          const endless = new Endless();
+          const results = pool.map(square, isLater ? endless.later() : endless.now(), options);
+          const first = blocking ? results.next() : await within(results[Symbol.asyncIterator]().next());
+          assertEquals(first.value, 0);
+          const ended = pool.shutdown();
+          const { seen, error } = await within(readUntilError(results, blocking));
+          assertEquals(seen, range(seen.length + 1).slice(1).map((n) => n * n), what);
+          assert(seen.length >= options.buffersize - 1, `${what}: ${seen.length} more were delivered`);
+          assertInstanceOf(error, ShutdownError, what);
+          assertEquals(await within(collect(results)), [], `${what}: and then it is over`);
+          await until(() => endless.closed === 1, `${what}: the input is closed`);
+          await within(ended);
+          assertThrows(() => pool.map(square, endless.now(), options), ShutdownError);
+          assertEquals(endless.closed, 2, `${what}: so is one that nobody takes work of`);
+        }
+      }
+    }
+  });
+
+  test(`${name}.map(): an input that fails when it is closed hides no other error`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const endless = new Endless();
+    const failing = pool.map(squareUnless, endless.now("first"), endless.now(), { buffersize: 2 });
+    assertInstanceOf(thrownBy(() => failing.next()), RangeError, "the error of the item");
+    assertEquals([endless.closed, failing.next().done], [2, true]);
+    const left = pool.map(add, endless.now("first"), endless.now("second"), { buffersize: 2 });
+    assertEquals(thrownBy(() => left.return()).message, "first", "as leaving a loop over it would");
+    assertEquals([endless.closed, left.next().done], [4, true]);
     assertEquals(await within(pool.submit(square, 2)), 4);
   });
 

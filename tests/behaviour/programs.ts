@@ -110,6 +110,14 @@ export function programBehaviour(kind: Kind): void {
     });
   }, { linuxOnly: true });
 
+  test(`${name}: an idle pool uses no CPU, also when tasks have stopped the clocks of its workers`, async () => {
+    await bestOf(3, async () => {
+      const { idle, afterBlocking } = await outputOf("idle.ts", [module, "stopped"]);
+      assert(idle <= 15, `an idle pool used ${idle} ms in a second`);
+      assert(afterBlocking <= 15, `a pool that was used blocking used ${afterBlocking} ms in a second`);
+    });
+  }, { linuxOnly: true });
+
   test(`${name}: a thread that blocks on a long task uses next to no CPU`, async () => {
     await bestOf(3, async () => {
       const { blocked, awaited } = await outputOf("idle.ts", [module, "waiting"]);

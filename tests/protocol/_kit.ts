@@ -1,5 +1,6 @@
 /** What the tests of the worker protocol share: payloads, consumers on this thread, and interruptions between any two steps. */
 import { createBell } from "../../futures/bell.ts";
+import * as kept from "../../futures/builtins.ts";
 import { Consumer, type ConsumerStart, DECODED, type PostedResult } from "../../executors/_consumer.ts";
 import {
   Cell,
@@ -35,6 +36,10 @@ export function numberBlock(value: number): Block {
   return new Block(Kind.NUMBER, "", value);
 }
 
+/** The objects whose operations are intercepted: that of the global scope, and what the library keeps of it. */
+const ATOMICS: object[] = [Atomics, kept.Atomics];
+const CLOCKS: { now(): number }[] = [performance, kept.performance];
+
 const INTERCEPTED = [
   "load",
   "store",
@@ -60,7 +65,10 @@ export class Interruption implements Disposable {
   #ended = false;
   readonly #at: number;
   readonly #action: () => void;
-  readonly #atomics = { ...Object.getOwnPropertyDescriptors(Atomics) };
+  readonly #before = [...ATOMICS, ...CLOCKS].map((object) => ({
+    object,
+    properties: Object.entries(Object.getOwnPropertyDescriptors(object)),
+  }));
   readonly #outer: Interruption | undefined = active;
 
   constructor(at: number, action: () => void) {
@@ -69,24 +77,25 @@ export class Interruption implements Disposable {
     active = this;
     // One that an interruption sets goes on with its clock.
     if (!isActing) ahead = 0;
-    // deno-lint-ignore no-explicit-any
-    const atomics = Atomics as any;
     for (const name of INTERCEPTED) {
-      const original = this.#atomics[name]!.value;
-      atomics[name] = (...args: unknown[]) => {
+      const original = Atomics[name] as (...args: unknown[]) => unknown;
+      const intercepted = (...args: unknown[]) => {
         step();
         // A thread that sleeps is at no step.
         if (name === "wait") active?.[Symbol.dispose]();
-        const result = (original as (...args: unknown[]) => unknown)(...args);
+        const result = original(...args);
         step();
         return result;
       };
+      for (const object of ATOMICS) Object.assign(object, { [name]: intercepted });
     }
     const now = performance.now.bind(performance);
-    performance.now = () => {
-      step();
-      return now() + ahead++;
-    };
+    for (const clock of CLOCKS) {
+      clock.now = () => {
+        step();
+        return now() + ahead++;
+      };
+    }
   }
 
   /** Whether there were enough steps for the action to be done. */
@@ -110,8 +119,10 @@ export class Interruption implements Disposable {
     if (this.#ended) return;
     this.#ended = true;
     active = this.#outer;
-    for (const name of INTERCEPTED) Object.defineProperty(Atomics, name, this.#atomics[name]!);
-    delete (performance as { now?: unknown }).now;
+    for (const { object, properties } of this.#before) {
+      for (const [name, descriptor] of properties) Object.defineProperty(object, name, descriptor);
+    }
+    if (active === undefined) delete (performance as { now?: unknown }).now;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The bell, and the thread that listens to it: no ring is lost, whenever it comes. */
 import { assert, assertEquals } from "@std/assert";
 import { ARMED, createBell, ring, SEQUENCE, STATE } from "../../futures/bell.ts";
+import { Atomics as kept } from "../../futures/builtins.ts";
 import { addSource, bell, blockUntil, deliverNow, removeSource, type Source } from "../../futures/wakeup.ts";
 import { BOUND, test, within } from "../_helpers.ts";
 import { atEachStep, Interruption } from "./_kit.ts";
@@ -78,9 +79,9 @@ test("ring() wakes an owner in waitAsync, and only counts when the owner does no
 
 test("ring() notifies once for a burst", () => {
   const bell = createBell();
-  const { notify } = Atomics;
+  const { notify } = kept;
   let notified = 0;
-  Atomics.notify = ((words: Int32Array, index: number) => {
+  kept.notify = ((words: Int32Array, index: number) => {
     notified++;
     return notify(words, index);
   }) as typeof notify;
@@ -88,7 +89,7 @@ test("ring() notifies once for a burst", () => {
     Atomics.store(bell, STATE, ARMED);
     for (let i = 0; i < 1000; i++) ring(bell);
   } finally {
-    Atomics.notify = notify;
+    kept.notify = notify;
   }
   assertEquals([notified, bell[SEQUENCE]], [1, 1000]);
 });

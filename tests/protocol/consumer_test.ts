@@ -1,6 +1,7 @@
 /** Consumers: how they rest and are woken, at each moment at which the owner may come in between. */
 import { assert, assertEquals } from "@std/assert";
-import type { ConsumerMessage, Task } from "../../executors/_consumer.ts";
+import { Block, Kind } from "../../executors/_block.ts";
+import { type ConsumerMessage, Flag, type Task } from "../../executors/_consumer.ts";
 import { decodeArguments, encodeArguments } from "../../executors/_codec.ts";
 import { Cell, Status } from "../../executors/_memory.ts";
 import { test, within } from "../_helpers.ts";
@@ -54,18 +55,19 @@ function statusesOf({ queue }: Bench): number[] {
 
 // ---- states -------------------------------------------------------------------------------------------------------
 
-test("Consumer's status is STARTING, ACTIVE, SPINNING and PARKED in turn, and ACTIVE when it was woken", async () => {
+test("Consumer's status is STARTING, AWAY, ACTIVE, SPINNING, PARKED, WOKEN and ACTIVE in turn", async () => {
   const bench = new Bench(1);
   const { queue, consumers: [consumer] } = bench;
   assertEquals(statusesOf(bench), [Status.STARTING]);
   await consumer.begin();
-  assertEquals(statusesOf(bench), [Status.ACTIVE]);
+  assertEquals(statusesOf(bench), [Status.AWAY]);
   assertEquals(consumer.take(), undefined);
+  assertEquals(statusesOf(bench), [Status.ACTIVE]);
   const seen: number[] = [];
   const look = () => {
     if (seen.at(-1) !== queue.statuses[0]) seen.push(queue.statuses[0]);
   };
-  let resting: Promise<void>;
+  let resting: Promise<void> | undefined;
   {
     using interruption = new Interruption(Infinity, () => {});
     interruption.atEach = look;
@@ -75,9 +77,11 @@ test("Consumer's status is STARTING, ACTIVE, SPINNING and PARKED in turn, and AC
   const spinning = navigator.hardwareConcurrency > 1 ? [Status.SPINNING, Status.ACTIVE] : [];
   assertEquals(seen, [Status.ACTIVE, ...spinning, Status.PARKED]);
   bench.push(7, 42);
-  await within(resting, "the rest", SOON);
-  assertEquals(statusesOf(bench), [Status.ACTIVE]);
+  assertEquals(statusesOf(bench), [Status.WOKEN]);
+  await within(resting!, "the rest", SOON);
+  assertEquals(statusesOf(bench), [Status.WOKEN], "other callbacks may come before who has awaited this");
   const task = await consumer.take();
+  assertEquals(statusesOf(bench), [Status.ACTIVE]);
   assertEquals([task!.cell, task!.block.number], [7, 42]);
 });
 
@@ -93,13 +97,19 @@ test("TaskQueue.assign() takes consumers that start, spin or sleep, and refuses 
   assertEquals(tryFrom(Status.FINISHED), [true, Status.ASSIGNED]);
   assertEquals(tryFrom(Status.ACTIVE), [false, Status.ACTIVE]);
   assertEquals(tryFrom(Status.ASSIGNED), [false, Status.ASSIGNED]);
+  assertEquals(tryFrom(Status.AWAY), [false, Status.AWAY], "it may never come back");
+  assertEquals(tryFrom(Status.WOKEN), [false, Status.WOKEN], "it may not answer");
+  queue.statuses[0] = Status.STARTING;
+  assertEquals(queue.assign(0, false), false, "it may have an initializer");
   queue.statuses[0] = Status.ACTIVE;
   const resting = consumer.rest();
+  assert(resting !== undefined);
   assertEquals([queue.assign(0), queue.statuses[0]], [true, Status.ASSIGNED]);
   consumer.receive(assignment(5));
-  await within(resting, "the rest", SOON);
-  assertEquals(statusesOf(bench), [Status.ACTIVE]);
+  await within(resting!, "the rest", SOON);
+  assertEquals(statusesOf(bench), [Status.AWAY]);
   assertEquals((await consumer.take())?.cell, 5);
+  assertEquals(statusesOf(bench), [Status.ACTIVE]);
   assertEquals(consumer.take(), undefined, "it is given once");
 });
 
@@ -115,8 +125,9 @@ test("Consumer.begin() takes what was assigned while it was starting, before or 
     assertEquals(hasBegun, early, "it waits for the message");
     if (!early) consumer.receive(assignment(5));
     await within(begun, "begin()", SOON);
-    assertEquals(statusesOf(bench), [Status.ACTIVE]);
+    assertEquals(statusesOf(bench), [Status.AWAY]);
     assertEquals((await consumer.take())?.cell, 5);
+    assertEquals(statusesOf(bench), [Status.ACTIVE]);
   }
 });
 
@@ -143,17 +154,49 @@ test("TaskQueue.push() wakes a sleeper only when there are more tasks than consu
   bench.push(1, 0, 1);
   assertEquals(statusesOf(bench), [Status.ACTIVE, Status.PARKED, Status.STARTING], "the first one has just finished");
   bench.push(2, 0, 2);
-  assertEquals(statusesOf(bench), [Status.ACTIVE, Status.ACTIVE, Status.STARTING]);
-  assert(queue.park(1, Status.ACTIVE));
+  assertEquals(statusesOf(bench), [Status.ACTIVE, Status.WOKEN, Status.STARTING]);
+  assert(queue.park(1, Status.WOKEN));
   await bench.consumers[0].beAway(() => {
-    assertEquals(statusesOf(bench)[0], Status.STARTING);
-    assertEquals(statusesOf(bench)[1], Status.ACTIVE, "what is queued does not wait for who is away");
-    assert(queue.park(1, Status.ACTIVE));
+    assertEquals(statusesOf(bench)[0], Status.AWAY);
+    assertEquals(statusesOf(bench)[1], Status.WOKEN, "what is queued does not wait for who is away");
+    assert(queue.park(1, Status.WOKEN));
     bench.push(3, 0, 1);
-    assertEquals(statusesOf(bench)[1], Status.ACTIVE, "nor what comes then");
+    assertEquals(statusesOf(bench)[1], Status.WOKEN, "nor what comes then");
     return Promise.resolve();
   });
-  assertEquals(statusesOf(bench)[0], Status.ACTIVE);
+  assertEquals(statusesOf(bench)[0], Status.AWAY, "until it looks");
+});
+
+test("Consumer.rest() that has found a task lets nothing come before the look at the queue", async () => {
+  let found = 0;
+  await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    const [consumer] = bench.consumers;
+    await consumer.begin();
+    assertEquals(consumer.take(), undefined);
+    // As a callback that a task has left behind.
+    let hasBeenCalled = false;
+    queueMicrotask(() => hasBeenCalled = true);
+    let resting: Promise<void> | undefined;
+    let happened: boolean;
+    {
+      using interruption = new Interruption(at, () => bench.push(3, at, 1));
+      resting = consumer.rest();
+      ({ happened } = interruption);
+    }
+    if (resting === undefined) {
+      found++;
+      assertEquals(statusesOf(bench), [Status.ACTIVE]);
+      const task = consumer.take();
+      assert(task !== undefined && !(task instanceof Promise) && task.cell === 3 && !hasBeenCalled);
+    } else {
+      if (!happened) bench.push(3, at, 1);
+      await within(resting, "the rest", SOON);
+      assert(hasBeenCalled && statusesOf(bench)[0] === Status.WOKEN, "meanwhile nobody counted on it");
+    }
+    return happened;
+  });
+  if (navigator.hardwareConcurrency > 1) assert(found > 0);
 });
 
 test("Consumer.rest() misses no task, whenever it is pushed", async () => {
@@ -231,7 +274,7 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
       let happened: boolean;
       {
         using interruption = new Interruption(at, act);
-        consumer.reply(task, 0, numberBlock(2), true, true);
+        consumer.reply(task, 0, numberBlock(2), true, Status.FINISHED);
         taking = takeOne(bench, 0);
         ({ happened } = interruption);
       }
@@ -292,6 +335,100 @@ test("Consumer.beAway() keeps what was assigned to who has just finished", async
     if (isAssigned) assertEquals((await within(takeOne(bench, 0), "the assigned task", SOON)).cell, 5);
     return happened;
   });
+});
+
+test("TaskQueue.push() wakes another consumer when the one that it woke has not answered", async () => {
+  const bench = new Bench(3);
+  const { queue } = bench;
+  // A callback of a finished task computes there: it has a sleeper's status and does nothing.
+  queue.statuses[0] = Status.ACTIVE;
+  assert(queue.park(0, Status.ACTIVE));
+  const [one, two] = [park(bench, 1), park(bench, 2)];
+  bench.push(4, 0, 1);
+  assertEquals(statusesOf(bench), [Status.WOKEN, Status.PARKED, Status.PARKED]);
+  // Whoever looks next, with the same number of tasks or more.
+  assert(queue.wake(1));
+  assertEquals((await within(one, "the task of who has not answered", SOON)).cell, 4);
+  bench.push(5, 0, 2);
+  assertEquals((await within(two, "the next task", SOON)).cell, 5);
+  assertEquals(queue.wake(3), false, "there is nobody left");
+  assertEquals([queue.lacksConsumers(3, 3), queue.lacksConsumers(2, 3)], [true, false]);
+});
+
+test("Consumer.reply() of a task that was ended in its midst has the next one wait for nobody", async () => {
+  await atEachStep(async (at) => {
+    const bench = new Bench(2);
+    const { queue, consumers: [consumer] } = bench;
+    const other = park(bench, 1);
+    await consumer.begin();
+    Atomics.store(queue.cells, 1, Cell.PENDING);
+    const task = { cell: 1, fn: 0, flags: 0, block: numberBlock(1) };
+    assert(consumer.start(task));
+    // As the owner counts: what consumers have finished is no longer under way.
+    const push = () => bench.push(6, 0, queue.finished === 0 ? 2 : 1);
+    let happened: boolean;
+    {
+      using interruption = new Interruption(at, push);
+      consumer.reply(task, Flag.ERROR, numberBlock(2), true, Status.AWAY);
+      ({ happened } = interruption);
+    }
+    if (!happened) push();
+    assertEquals(statusesOf(bench)[0], Status.AWAY);
+    // The first consumer never comes back from its task.
+    assertEquals((await within(other, `the task that was pushed before step ${at}`, SOON)).cell, 6);
+    return happened;
+  });
+});
+
+test("Consumer that comes back from where nobody counts on it misses no task", async () => {
+  for (const way of ["take()", "rest()", "beAway()"]) {
+    await atEachStep(async (at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      await consumer.begin();
+      Atomics.store(queue.cells, 1, Cell.PENDING);
+      const task = { cell: 1, fn: 0, flags: 0, block: numberBlock(1) };
+      assert(consumer.start(task));
+      consumer.reply(task, 0, numberBlock(2), true, Status.AWAY);
+      let happened: boolean;
+      let taking: Promise<Task>;
+      {
+        using interruption = new Interruption(at, () => bench.push(6, 0, 1));
+        if (way === "take()") taking = takeOne(bench, 0);
+        else {
+          const back = way === "rest()" ? Promise.resolve(consumer.rest()) : consumer.beAway(() => Promise.resolve());
+          taking = back.then(() => takeOne(bench, 0));
+        }
+        ({ happened } = interruption);
+      }
+      if (!happened) bench.push(6, 0, 1);
+      assertEquals((await within(taking, `the task that was pushed before step ${at} of ${way}`, SOON)).cell, 6);
+      assertEquals(statusesOf(bench), [Status.ACTIVE]);
+      return happened;
+    });
+  }
+});
+
+test("Consumer.take() is away while what a task mentions has not arrived: it could be cancelled", async () => {
+  for (const isMovedOut of [false, true]) {
+    const bench = new Bench(1);
+    const { queue, consumers: [consumer] } = bench;
+    await consumer.begin();
+    const memory = new SharedArrayBuffer(64);
+    // The arguments lie in shared memory, or mention some.
+    const block = isMovedOut
+      ? new Block(Kind.GRAPH, JSON.stringify([0, Kind.NONE]), 0, [], [memory])
+      : encodeArguments([memory], { root: "args", sameProcess: true });
+    block.sharedIds = [8];
+    Atomics.store(queue.cells, 5, Cell.PENDING);
+    assert(queue.push(5, 0, block.kind, isMovedOut ? Flag.SHARED : 0, block));
+    const taking = Promise.resolve(consumer.take());
+    assertEquals(statusesOf(bench), [Status.AWAY]);
+    consumer.receive({ type: "share", id: 8, memory });
+    const task = await within(taking, "the task", SOON);
+    assert(consumer.start(task!));
+    assertEquals(statusesOf(bench), [Status.ACTIVE]);
+  }
 });
 
 test("Consumer.rest() misses neither task when one is assigned and one is pushed, whenever that is", async () => {
@@ -365,7 +502,7 @@ test("TaskQueue.wake() keeps count of the sleeping, whenever others wake the sam
       happened = interruption.happened;
     }
     if (assigned) consumers[0].receive(assignment(5));
-    await within(resting, "the rest", SOON);
+    await within(resting!, "the rest", SOON);
     // If the count were wrong, nobody would wake this one, or all would look for sleepers for ever.
     assert(queue.describe().includes("parked=0"), queue.describe());
     return happened;

@@ -1,0 +1,53 @@
+/**
+ * Built-ins as they were when this library was loaded. A task may replace those of its worker, as one does that stops
+ * the clock for a test; the worker must still find its next task. To be imported by the names of what they stand for.
+ *
+ * Kept is what the library calls in a worker after code of the user's was loaded, and looks up in the global scope or
+ * on an object there. Not kept are the methods of prototypes (`Array.prototype.push`, `Map.prototype.get`) and the
+ * classes: a worker in which one of those throws cannot go on, and says so.
+ *
+ * @module
+ */
+
+const { Atomics: atomics, JSON: json, Math: math, performance: clock } = globalThis;
+
+/** The operations on shared memory. Not frozen: the tests of the protocol come in between. */
+export const Atomics: Pick<
+  typeof globalThis.Atomics,
+  "add" | "compareExchange" | "exchange" | "load" | "notify" | "store" | "sub" | "wait" | "waitAsync"
+> = {
+  add: atomics.add,
+  compareExchange: atomics.compareExchange,
+  exchange: atomics.exchange,
+  load: atomics.load,
+  notify: atomics.notify,
+  store: atomics.store,
+  sub: atomics.sub,
+  wait: atomics.wait,
+  waitAsync: atomics.waitAsync,
+};
+
+/** The clock. */
+export const performance: Pick<typeof globalThis.performance, "now"> = { now: clock.now.bind(clock) };
+
+export const JSON: Pick<typeof globalThis.JSON, "parse" | "stringify"> = {
+  parse: json.parse,
+  stringify: json.stringify,
+};
+
+export const Math: Pick<typeof globalThis.Math, "ceil" | "log2" | "max" | "min"> = {
+  ceil: math.ceil,
+  log2: math.log2,
+  max: math.max,
+  min: math.min,
+};
+
+export const Promise: PromiseConstructor = globalThis.Promise;
+
+/** Makes a promise to be settled from outside. Not the class's own function, which a task may replace. */
+export function withResolvers<T>(): PromiseWithResolvers<T> {
+  let resolve!: (value: T | PromiseLike<T>) => void;
+  let reject!: (reason?: unknown) => void;
+  const promise = new Promise<T>((...settle) => [resolve, reject] = settle);
+  return { promise, resolve, reject };
+}
