@@ -78,7 +78,10 @@ export function decodeItems(block: Block): Items {
 }
 
 function listOf({ kind, text, buffers }: Block): ArrayLike<unknown> {
-  return kind === Kind.NUMBERS ? new Float64Array(buffers[0]) : parseJson(text);
+  if (kind === Kind.NUMBERS) return new Float64Array(buffers[0]);
+  const items = parseJson(text);
+  if (!Array.isArray(items)) throw new TypeError("it is no list");
+  return items;
 }
 
 /** Reads something; whatever goes wrong is told as what it is: a value that has not crossed. */

@@ -12,18 +12,12 @@ import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { Consumer, type ConsumerMessage, type ConsumerStart, DECODED, Flag } from "../_consumer.ts";
 import { Cell } from "../_memory.ts";
-import { type Address, connect, inspectServer, isRefusal, shown, takeJobs } from "./_connection.ts";
+import { type Address, shown } from "./_address.ts";
+import { connect, inspectServer, isRefusal, takeJobs } from "./_connection.ts";
+import { Heartbeat } from "./_heartbeat.ts";
 import { Flight, type Job, type News, reportBlock, type Sent } from "./_flight.ts";
-import {
-  type Control,
-  controlChannel,
-  fromPayload,
-  type JobData,
-  MOST_EVENTS,
-  type Note,
-  noteChannel,
-  VERSION,
-} from "./_jobs.ts";
+import { MOST_EVENTS, MOST_KEPT, Releaser } from "./_keep.ts";
+import { type Control, controlChannel, fromPayload, type JobData, noteChannel, readNote, VERSION } from "./_jobs.ts";
 
 /** How jobs are added; the engine's own options. */
 export interface JobSettings {
@@ -65,9 +59,6 @@ const ASK_AGAIN_MS = 10;
 const BURST = 3;
 const BURST_MS = 100;
 
-/** How many results the server keeps of all executors that use a queue; older ones go, so that it does not fill up. */
-const MOST_KEPT = 50_000;
-
 /** How long the end may take to be said to the server, in milliseconds. */
 const CLOSE_MS = 1_000;
 
@@ -77,6 +68,8 @@ class ClusterBroker {
   readonly #flight: Flight;
   readonly #client: Redis;
   readonly #listener: Redis;
+  readonly #heartbeat: Heartbeat;
+  readonly #releaser: Releaser;
   #queue: Queue | undefined;
   /** How many tasks were to be cancelled in a row, and when the last one was. */
   #burst = 0;
@@ -84,8 +77,6 @@ class ClusterBroker {
   #isReturning = false;
   /** How often a connection was made. */
   #connections = 0;
-  /** Since when the server is away. */
-  #awaySince: number | undefined = performance.now();
   #lastProblem = "it does not answer";
   #timer: ReturnType<typeof setInterval> | undefined;
   #isAdding = false;
@@ -102,6 +93,8 @@ class ClusterBroker {
     this.#flight = new Flight(this.#consumer, options, () => this.#onChange());
     this.#client = connect(start.address);
     this.#listener = connect(start.address);
+    this.#releaser = new Releaser(this.#client, `${start.address.prefix}:${start.address.queue}:`);
+    this.#heartbeat = new Heartbeat([this.#client, this.#listener], start.unreachableAfter / 2);
   }
 
   async serve(): Promise<void> {
@@ -168,11 +161,10 @@ class ClusterBroker {
     for (const client of [this.#client, this.#listener]) {
       client.on("ready", () => {
         this.#connections++;
-        this.#awaySince = undefined;
+        this.#isSweeping = false;
         // What was said meanwhile was not heard.
         for (const job of this.#flight.jobs.values()) job.heardAt = -Infinity;
       });
-      client.on("close", () => this.#awaySince ??= performance.now());
       client.on("error", (error: Error) => {
         this.#lastProblem = error.message;
         if (isRefusal(error)) this.#break(error.message);
@@ -191,18 +183,22 @@ class ClusterBroker {
 
   /** What a node says. */
   #hear(text: string): void {
-    let note: Note;
-    try {
-      note = JSON.parse(text);
-    } catch {
-      return;
-    }
-    const job = this.#flight.jobs.get(note?.job);
+    const note = readNote(text);
+    if (note === undefined) return;
+    const job = this.#flight.jobs.get(note.job);
     if (job === undefined) return;
     job.heardAt = performance.now();
     if (note.what === "ended") {
-      if (note.result === undefined) void this.#sweep([job]);
-      else this.#flight.complete(job, note.result);
+      try {
+        if (note.result !== undefined) {
+          this.#flight.complete(job, note.result, text.length);
+          if (this.#flight.delivered.length > 0) void this.#release();
+          return;
+        }
+      } catch {
+        // Nobody who knows has said that: the server will tell.
+      }
+      void this.#sweep([job]);
       return;
     }
     const sent = job.all[note.task];
@@ -218,14 +214,13 @@ class ClusterBroker {
   /** Looks whether the server has been away for too long, and for what events did not tell. */
   #look(): void {
     const { unreachableAfter, address } = this.#start;
-    if (this.#awaySince !== undefined) {
-      const away = performance.now() - this.#awaySince;
-      if (away >= unreachableAfter) {
-        this.#break(`${shown(address.redis)} has been out of reach for ${Math.round(away)} ms: ${this.#lastProblem}`);
-      }
+    const { silence } = this.#heartbeat;
+    if (silence >= unreachableAfter) {
+      this.#break(`${shown(address.redis)} has been out of reach for ${Math.round(silence)} ms: ${this.#lastProblem}`);
       return;
     }
-    if (this.#isSweeping) return;
+    if (this.#heartbeat.isAway || this.#isSweeping) return;
+    void this.#release();
     this.#isSweeping = true;
     const until = performance.now() - SILENT_MS;
     const silent = [...this.#flight.jobs.values()].filter((job) => job.isAdded && job.heardAt < until);
@@ -248,6 +243,7 @@ class ClusterBroker {
           if (error === null && this.#flight.jobs.has(some[i].id)) this.#onSwept(some[i], values as (string | null)[]);
         }
       }
+      if (this.#flight.delivered.length > 0) await this.#release();
     } catch {
       // The connection has broken: there will be another sweep.
     }
@@ -257,7 +253,7 @@ class ClusterBroker {
     job.heardAt = performance.now();
     if (timestamp === null) this.#onLost(job);
     else if (finishedOn === null) return;
-    else if (value !== null) this.#flight.complete(job, JSON.parse(value));
+    else if (value !== null) this.#flight.completeBy(job, value);
     else this.#flight.failBy(job, reason ?? "");
   }
 
@@ -271,6 +267,11 @@ class ClusterBroker {
       job.isAdded = false;
       void this.#add([job]);
     }
+  }
+
+  /** Removes what was large and is delivered from the server. */
+  async #release(): Promise<void> {
+    await this.#releaser.release(this.#flight.delivered.splice(0));
   }
 
   // Adding
@@ -288,11 +289,12 @@ class ClusterBroker {
 
   async #add(jobs: readonly Job[]): Promise<void> {
     const { attempts, backoff, priority, keepResults } = this.#start.settings;
-    const keep = { age: Math.ceil(keepResults / 1_000), count: MOST_KEPT };
+    // By age the engine would remove those of other programs as well.
+    const keep = { count: MOST_KEPT };
     const entries = jobs.map(({ id, all }) => {
       const tasks = all.map(({ data }) => data);
       const name = `${tasks[0].modules[0]}.${tasks[0].name}`;
-      const data: JobData = { v: VERSION, tasks };
+      const data: JobData = { v: VERSION, tasks, keep: keepResults };
       const opts = { jobId: id, attempts, backoff, priority, removeOnComplete: keep, removeOnFail: keep };
       return { name, data, opts };
     });
@@ -358,7 +360,7 @@ class ClusterBroker {
       this.#flight.putBack(sent);
       return;
     }
-    if (this.#awaySince !== undefined) {
+    if (this.#heartbeat.isAway) {
       // Nobody can tell, and it would take long to find that out for each.
       this.#flight.markBegun(sent);
       return;
@@ -425,7 +427,8 @@ class ClusterBroker {
     this.#isEnding = true;
     this.#onChange();
     clearInterval(this.#timer);
-    const closing = Promise.allSettled([this.#queue?.close()]);
+    this.#heartbeat.stop();
+    const closing = this.#release().then(() => this.#queue?.close()).catch(() => {});
     await Promise.race([closing, new Promise((resolve) => setTimeout(resolve, CLOSE_MS))]);
     this.#client.disconnect();
     this.#listener.disconnect();

@@ -5,27 +5,7 @@
  */
 
 import { Redis, type RedisOptions } from "ioredis";
-
-/** Where the queue is. */
-export interface Address {
-  /** Such as `redis://user:password@host:6379/0`, or `rediss:` for TLS. */
-  readonly redis: string;
-  readonly queue: string;
-  /** What all keys of the cluster's queues begin with. */
-  readonly prefix: string;
-  /** For `rediss:`: certificates as PEM texts. */
-  readonly tls?: TlsOptions;
-}
-
-/** Certificates as PEM texts. */
-export interface TlsOptions {
-  /** Of the authority that signed the server's. */
-  ca?: string;
-  /** Of this client, where the server wants one. */
-  cert?: string;
-  /** Of this client. */
-  key?: string;
-}
+import type { Address } from "./_address.ts";
 
 /** The longest pause between two attempts to connect, in milliseconds. */
 const MOST_PAUSE_MS = 1_000;
@@ -55,17 +35,6 @@ export function connect({ redis, tls }: Address): Redis {
 export function isRefusal(error: unknown): error is Error {
   return error instanceof Error &&
     /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password|ERR DB index)/.test(error.message);
-}
-
-/** The address without its password, for messages. */
-export function shown(redis: string): string {
-  try {
-    const url = new URL(redis);
-    if (url.password !== "") url.password = "***";
-    return url.href;
-  } catch {
-    return redis;
-  }
 }
 
 /** The oldest server that the engine works with. */

@@ -7,10 +7,11 @@
  * @module
  */
 
-import { Block, Kind } from "../_block.ts";
+import { Block, EMPTY, Kind } from "../_block.ts";
 import { type Consumer, Flag, flagsOfCount, type Task } from "../_consumer.ts";
 import { type Definition, modulesOf } from "../_definition.ts";
 import { Cell } from "../_memory.ts";
+import { LARGE_BYTES } from "./_keep.ts";
 import { aliasOf, checkJobResult, fromPayload, howOf, type Outcome, type TaskData, toPayload } from "./_jobs.ts";
 
 /** Why the pool is broken, or a job has failed without running to its end. It tells the owner, as JSON. */
@@ -83,6 +84,8 @@ export class Flight {
   /** What is told when a task has left. */
   readonly #onLeft: () => void;
   readonly jobs: Map<string, Job> = new Map();
+  /** Large jobs that the server needs not keep any more. */
+  readonly delivered: string[] = [];
   /** The tasks of jobs, by their cells. */
   readonly #sent = new Map<number, Sent>();
   /** Tasks that are going to be jobs. */
@@ -205,17 +208,25 @@ export class Flight {
     sent.onNews?.("begun");
   }
 
-  complete(job: Job, value: unknown): void {
-    try {
-      checkJobResult(value, job.all.length);
-      for (const [i, sent] of job.all.entries()) if (sent.job === job) this.#onOutcome(sent, value.outcomes[i]);
-      this.end(job);
-    } catch (error) {
-      this.fail(job, { what: "lost", message: String(error) });
+  /**
+   * Settles the tasks of a job.
+   *
+   * @param bytes How long its result was as a text.
+   * @throws {TypeError} This is no result of it; then nothing has changed.
+   */
+  complete(job: Job, value: unknown, bytes: number): void {
+    checkJobResult(value, job.all.length);
+    const blocks = value.outcomes.map((outcome) => "ok" in outcome ? fromPayload(outcome.payload) : EMPTY);
+    let room = bytes;
+    for (const [i, sent] of job.all.entries()) {
+      room += sent.task.block.room;
+      if (sent.job === job) this.#onOutcome(sent, value.outcomes[i], blocks[i]);
     }
+    if (room > LARGE_BYTES) this.delivered.push(job.id);
+    this.end(job);
   }
 
-  #onOutcome(sent: Sent, outcome: Outcome): void {
+  #onOutcome(sent: Sent, outcome: Outcome, block: Block): void {
     if ("returned" in outcome) this.putBack(sent);
     else if ("unknown" in outcome) {
       const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: sent.data.modules };
@@ -223,20 +234,23 @@ export class Flight {
     } else {
       const { fn } = sent.task;
       this.#paces.set(fn, (outcome.ms + (this.#paces.get(fn) ?? outcome.ms)) / 2);
-      this.#settle(sent, outcome.ok ? 0 : Flag.ERROR, fromPayload(outcome.payload), outcome.attempt);
+      this.#settle(sent, outcome.ok ? 0 : Flag.ERROR, block, outcome.attempt);
+    }
+  }
+
+  /** Settles the tasks of a job by what the server has of it: its result, or why it has failed. */
+  completeBy(job: Job, text: string): void {
+    try {
+      this.complete(job, JSON.parse(text), text.length);
+    } catch (error) {
+      this.fail(job, { what: "lost", message: String(error) });
     }
   }
 
   failBy(job: Job, reason: string): void {
-    let result: unknown;
-    try {
-      result = JSON.parse(reason);
-    } catch {
-      // No text of a node's: the engine's own.
-      this.fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
-      return;
-    }
-    this.complete(job, result);
+    // Else it is no text of a node's, but the engine's own.
+    if (reason.startsWith("{")) this.completeBy(job, reason);
+    else this.fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
   }
 
   #settle(sent: Sent, flags: number, block: Block, attempts = 1): void {

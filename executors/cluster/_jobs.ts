@@ -25,6 +25,8 @@ export type Payload =
 export interface JobData {
   readonly v: typeof VERSION;
   readonly tasks: readonly TaskData[];
+  /** How long the job is kept when it has ended, in milliseconds; not given: as the engine's own options say. */
+  readonly keep?: number;
 }
 
 /** One task of a job. */
@@ -40,7 +42,10 @@ export interface TaskData {
   readonly payload: Payload;
 }
 
-/** What became of the tasks of a job, in their order: its return value; or its error's text, where it is going to be tried again. */
+/**
+ * What became of the tasks of a job, in their order: its return value; or its error's text, where it fails: it is going
+ * to be tried again, or was added by no executor.
+ */
 export interface JobResult {
   readonly outcomes: readonly Outcome[];
 }
@@ -58,7 +63,7 @@ export type Outcome =
   }
   /** It has not begun, and its executor wants it back. */
   | typeof RETURNED
-  /** The node has no such function. */
+  /** No node has such a function. */
   | { readonly unknown: string };
 
 /** See {@linkcode Outcome}. */
@@ -122,19 +127,27 @@ export function howOf(flags: number): TaskData["how"] {
  * @throws {TypeError} It is not what a job carries.
  */
 export function checkJobData(data: unknown): asserts data is JobData {
-  const { v, tasks } = (data ?? {}) as { [name: string]: unknown };
+  const { v, tasks, keep } = (data ?? {}) as { [name: string]: unknown };
   if (v !== VERSION) {
     throw new TypeError(`Cannot run a job of version ${JSON.stringify(v)}: this node knows version ${VERSION}`);
   }
-  if (!Array.isArray(tasks) || tasks.length === 0 || !tasks.every(isTaskData)) {
+  const isKept = keep === undefined || (Number.isSafeInteger(keep) && (keep as number) > 0);
+  if (!isKept || !Array.isArray(tasks) || tasks.length === 0 || !tasks.every(isTaskData)) {
     throw new TypeError(`Cannot read as a job: ${shortened(data)}`);
   }
 }
 
 function isTaskData(task: unknown): boolean {
-  const { id, modules, name, how } = (task ?? {}) as { [name: string]: unknown };
+  const { id, modules, name, how, payload } = (task ?? {}) as { [name: string]: unknown };
   return typeof id === "string" && Array.isArray(modules) && modules.every((module) => typeof module === "string") &&
-    typeof name === "string" && (how === "call" || how === "chunk" || how === "column");
+    typeof name === "string" && (how === "call" || how === "chunk" || how === "column") && isArguments(payload);
+}
+
+/** Whether this may be arguments: what else than JSON it is, the process sees that reads it. */
+function isArguments(payload: unknown): boolean {
+  if (typeof payload !== "object") return false;
+  const { json } = (payload ?? {}) as { json?: unknown };
+  return json === undefined || Array.isArray(json);
 }
 
 /**
@@ -151,8 +164,10 @@ export function checkJobResult(value: unknown, tasks: number): asserts value is 
 function isOutcome(outcome: unknown): boolean {
   if (typeof outcome !== "object" || outcome === null) return false;
   const { ok, attempt, ms, returned, unknown } = outcome as { [name: string]: unknown };
-  return returned === true || typeof unknown === "string" ||
-    (typeof ok === "boolean" && typeof attempt === "number" && typeof ms === "number" && "payload" in outcome);
+  if ("returned" in outcome) return returned === true;
+  if ("unknown" in outcome) return typeof unknown === "string";
+  return typeof ok === "boolean" && Number.isSafeInteger(attempt) && (attempt as number) >= 1 &&
+    typeof ms === "number" && ms >= 0 && "payload" in outcome;
 }
 
 function shortened(value: unknown): string {
@@ -178,6 +193,55 @@ export type Note =
   /** A job has ended; with its result if that is not large, and may come before the server has it. */
   | { readonly what: "ended"; readonly job: string; readonly result?: JobResult };
 
+/** Reads what a node says, or who else can write to the channel; `undefined` where it is nothing that a node says. */
+export function readNote(text: string): Note | undefined {
+  const note = parse(text);
+  if (typeof note.job !== "string") return undefined;
+  switch (note.what) {
+    case "ended":
+      return note as unknown as Note;
+    case "begun":
+    case "returned":
+      return isPlace(note.task) ? note as unknown as Note : undefined;
+    case "progress":
+      return isPlace(note.task) && isPayload(note.payload) ? note as unknown as Note : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Reads what an executor says, or who else can write to the channel; `undefined` where it is nothing that an executor
+ * says.
+ */
+export function readControl(text: string): Control | undefined {
+  const control = parse(text);
+  const isControl = (control.what === "abort" || control.what === "back") && typeof control.job === "string" &&
+    isPlace(control.task);
+  return isControl ? control as unknown as Control : undefined;
+}
+
+function parse(text: string): { readonly [name: string]: unknown } {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function isPlace(task: unknown): boolean {
+  return Number.isSafeInteger(task) && (task as number) >= 0;
+}
+
+function isPayload(payload: unknown): boolean {
+  try {
+    fromPayload(payload);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** How many characters of a result a note may have: the server cuts off who is slow to read many megabytes. */
 export const MOST_NOTED = 16_384;
 
@@ -191,10 +255,17 @@ export function noteChannel(prefix: string, queue: string, executor: string): st
   return `${prefix}:${queue}:notes:${executor}`;
 }
 
+/** The channel on which nodes listen that have a function: not for what is said there, but to be counted. */
+export function functionChannel(prefix: string, queue: string, module: string, name: string): string {
+  return `${prefix}:${queue}:function:${module}.${name}`;
+}
+
 /** The number of a job begins with that of its executor. */
 export function executorOf(job: string): string {
   return job.slice(0, job.lastIndexOf("-"));
 }
 
-/** How long the engine's stream of events may get. Nobody here reads it, and it has a copy of each result. */
-export const MOST_EVENTS = 1_000;
+/** Whether a job is an executor's: other clients number theirs as they like, but not so. */
+export function isOfExecutor(job: string): boolean {
+  return /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}-\d+(\.\d+)?$/.test(job);
+}

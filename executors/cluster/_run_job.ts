@@ -8,7 +8,6 @@ import { decodeArguments, decodeItems, encodeOutcome, encodeValue, type Items } 
 import type { Block } from "../_block.ts";
 import type { ChunkOutcome } from "../_consumer.ts";
 import { tell, upToFirstRefused } from "../_runner.ts";
-import { importModule } from "../_import.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";
 import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 
@@ -27,26 +26,29 @@ export type Returned = [payload: Payload, ms: number];
 
 type Namespace = { [name: string]: unknown };
 
+/** How the modules of tasks are imported, by their URLs: see `_functions.ts`. */
+export type Imports = { readonly [url: string]: () => Promise<Namespace> };
+
 /** To import again what is there already takes some ten microseconds. */
 const modules = new Map<string, Namespace>();
 
-async function load(url: string): Promise<Namespace> {
+async function load(url: string, imports: Imports): Promise<Namespace> {
   const known = modules.get(url);
   if (known !== undefined) return known;
-  const namespace: Namespace = await importModule(url);
+  const namespace = await imports[url]();
   modules.set(url, namespace);
   return namespace;
 }
 
 /** Calls a function of a job. */
-export async function runTask({ module, name, how, payload, job }: Call): Promise<Returned> {
-  const fn = (await load(module))[name] as (...args: unknown[]) => unknown;
+export async function runTask({ module, name, how, payload, job }: Call, imports: Imports): Promise<Returned> {
+  const fn = (await load(module, imports))[name] as (...args: unknown[]) => unknown;
   const block = fromPayload(payload);
   const start = performance.now();
   if (how === "call") {
     const value = await runAs(job, tell, async () => {
       try {
-        return await fn(...decodeArguments(block));
+        return await fn(...listOf(decodeArguments(block)));
       } catch (error) {
         throw withRemote(error, job);
       }
@@ -55,10 +57,19 @@ export async function runTask({ module, name, how, payload, job }: Call): Promis
     return [toPayload(encodeValue(value, { root: "result", sameProcess: false })), ms];
   }
   const { length, get } = decodeItems(block);
-  const calls: Items = how === "column" ? { length, get: (i) => [get(i)] } : { length, get };
+  const calls: Items = { length, get: how === "column" ? (i) => [get(i)] : (i) => listOf(get(i)) };
   const outcome = await runAs(job, tell, () => runAll(fn, calls, job));
   const ms = performance.now() - start;
   return [toPayload(encodeChunk(outcome)), ms];
+}
+
+/**
+ * What shall be a list of arguments, and comes from anybody who can write to the server: a text would be spread, too.
+ */
+function listOf(values: unknown): unknown[] {
+  if (Array.isArray(values)) return values;
+  if (values instanceof Float64Array) return Array.from(values);
+  throw new TypeError(`Cannot call a function with arguments that are no list: ${Deno.inspect(values).slice(0, 200)}`);
 }
 
 /** The results up to the first call that fails, and its error. */

@@ -17,7 +17,7 @@ import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 import { BrokenCluster, StalledJobError } from "./errors.ts";
 import type { ClusterBrokerStart, JobSettings } from "./_broker.ts";
 import type { ClusterReport } from "./_flight.ts";
-import type { TlsOptions } from "./_connection.ts";
+import { isServer, shown, type TlsOptions } from "./_address.ts";
 
 /** How a job waits before it is tried again. */
 export interface Backoff {
@@ -64,13 +64,15 @@ export interface ClusterExecutorOptions {
   /** From 1, the first in line, to 2,097,151; not given: before all that have one. */
   priority?: number;
   /**
-   * How long the server keeps results, in milliseconds: a program that was cut off finds them again for so long.
+   * How long the server keeps results of this executor, in milliseconds: a program that was cut off finds them again
+   * for so long. Large ones go as soon as they have arrived.
    *
    * @default {600_000}
    */
   keepResults?: number;
   /**
-   * How long the server may be out of reach, in milliseconds, before all futures fail with a {@linkcode BrokenCluster}.
+   * How long the server may be out of reach, in milliseconds since its last answer, before all futures fail with a
+   * {@linkcode BrokenCluster}.
    *
    * @default {60_000}
    */
@@ -265,13 +267,11 @@ function checkBackoff({ type, delay, jitter = 0 }: Backoff): void {
   }
 }
 
-function checkServer(redis: string | URL): string {
-  const url = String(redis);
-  const protocol = URL.parse(url)?.protocol;
-  if (protocol === "redis:" || protocol === "rediss:") return url;
-  throw new TypeError(
-    `Cannot use redis as a server, wanted redis://host:port or rediss://host:port: ${inspect(redis)}`,
-  );
+function checkServer(redis: unknown): string {
+  const isText = typeof redis === "string" || redis instanceof URL;
+  if (isText && isServer(String(redis))) return String(redis);
+  const given = isText ? inspect(shown(String(redis))) : `a value of type ${redis === null ? "null" : typeof redis}`;
+  throw new TypeError(`Cannot use redis as a server, wanted redis://host:port or rediss://host:port: ${given}`);
 }
 
 /** The engine puts colons between the parts of its keys. */

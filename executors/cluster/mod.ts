@@ -6,5 +6,5 @@
 
 export { type Backoff, ClusterExecutor, type ClusterExecutorOptions, type ClusterFuture } from "./cluster_executor.ts";
 export { type CurrentJob, currentJob, type Remote, reportProgress } from "./job.ts";
-export type { TlsOptions } from "./_connection.ts";
+export type { TlsOptions } from "./_address.ts";
 export { BrokenCluster, StalledJobError, TaskAbortedError } from "./errors.ts";

@@ -12,6 +12,7 @@
  */
 
 import { parseArgs } from "node:util";
+import { isServer, shown } from "./_address.ts";
 import { aliasOf } from "./_jobs.ts";
 import { ClusterNode, type NodeOptions } from "./_node.ts";
 import type { Permissions } from "../_permissions.ts";
@@ -61,7 +62,10 @@ function parse(args: string[]) {
   try {
     return parseArgs({ args, options: OPTIONS, strict: true }).values;
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    // An argument in the wrong place may be the address, with its password.
+    const message = args.filter((arg) => arg.includes("@"))
+      .reduce((text, arg) => text.replaceAll(arg, shown(arg)), (error as Error).message);
+    throw new UsageError(message);
   }
 }
 
@@ -69,9 +73,8 @@ function parseOptions(args: string[]): NodeOptions | undefined {
   const { queue, prefix, module: given, permissions, ca, cert, key, help, ...rest } = parse(args);
   if (help) return undefined;
   const redis = rest.redis ?? Deno.env.get("REDIS_URL") ?? "redis://127.0.0.1:6379";
-  const protocol = URL.parse(redis)?.protocol;
-  if (protocol !== "redis:" && protocol !== "rediss:") {
-    throw new UsageError(`Cannot use --redis, wanted redis://host:port or rediss://host:port: ${redis}`);
+  if (!isServer(redis)) {
+    throw new UsageError(`Cannot use --redis, wanted redis://host:port or rediss://host:port: ${shown(redis)}`);
   }
   for (const [option, value] of [["queue", queue], ["prefix", prefix]]) {
     if (value === "" || value.includes(":")) {
@@ -96,19 +99,10 @@ function parseOptions(args: string[]): NodeOptions | undefined {
     address: { redis, queue, prefix, tls: files.length === 0 ? undefined : tls },
     modules,
     workers,
-    permissions: withModules(parsePermissions(permissions), modules),
+    permissions: parsePermissions(permissions),
     lock,
     name,
   };
-}
-
-/** Processes load the modules themselves, so they may read those whatever else they may do. */
-function withModules(permissions: Permissions, modules: ReadonlyMap<string, string>): Permissions {
-  if (permissions === "inherit") return permissions;
-  const given = permissions === "none" ? {} : permissions;
-  if (given.read === true) return given;
-  const files = [...modules.values()].filter((url) => url.startsWith("file:"));
-  return { ...given, read: [...(Array.isArray(given.read) ? given.read : []), ...files.map((url) => new URL(url))] };
 }
 
 /** The name of this machine, if this program may know it. */
@@ -141,6 +135,8 @@ async function main(args: string[]): Promise<void> {
     console.log(HELP);
     return;
   }
+  // Processes get the arguments of their program, where tasks can read them, and these may have a password.
+  Object.defineProperty(Deno, "args", { value: Object.freeze([]) });
   const node = new ClusterNode(options);
   let isEnding = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -152,6 +148,12 @@ async function main(args: string[]): Promise<void> {
       Deno.exit(0);
     });
   }
+  void node.broken.then((problem) => {
+    console.error(
+      `${options.name}: Cannot run tasks any more, so it ends; what it had not begun others run: ${problem}`,
+    );
+    Deno.exit(1);
+  });
   const functions = await node.start();
   const { name, workers, address: { queue } } = options;
   console.log(JSON.stringify({ ready: true, node: name, pid: Deno.pid, queue, workers, modules: functions }));

@@ -5,13 +5,23 @@ import { type TestOptions, until } from "../_helpers.ts";
 import { test } from "../_helpers.ts";
 import { hasServer, RedisServer } from "./_redis.ts";
 
-const NODE = import.meta.resolve("../../executors/cluster/node.ts");
+/** The command that starts a node. */
+export const NODE = import.meta.resolve("../../executors/cluster/node.ts");
 
 /** Options that make a node know modules of the fixtures: names and paths. */
 export function nodeModules(modules: { [name: string]: string }): string[] {
   return Object.entries(modules).flatMap((
     [name, path],
   ) => ["--module", `${name}=${import.meta.resolve(`../fixtures/${path}`)}`]);
+}
+
+/** Runs the command that starts a node until it ends. */
+export async function runNode(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--no-check", NODE, ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
 /** A node that takes jobs. */
@@ -32,25 +42,33 @@ export class Node implements AsyncDisposable {
 
   /** Starts one and waits until it says that it is ready. */
   static async start(server: RedisServer, queue: string, workers = 2, ...more: string[]): Promise<Node> {
+    const modules = nodeModules({
+      tasks: "tasks.ts",
+      errors: "errors.ts",
+      values: "values.ts",
+      cluster_tasks: "cluster_tasks.ts",
+    });
+    return await Node.launch(server, queue, ["--workers", String(workers), ...modules, ...more]);
+  }
+
+  /**
+   * As {@linkcode start}, with all options of the node but where its queue is, and with flags and variables for Deno.
+   */
+  static async launch(
+    server: RedisServer,
+    queue: string,
+    options: readonly string[],
+    { flags = [], env = {} }: { flags?: readonly string[]; env?: { [name: string]: string } } = {},
+  ): Promise<Node> {
     const process = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "-A", "--quiet", "--no-check", NODE, "--redis", server.url, "--queue", queue],
-        ...[
-          "--workers",
-          String(workers),
-          ...nodeModules({
-            tasks: "tasks.ts",
-            errors: "errors.ts",
-            values: "values.ts",
-            cluster_tasks: "cluster_tasks.ts",
-          }),
-        ],
-        ...more,
+        ...["run", "-A", "--quiet", "--no-check", ...flags, NODE, "--redis", server.url, "--queue", queue],
+        ...options,
       ],
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...env },
     }).spawn();
     const node = new Node(process);
     let said = "";
@@ -90,6 +108,11 @@ export interface Cluster {
   readonly queue: string;
   make(options?: ClusterExecutorOptions): ClusterExecutor;
   startNode(workers?: number, ...more: string[]): Promise<Node>;
+  /** With all options of the node but where its queue is, and with flags and variables for Deno. */
+  launchNode(
+    options: readonly string[],
+    more?: { flags?: readonly string[]; env?: { [name: string]: string } },
+  ): Promise<Node>;
 }
 
 /** Tells which test cannot run here. There is no server for Windows. */
@@ -117,6 +140,7 @@ export function clusterTest(
       queue,
       make: (options) => new ClusterExecutor({ redis: server.url, queue, ...options }),
       startNode: async (workers, ...more) => nodes.use(await Node.start(server, queue, workers, ...more)),
+      launchNode: async (options, more) => nodes.use(await Node.launch(server, queue, options, more)),
     });
   }, { bound: 60_000, ...options });
 }

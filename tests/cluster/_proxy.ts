@@ -1,8 +1,10 @@
-/** A network that can be cut: a proxy in front of a server, which can stall or drop its connections. */
+/** A network that can be cut: a proxy in front of a server, which can stall, deafen or drop its connections. */
 export class Proxy implements AsyncDisposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #target: number;
   readonly #open = new Set<Deno.TcpConn>();
+  /** Those that lead nowhere. */
+  readonly #deaf = new Set<Deno.TcpConn>();
   readonly #running: Promise<void>;
   #resume: PromiseWithResolvers<void> | undefined;
 
@@ -41,12 +43,14 @@ export class Proxy implements AsyncDisposable {
         const length = await from.read(buffer);
         if (length === null) break;
         await this.#resume?.promise;
+        if (this.#deaf.has(from)) continue;
         for (let i = 0; i < length;) i += await to.write(buffer.subarray(i, length));
       }
     } catch {
       // One side has gone.
     }
-    for (const connection of [from, to]) {
+    // What leads nowhere does not tell the other side that this one has gone either.
+    for (const connection of this.#deaf.has(from) ? [from] : [from, to]) {
       if (!this.#open.delete(connection)) continue;
       try {
         connection.close();
@@ -65,6 +69,11 @@ export class Proxy implements AsyncDisposable {
   resume(): void {
     this.#resume?.resolve();
     this.#resume = undefined;
+  }
+
+  /** Drops what is sent over the connections that there are, without a word to either side; new ones work. */
+  deafen(): void {
+    for (const connection of this.#open) this.#deaf.add(connection);
   }
 
   /** Breaks all connections. */

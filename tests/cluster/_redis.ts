@@ -94,6 +94,11 @@ export class RedisServer implements AsyncDisposable {
     await this.end("SIGKILL");
   }
 
+  /** Sends it a signal that does not end it. */
+  signal(signal: Deno.Signal): void {
+    this.#process!.kill(signal);
+  }
+
   /** Sends it a signal, and waits until it has ended. */
   async end(signal: Deno.Signal): Promise<void> {
     const process = this.#process;

@@ -95,12 +95,33 @@ clusterTest(
   },
 );
 
+test("new ClusterExecutor() names an address that it cannot use without its password", () => {
+  for (
+    const [redis, text] of [
+      ["http://user:hunter2@h:1", '"http://user:***@h:1"'],
+      ["valkey://:hunter2@h:1/0", '"valkey://:***@h:1/0"'],
+      ["redis://user:hunter2/x@h", '"redis://user:***@h"'],
+      ["redis://user:hun@ter2@h:port", '"redis://user:***@h:port"'],
+      ["redis://user:hunter 2@h:port", '"redis://user:***@h:port"'],
+      ["user:hunter2@h:1", '"user:***@h:1"'],
+      ["hunter2@h:1", '"***@h:1"'],
+      ["valkeys://h:1?password=hunter2", '"valkeys://h:1?***"'],
+      [new URL("unix://user:hunter2@h/path"), '"unix://user:***@h/path"'],
+    ] as const
+  ) {
+    const { message } = thrownBy(() => new ClusterExecutor({ redis }));
+    assertStringIncludes(message, `wanted redis://host:port or rediss://host:port: ${text}`);
+    assert(!/hun|ter2/.test(message), message);
+  }
+});
+
 test("new ClusterExecutor() refuses wrong options, and names them", () => {
   const Loose = ClusterExecutor as unknown as new (options: unknown) => ClusterExecutor;
   for (
     const [options, type, text] of [
       [{ redis: "localhost:6379" }, TypeError, "Cannot use redis as a server"],
       [{ redis: "http://localhost" }, TypeError, "Cannot use redis as a server"],
+      [{ redis: { password: "hunter2" } }, TypeError, "rediss://host:port: a value of type object"],
       [{ queue: "" }, TypeError, "Cannot use queue as a name"],
       [{ queue: "a:b" }, TypeError, 'wanted some text without a colon: "a:b"'],
       [{ prefix: 5 }, TypeError, "Cannot use prefix as a name"],

@@ -1,19 +1,12 @@
 /** The command that starts a node. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { bothFail, Gate, Ledger, test, until, within } from "../_helpers.ts";
+import { tellArguments } from "../fixtures/cluster_tasks.ts";
 import { passGate, record, square } from "../fixtures/tasks.ts";
-import { clusterTest } from "./_kit.ts";
+import { clusterTest, NODE, runNode } from "./_kit.ts";
+import { freePort } from "./_redis.ts";
 
-const NODE = import.meta.resolve("../../executors/cluster/node.ts");
 const TASKS = import.meta.resolve("../fixtures/tasks.ts");
-
-async function runNode(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", "--no-check", NODE, ...args],
-    env: { NO_COLOR: "1" },
-  }).output();
-  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
-}
 
 test("node: --help tells every option", async () => {
   const { code, stdout } = await runNode("--help");
@@ -44,6 +37,10 @@ for (
     [[], "give at least one --module"],
     [["--module", TASKS, "--workers", "0"], "Cannot use --workers, wanted an integer of at least 1: 0"],
     [["--module", TASKS, "--redis", "localhost"], "Cannot use --redis, wanted redis://host:port"],
+    [["--module", TASKS, "--redis", "http://user:hunter2@h:1"], "rediss://host:port: http://user:***@h:1"],
+    [["--module", TASKS, "--redis", "user:hunter2@h"], "rediss://host:port: user:***@h"],
+    [["--redsi=redis://user:hunter2@h:1"], "Unknown option '--redsi'"],
+    [["redis://user:hunter2@h:1"], "Unexpected argument 'redis://user:***@h:1'"],
     [["--module", TASKS, "--queue", "a:b"], "Cannot use --queue, wanted a name without a colon: a:b"],
     [["--module", TASKS, "--lock", "5"], "Cannot use --lock"],
     [["--module", TASKS, "--permissions", "some"], "Cannot use --permissions"],
@@ -54,6 +51,7 @@ for (
     const { code, stderr } = await runNode(...args);
     assertEquals(code, 2);
     assertStringIncludes(stderr, text);
+    assert(!stderr.includes("hunter2"), stderr);
   });
 }
 
@@ -119,6 +117,49 @@ clusterTest("node: one that starts before its server waits for it", async ({ mak
   await started;
   await using pool = make();
   assertEquals(await within(pool.submit(square, 3)), 9);
+});
+
+test("node: one whose server is down says so within two seconds, without the password, and can be ended", async () => {
+  const node = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--quiet", "--no-check", NODE, "--module", TASKS, "--name", "lonely"],
+      ...["--redis", `redis://user:hunter2@127.0.0.1:${freePort()}/0?password=hunter3`],
+    ],
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const start = performance.now();
+  let said = "";
+  const read = (async () => {
+    for await (const text of node.stderr.pipeThrough(new TextDecoderStream())) said += text;
+  })();
+  await until(() => said.includes("\n"), "the node says it", 10_000).finally(() => node.kill("SIGTERM"));
+  const took = performance.now() - start;
+  assertMatch(said, /^lonely: Waits for redis:\/\/user:\*{3}@127\.0\.0\.1:\d+\/0\?\*{3}: .*ECONNREFUSED/);
+  assert(took < 5_000, `${took} ms, with its start`);
+  assertEquals((await within(node.status, "the node's end")).code, 0);
+  await read;
+  assert(!/hunter/.test(said), said);
+});
+
+clusterTest(
+  "node: one that loses its server says so once, and when it is there again",
+  async ({ startNode, server }) => {
+    const node = await startNode(1, "--name", "first");
+    await server.end("SIGKILL");
+    await until(() => node.stderr.includes("Has lost the connection to redis://127.0.0.1"), "the node says it");
+    await server.start();
+    await until(() => node.stderr.includes("Has a connection to redis://127.0.0.1"), "the node says it again");
+    assertEquals(node.stderr.match(/^first: /gm)?.length, 2, node.stderr);
+  },
+);
+
+clusterTest("node: tasks cannot read its arguments, in which a password may be", async ({ make, startNode }) => {
+  await startNode(1);
+  await using pool = make();
+  assertEquals(await within(pool.submit(tellArguments)), []);
 });
 
 clusterTest("node: --permissions limits what tasks may do, though they can be loaded", async ({ make, startNode }) => {

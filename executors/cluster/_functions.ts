@@ -1,0 +1,141 @@
+/**
+ * The functions that jobs may call on a node: which ones it has, how its processes come by them, and whether another
+ * node has one that it has not.
+ *
+ * @module
+ */
+
+import type { Redis } from "ioredis";
+import { entry } from "../_entry.ts";
+import { importModule } from "../_import.ts";
+import { taskRef } from "../task_ref.ts";
+import type { Address } from "./_address.ts";
+import { functionChannel, type TaskData } from "./_jobs.ts";
+import type { Call, Returned } from "./_run_job.ts";
+
+/**
+ * For how long no node has to have a function before its tasks fail, in milliseconds: after the server was away, the
+ * nodes connect again one after the other. And after how long that is looked at anew.
+ */
+const NOBODY_MS = 1_000;
+const FORGET_MS = 10_000;
+
+/** See above. */
+export class Functions {
+  readonly #address: Address;
+  /** The URLs of the modules, by the name that jobs use. */
+  readonly #modules: ReadonlyMap<string, string>;
+  readonly #exports = new Map<string, ReadonlySet<string>>();
+  /** Since when no node has a function, and when that was looked at last; by the function. */
+  readonly #nobody = new Map<string, { readonly since: number; seen: number }>();
+  /** What processes call for each task. */
+  readonly runTask: (call: Call) => Promise<Returned>;
+  /** Imports a module in a process; does nothing where it is none of these. */
+  readonly tryModule: (url: string) => Promise<void>;
+
+  constructor(address: Address, modules: ReadonlyMap<string, string>) {
+    this.#address = address;
+    this.#modules = modules;
+    const url = moduleFor([...modules.values()]);
+    this.runTask = taskRef(url, "runTask");
+    this.tryModule = taskRef(url, "tryModule");
+  }
+
+  /**
+   * Loads the modules, so that their errors are known here.
+   *
+   * @throws {Error} One cannot be loaded, or exports no functions.
+   */
+  async load(): Promise<void> {
+    for (const [alias, url] of this.#modules) this.#exports.set(alias, await functionsOf(alias, url));
+  }
+
+  /** Which functions each module has. */
+  toJSON(): { [module: string]: string[] } {
+    return Object.fromEntries([...this.#exports].map(([alias, names]) => [alias, [...names]]));
+  }
+
+  /** The channels by which other nodes see what this one has: they count who listens. */
+  channels(): string[] {
+    const { prefix, queue } = this.#address;
+    return [...this.#exports].flatMap(([alias, names]) => {
+      return Array.from(names, (name) => functionChannel(prefix, queue, alias, name));
+    });
+  }
+
+  /** The URL of the module that has a task's function. */
+  find({ modules, name }: TaskData): string | undefined {
+    const alias = modules.find((alias) => this.#exports.get(alias)?.has(name));
+    return alias === undefined ? undefined : this.#modules.get(alias);
+  }
+
+  /**
+   * Whether a task that this node cannot run is to wait for one that can: there is one, or there may have been one a
+   * moment ago.
+   *
+   * @param client A connection of the node's.
+   */
+  async mayBeElsewhere(client: Redis, { modules, name }: TaskData): Promise<boolean> {
+    const { prefix, queue } = this.#address;
+    const channels = modules.map((alias) => functionChannel(prefix, queue, alias, name));
+    if (channels.length === 0) return false;
+    const key = channels.join(" ");
+    let counts: unknown[] = [];
+    try {
+      counts = await client.pubsub("NUMSUB", ...channels);
+    } catch {
+      // It may not ask.
+    }
+    if (counts.some((count) => typeof count === "number" && count > 0)) {
+      this.#nobody.delete(key);
+      return true;
+    }
+    const now = performance.now();
+    for (const [key, { seen }] of this.#nobody) if (now - seen > FORGET_MS) this.#nobody.delete(key);
+    const nobody = this.#nobody.get(key) ?? { since: now, seen: now };
+    nobody.seen = now;
+    this.#nobody.set(key, nobody);
+    return now - nobody.since < NOBODY_MS;
+  }
+
+  /** Says of a task that no node has its function. */
+  describeUnknown(node: string, { modules, name }: TaskData): string {
+    const known = [...this.#exports].map(([alias, names]) => `${alias} (${[...names].join(", ")})`).join(", ");
+    return `Node ${node} has no function ${name} in ${
+      modules.join(" or ")
+    }, nor has any other one: its modules are ${known}`;
+  }
+}
+
+const RUN_JOB = entry(import.meta.resolve("./_run_job.ts"), () => import("./_run_job.ts"));
+
+/**
+ * A module for the processes, as a URL. The modules of tasks are written out in it: then they can be loaded with all
+ * that they import, whatever else a process may read.
+ */
+function moduleFor(urls: readonly string[]): string {
+  const runner = JSON.stringify(RUN_JOB);
+  const imports = urls.map((url) => `${JSON.stringify(url)}: () => import(${JSON.stringify(url)}),\n`);
+  return `data:application/javascript,${
+    encodeURIComponent(
+      `import * as runner from ${runner};\nconst imports = {\n${imports.join("")}};\n` +
+        "export const runTask = (call) => runner.runTask(call, imports);\n" +
+        "export const tryModule = async (url) => void await imports[url]?.();\n",
+    )
+  }`;
+}
+
+/** The names under which a module exports functions. */
+async function functionsOf(alias: string, url: string): Promise<Set<string>> {
+  let namespace: { [name: string]: unknown };
+  try {
+    namespace = await importModule(url);
+  } catch (error) {
+    throw new Error(`Cannot load the module ${alias} from ${url}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+  const names = Object.keys(namespace).filter((name) => typeof namespace[name] === "function");
+  if (names.length === 0) throw new Error(`Cannot use the module ${alias}, because it exports no functions: ${url}`);
+  return new Set(names);
+}
