@@ -5,6 +5,7 @@
  */
 
 import { Math } from "../futures/builtins.ts";
+import { SerializationError } from "../futures/errors.ts";
 import type { Memory, Payload } from "./_memory.ts";
 
 /** How a block is encoded. */
@@ -25,6 +26,8 @@ export const Kind = {
   BYTES: 6,
   /** A list of numbers as float64s. */
   NUMBERS: 7,
+  /** What a chunk gave: blocks for each result, and for the error, one after the other; the text says how they are encoded. */
+  PARTS: 8,
 } as const;
 
 /** Whether a block of this kind is a text and nothing else. */
@@ -47,7 +50,7 @@ export class Block implements Payload {
   shared: SharedArrayBuffer[];
   /** The numbers by which the other side knows `shared`; set before the block is written. */
   sharedIds: number[] = NOTHING;
-  /** For `Kind.CLONE`. */
+  /** For `Kind.CLONE`, and for `Kind.PARTS` where one of them is such: their values in a list. */
   readonly clone: { value: unknown; list: Transferable[] } | undefined;
   readonly room: number;
   /** Whether the buffer is still the caller's, who moves it: a message takes it away; else {@linkcode takeMoved} must. */
@@ -78,11 +81,19 @@ export class Block implements Payload {
     this.room = isText(kind) ? text.length * 3 : this.#room();
   }
 
-  /** Takes a buffer that moves away from its caller. */
-  takeMoved(): void {
+  /**
+   * Takes a buffer that moves away from its caller.
+   *
+   * @throws {SerializationError} It cannot move.
+   */
+  takeMoved(root: "args" | "result"): void {
     if (!this.#isMoving) return;
+    try {
+      this.buffers[0] = this.buffers[0].transfer();
+    } catch (error) {
+      throw immovable(root, error);
+    }
     this.#isMoving = false;
-    this.buffers[0] = this.buffers[0].transfer();
   }
 
   /** Closes what was moved here and will not move on, such as the port of a task that was cancelled. */
@@ -99,9 +110,9 @@ export class Block implements Payload {
         return 0;
       case Kind.NUMBER:
         return 8;
-      case Kind.CLONE:
-        return Infinity;
     }
+    // It can only go by message.
+    if (this.clone !== undefined) return Infinity;
     let room = 16 + this.buffers.length * 8 + aligned(this.shared.length * 4) + aligned(this.text.length * 3);
     for (const { byteLength } of this.buffers) room += aligned(byteLength);
     return room;
@@ -174,6 +185,15 @@ export class Block implements Payload {
   }
 }
 
+/** Why a value cannot be sent that would be moved, such as WebAssembly's memory: only the attempt tells that. */
+export function immovable(root: "args" | "result", error: unknown): SerializationError {
+  return new SerializationError(
+    `Cannot send ${root} to another thread: ${error instanceof Error ? error.message : error}`,
+    root,
+    { cause: error },
+  );
+}
+
 /** One empty array for all. */
 export const NOTHING: never[] = [];
 /** The block of nothing. */
@@ -198,6 +218,7 @@ export class EncodedBlock implements Payload {
       case Kind.GRAPH:
       case Kind.BYTES:
       case Kind.NUMBERS:
+      case Kind.PARTS:
         this.room = 16 + sections.reduce((room, { byteLength }) => room + 8 + aligned(byteLength), 0);
         break;
       default:
@@ -230,7 +251,7 @@ export class EncodedBlock implements Payload {
   }
 
   /** Nothing moves between processes. */
-  takeMoved(): void {}
+  takeMoved(_root: "args" | "result"): void {}
 
   write(memory: Memory, offset: number): number {
     if (this.kind === Kind.NONE) return 0;

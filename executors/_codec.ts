@@ -16,6 +16,7 @@ import { isEscaped } from "./_graph_format.ts";
 import { decodeGraph, decodeGraphItems, type Items } from "./_graph_reader.ts";
 import { hasInheritedToJson } from "./_json.ts";
 import { textOfThrown } from "./_refusal.ts";
+import { partsOf } from "./_parts.ts";
 import { Transfer } from "./transfer.ts";
 import { viewNamed, VIEWS } from "./_views.ts";
 
@@ -107,7 +108,7 @@ export function encodeValue(value: unknown, options: EncodeOptions): Block {
 }
 
 /**
- * Decodes what {@linkcode encodeValue} or {@linkcode encodeOutcome} made.
+ * Decodes what {@linkcode encodeValue}, or `encodeOutcome()`, made.
  *
  * @throws {SerializationError} It cannot be read.
  */
@@ -173,7 +174,7 @@ function decodeBytes({ text, buffers }: Block): unknown {
 }
 
 /** A list of numbers; `undefined` where something else is in it, or nothing. */
-function encodeNumbers(items: readonly unknown[]): Block | undefined {
+export function encodeNumbers(items: readonly unknown[]): Block | undefined {
   const { length } = items;
   if (length === 0) return undefined;
   const numbers = new Float64Array(length);
@@ -185,18 +186,14 @@ function encodeNumbers(items: readonly unknown[]): Block | undefined {
   return new Block(Kind.NUMBERS, "", 0, [numbers.buffer]);
 }
 
-/**
- * Encodes what a chunk gave: the results, and the error, share nothing when they arrive.
- *
- * @throws {SerializationError} Something in it cannot cross.
- */
-export function encodeOutcome(outcome: ChunkOutcome, options: EncodeOptions): Block {
-  const numbers = outcome.length === 1 ? encodeNumbers(outcome[0]) : undefined;
-  return numbers ?? encodeAny(outcome, options, [outcome, outcome[0]]);
+function decodeParts(block: Block): ChunkOutcome {
+  const { count, parts } = partsOf(block);
+  const values = parts.map(decodeValue);
+  return [values.slice(0, count), ...values.slice(count) as [] | [unknown]];
 }
 
-/** Decodes what {@linkcode encodeOutcome} made. */
-function decodeOutcome(block: Block): ChunkOutcome {
+/** Decodes a list of numbers that a chunk gave. */
+function decodeNumbers(block: Block): ChunkOutcome {
   const numbers = new Float64Array(block.buffers[0]);
   // Several times as fast as Array.from().
   const items: number[] = [];
@@ -205,15 +202,19 @@ function decodeOutcome(block: Block): ChunkOutcome {
 }
 
 function encodeAny(value: unknown, options: EncodeOptions, lists?: unknown[][]): Block {
-  let text: string | undefined;
+  return encodeJson(value) ?? encodeGraph(value, options, lists);
+}
+
+/** What JSON says without a loss; `undefined` for all else. */
+export function encodeJson(value: unknown): Block | undefined {
   try {
     const copy = hasInheritedToJson() ? NOT_PLAIN : plainCopy(value, { first: undefined, all: undefined });
-    if (copy !== NOT_PLAIN) text = stringifyJson(copy);
+    return copy === NOT_PLAIN ? undefined : new Block(Kind.JSON, stringifyJson(copy));
   } catch (error) {
     // A getter threw, or the value is too deep or too long: the thorough way finds out where.
     if (isExit(error)) throw error;
+    return undefined;
   }
-  return text === undefined ? encodeGraph(value, options, lists) : new Block(Kind.JSON, text);
 }
 
 function decodeAny(block: Block): unknown {
@@ -221,7 +222,9 @@ function decodeAny(block: Block): unknown {
     case Kind.JSON:
       return parseJson(block.text);
     case Kind.NUMBERS:
-      return decodeOutcome(block);
+      return decodeNumbers(block);
+    case Kind.PARTS:
+      return decodeParts(block);
     default:
       return decodeGraph(block);
   }

@@ -7,7 +7,7 @@
 
 import { ring } from "../futures/bell.ts";
 import { Atomics, JSON, Math, performance, Promise, withResolvers } from "../futures/builtins.ts";
-import { Block, EMPTY, EncodedBlock, Kind, wholeBuffer } from "./_block.ts";
+import { Block, EMPTY, EncodedBlock, immovable, Kind, wholeBuffer } from "./_block.ts";
 import type { Definition } from "./_definition.ts";
 import {
   Cell,
@@ -454,6 +454,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * @param rings Whether to tell the owner; who publishes several results does that once.
    * @param next What this consumer is then: FINISHED where the next task follows at once, AWAY where something of the
    * user's may run before.
+   * @throws {SerializationError} What the block moves cannot move: nothing is published, and another reply may be.
    */
   reply(
     { cell }: Task<B>,
@@ -471,7 +472,13 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     // Before the result: once the owner has that, the cell may already be another task's.
     Atomics.store(this.#queue.cells, cell, Cell.DONE);
     this.#queue.countFinished();
-    this.#publish(cell, flags, block);
+    try {
+      this.#publish(cell, flags, block);
+    } catch (error) {
+      // It is replied again, and counted then.
+      this.#queue.countFinished(-1);
+      throw error;
+    }
     if (rings) ring(this.#bell);
   }
 
@@ -504,16 +511,17 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   }
 
   #publish(cell: number, flags: number, block: Block | EncodedBlock): void {
-    if (
-      block.room <= MAX_INLINE_BYTES && block.shared.length === 0 &&
-      this.#results.push(cell, block.kind, flags, block)
-    ) {
-      block.takeMoved();
-      return;
+    if (block.room <= MAX_INLINE_BYTES && block.shared.length === 0) {
+      block.takeMoved("result");
+      if (this.#results.push(cell, block.kind, flags, block)) return;
     }
     const { posted, list } = toPosted(block);
     const result: PostedResult = { cell, flags, block: posted };
-    this.#port.postMessage(result, list);
+    try {
+      this.#port.postMessage(result, list);
+    } catch (error) {
+      throw immovable("result", error);
+    }
     this.#results.countPosted();
   }
 }

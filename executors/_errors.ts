@@ -15,7 +15,10 @@ export interface ErrorParts {
   stack: string;
 }
 
-/** Set on what ends a task by unwinding it, so that nothing here takes it for an ordinary error. */
+/**
+ * Set on what ends a task by unwinding it, so that nothing here takes it for an ordinary error: the error that is told of
+ * the task.
+ */
 export const EXIT = Symbol("exit");
 
 /** Whether something ends a task by unwinding it. */
@@ -26,6 +29,11 @@ export function isExit(error: unknown): boolean {
     // A proxy that cannot be asked.
     return false;
   }
+}
+
+/** What is told of a task that was ended by unwinding it. */
+export function outcomeOf(exit: unknown): unknown {
+  return (exit as { [EXIT]: unknown })[EXIT];
 }
 
 type ErrorClass = { readonly prototype: Error; readonly name: string };

@@ -107,9 +107,9 @@ class GraphEncoder {
     } catch (error) {
       throw this.#error(root, `it is too long: ${textOfThrown(error)}`, error);
     }
-    // Only now that nothing can be refused any more: what moves is gone for the caller.
+    // Only now that nothing else can be refused any more: what moves is gone for the caller.
     const clone = this.#ports.size === 0 ? undefined : this.#moveAll([...this.#ports.keys()] as Transferable[]);
-    const buffers = this.#buffers.map((buffer) => this.#moved.has(buffer) ? this.#move(buffer) : buffer);
+    const buffers = this.#takeMoved();
     return new Block(clone === undefined ? Kind.GRAPH : Kind.CLONE, text, 0, buffers, this.#shared, clone);
   }
 
@@ -122,17 +122,17 @@ class GraphEncoder {
     }
   }
 
-  #move(buffer: ArrayBuffer): ArrayBuffer {
+  /** All or none: a buffer may turn out not to be movable, such as WebAssembly's memory, which only the attempt tells. */
+  #takeMoved(): ArrayBuffer[] {
+    const moved = this.#buffers.filter((buffer) => this.#moved.has(buffer));
+    if (moved.length === 0) return this.#buffers;
+    let taken: ArrayBuffer[];
     try {
-      return buffer.transfer();
+      taken = moved.length === 1 ? [moved[0].transfer()] : structuredClone(moved, { transfer: moved });
     } catch (error) {
-      const index = this.#indexes.get(buffer)!;
-      throw this.#errorAt(
-        this.#parents[index],
-        this.#steps[index],
-        `a buffer that cannot move: ${textOfThrown(error)}`,
-      );
+      throw this.#error(this.#options.root, textOfThrown(error instanceof Error ? error.message : error), error);
     }
+    return this.#buffers.map((buffer) => this.#moved.has(buffer) ? taken.shift()! : buffer);
   }
 
   // ---- values ------------------------------------------------------------------------------------------------------

@@ -21,8 +21,7 @@ export interface Items {
 
 /** Decodes what `encodeGraph()` made of a value. */
 export function decodeGraph(block: Block): unknown {
-  const reader = new GraphReader(block);
-  return reader.isApart ? reader.outcome() : reader.value();
+  return new GraphReader(block).value();
 }
 
 /** Decodes what `encodeGraph()` made of a list of items. */
@@ -68,13 +67,6 @@ class GraphReader {
   items(slot: unknown): Items {
     const slots = this.#said(slot) as unknown[];
     return { length: slots.length, get: (i) => this.#valueOf(slots[i]) };
-  }
-
-  /** What a chunk gave: its results and perhaps an error. They share nothing. */
-  outcome(): unknown {
-    const [results, ...error] = this.#said(this.root) as unknown[];
-    const items = this.items(results);
-    return [Array.from({ length: items.length }, (_, i) => items.get(i)), ...error.map((slot) => this.#valueOf(slot))];
   }
 
   #said(slot: unknown): unknown {

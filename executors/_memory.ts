@@ -241,6 +241,13 @@ export class TaskQueue {
     payload: Payload,
     unfinished = Infinity,
   ): boolean {
+    if (!this.append(cell, fn, kind, flags, payload)) return false;
+    this.wake(unfinished);
+    return true;
+  }
+
+  /** Owner: appends a task; who does must {@linkcode wake} then. `false`, or an error, when it is not there. */
+  append(cell: number, fn: number, kind: number, flags: number, payload: Payload): boolean {
     this.#reclaim();
     const tail = this.#control[TAIL];
     const next = this.#ring.write(
@@ -254,7 +261,6 @@ export class TaskQueue {
     );
     if (next === -1) return false;
     Atomics.store(this.#control, TAIL, next);
-    this.wake(unfinished);
     return true;
   }
 
@@ -317,9 +323,9 @@ export class TaskQueue {
     return Atomics.load(this.#control, FINISHED);
   }
 
-  /** Consumer: counts a finished task. */
-  countFinished(): void {
-    Atomics.add(this.#control, FINISHED, 1);
+  /** Consumer: counts a finished task, or takes that back. */
+  countFinished(by: 1 | -1 = 1): void {
+    Atomics.add(this.#control, FINISHED, by);
   }
 
   /** Consumer: asks for leave to look for work without sleeping; only so many may at once. */

@@ -5,9 +5,11 @@
  */
 
 import { inspect } from "../futures/deadline.ts";
+import { SerializationError } from "../futures/errors.ts";
 import type { Initializer } from "./_consumer.ts";
 import { lookAt } from "./_paths.ts";
 import type { Pool } from "./_pool.ts";
+import { Transfer } from "./transfer.ts";
 
 /** @throws {TypeError} It is no object of options. */
 export function checkBag<T extends object>(options: T): T {
@@ -38,12 +40,24 @@ export function checkInitializer(initializer: unknown, initargs: unknown): void 
   }
 }
 
-/** Encodes the initializer's arguments now; what cannot be sent breaks the pool when its first worker starts. */
+/**
+ * Encodes the initializer's arguments now; what cannot be sent breaks the pool when its first worker starts.
+ *
+ * @throws {SerializationError} They move what only one worker could get.
+ */
 export function prepareInitializer(
   pool: Pool,
   initializer: (...args: never[]) => unknown,
   initargs: readonly unknown[],
 ): () => Initializer {
+  for (const [i, arg] of initargs.entries()) {
+    if (!(arg instanceof Transfer) || arg.list.every((item) => item instanceof ArrayBuffer)) continue;
+    const path = `initargs[${i}]`;
+    throw new SerializationError(
+      `Cannot send ${path} to several workers: only buffers can be copied for each, so give the rest to a task`,
+      path,
+    );
+  }
   try {
     const prepared = { fn: pool.define(initializer), block: pool.postable(initargs) };
     return () => prepared;

@@ -5,9 +5,10 @@
  */
 
 import { inspect } from "../futures/deadline.ts";
-import { type BrokenExecutor, InvalidStateError, ShutdownError } from "../futures/errors.ts";
+import { type BrokenExecutor, InvalidStateError, SerializationError, ShutdownError } from "../futures/errors.ts";
 import { type Future, internals, type Origin } from "../futures/future.ts";
-import { ring } from "../futures/bell.ts";
+import { ring, STATE } from "../futures/bell.ts";
+import { ensureStack, LOADING } from "../futures/stack.ts";
 import {
   addSource,
   bell,
@@ -18,8 +19,8 @@ import {
   removeSource,
   type Source,
 } from "../futures/wakeup.ts";
-import { Block, EncodedBlock, Kind } from "./_block.ts";
-import { decodeValue, encodeArguments, encodeItems } from "./_codec.ts";
+import { Block, EMPTY, EncodedBlock, Kind } from "./_block.ts";
+import { decodeValue, encodeArguments, encodeItems, encodeValue } from "./_codec.ts";
 import type { EncodeOptions } from "./_graph.ts";
 import {
   type ConsumerMessage,
@@ -76,12 +77,30 @@ export interface PoolKind {
   noteCount?(future: Future<unknown>, count: number): void;
 }
 
-/** A task that has not been published, because there is no room or it waits for an idle worker. */
-interface Waiting {
+/** Where a task is that is handed over. */
+const Place = {
+  /** With nobody but its future: if it stays so, that must fail. */
+  NONE: 0,
+  /** In the owner's memory, because there is no room or it waits for an idle worker. */
+  WAITING: 1,
+  /** With the consumers. */
+  PUBLISHED: 2,
+} as const;
+
+/** A task on its way to the consumers. */
+interface Handover {
   readonly future: Future<unknown>;
   readonly fn: number;
   flags: number;
   block: Block;
+  place: number;
+  /** The cell that it has, or -1. */
+  cell: number;
+  /** The worker that was reserved for it, and was sent nothing. */
+  reserved: Worker | undefined;
+  /** What went wrong, and with which task before. */
+  error: unknown;
+  before: Handover | undefined;
 }
 
 interface RunningWorker {
@@ -134,8 +153,10 @@ export class Pool implements Source, Origin {
   readonly #paces = new Map<number, number>();
   /** Cells whose tasks are being aborted. */
   readonly #pinned = new Set<number>();
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: Handover[] = [];
   #published = 0;
+  /** The last of the tasks that were interrupted while they were handed over. */
+  #interrupted: Handover | undefined;
   /** Tasks that are neither cancelled nor settled. */
   #unsettled = 0;
   /** Results that were collected, modulo 2³². */
@@ -169,14 +190,15 @@ export class Pool implements Source, Origin {
    */
   submit(fn: AnyFunction, args: unknown[], isTimed = false): Future<unknown> {
     this.#assertSubmittable(fn);
+    let number: number, block: Block;
     try {
-      const block = encodeArguments(args, this.#encodeOptions);
-      return this.#enqueue(this.define(fn), block, isTimed ? Flag.TIMED : 0);
+      // The function first: what moves with the arguments would be gone in vain.
+      number = this.define(fn);
+      block = encodeArguments(args, this.#encodeOptions);
     } catch (error) {
-      const future = internals.create(this);
-      internals.settle(future, false, error);
-      return future;
+      return internals.fail(error);
     }
+    return this.#enqueue(number, block, isTimed ? Flag.TIMED : 0);
   }
 
   /**
@@ -197,17 +219,87 @@ export class Pool implements Source, Origin {
     return this.#enqueue(number, block, Flag.CHUNK | Flag.TIMED | (isColumn ? Flag.COLUMN : 0));
   }
 
+  /**
+   * Hands a task over. Up to the count of it nothing is changed that an error would leave behind. From then on no error leaves this method:
+   * one fails the future, unless the consumers have the task by then. That error may be a stack overflow, at any call, and
+   * then every call in a `catch` fails, too. So there the task is only put into a list by assignments, and the event loop, or whoever blocks or
+   * asks next, gives everything back. What takes more than some calls (starting a worker, messages, memory) makes sure of the stack first.
+   */
   #enqueue(fn: number, block: Block, flags: number): Future<unknown> {
-    const future = internals.create(this);
-    const task = { future, fn, flags, block };
-    this.#unsettled++;
-    if (this.#waiting.length > this.#published || !this.#publish(task)) {
-      block.takeMoved();
-      this.#waiting.push(task);
-      if (this.#waiting.length === this.#published + 1) this.#publishWaiting();
+    if (this.#state.name !== "OPEN") {
+      // A getter of an argument has closed the pool, or broken it.
+      block.discard();
+      this.#assertOpen();
     }
-    this.#startWorkers();
+    if (this.#wantsWorker(1)) ensureStack(LOADING);
+    else if (block.room > MAX_INLINE_BYTES || block.shared.length > 0) ensureStack();
+    const future = internals.create(this);
+    const task: Handover = {
+      future,
+      fn,
+      flags,
+      block,
+      place: Place.NONE,
+      cell: -1,
+      reserved: undefined,
+      error: undefined,
+      before: undefined,
+    };
+    this.#unsettled++;
+    try {
+      if (this.#waiting.length > this.#published || !this.#publish(task)) {
+        block.takeMoved("args");
+        this.#waiting.push(task);
+        task.place = Place.WAITING;
+        if (this.#waiting.length === this.#published + 1) {
+          ensureStack();
+          this.#publishWaiting();
+        }
+      }
+      this.#startWorkers();
+    } catch (error) {
+      task.error = error;
+      task.before = this.#interrupted;
+      this.#interrupted = task;
+      try {
+        // As ring() does, and with less stack than what overflowed took.
+        Atomics.store(bell, STATE, 0);
+        Atomics.notify(bell, STATE);
+        if (!(error instanceof RangeError)) this.#mend();
+      } catch {
+        // It is dealt with later.
+      }
+    }
     return future;
+  }
+
+  /** Deals with the tasks that were interrupted while they were handed over. */
+  #mend(): void {
+    if (this.#interrupted === undefined) return;
+    ensureStack(LOADING);
+    for (let task: Handover | undefined = this.#interrupted; task !== undefined; task = this.#interrupted) {
+      this.#interrupted = task.before;
+      if (task.place === Place.NONE) this.#giveBack(task);
+    }
+    // It may be this what was interrupted.
+    this.#queue.wake();
+    this.#startWorkers();
+  }
+
+  /** Fails a task that nobody has. */
+  #giveBack({ future, fn, block, cell, reserved, error }: Handover): void {
+    if (reserved !== undefined) {
+      // It waits for a message: it gets a task that is cancelled, and frees the cell.
+      this.#futures[cell] = undefined;
+      Atomics.store(this.#queue.cells, cell, Cell.CANCELLED);
+      const { posted } = toPosted(EMPTY);
+      reserved.postMessage({ type: "assign", cell, fn, flags: 0, block: posted } satisfies ConsumerMessage);
+    } else if (cell >= 0) this.#freeCell(cell);
+    block.discard();
+    if (future.cancelled()) return;
+    internals.setTicket(future, -1);
+    this.#unsettled--;
+    internals.settle(future, false, notSent(error));
   }
 
   #assertSubmittable(fn: unknown): void {
@@ -242,9 +334,12 @@ export class Pool implements Source, Origin {
       const key = definitionKey(definition);
       number = this.#functionsByDefinition.get(key);
       if (number === undefined) {
-        number = this.#definitions.push(definition) - 1;
-        this.#functionsByDefinition.set(key, number);
+        ensureStack(LOADING);
+        number = this.#definitions.length;
+        // First: what is known here and not there would be waited for.
         this.#tellWorkers({ type: "define", fn: number, definition });
+        this.#definitions.push(definition);
+        this.#functionsByDefinition.set(key, number);
       }
       this.#functionsByDefinition.set(definition, number);
     }
@@ -256,18 +351,23 @@ export class Pool implements Source, Origin {
     for (const { worker } of this.#workers) worker.postMessage(message);
   }
 
-  /** Hands a task to the consumers; `false` when it must wait. */
-  #publish(task: Waiting): boolean {
+  /**
+   * Hands a task to the consumers; `false` when it must wait.
+   *
+   * @throws Something on the way, also where the task has been published.
+   */
+  #publish(task: Handover): boolean {
     const { future, fn, block } = task;
     const cell = this.#freeCells.pop();
     if (cell === undefined) return false;
+    task.cell = cell;
     this.#futures[cell] = future;
     if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(cell, fn);
     internals.setTicket(future, cell);
     Atomics.store(this.#queue.cells, cell, Cell.PENDING);
     const isLarge = block.room > MAX_INLINE_BYTES;
     if (isLarge && this.#assign(cell, task)) return true;
-    block.takeMoved();
+    block.takeMoved("args");
     if (block.kind !== Kind.CLONE) {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
       if (isLarge) {
@@ -275,28 +375,35 @@ export class Pool implements Source, Origin {
         task.flags |= Flag.SHARED;
       }
       this.#shared.enter(cell, task.block);
-      if (this.#queue.push(cell, fn, task.block.kind, task.flags, task.block, this.#unfinished)) {
+      if (this.#queue.append(cell, fn, task.block.kind, task.flags, task.block)) {
+        task.place = Place.PUBLISHED;
         if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(cell, task.block);
+        this.#queue.wake(this.#unfinished);
         if (this.#hasMoreWorkers) lookAgainAfter(LOOK_AGAIN_MS);
         return true;
       }
     }
     this.#freeCell(cell);
+    task.cell = -1;
     internals.setTicket(future, -1);
     return false;
   }
 
   /** Gives a task directly to a worker that is idle or just starting. */
-  #assign(cell: number, { fn, flags, block }: Waiting): boolean {
+  #assign(cell: number, task: Handover): boolean {
+    const { fn, flags, block } = task;
     if (!this.#queue.isEmpty()) return false;
     this.#startWorkers();
     const giveUp = performance.now() + (block.room === Infinity ? 0 : REST_MS + block.room / COPIED_PER_MS);
     do {
       const worker = this.#assignable(false) ?? (this.#kind.initializes ? undefined : this.#assignable(true));
       if (worker !== undefined) {
+        task.reserved = worker;
         // Bytes are moved; a text would be copied once more.
         const { posted, list } = toPosted(this.#kind.sameProcess ? block : EncodedBlock.from(block));
+        // Fails for memory that cannot move: only the attempt tells.
         worker.postMessage({ type: "assign", cell, fn, flags, block: posted } satisfies ConsumerMessage, list);
+        task.place = Place.PUBLISHED;
         return true;
       }
       // One that has just finished a task is idle within microseconds; copying takes longer.
@@ -331,40 +438,45 @@ export class Pool implements Source, Origin {
 
   /** Starts a worker if there are more tasks than workers. */
   #startWorkers(): void {
-    if (this.#unfinished <= this.#workers.length) return;
-    if (this.#workers.length >= this.#kind.maxConsumers || this.#state.name === "BROKEN") return;
-    this.#startWorker(this.#workers.length);
+    if (this.#wantsWorker(0) && this.#state.name !== "BROKEN") this.#startWorker(this.#workers.length);
+  }
+
+  /** Whether there would be too few workers with so many tasks more. */
+  #wantsWorker(more: number): boolean {
+    const { length } = this.#workers;
+    return length < this.#kind.maxConsumers && this.#unfinished + more > length;
   }
 
   #startWorker(index: number): void {
-    let worker: Worker;
-    let options: object;
+    const results = ResultRing.create();
+    const { port1, port2 } = new MessageChannel();
+    let worker: Worker | undefined;
     try {
-      options = this.#kind.startOptions();
+      const start: ConsumerStart = {
+        memory: this.#memory,
+        index,
+        results,
+        port: port2,
+        bell,
+        definitions: this.#definitions,
+        shared: this.#shared.known(),
+        ...this.#kind.startOptions(),
+      };
       worker = this.#kind.startWorker(index);
+      worker.postMessage(start, [port2]);
     } catch (error) {
+      worker?.terminate();
+      port1.close();
+      port2.close();
       this.break("Worker could not be started", error);
       return;
     }
-    const { port1, port2 } = new MessageChannel();
-    const results = ResultRing.create();
-    const start: ConsumerStart = {
-      memory: this.#memory,
-      index,
-      results,
-      port: port2,
-      bell,
-      definitions: this.#definitions,
-      shared: this.#shared.known(),
-      ...options,
-    };
     worker.addEventListener("error", (event) => {
       event.preventDefault();
       this.break("Worker failed", event.error ?? new Error(event.message));
       // It will end nothing any more.
       this.#terminateWorkers();
     });
-    worker.postMessage(start, [port2]);
     this.#keepsProgramAlive = !unref(worker);
     if (this.#workers.length === 0) addSource(this);
     if (this.#kind.broker) addEventListener("unload", this.#onUnload);
@@ -373,8 +485,8 @@ export class Pool implements Source, Origin {
 
   // Origin
 
-  peek(ticket: number): "pending" | "running" | "done" {
-    if (ticket < 0) return "pending";
+  peek(ticket: number): "waiting" | "pending" | "running" | "done" {
+    if (ticket < 0 || this.#interrupted !== undefined) return "waiting";
     switch (Atomics.load(this.#queue.cells, ticket)) {
       case Cell.RUNNING:
         return "running";
@@ -410,6 +522,9 @@ export class Pool implements Source, Origin {
   }
 
   collect(until = Infinity): boolean {
+    // Tasks may be published below.
+    if (this.#waiting.length > this.#published) ensureStack();
+    this.#mend();
     for (let n = this.#workers.length; n > 0; n--) {
       // Begins where it was interrupted, so that no worker's results wait for ever behind another's.
       this.#nextToCollect %= this.#workers.length;
@@ -427,15 +542,27 @@ export class Pool implements Source, Origin {
     for (let n = 1; this.#workers.length > 0; n++) {
       const record = results.peek();
       if (record === undefined) break;
-      const block = Block.read(record.kind, results.memory, record.offset, record.byteLength);
+      let { flags } = record;
+      let block: Block;
+      try {
+        block = Block.read(record.kind, results.memory, record.offset, record.byteLength);
+      } catch (error) {
+        ({ flags, block } = unreadable(flags, error));
+      }
       results.drop();
-      this.#settle(record.cell, record.flags, block);
+      this.#settle(record.cell, flags, block);
       if ((n & 31) === 0 && performance.now() >= until) return true;
     }
     while (this.#workers.length > 0 && results.hasPosted()) {
-      const { cell, flags, block } = receive(port);
+      const { cell, flags, block: posted } = receive(port);
       results.countReceived();
-      this.#settle(cell, flags, fromPosted(block));
+      let read: { flags: number; block: Block };
+      try {
+        read = { flags, block: fromPosted(posted) };
+      } catch (error) {
+        read = unreadable(flags, error);
+      }
+      this.#settle(cell, read.flags, read.block);
       if (performance.now() >= until) return true;
     }
     return false;
@@ -516,8 +643,15 @@ export class Pool implements Source, Origin {
     while (this.#published < waiting.length) {
       const task = waiting[this.#published];
       if (task.future.cancelled()) task.block.discard();
-      else if (!this.#publish(task)) return;
-      waiting[this.#published++] = undefined as unknown as Waiting;
+      else {
+        try {
+          if (!this.#publish(task)) return;
+        } catch (error) {
+          task.error = error;
+          if (task.place !== Place.PUBLISHED) this.#giveBack(task);
+        }
+      }
+      waiting[this.#published++] = undefined as unknown as Handover;
     }
   }
 
@@ -534,6 +668,8 @@ export class Pool implements Source, Origin {
     this.#state = { name: "BROKEN", makeError };
     const waiting = this.#waiting.slice(this.#published);
     for (const { block } of waiting) block.discard();
+    for (let task = this.#interrupted; task !== undefined; task = task.before) waiting.push(task);
+    this.#interrupted = undefined;
     const unfinished = [
       ...this.#futures.filter((future) => future !== undefined),
       ...waiting.map(({ future }) => future).filter((future) => !future.cancelled()),
@@ -554,12 +690,21 @@ export class Pool implements Source, Origin {
 
   /** Stops taking work; `cancelFutures` cancels what no worker has started. */
   shutdown(cancelFutures: boolean): void {
+    this.#shutDown(cancelFutures)();
+  }
+
+  /** Does so, and calls nobody; returns what calls the listeners of the futures that were cancelled. */
+  #shutDown(cancelFutures: boolean): () => void {
     if (this.#state.name === "OPEN") this.#state = { name: "CLOSING" };
+    let deliver = () => {};
     if (cancelFutures) {
-      for (const future of this.#futures) future?.cancel();
-      for (const { future } of this.#waiting.slice(this.#published)) future.cancel();
+      const published = this.#futures.filter((future) => future !== undefined);
+      const waiting = this.#waiting.slice(this.#published).map(({ future }) => future);
+      // All before the first callback: one that blocks would let the workers take the next ones.
+      deliver = internals.cancelAll([...published, ...waiting]);
     }
     this.#closeWhenDone();
+    return deliver;
   }
 
   /** Ends what runs a task, such as its process. */
@@ -577,8 +722,10 @@ export class Pool implements Source, Origin {
 
   /** As {@linkcode shutdown}, cancelling, and sends a signal to the processes of a broker. */
   kill(signal: Deno.Signal): void {
-    this.shutdown(true);
+    const deliver = this.#shutDown(true);
     this.#tellWorkers({ type: "kill", signal });
+    // Last: a callback may wait for a task that is killed.
+    deliver();
   }
 
   /** Resolves when every worker is gone. */
@@ -652,8 +799,27 @@ export class Pool implements Source, Origin {
 
   /** A block in the form of a message that can be posted to each worker. */
   postable(args: readonly unknown[]): PostedBlock {
-    return toPosted(encodeArguments(args, this.#encodeOptions)).posted;
+    const block = encodeArguments(args, this.#encodeOptions);
+    block.takeMoved("args");
+    return toPosted(block).posted;
   }
+}
+
+/** Why a task could not be handed over. */
+function notSent(error: unknown): unknown {
+  if (error instanceof SerializationError) return error;
+  const reason = error instanceof Error ? error.message : error;
+  return new SerializationError(`Cannot send args to a worker: ${reason}`, "args", { cause: error });
+}
+
+/** In place of a result that cannot be read: why. */
+function unreadable(flags: number, error: unknown): { flags: number; block: Block } {
+  const reason = error instanceof Error ? error.message : error;
+  const refusal = new SerializationError(`Cannot read result, which a worker has sent: ${reason}`, "result", {
+    cause: error,
+  });
+  const block = encodeValue(refusal, { root: "error", sameProcess: true });
+  return { flags: (flags | Flag.ERROR) & ~Flag.DIED, block };
 }
 
 /** What a block says, or why it cannot be read: a worker whose task has changed it may send anything. */

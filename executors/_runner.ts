@@ -8,13 +8,14 @@
  */
 
 import { Atomics, Math, performance, Promise } from "../futures/builtins.ts";
-import { TaskExitError } from "../futures/errors.ts";
-import type { Block } from "./_block.ts";
-import { decodeArguments, decodeItems, encodeOutcome, encodeValue } from "./_codec.ts";
-import { EXIT } from "./_errors.ts";
+import { SerializationError, TaskExitError } from "../futures/errors.ts";
+import { type Block, EMPTY } from "./_block.ts";
+import { decodeArguments, decodeItems, encodeValue } from "./_codec.ts";
+import { EXIT, isExit, outcomeOf } from "./_errors.ts";
 import type { EncodeOptions } from "./_graph.ts";
-import { type ChunkOutcome, Flag, flagsOfPace, type Task } from "./_consumer.ts";
+import { Flag, flagsOfPace, type Task } from "./_consumer.ts";
 import type { Definition } from "./_definition.ts";
+import { encodeError, encodeOutcome } from "./_outcome.ts";
 import { type Import, isThenable, resolve, type TaskFunction } from "./_resolve.ts";
 
 /** Where tasks come from and results go. */
@@ -27,7 +28,11 @@ export interface Host {
   definition(fn: number): Definition | Promise<Definition>;
   /** Imports a task's module, or its text. */
   readonly import: Import;
-  /** Takes what became of a task, and whether nothing of it runs any more. */
+  /**
+   * Takes what became of a task, and whether nothing of it runs any more.
+   *
+   * @throws {SerializationError} What the block moves cannot move: nothing was sent, and something else may be.
+   */
   reply(task: Task, flags: number, block: Block, isFree: boolean): void;
   /** Tells the owner something of the task that runs; only processes do. */
   tell?(block: Block): void;
@@ -40,13 +45,11 @@ export const TURN_MS = 10;
 
 let host: Host;
 let resultOptions: EncodeOptions;
-let errorOptions: EncodeOptions;
 
 /** Says where tasks come from. Must be called before anything else. */
 export function runFor(newHost: Host): void {
   host = newHost;
   resultOptions = { root: "result", sameProcess: host.sameProcess };
-  errorOptions = { root: "error", sameProcess: host.sameProcess };
 }
 
 /**
@@ -64,31 +67,67 @@ const { error: printError } = console;
 /** Whether this worker cannot answer any more. */
 let hasGivenUp = false;
 
-/** A task's run: it ends once, by what comes first. */
-class Run {
+/** What became of a run, as it is told. */
+interface Reply {
+  readonly flags: number;
+  readonly block: Block;
+}
+
+/**
+ * A task's run: it ends once, by what comes first, and is told once.
+ *
+ * To encode an outcome calls getters of it, and these may do whatever a task may, also end this run: by `Deno.exit()`, or by an error
+ * that is reported. What ended it so is told in place of the outcome, when that has been encoded: nothing of the task's runs after that.
+ */
+abstract class Run {
   isOver = false;
   /** Lets the thread go on to the next task. */
   onOver: (() => void) | undefined;
-  readonly #report: (flags: number, outcome: unknown) => void;
+  #isEncoding = false;
+  /** What ended it while its outcome was being encoded. */
+  #interruption: { error: unknown } | undefined;
 
-  constructor(report: (flags: number, outcome: unknown) => void) {
-    this.#report = report;
+  /** Encodes an outcome. */
+  protected abstract encode(flags: number, outcome: unknown): Reply;
+  /** Tells what became of it, and whether nothing of it runs any more. */
+  protected abstract tell(reply: Reply, isFree: boolean): void;
+
+  end(flags: number, outcome: unknown, isFree = false): void {
+    if (this.isOver) return;
+    if (this.#isEncoding) {
+      // Not encoded here: an error that is reported while another one is, as by a getter of this one, would end the worker.
+      this.#interruption ??= { error: outcome };
+      return;
+    }
+    this.#isEncoding = true;
+    encoded = this;
+    try {
+      const reply = this.encode(flags, outcome);
+      this.isOver = true;
+      this.tell(reply, isFree);
+    } catch (error) {
+      this.isOver = true;
+      giveUp(error);
+    }
+    encoded = undefined;
+    this.onOver?.();
   }
 
-  end(flags: number, outcome: unknown): void {
-    if (this.isOver) return;
+  /** Encodes something, which may run anything; throws also what has ended the run meanwhile. */
+  protected attempt<T>(encode: () => T): T {
+    this.#interruption = undefined;
+    let value: T | undefined;
     try {
-      this.#report(flags, outcome);
+      value = encode();
     } catch (error) {
-      if (!isExit(error)) giveUp(error);
-      else {
-        // A getter of the outcome has ended the task.
-        this.end(Flag.ERROR, error);
-      }
+      if (!this.#isInterrupted()) throw isExit(error) ? outcomeOf(error) : error;
     }
-    if (this.isOver) return;
-    this.isOver = true;
-    this.onOver?.();
+    if (this.#isInterrupted()) throw this.#interruption!.error;
+    return value as T;
+  }
+
+  #isInterrupted(): boolean {
+    return this.#interruption !== undefined;
   }
 }
 
@@ -101,15 +140,8 @@ export function giveUp(error: unknown): void {
 /** The task that runs now, if any. */
 let current: Run | undefined;
 
-/** Whether the task that ends has returned or thrown: one that is ended in its midst may go on. */
-let hasReturned = false;
-
-/** Ends a run that has returned or thrown. */
-function endReturned(run: Run, flags: number, outcome: unknown): void {
-  hasReturned = true;
-  run.end(flags, outcome);
-  hasReturned = false;
-}
+/** The task whose outcome is being encoded, if any: what its getters do is its own. */
+let encoded: Run | undefined;
 
 /**
  * Which task started what runs now, also when that task is done: timers and promises keep it. Node's module takes
@@ -130,7 +162,7 @@ async function loadTasks(): Promise<void> {
  * without a context. That is then put down to the task that holds this worker, which would else wait for ever.
  */
 function ownerOfNow(): Run | undefined {
-  return tasks?.getStore() ?? current;
+  return encoded ?? tasks?.getStore() ?? current;
 }
 
 /** Calls a function as a part of a task. */
@@ -139,14 +171,10 @@ function callFor<R>(run: Run, call: () => R): R {
 }
 
 function endTask(how: string, exitCode: number): never {
-  const error = new TaskExitError(`Task called ${how}`, exitCode);
-  ownerOfNow()?.end(Flag.ERROR, error);
-  // Unwinds the task; should it catch this and go on, what it returns comes too late.
-  throw Object.assign(error, { [EXIT]: true });
-}
-
-function isExit(error: unknown): boolean {
-  return error instanceof TaskExitError && EXIT in error;
+  const outcome = new TaskExitError(`Task called ${how}`, exitCode);
+  ownerOfNow()?.end(Flag.ERROR, outcome);
+  // Unwinds the task; should it catch this and go on, what it returns comes too late. Not the outcome itself: the task could add getters.
+  throw Object.defineProperty(new TaskExitError(outcome.message, exitCode), EXIT, { value: outcome });
 }
 
 /** How the worker itself ends, and not only a task. */
@@ -225,12 +253,26 @@ export async function turn(): Promise<void> {
  * @returns What it threw, as a block; `undefined` when it has succeeded.
  */
 export async function initialize(fn: number, block: Block): Promise<Block | undefined> {
-  let failure: Block | undefined;
-  const run = new Run((flags, outcome) => {
-    if ((flags & Flag.ERROR) !== 0) failure = encodeValue(outcome, errorOptions);
-  });
+  const run = new InitializerRun();
   await runWith(run, async () => (await load(fn))(...decodeArguments(block)));
-  return failure;
+  return run.failure;
+}
+
+class InitializerRun extends Run {
+  failure: Block | undefined;
+
+  protected override encode(flags: number, outcome: unknown): Reply {
+    return {
+      flags,
+      block: (flags & Flag.ERROR) === 0
+        ? EMPTY
+        : encodeError(outcome, host.sameProcess, (encode) => this.attempt(encode)),
+    };
+  }
+
+  protected override tell({ flags, block }: Reply): void {
+    if ((flags & Flag.ERROR) !== 0) this.failure = block;
+  }
 }
 
 /** Begins to load what telling the strays of tasks apart takes; called in a pause. */
@@ -274,13 +316,46 @@ function timerFor({ flags }: Task): Timer | undefined {
 export function runTask(task: Task): Promise<void> | undefined {
   const fn = functions.get(task.fn);
   if ((task.flags & Flag.CHUNK) !== 0) return runChunk(task, fn);
-  const timer = timerFor(task);
-  const run = new Run((flags, outcome) => reply(task, flags | (timer?.flagsFor(1) ?? 0), outcome));
+  const run = new TaskRun(task);
   const call = (fn: TaskFunction) => {
-    timer?.start();
+    run.timer?.start();
     return fn(...decodeArguments(task.block));
   };
   return runWith(run, () => fn === undefined ? loadAndCall(task.fn, call) : call(fn));
+}
+
+class TaskRun extends Run {
+  readonly timer: Timer | undefined;
+  readonly #task: Task;
+
+  constructor(task: Task) {
+    super();
+    this.#task = task;
+    this.timer = timerFor(task);
+  }
+
+  protected override encode(flags: number, outcome: unknown): Reply {
+    if ((flags & Flag.ERROR) === 0) {
+      try {
+        return { flags, block: this.attempt(() => encodeValue(outcome, resultOptions)) };
+      } catch (error) {
+        flags |= Flag.ERROR;
+        outcome = error;
+      }
+    }
+    return { flags, block: encodeError(outcome, host.sameProcess, (encode) => this.attempt(encode)) };
+  }
+
+  protected override tell({ flags, block }: Reply, isFree: boolean): void {
+    const pace = this.timer?.flagsFor(1) ?? 0;
+    try {
+      host.reply(this.#task, flags | pace, block, isFree);
+    } catch (error) {
+      // Memory that cannot move: only the attempt tells, and nothing was sent.
+      if (!(error instanceof SerializationError)) throw error;
+      host.reply(this.#task, flags | pace | Flag.ERROR, encodeError(error, host.sameProcess), isFree);
+    }
+  }
 }
 
 function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
@@ -288,9 +363,9 @@ function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
   try {
     const value = callFor(run, call);
     if (isThenable(value)) return settleLater(run, value);
-    endReturned(run, 0, value);
+    run.end(0, value, true);
   } catch (error) {
-    endReturned(run, Flag.ERROR, error);
+    run.end(Flag.ERROR, error, true);
   }
   current = undefined;
   return undefined;
@@ -321,13 +396,8 @@ async function endWith(run: Run, promise: PromiseLike<unknown>): Promise<void> {
 
 /** Runs a chunk's items one after the other, up to the first that fails. */
 function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | undefined {
-  const results: unknown[] = [];
-  const timer = new Timer();
-  // Whatever ends it, the results so far are delivered.
-  const run = new Run((flags, outcome) => {
-    const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
-    replyChunk(task, timer.flagsFor(results.length + error.length), [results, ...error]);
-  });
+  const run = new ChunkRun(task);
+  const { results, timer } = run;
   const go = (length: number, call: (i: number) => unknown): Promise<void> | undefined => {
     while (results.length < length) {
       const value = call(results.length);
@@ -351,43 +421,25 @@ function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | und
   return runWith(run, () => fn === undefined ? loadAndCall(task.fn, call) : call(fn));
 }
 
-function reply(task: Task, flags: number, outcome: unknown): void {
-  let block: Block;
-  try {
-    block = encodeValue(outcome, (flags & Flag.ERROR) === 0 ? resultOptions : errorOptions);
-  } catch (error) {
-    if (isExit(error)) throw error;
-    flags |= Flag.ERROR;
-    block = encodeValue(error, errorOptions);
-  }
-  host.reply(task, flags, block, hasReturned);
-}
+/** Whatever ends a chunk, the results so far are delivered. */
+class ChunkRun extends Run {
+  readonly results: unknown[] = [];
+  readonly timer: Timer = new Timer();
+  readonly #task: Task;
 
-function replyChunk(task: Task, flags: number, outcome: ChunkOutcome): void {
-  let block: Block | undefined;
-  try {
-    if (outcome.length === 1) block = encodeOutcome(outcome, resultOptions);
-  } catch (error) {
-    if (isExit(error)) throw error;
+  constructor(task: Task) {
+    super();
+    this.#task = task;
   }
-  host.reply(task, flags, block ?? encodeOutcome(upToFirstRefused(outcome), errorOptions), hasReturned);
-}
 
-/** A chunk's outcome that ends before the first result that cannot cross. */
-export function upToFirstRefused([results, ...errors]: ChunkOutcome): ChunkOutcome {
-  for (let i = 0; i < results.length; i++) {
-    const refusal = refusalOf(results[i], resultOptions);
-    if (refusal !== undefined) return [results.slice(0, i), refusal];
+  protected override encode(flags: number, outcome: unknown): Reply {
+    const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
+    const pace = this.timer.flagsFor(this.results.length + error.length);
+    const block = encodeOutcome([this.results, ...error], host.sameProcess, (encode) => this.attempt(encode));
+    return { flags: pace, block };
   }
-  return [results, ...errors.map((error) => refusalOf(error, errorOptions) ?? error) as [] | [unknown]];
-}
 
-function refusalOf(value: unknown, options: EncodeOptions): unknown {
-  try {
-    encodeValue(value, options);
-    return undefined;
-  } catch (error) {
-    if (isExit(error)) throw error;
-    return error;
+  protected override tell({ flags, block }: Reply, isFree: boolean): void {
+    host.reply(this.#task, flags, block, isFree);
   }
 }

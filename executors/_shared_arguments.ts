@@ -53,9 +53,15 @@ export class SharedArguments {
   /** Makes sure that all workers know what a block refers to, until the cell is left. */
   enter(cell: number, block: Block): void {
     if (block.shared.length === 0) return;
-    block.sharedIds = block.shared.map((memory) => this.#idOf(memory));
-    for (const id of block.sharedIds) this.#known.get(id)!.users++;
-    this.#idsOfCell.set(cell, block.sharedIds);
+    const ids: number[] = [];
+    // First, so that leave() ends as much as was begun.
+    this.#idsOfCell.set(cell, ids);
+    for (const memory of block.shared) {
+      const id = this.#idOf(memory);
+      this.#known.get(id)!.users++;
+      ids.push(id);
+    }
+    block.sharedIds = ids;
   }
 
   /** Says that the first memory of a block is the pool's own, and may be used again when the cell is left. */
@@ -84,9 +90,10 @@ export class SharedArguments {
     let id = this.#ids.get(memory);
     if (id === undefined) {
       id = this.#nextId++;
+      // First: what is known here and not there would be waited for.
+      this.#tellWorkers({ type: "share", id, memory });
       this.#ids.set(memory, id);
       this.#known.set(id, { memory, users: 0 });
-      this.#tellWorkers({ type: "share", id, memory });
     }
     return id;
   }

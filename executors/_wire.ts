@@ -137,7 +137,7 @@ function isBlock(kind: number, sections: readonly Uint8Array[]): boolean {
     case Kind.NUMBERS:
       return count === 2 && sections[1].byteLength % 8 === 0;
     default:
-      return kind === Kind.GRAPH && count > 0;
+      return (kind === Kind.GRAPH || kind === Kind.PARTS) && count > 0;
   }
 }
 

@@ -16,8 +16,11 @@ export type FutureState = "PENDING" | "RUNNING" | "CANCELLED" | "FINISHED";
 
 /** The executor's side of a future, for futures that another thread completes. */
 export interface Origin {
-  /** What the workers have done with the task by now, seen without waiting for a message. */
-  peek(ticket: number): "pending" | "running" | "done";
+  /**
+   * What the workers have done with the task by now, seen without waiting for a message. A task that is "waiting" has not been handed over, and
+   * gets another ticket when it is: what is collected may make room for it.
+   */
+  peek(ticket: number): "waiting" | "pending" | "running" | "done";
   /** Withdraws the task so that it never runs; `false` when a worker has already started it. */
   revoke(ticket: number): boolean;
   /** Takes what has arrived, so that done tasks are settled; runs no code of the user's. */
@@ -49,10 +52,18 @@ let lastSerial = 0;
 interface Internals {
   /** A future that another thread completes; it keeps the program alive until it is done and delivered. */
   create(origin: Origin): Future<unknown>;
+  /** A future that has failed at once. */
+  fail(error: unknown): Future<unknown>;
   /** Sets the number by which the origin knows the task. */
   setTicket(future: Future<unknown>, ticket: number): void;
   /** Completes the future unless it is done already; listeners are called later, from the event loop or a blocking call. */
   settle(future: Future<unknown>, succeeded: boolean, outcome: unknown): void;
+  /**
+   * Cancels those that no worker has started, and calls nobody: else what a callback does could start those behind it.
+   *
+   * @returns Calls the listeners of those that were cancelled.
+   */
+  cancelAll(futures: readonly Future<unknown>[]): () => void;
   /** Whether another thread will complete the future. */
   canComplete(future: Future<unknown>): boolean;
   /** Whether the task threw. */
@@ -106,6 +117,11 @@ export class Future<T> implements PromiseLike<T> {
         hold();
         return future;
       },
+      fail(error) {
+        const future = new Future<unknown>();
+        future.#finish(FAILED, error);
+        return future;
+      },
       setTicket(future, ticket) {
         future.#ticket = ticket;
       },
@@ -114,6 +130,12 @@ export class Future<T> implements PromiseLike<T> {
         future.#finish(succeeded ? SUCCEEDED : FAILED, outcome);
         if (future.#hasListeners()) deliverLater(future);
         else future.#letGo();
+      },
+      cancelAll(futures) {
+        const cancelled = futures.filter((future) => future.#state === PENDING && future.#revoke());
+        return () => {
+          for (const future of cancelled) future.#deliver();
+        };
       },
       canComplete: (future) => future.#origin !== undefined,
       failed: (future) => future.#state === FAILED,
@@ -151,11 +173,7 @@ export class Future<T> implements PromiseLike<T> {
    */
   cancel(): boolean {
     if (this.#state === CANCELLED) return true;
-    if (this.#state !== PENDING) return false;
-    if (this.#origin !== undefined && !this.#origin.revoke(this.#ticket)) {
-      return false;
-    }
-    this.#finish(CANCELLED, undefined);
+    if (this.#state !== PENDING || !this.#revoke()) return false;
     this.#deliver();
     return true;
   }
@@ -354,10 +372,23 @@ export class Future<T> implements PromiseLike<T> {
     if (this.#state !== PENDING || this.#origin === undefined) {
       return this.#state;
     }
-    const progress = this.#origin.peek(this.#ticket);
-    if (progress === "pending") return PENDING;
+    let progress = this.#origin.peek(this.#ticket);
+    if (progress === "waiting") {
+      // Who asks again and again never blocks, and may never yield: it is handed over here.
+      this.#origin.collect();
+      if (this.#state !== PENDING) return this.#state;
+      progress = this.#origin.peek(this.#ticket);
+    }
+    if (progress === "waiting" || progress === "pending") return PENDING;
     if (progress === "done") this.#origin.collect();
     return this.#state === PENDING ? RUNNING : this.#state;
+  }
+
+  /** Cancels a pending future, and calls nobody; `false` when a worker has started its task. */
+  #revoke(): boolean {
+    if (this.#origin !== undefined && !this.#origin.revoke(this.#ticket)) return false;
+    this.#finish(CANCELLED, undefined);
+    return true;
   }
 
   #finish(state: State, outcome: unknown): void {

@@ -9,6 +9,7 @@
  */
 
 import { ARMED, createBell, SEQUENCE, STATE } from "./bell.ts";
+import { ensureStack, LOADING } from "./stack.ts";
 
 /** How long a blocked thread looks for news itself before it sleeps: waking a sleeper takes about as long. */
 const SPIN_MS = 0.05;
@@ -106,7 +107,7 @@ const never = new Int32Array(new SharedArrayBuffer(4));
 /** Has the sources look again after so many milliseconds, or before, if this thread blocks or turns its event loop. */
 export function lookAgainAfter(ms: number): void {
   if (looksAt !== Infinity) return;
-  const at = looksAt = performance.now() + ms;
+  const at = performance.now() + ms;
   // Not a timer: it would keep the program alive.
   const wait = Atomics.waitAsync(never, 0, 0, ms);
   if (!wait.async) return;
@@ -114,6 +115,8 @@ export function lookAgainAfter(ms: number): void {
     // Else this thread has blocked and looked meanwhile.
     if (looksAt === at) lookAgain();
   });
+  // Last: where the stack overflows before, the next call tries again.
+  looksAt = at;
 }
 
 function lookAgain(): void {
@@ -185,10 +188,15 @@ let timerIsRef = false;
 
 /** Keeps the program alive until {@linkcode release} has been called as often. */
 export function hold(): void {
-  if (++holds > 1 || timerIsRef) return;
-  timerIsRef = true;
-  if (timer === undefined) timer = setInterval(() => {}, NEVER_MS);
-  else Deno.refTimer(timer);
+  if (holds === 0 && !timerIsRef) {
+    if (timer === undefined) {
+      ensureStack(LOADING);
+      timer = setInterval(() => {}, NEVER_MS);
+    } else Deno.refTimer(timer);
+    timerIsRef = true;
+  }
+  // Last, so that it is not counted when a call before it found no stack left.
+  holds++;
 }
 
 /** Ends one {@linkcode hold}. */

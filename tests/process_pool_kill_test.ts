@@ -179,6 +179,19 @@ for (const { way, signal } of WAYS) {
     assert(next.cancelled() || next.exception(0) instanceof BrokenProcessPool, `${next}`);
   });
 
+  test(`${name} kills also where a callback of a queued future waits for one that runs`, async () => {
+    const ledger = new Ledger();
+    const pool = new ProcessPoolExecutor(1);
+    const running = pool.submit(loopForEver, ledger.path);
+    await until(() => ledger.lines().length === 1, "a task that runs");
+    const queued = pool.submit(square, 3);
+    let error: unknown;
+    queued.addDoneCallback(() => error = running.exception(BOUND));
+    pool[way]();
+    assertKilled(error, signal, ledger.numbers()[0]);
+    await within(pool.shutdown(), "shutdown");
+  });
+
   test(`${name} ends a map() that is being read`, async () => {
     for (const blocking of [true, false]) {
       const ledger = new Ledger();

@@ -106,9 +106,10 @@ export function fromPayload(payload: unknown): Block {
     if (typeof text === "string") {
       if (kind === undefined) return new Block(Kind.TEXT, text);
       if (kind === Kind.NUMBER) return new Block(Kind.NUMBER, "", Number(text));
+      const hasOneBuffer = kind === Kind.BYTES || kind === Kind.NUMBERS;
       if (
-        (kind === Kind.GRAPH || kind === Kind.BYTES || kind === Kind.NUMBERS) && Array.isArray(buffers) &&
-        buffers.every((buffer) => typeof buffer === "string") && (kind === Kind.GRAPH || buffers.length === 1)
+        (kind === Kind.GRAPH || kind === Kind.PARTS || hasOneBuffer) && Array.isArray(buffers) &&
+        buffers.every((buffer) => typeof buffer === "string") && (!hasOneBuffer || buffers.length === 1)
       ) return new Block(kind, text, 0, buffers.map((buffer) => wholeBuffer(Uint8Array.fromBase64(buffer))));
     }
   }

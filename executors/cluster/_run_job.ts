@@ -4,10 +4,10 @@
  * @module
  */
 
-import { decodeArguments, decodeItems, encodeOutcome, encodeValue, type Items } from "../_codec.ts";
-import type { Block } from "../_block.ts";
+import { decodeArguments, decodeItems, encodeValue, type Items } from "../_codec.ts";
 import type { ChunkOutcome } from "../_consumer.ts";
-import { tell, upToFirstRefused } from "../_runner.ts";
+import { encodeOutcome } from "../_outcome.ts";
+import { tell } from "../_runner.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";
 import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 
@@ -60,7 +60,7 @@ export async function runTask({ module, name, how, payload, job }: Call, imports
   const calls: Items = { length, get: how === "column" ? (i) => [get(i)] : (i) => listOf(get(i)) };
   const outcome = await runAs(job, tell, () => runAll(fn, calls, job));
   const ms = performance.now() - start;
-  return [toPayload(encodeChunk(outcome)), ms];
+  return [toPayload(encodeOutcome(outcome, false)), ms];
 }
 
 /**
@@ -87,13 +87,4 @@ async function runAll(
     }
   }
   return [results];
-}
-
-function encodeChunk(outcome: ChunkOutcome): Block {
-  try {
-    if (outcome.length === 1) return encodeOutcome(outcome, { root: "result", sameProcess: false });
-  } catch {
-    // One of them cannot cross: those before it do.
-  }
-  return encodeOutcome(upToFirstRefused(outcome), { root: "error", sameProcess: false });
 }

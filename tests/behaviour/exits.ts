@@ -10,7 +10,9 @@ import {
   closeSelf,
   echo,
   echoLater,
+  echoSlowly,
   eighth,
+  endInGetter,
   exitAfterReturn,
   exitAndCatch,
   exitInTimer,
@@ -67,6 +69,41 @@ export function exitBehaviour(kind: Kind): void {
         assertInstanceOf(error, TaskExitError, `${task.name}: ${Deno.inspect(error)}`);
         assertEquals(typeof error.exitCode, "number");
       });
+      assertUsable(pool);
+    }
+  });
+
+  // Each outcome is told once: told twice, the second one would become that of another task.
+  test(`${name}: a getter of an outcome that ends the task settles its future once, and no other future`, () => {
+    const inner = { exit: TaskExitError, close: TaskExitError, "exit and catch": TaskExitError, report: EvalError };
+    const ends: { [how: string]: unknown } = { ...inner, "report again": EvalError, throw: undefined, none: undefined };
+    for (const [how, expected] of Object.entries(ends)) {
+      using pool = make({ maxWorkers: 2 });
+      for (const outcome of ["thrown", "returned", "map", "rejected", "resolved", "cause"]) {
+        for (const chunksize of [undefined, 3]) {
+          const future = chunksize ? undefined : pool.submit(endInGetter, how, outcome);
+          const mapped = chunksize
+            ? pool.map(endInGetter, [how, "", how], [outcome, "map", outcome], { chunksize })
+            : [];
+          const others = [0, 1, 2, 3].map((n) => pool.submit(echoSlowly<number>, n, 5));
+          let error: unknown = null;
+          try {
+            // The value crosses where its getter ends nothing.
+            void (future?.result(BOUND) ?? [...mapped]);
+          } catch (thrown) {
+            error = thrown;
+          }
+          const what = `${how} in a getter of what is ${outcome}${chunksize ? ", in a chunk" : ""}: ${
+            Deno.inspect(error)
+          }`;
+          if (expected !== undefined) assertInstanceOf(error, expected as ErrorConstructor, what);
+          else if (how === "none" && !["thrown", "rejected", "cause"].includes(outcome)) {
+            assertEquals(error, null, what);
+          } else assert(error instanceof Error && !(error instanceof TaskExitError), what);
+          if (how === "exit") assertEquals((error as TaskExitError).exitCode, 6, what);
+          assertEquals(others.map((other) => other.result(BOUND)), [0, 1, 2, 3], what);
+        }
+      }
       assertUsable(pool);
     }
   });

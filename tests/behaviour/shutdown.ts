@@ -8,6 +8,7 @@ import {
   Gate,
   Ledger,
   liveWorkers,
+  pause,
   test,
   thrownBy,
   until,
@@ -16,6 +17,7 @@ import {
 import {
   echo,
   echoLater,
+  failToStart,
   leaveThings,
   passGate,
   passGateLater,
@@ -162,6 +164,67 @@ export function shutdownBehaviour(kind: Kind): void {
     gate.open();
     await within(ended);
     assertEquals(running.result(0), 1);
+  });
+
+  // A callback that blocks takes results, which makes room: what waited must not be started in it.
+  test(`${name}.shutdown({ cancelFutures: true }) cancels all that has not started, whatever callbacks do`, async () => {
+    const pool = make({ maxWorkers: 2 });
+    using gate = new Gate();
+    const ledger = new Ledger();
+    const held = [0, 1].map((n) => pool.submit(passGate<number>, gate.path, n));
+    await gate.arrived(2);
+    const futures = Array.from({ length: kind.isRemote ? 500 : 20_000 }, (_, i) => pool.submit(record, ledger.path, i));
+    const seen: unknown[] = [];
+    for (const future of [futures[0], futures[1], futures[300]]) {
+      future.addDoneCallback(() => {
+        gate.open();
+        seen.push(...held.map((future) => future.result(BOUND)), thrownBy(() => pool.submit(square, 1)).name);
+        void pool.shutdown({ cancelFutures: true });
+        pause(20);
+        seen.push(futures.every((future) => future.cancelled()), futures.at(-1)!.cancel());
+      });
+    }
+    await within(pool.shutdown({ cancelFutures: true }), "shutdown", BOUND);
+    assertEquals(seen, Array.from({ length: 3 }, () => [0, 1, "ShutdownError", true, true]).flat());
+    assert(futures.every((future) => future.cancelled()));
+    assertEquals(ledger.lines(), []);
+  });
+
+  test(`${name}.submit() and map() take nothing when a getter of an argument shuts the pool down`, async () => {
+    const ledger = new Ledger();
+    for (const way of ["submit", "map", "chunk"]) {
+      const pool = make({ maxWorkers: 1 });
+      assertEquals(await within(pool.submit(square, 2)), 4);
+      const value = {
+        get closes() {
+          void pool.shutdown({ wait: false });
+          return 1;
+        },
+      };
+      assertThrows(() => {
+        if (way === "submit") pool.submit(record<unknown>, ledger.path, value);
+        else {
+          const items = [value, value, value];
+          void pool.map(record<unknown>, items.map(() => ledger.path), items, { chunksize: way === "map" ? 1 : 3 });
+        }
+      }, ShutdownError);
+      await within(pool.shutdown(), "shutdown", BOUND);
+      assertEquals(ledger.lines(), [], way);
+    }
+  });
+
+  test(`${name}.submit() throws when the pool breaks in a getter of an argument`, async () => {
+    if (kind.isRemote) return;
+    const pool = make({ maxWorkers: 1, initializer: failToStart, initargs: ["on purpose"] });
+    const first = pool.submit(square, 2);
+    const value = {
+      get breaks() {
+        first.exception(BOUND);
+        return 1;
+      },
+    };
+    assertThrows(() => pool.submit(echo<unknown>, value), kind.broken);
+    await within(pool.shutdown(), "shutdown", BOUND);
   });
 
   test(`${name}.shutdown() can be called again, in every mixture`, async () => {

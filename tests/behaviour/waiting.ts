@@ -10,8 +10,8 @@ import {
   wait,
   waitSync,
 } from "@concurrent/futures";
-import { BOUND, Gate, rejectionOf, test, thrownBy, within } from "../_helpers.ts";
-import { echo, echoLater, passGate, passGateLater, square } from "../fixtures/tasks.ts";
+import { BOUND, Gate, rejectionOf, test, thrownBy, untilSync, within } from "../_helpers.ts";
+import { echo, echoLater, lengthOf, passGate, passGateLater, square } from "../fixtures/tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
 import type { Kind } from "./kind.ts";
 
@@ -42,6 +42,27 @@ export function waitingBehaviour(kind: Kind): void {
       assert(awaited.every((future) => done.has(future) && future.done()));
     }
   });
+
+  // A program that asks again and again neither blocks nor yields: each question has to hand over what waits for room.
+  test(`Future.done(), running() and state of ${name} get on with a task that waits for room`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const asks: { [what: string]: (future: Future<unknown>) => boolean } = {
+      done: (future) => future.done(),
+      state: (future) => future.state === "FINISHED",
+      running: (future) => future.running(),
+    };
+    for (const [what, isTrue] of Object.entries(asks)) {
+      for (const [count, size] of kind.isRemote ? [[200, 5_000]] : [[200, 5_000], [17_000, 0]]) {
+        using gate = new Gate();
+        const before = Array.from({ length: count }, () => pool.submit(lengthOf, "x".repeat(size)));
+        const last = what === "running" ? pool.submit(passGate<number>, gate.path, size) : before.pop()!;
+        untilSync(() => isTrue(last), `${what} of the last of ${count}`);
+        gate.open();
+        assertEquals(await within(last), size);
+        for (const future of before) assertEquals(future.result(BOUND), size);
+      }
+    }
+  }, { bound: 60_000 });
 
   test(`waitSync() of ${name} without a timeout blocks until all are done`, () => {
     using pool = make({ maxWorkers: 1 });

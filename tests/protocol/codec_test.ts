@@ -8,9 +8,9 @@ import {
   decodeValue,
   encodeArguments,
   encodeItems,
-  encodeOutcome,
   encodeValue,
 } from "../../executors/_codec.ts";
+import { encodeOutcome } from "../../executors/_outcome.ts";
 import type { EncodeOptions } from "../../executors/_graph.ts";
 import { Memory } from "../../executors/_memory.ts";
 import { test, thrownBy } from "../_helpers.ts";
@@ -118,15 +118,15 @@ test("encodeItems() sends numbers as they are, and everything else as a list", (
     const block = encodeItems(items, ARGS);
     assertStrictEquals(block.kind, Kind.NUMBERS);
     assertEquals(itemsOf(through(block)), items);
-    const outcome = encodeOutcome([items], RESULT);
+    const outcome = encodeOutcome([items], true);
     assertStrictEquals(outcome.kind, Kind.NUMBERS);
     assertEquals(decodeValue(through(outcome)), [items]);
   }
   for (const items of [[], ["a", "b"], [1, undefined], [1n, 2], [[1], { a: 1 }]]) {
     assertEquals(itemsOf(through(encodeItems(items, ARGS))), items);
-    assertEquals(decodeValue(through(encodeOutcome([items], RESULT))), [items]);
+    assertEquals(decodeValue(through(encodeOutcome([items], true))), [items]);
   }
-  assertEquals(decodeValue(through(encodeOutcome([[1, 2], "error"], RESULT))), [[1, 2], "error"]);
+  assertEquals(decodeValue(through(encodeOutcome([[1, 2], "error"], true))), [[1, 2], "error"]);
 });
 
 test("encodeValue() uses JSON for plain values, and only where that loses nothing", () => {
@@ -483,7 +483,7 @@ test("encodeOutcome() makes each result, and the error, of its own", () => {
   const shared = { n: 1 };
   const error = Object.assign(new Error("e"), { shared });
   const [results, arrived] = decodeValue(
-    through(encodeOutcome([[shared, [shared, shared], shared], error], ERROR)),
+    through(encodeOutcome([[shared, [shared, shared], shared], error], true)),
   ) as [
     [typeof shared, (typeof shared)[], typeof shared],
     typeof error,

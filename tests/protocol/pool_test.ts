@@ -1,11 +1,38 @@
 /** What only shows in a whole pool: who tells the owner that there is room again, and how the event loop gets its turns. */
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { Future, ThreadPoolExecutor, transfer } from "@concurrent/futures";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertMatch,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import {
+  BrokenThreadPool,
+  type Executor,
+  Future,
+  ProcessPoolExecutor,
+  SerializationError,
+  ThreadPoolExecutor,
+  transfer,
+} from "@concurrent/futures";
 import { internals, type Origin } from "../../futures/future.ts";
 import { ring } from "../../futures/bell.ts";
-import { addSource, bell, deliverNow, removeSource } from "../../futures/wakeup.ts";
-import { bestOf, BOUND, Gate, pause, spin, startedWorkers, test, untilSync, within } from "../_helpers.ts";
-import { add, compute, lengthOf, passGate } from "../fixtures/tasks.ts";
+import { addSource, bell, deliverNow, describeSources, removeSource } from "../../futures/wakeup.ts";
+import {
+  bestOf,
+  BOUND,
+  Gate,
+  liveWorkers,
+  outputOf,
+  pause,
+  spin,
+  startedWorkers,
+  test,
+  untilSync,
+  within,
+} from "../_helpers.ts";
+import { add, compute, lengthOf, passGate, repeat } from "../fixtures/tasks.ts";
 import { awaitWord } from "../fixtures/thread_tasks.ts";
 import { atEachStep, Interruption } from "./_kit.ts";
 import { holdAfterReply, stamp } from "./tasks.ts";
@@ -317,3 +344,119 @@ test("a due callback may complete the future that result() without a timeout is 
   internals.settle(other, true, 1);
   assertStrictEquals(bare.result(), 5);
 });
+
+// ---- what fails on the way to the consumers -----------------------------------------------------------------------
+
+/** Says that nothing is left of tasks that failed. */
+function assertWhole(pool: Executor): void {
+  assertStrictEquals(pool.submit(add, 1, 2).result(SOON), 3);
+  for (const state of describeSources()) {
+    assertMatch(state, /unsettled=0 waiting=0 .*cells: pending=0 given=0 running=0 done=0 cancelled=0/s);
+  }
+}
+
+/** Replaces a property while a block runs. */
+function replaced<T extends object, K extends keyof T>(object: T, key: K, value: unknown): Disposable {
+  const descriptor = Object.getOwnPropertyDescriptor(object, key)!;
+  Object.defineProperty(object, key, { value, configurable: true, writable: true });
+  return { [Symbol.dispose]: () => Object.defineProperty(object, key, descriptor) };
+}
+
+for (const when of ["while a worker is idle", "while none is", "behind others that wait"]) {
+  test(`a task for whose arguments there is no memory fails alone, ${when}`, async () => {
+    using pool = new ThreadPoolExecutor(1);
+    const words = new Int32Array(new SharedArrayBuffer(8));
+    await pool.submit(add, 1, 2);
+    const before = when === "while a worker is idle" ? [] : [pool.submit(awaitWord, words)];
+    if (when === "behind others that wait") {
+      before.push(...Array.from({ length: 300 }, () => pool.submit(lengthOf, TEXT) as Future<unknown>));
+    }
+    const failing: Future<unknown>[] = [];
+    const Original = SharedArrayBuffer;
+    const none = class extends Original {
+      constructor(length: number) {
+        if (length > 50_000) throw new RangeError("Array buffer allocation failed");
+        super(length);
+      }
+    };
+    // Where a worker is idle, it is the message that cannot be sent.
+    const post = Worker.prototype.postMessage;
+    const full = function (this: Worker, message: { type?: string; block?: { text: string } }, ...rest: []) {
+      if (message.block !== undefined && message.block.text !== "") {
+        throw new RangeError("Array buffer allocation failed");
+      }
+      post.call(this, message, ...rest);
+    };
+    {
+      using _none = replaced(globalThis, "SharedArrayBuffer", none);
+      using _full = replaced(Worker.prototype, "postMessage", full);
+      for (let i = 0; i < 3; i++) failing.push(pool.submit(lengthOf, "x".repeat(100_000)));
+      Atomics.store(words, 0, 1);
+      Atomics.notify(words, 0);
+      for (const future of failing) {
+        const error = future.exception(SOON) as SerializationError;
+        assertInstanceOf(error, SerializationError);
+        assertStringIncludes(error.message, "Cannot send args");
+        assertInstanceOf(error.cause, RangeError);
+      }
+    }
+    for (const future of before) future.result(SOON);
+    assertWhole(pool);
+    assertStrictEquals(await within(pool.submit(lengthOf, "x".repeat(100_000))), 100_000);
+    assertWhole(pool);
+  });
+}
+
+test("a worker whose first message cannot be sent is ended, and breaks the pool", () => {
+  const pool = new ThreadPoolExecutor(1);
+  const fails = () => {
+    throw new DataCloneError();
+  };
+  let future: Future<number>;
+  {
+    using _fails = replaced(Worker.prototype, "postMessage", fails);
+    future = pool.submit(add, 1, 2);
+  }
+  assertInstanceOf(future.exception(SOON), BrokenThreadPool);
+  assertStrictEquals(liveWorkers(), 0);
+  pool.shutdownSync();
+});
+
+class DataCloneError extends Error {}
+
+// As a text beyond V8's limit, which a process that was taken over may send.
+for (
+  const [make, size] of [[() => new ThreadPoolExecutor(1), 1_000], [() => new ProcessPoolExecutor(1), 100_000]] as const
+) {
+  test(`a result that cannot be read fails its future alone, of ${size} characters`, () => {
+    using pool = make();
+    pool.submit(add, 1, 2).result(BOUND);
+    const future = pool.submit(repeat, "\u00e4", size);
+    untilSync(() => describeSources().some((state) => state.includes("done=1")), "a result that was not taken");
+    const tooLong = () => {
+      throw new RangeError("Cannot create a string longer than 0x1fffffe8 characters");
+    };
+    {
+      using _tooLong = replaced(TextDecoder.prototype, "decode", tooLong);
+      const error = future.exception(SOON);
+      assertInstanceOf(error, SerializationError);
+      assertInstanceOf(error.cause, RangeError);
+    }
+    assertWhole(pool);
+  });
+}
+
+test(
+  "submit() near the end of the stack returns a future that settles, or throws, and leaves nothing behind",
+  async () => {
+    // The program ends by itself, so nothing is held.
+    const results = await outputOf("deep_submits.ts", [], { bound: 60_000 });
+    for (
+      const [kind, { good, failed, thrown, unexpected }] of Object.entries<Record<string, number | string>>(results)
+    ) {
+      assertEquals(unexpected, "", kind);
+      assert(+good > 0 && +failed > 0 && +thrown > 0, `${kind}: ${good} good, ${failed} failed, ${thrown} thrown`);
+    }
+  },
+  { bound: 80_000 },
+);
