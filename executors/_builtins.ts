@@ -10,8 +10,8 @@ type AnyFunction = Function;
 /** Before the program has added any. */
 const GLOBALS = new Set(Object.getOwnPropertyNames(globalThis));
 
-/** What does not hold functions, or is made when it is looked at. */
-const SKIPPED = new Set(["globalThis", "self", "window", "localStorage", "sessionStorage", "caches", "frames"]);
+/** What is made when it is looked at. */
+const SKIPPED = new Set(["localStorage", "sessionStorage", "caches"]);
 
 /**
  * Whether a function is a global one that the program has not made: declared in a script or the REPL, it cannot be
@@ -29,7 +29,7 @@ export function pathOfBuiltin(fn: AnyFunction, name: string): string | undefined
   for (const global of GLOBALS) {
     if (SKIPPED.has(global)) continue;
     const holder = holderOf(global);
-    if (holder === undefined) continue;
+    if (holder === undefined || holder === globalThis) continue;
     if (valueOf(holder, name) === fn) return `${global}.${name}`;
     const { prototype } = holder as { prototype?: object };
     if (prototype !== undefined && prototype !== null && valueOf(prototype, name) === fn) {

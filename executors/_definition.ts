@@ -21,9 +21,20 @@ export type Definition =
     /** Modules whose text the worker must look at, because they are on another host. */
     readonly unread: readonly string[];
   })
-  | (Text & { readonly how: "source" });
+  | (Text & Needs & { readonly how: "source" });
 
-/** A function's own text, and what it needs to run alone. */
+/** What a function's text has in it that must be seen to before it runs. */
+export interface Needs {
+  /** Where it says `import()`. */
+  readonly imports?: readonly number[];
+  /** Global names that a worker has, and that mean nothing in the program. */
+  readonly ofWorkers?: readonly string[];
+}
+
+/** A function that is sent as its text, or with it. */
+export type Sent = Exclude<Definition, { how: "reference" }>;
+
+/** A function's own text, and where it comes from. */
 interface Text {
   readonly name: string;
   readonly source: string;
@@ -38,6 +49,13 @@ interface Text {
 /** A text that is equal for definitions which get the same function. */
 export function definitionKey(definition: Definition): string {
   return JSON.stringify(definition);
+}
+
+/** What to do where a function cannot be sent as its text. */
+export function howToMend(unreadable: string | undefined): string {
+  if (unreadable === undefined) return "export it from its module, use taskRef(), or pass the value as an argument";
+  return "to let exports be found, grant --allow-read for the program's modules, or use taskRef(); else pass " +
+    `the value as an argument. May not be read: ${unreadable}`;
 }
 
 /** The URLs of the modules that a worker may have to import for a function. */

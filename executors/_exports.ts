@@ -25,7 +25,7 @@ export function findExport(url: string, path: string, look: Look, seen = new Set
   if (seen.has(`${url} ${path}`)) return undefined;
   seen.add(`${url} ${path}`);
   const module = look(url);
-  if (module === undefined) return { kind: "unread", at: { module: url, path } };
+  if (module === undefined || isCommonJs(module)) return { kind: "unread", at: { module: url, path } };
   const exported = module.exports.get(path);
   if (typeof exported === "string") {
     return placed(findLocal(url, module, exported, look, seen), { module: url, path });
@@ -37,6 +37,11 @@ export function findExport(url: string, path: string, look: Look, seen = new Set
     if (found !== undefined && found.kind !== "unread") return found;
   }
   return undefined;
+}
+
+/** Whether a module has neither imports nor exports: what is imported from it, it exports as Node's modules do. */
+function isCommonJs({ imports, exports, reexported }: Outline): boolean {
+  return imports.size === 0 && exports.size === 0 && reexported.length === 0;
 }
 
 /** What a variable of a module is; `undefined` where that is no function, or not known. */

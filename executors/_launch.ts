@@ -87,14 +87,8 @@ function encoded(text: string): string {
   return text.replace(/[^!"$&-~]+/g, encodeURIComponent);
 }
 
-/** A function that imports a module, or the text of one from another host, which is looked at first. */
 function importOf(url: string): string {
-  const quoted = JSON.stringify(url);
-  const load = `import(${quoted})`;
-  const importer = /^https?:/.test(url)
-    ? `(_, options) => options ? import(${quoted}, { with: { type: "text" } }) : ${load}`
-    : `() => ${load}`;
-  return `${quoted}: ${importer},\n`;
+  return `${JSON.stringify(url)}: () => import(${JSON.stringify(url)}),\n`;
 }
 
 /**

@@ -47,16 +47,21 @@ export function describe(fn: AnyFunction): Definition {
   return definition;
 }
 
-/**
- * Definitions of functions that are made anew for each call, by what decides about them; `null` where the place of the
- * call does, too.
- */
-const known = new Map<string, Definition | null>();
+/** What is known of functions that are made anew for each call. */
+interface Known {
+  /** Left out where the place of the call decides, too. */
+  readonly definition?: Definition;
+  /** Whether it was seen if the text alone decides. */
+  isRead: boolean;
+}
+
+/** By what decides about them. */
+const known = new Map<string, Known>();
 const MOST_KNOWN = 10_000;
 
-function remember(key: string, definition: Definition | null): void {
+function remember(key: string, isRead: boolean, definition?: Definition): void {
   if (known.size >= MOST_KNOWN) known.clear();
-  known.set(key, definition);
+  known.set(key, { definition, isRead });
 }
 
 function describeNew(fn: AnyFunction): Definition {
@@ -69,7 +74,7 @@ function describeNew(fn: AnyFunction): Definition {
   // A text that needs nothing from around it means the same wherever it stands.
   const textKey = name === "" ? source : `${name}\n${source}`;
   const remembered = known.get(textKey);
-  if (remembered) return remembered;
+  if (remembered?.definition !== undefined) return remembered.definition;
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) throw refusalOfNative(fn, name);
   const places = callers();
   const urls = new Set(places.map(({ url }) => url));
@@ -77,17 +82,21 @@ function describeNew(fn: AnyFunction): Definition {
   if (main !== undefined) urls.add(main);
   const search = new Search(fn, name, source, places, [...urls]);
   const key = `${textKey}\n${[...urls].join("\n")}`;
-  let definition = known.get(key);
-  if (definition === null) definition = known.get(`${key}\n${search.position}`);
-  if (!definition) {
-    definition = search.definition();
-    if (search.hasAskedFunction) return definition;
-    if (search.hasReadFunction && search.isAlone) remember(textKey, definition);
-    else if (search.hasLookedAtCall) {
-      remember(key, null);
-      remember(`${key}\n${search.position}`, definition);
-    } else remember(key, definition);
-  } else if (search.isAlone) remember(textKey, definition);
+  let found = known.get(key);
+  if (found !== undefined && found.definition === undefined) found = known.get(`${key}\n${search.position}`);
+  if (found?.definition !== undefined) {
+    if (!found.isRead && search.isAlone) remember(textKey, true, found.definition);
+    found.isRead = true;
+    return found.definition;
+  }
+  const definition = search.definition();
+  if (search.hasAskedFunction) return definition;
+  const { hasReadFunction } = search;
+  if (hasReadFunction && search.isAlone) remember(textKey, true, definition);
+  else if (search.hasLookedAtCall) {
+    remember(key, true);
+    remember(`${key}\n${search.position}`, hasReadFunction, definition);
+  } else remember(key, hasReadFunction, definition);
   return definition;
 }
 
@@ -183,10 +192,12 @@ class Search {
     if (exports.length === 1 && unread.length === 0 && !this.#hasOthers(exports, () => [])) {
       return { how: "search", name, source, exports, unread };
     }
-    if (exports.length === 0 && !this.isAlone) exports = this.#beyondNames();
-    exports = this.#withoutDoubt(exports);
+    if (exports.length > 0) exports = this.#isUnexported() ? [] : this.#withoutDoubt(exports);
+    else if (!this.isAlone) exports = this.#beyondNames();
     const sent = { name, source, ...this.#surroundings() };
-    if (exports.length === 0 && unread.length === 0) return { how: "source", ...sent };
+    if (exports.length === 0 && unread.length === 0) {
+      return { how: "source", ...sent, ...this.text.needs(name, sent.unreadable) };
+    }
     return { how: "search", ...sent, exports, unread };
   }
 
@@ -267,9 +278,20 @@ class Search {
     });
   }
 
+  /** Whether the call shows that no module exports it: it stands there, or in a variable that is not exported. */
+  #isUnexported(): boolean {
+    const argument = this.call?.argument;
+    if (argument?.kind !== "variable") return argument !== undefined;
+    const [root] = argument.path;
+    if (argument.path.length > 1 || root !== this.#name) return false;
+    const { values, exports } = outlineOf(this.#places[0].url)!;
+    return argument.isLocal || values.has(root) && ![...exports.values()].includes(root);
+  }
+
   /** Leaves only the function itself, where another one may have the same name and text, and other values around it. */
   #withoutDoubt(exports: TaskLocation[]): TaskLocation[] {
-    if (this.isAlone || exports.length === 0) return exports;
+    // Its text is right whichever it is, and runs no module.
+    if (this.isAlone) return [];
     const hasTwins = this.#hasOthers(exports, () => {
       return this.text.tokens.filter(({ kind }) => kind === "name").map(({ text }) => text);
     });
@@ -283,8 +305,6 @@ class Search {
     // Those are still being evaluated, as the main module mostly is.
     const called = this.#called();
     if (called !== undefined) return [called];
-    const argument = this.call?.argument;
-    if (argument?.kind === "function" || argument?.isLocal) return [];
     if (!hasTwins) return possible;
     const modules = possible.map(({ module }) => module);
     throw new TaskNotFoundError(

@@ -68,8 +68,15 @@ class Reader {
       else if (is(tokens[i], "export")) this.#export(i + 1);
       else this.#declare(i);
     }
+    const text = this.#text;
+    let kept = new WeakRef(tokens);
     return {
-      tokens,
+      get tokens() {
+        // They take many times the room of their text, and are wanted for a function that is new.
+        const tokens = kept.deref() ?? tokenize(text);
+        kept = new WeakRef(tokens);
+        return tokens;
+      },
       values: this.#values,
       imports: this.#imports,
       exports: this.#exports,

@@ -144,7 +144,8 @@ export class Pool implements Source, Origin {
   readonly #workers: RunningWorker[] = [];
   readonly #definitions: Definition[] = [];
   readonly #functions = new WeakMap<AnyFunction, number>();
-  readonly #functionsByDefinition = new Map<Definition | string, number>();
+  readonly #functionsByDefinition = new WeakMap<Definition, number>();
+  readonly #functionsByKey = new Map<string, number>();
   /** Cells that are free, the lowest on top, and the futures of those that are not. */
   readonly #freeCells = Array.from({ length: CELLS }, (_, i) => CELLS - 1 - i);
   readonly #futures: (Future<unknown> | undefined)[] = new Array(CELLS).fill(undefined);
@@ -332,14 +333,14 @@ export class Pool implements Source, Origin {
     number = this.#functionsByDefinition.get(definition);
     if (number === undefined) {
       const key = definitionKey(definition);
-      number = this.#functionsByDefinition.get(key);
+      number = this.#functionsByKey.get(key);
       if (number === undefined) {
         ensureStack(LOADING);
         number = this.#definitions.length;
         // First: what is known here and not there would be waited for.
         this.#tellWorkers({ type: "define", fn: number, definition });
         this.#definitions.push(definition);
-        this.#functionsByDefinition.set(key, number);
+        this.#functionsByKey.set(key, number);
       }
       this.#functionsByDefinition.set(definition, number);
     }

@@ -61,9 +61,9 @@ export async function resolve(definition: Definition, load: Import): Promise<Tas
     case "reference":
       return await dereference(definition, load);
     case "search":
-      return await search(definition, load) ?? fromSource(definition);
+      return await search(definition, load) ?? await fromSource(definition);
     case "source":
-      return fromSource(definition);
+      return await fromSource(definition);
   }
 }
 

@@ -5,34 +5,29 @@
  */
 
 import { TaskNotFoundError } from "../futures/errors.ts";
-import type { Definition } from "./_definition.ts";
+import { howToMend, type Needs, type Sent } from "./_definition.ts";
 import { isExit } from "./_errors.ts";
 import type { TaskFunction } from "./_resolve.ts";
-import { FunctionText } from "./_text.ts";
-
-/** What a function is sent with as text. */
-export type Sent = Exclude<Definition, { how: "reference" }>;
-
-/** Global names that a worker has, and that mean nothing in the program, where the text comes from. */
-const OF_WORKERS = ["name", "onmessage", "postMessage"];
 
 /**
  * Makes a function of its text. What it throws because it was sent alone says so.
  *
  * @throws {TaskNotFoundError} Its text cannot stand alone.
  */
-export function fromSource(definition: Sent): TaskFunction {
-  const { name, source } = definition;
-  const text = new FunctionText(source);
-  if (text.usesThis) throw refusal(definition, "because it uses this, which is not sent with it");
-  if (text.usesImportMeta) throw refusal(definition, "because it uses import.meta, which only a module has");
-  const hidden = [...definition.hidden ?? [], ...namesOf(text, OF_WORKERS)];
-  const code = withImports(text, source);
+export async function fromSource(definition: Sent): Promise<TaskFunction> {
+  const { name, source, unreadable } = definition;
+  const needs = definition.how === "source" ? definition : await needsOf(definition);
+  const hidden = [...new Set([...definition.hidden ?? [], ...needs.ofWorkers ?? []])];
+  const code = withImports(source, needs.imports ?? []);
   const importer = importerFor(definition);
-  const fn = text.form === "method"
-    ? evaluateMethod(withPlainName(code, name), hidden, importer)
-    : evaluate(`(${code}\n)`, hidden, importer) ?? evaluateMethod(withPlainName(code, name), hidden, importer);
-  if (fn === undefined) throw refusal(definition, "because it cannot stand alone");
+  const fn = evaluate(`(${code}\n)`, hidden, importer) ??
+    evaluateMethod(withPlainName(code, name), hidden, importer);
+  if (fn === undefined) {
+    throw new TaskNotFoundError(
+      `Cannot send the source text of the function ${name || "(anonymous)"}, because it cannot stand alone: ` +
+        `${howToMend(unreadable)}. Its text begins: ${source.slice(0, 80)}`,
+    );
+  }
   return (...args) => {
     let result: unknown;
     try {
@@ -47,35 +42,21 @@ export function fromSource(definition: Sent): TaskFunction {
   };
 }
 
-function refusal(definition: Sent, why: string): TaskNotFoundError {
-  const { name, source } = definition;
-  const looked = definition.how === "search" ? definition.exports.map(({ module }) => module) : [];
-  return new TaskNotFoundError(
-    `Cannot send the source text of the function ${name || "(anonymous)"}, ${why}: ${howToMend(definition)}. ` +
-      `Its text begins: ${source.slice(0, 80)}${looked.length > 0 ? `. Looked for it in: ${looked.join(", ")}` : ""}`,
-    looked,
-  );
-}
-
-function howToMend({ unreadable }: Sent): string {
-  if (unreadable === undefined) return "export it from its module, use taskRef(), or pass the value as an argument";
-  return "to let exports be found, grant --allow-read for the program's modules, or use taskRef(); else pass " +
-    `the value as an argument. May not be read: ${unreadable}`;
-}
-
-function namesOf({ tokens }: FunctionText, names: readonly string[]): string[] {
-  return names.filter((name) => tokens.some(({ kind, text }) => kind === "name" && text === name));
+/** What an export that was not the function would have been, is its text: looked at here, because the program has not. */
+async function needsOf({ name, source, unreadable }: Sent): Promise<Needs> {
+  const { FunctionText } = await import("./_text.ts");
+  return new FunctionText(source).needs(name, unreadable);
 }
 
 /** What stands for `import` in the text: that one would resolve as if this module had called it. */
 const IMPORT = "__concurrent_futures_import__";
 
-function withImports({ imports }: FunctionText, source: string): string {
+function withImports(source: string, imports: readonly number[]): string {
   let code = "";
   let at = 0;
-  for (const { start, end } of imports) {
+  for (const start of imports) {
     code += source.slice(at, start) + IMPORT;
-    at = end;
+    at = start + "import".length;
   }
   return code + source.slice(at);
 }
@@ -102,7 +83,7 @@ function importerFor({ name, base }: Sent): (specifier: unknown, options?: Impor
  * of variables which never get a value: using one throws.
  */
 function run(expression: string, hidden: readonly string[], importer: unknown): unknown {
-  const declared = hidden.length === 0 ? "" : `let ${[...new Set(hidden)].join(", ")};`;
+  const declared = hidden.length === 0 ? "" : `let ${hidden.join(", ")};`;
   return (0, eval)(`"use strict"; (${IMPORT}) => { return ${expression}; ${declared} }`)(importer);
 }
 
@@ -160,7 +141,7 @@ function explained(error: unknown, definition: Sent, hidden: readonly string[]):
   if (missing === undefined) return error;
   try {
     error.message = `${missing} is not defined: the function ${definition.name || "(anonymous)"} was sent to the ` +
-      `worker as source text, so it sees no names from around it. To mend it, ${howToMend(definition)}`;
+      `worker as source text, so it sees no names from around it. To mend it, ${howToMend(definition.unreadable)}`;
   } catch {
     // It is frozen, as a function's own can be.
   }

@@ -4,19 +4,53 @@
  * @module
  */
 
+import { TaskNotFoundError } from "../futures/errors.ts";
+import { howToMend, type Needs } from "./_definition.ts";
 import { closing, is, type Token, tokenize } from "./_tokens.ts";
+
+/** Global names that a worker has, and that mean nothing in the program, where the text comes from. */
+const OF_WORKERS = ["name", "onmessage", "postMessage"];
 
 /** How a function is written. */
 export type Form = "arrow" | "function" | "class" | "method";
 
 /** A function's text, taken apart. */
 export class FunctionText {
+  readonly #source: string;
   readonly tokens: readonly Token[];
   readonly form: Form;
 
   constructor(source: string) {
+    this.#source = source;
     this.tokens = tokenize(source);
     this.form = formOf(this.tokens);
+  }
+
+  /**
+   * What must be seen to before it runs alone.
+   *
+   * @throws {TaskNotFoundError} It uses what cannot be sent with it.
+   */
+  needs(name: string, unreadable: string | undefined): Needs {
+    const problem = this.usesThis
+      ? "it uses this, which is not sent with it"
+      : this.usesImportMeta
+      ? "it uses import.meta, which only a module has"
+      : undefined;
+    if (problem !== undefined) {
+      throw new TaskNotFoundError(
+        `Cannot send the source text of the function ${name || "(anonymous)"}, because ${problem}: ` +
+          `${howToMend(unreadable)}. Its text begins: ${this.#source.slice(0, 80)}`,
+      );
+    }
+    const imports = this.imports.map(({ start }) => start);
+    const ofWorkers = OF_WORKERS.filter((name) =>
+      this.tokens.some(({ kind, text }) => kind === "name" && text === name)
+    );
+    return {
+      ...(imports.length === 0 ? {} : { imports }),
+      ...(ofWorkers.length === 0 ? {} : { ofWorkers }),
+    };
   }
 
   /** Whether it imports something, or asks where its module is. */

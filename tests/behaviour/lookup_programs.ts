@@ -162,6 +162,31 @@ if (import.meta.main) {
     assertEquals([times, asked], [0, 0]);
   });
 
+  test(`${name}: functions that are made anew leave no memory behind, whatever their module exports`, async () => {
+    const main = prelude(kind) + `
+export const flag = Boolean(Deno.args);
+const { gc } = globalThis as unknown as { gc(): void };
+const values = [1];
+const submit = (pool: InstanceType<typeof Pool>, i: number) => [
+  pool.submit((n: number) => n + 1, i),
+  pool.submit(() => values[i]).catch(() => 0),
+];
+if (import.meta.main) {
+  using pool = make();
+  const used = async () => {
+    await Promise.all(Array.from({ length: 1_000 }, (_, i) => submit(pool, i)).flat());
+    gc();
+    return Deno.memoryUsage().heapUsed;
+  };
+  await used();
+  const before = await used();
+  await used();
+  print((await used() - before) / 4_000);
+}`;
+    const [bytes] = await printed(`${write({ "main.ts": main })}main.ts`, ["-A", "--v8-flags=--expose-gc"]) as number[];
+    assert(bytes < 30, `each submit left ${bytes} bytes`);
+  });
+
   test(`${name}: functions have any name, and those of objects are looked for by no pattern`, async () => {
     assertEquals(
       await run(
@@ -241,7 +266,7 @@ if (import.meta.main) {
   using pool = make();
   const other = impostor(1_000);
   const outcomes = [pool.submit(scale, 1), pool.submit(plain, 1), pool.submit(other, 1), inside(1_000, pool)];
-  outcomes.push(pool.submit([other][0], 1));
+  outcomes.push(pool.submit([impostor(1_000)][0], 1));
   print((await Promise.all(outcomes.map(outcome))));
 }`,
     ) as [unknown[]];
@@ -255,17 +280,25 @@ if (import.meta.main) {
         kind,
         `
 import pool, * as all from "./pool.ts";
+import { cube, run } from "./pool.ts";
 const square = (n: number) => n * n;
 const factor = 2;
 const twice = (n: number) => n * factor;
+const nested = () => {
+  const cube = (n: number) => n * n * n;
+  return pool.submit(cube, 3);
+};
+print([await nested(), await pool.submit(function cube(n: number) { return n; }, 3), await run(square, 4), cube(1)]);
 print([await pool.submit(square, 3), all.ready, String(await outcome(pool.submit(twice, 3))).slice(0, 30)]);
 pool.shutdownSync();`,
         {
           "pool.ts": prelude(kind) + `const pool = make();\nexport const ready = await pool.submit(() => true);\n` +
+            `export const cube = (n: number) => -n;\nexport const square = (n: number) => -n;\n` +
+            `export const run = (f: (n: number) => number, n: number) => pool.submit(f, n);\n` +
             `export default pool;\n`,
         },
       ),
-      [[9, true, "ReferenceError: factor is not "]],
+      [[27, 3, 16, -1], [9, true, "ReferenceError: factor is not "]],
     );
   });
 
@@ -276,11 +309,21 @@ pool.shutdownSync();`,
         `
 import { parse as read, stringify } from "npm:devalue";
 import * as devalue from "npm:devalue";
+import { double } from "./common.cjs";
+import * as common from "./common.cjs";
 using pool = make();
 print([await pool.submit(stringify, [1]), await pool.submit(read, "[[1],2]")]);
-print(await pool.submit(devalue.uneval, [3]));`,
+print(await pool.submit(devalue.uneval, [3]));
+print([await pool.submit(double, 3), await pool.submit(common.triple, 3)]);`,
+        {
+          "common.cjs": `
+const by = 2;
+exports.double = (n) => n * by;
+exports.triple = function triple(n) { return n * (by + 1); };
+`,
+        },
       ),
-      [["[[1],1]", [2]], "[3]"],
+      [["[[1],1]", [2]], "[3]", [6, 9]],
     );
   });
 
@@ -354,12 +397,16 @@ print([await pool.submit(all.square, 3), await pool.submit(all.triple, 3)]);`,
     }).spawn();
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(
-      `function sq(n) { return n * n; }\nconst { ${name} } = await import(${JSON.stringify(`${ROOT}mod.ts`)});\n` +
-        `const pool = new ${name}(1);\n"answer " + await pool.submit(sq, 7);\npool.shutdownSync();\n`,
+      `const k = 2;\nfunction sq(n) { return n * n; }\n` +
+        `function twice(n) { return n * k; }\nconst { ${name} } = await import(${JSON.stringify(`${ROOT}mod.ts`)});\n` +
+        `const pool = new ${name}(1);\n"answer " + await pool.submit(sq, 7);\n` +
+        `"told " + pool.submit(twice, 7).exception(10_000).message;\npool.shutdownSync();\n`,
     ));
     await writer.close();
     const { stdout, stderr } = await child.output();
-    assertStringIncludes(new TextDecoder().decode(stdout), "answer 49", new TextDecoder().decode(stderr));
+    const text = new TextDecoder().decode(stdout);
+    assertStringIncludes(text, "answer 49", new TextDecoder().decode(stderr));
+    assertStringIncludes(text, "told k is not defined: the function twice was sent");
   });
 
   test(`${name}: a main module of another host runs once where it does not export the function`, async () => {
