@@ -26,7 +26,10 @@ export const Kind = {
   BYTES: 6,
   /** A list of numbers as float64s. */
   NUMBERS: 7,
-  /** What a chunk gave: blocks for each result, and for the error, one after the other; the text says how they are encoded. */
+  /**
+   * What a chunk gave: blocks for each result, and for the error, one after the other; the text says how they are
+   * encoded.
+   */
   PARTS: 8,
 } as const;
 

@@ -122,7 +122,9 @@ class GraphEncoder {
     }
   }
 
-  /** All or none: a buffer may turn out not to be movable, such as WebAssembly's memory, which only the attempt tells. */
+  /**
+   * All or none: a buffer may turn out not to be movable, such as WebAssembly's memory, which only the attempt tells.
+   */
   #takeMoved(): ArrayBuffer[] {
     const moved = this.#buffers.filter((buffer) => this.#moved.has(buffer));
     if (moved.length === 0) return this.#buffers;

@@ -19,8 +19,9 @@ const simply: Attempt = (encode) => encode();
 /**
  * Encodes what a chunk gave, up to the first result that cannot cross, whose refusal is then the error.
  *
- * Each result is encoded by itself and once: what it moves is gone with that, so nothing can be encoded on trial, and results that
- * share an object arrive as they do when each of them is sent alone. Only where nothing of that can show are they encoded as one.
+ * Each result is encoded by itself and once: what it moves is gone with that, so nothing can be encoded on trial, and
+ * results that share an object arrive as they do when each of them is sent alone. Only where nothing of that can show
+ * are they encoded as one.
  */
 export function encodeOutcome(
   [results, ...errors]: ChunkOutcome,
@@ -32,7 +33,8 @@ export function encodeOutcome(
       const whole = encodeNumbers(results) ?? attempt(() => encodeJson([results]));
       if (whole !== undefined) return whole;
     } catch (error) {
-      // It belongs to one of them: they say below to which. If it does not come again, it came when all of them were there.
+      // It belongs to one of them: they say below to which. If it does not come again, it came when all of them were
+      // there.
       errors = [error];
     }
   }
@@ -61,7 +63,10 @@ function encodeMoved(result: unknown, sameProcess: boolean): Block {
   return block;
 }
 
-/** Encodes what a task threw, or why that cannot cross, or what has ended the task meanwhile: see {@linkcode encodeOutcome}. */
+/**
+ * Encodes what a task threw, or why that cannot cross, or what has ended the task meanwhile: see {@linkcode
+ * encodeOutcome}.
+ */
 export function encodeError(error: unknown, sameProcess: boolean, attempt: Attempt = simply): Block {
   const options: EncodeOptions = { root: "error", sameProcess };
   for (const how of [attempt, simply]) {

@@ -221,10 +221,11 @@ export class Pool implements Source, Origin {
   }
 
   /**
-   * Hands a task over. Up to the count of it nothing is changed that an error would leave behind. From then on no error leaves this method:
-   * one fails the future, unless the consumers have the task by then. That error may be a stack overflow, at any call, and
-   * then every call in a `catch` fails, too. So there the task is only put into a list by assignments, and the event loop, or whoever blocks or
-   * asks next, gives everything back. What takes more than some calls (starting a worker, messages, memory) makes sure of the stack first.
+   * Hands a task over. Up to the count of it nothing is changed that an error would leave behind. From then on no
+   * error leaves this method: one fails the future, unless the consumers have the task by then. That error may be a
+   * stack overflow, at any call, and then every call in a `catch` fails, too. So there the task is only put into a
+   * list by assignments, and the event loop, or whoever blocks or asks next, gives everything back. What takes more
+   * than some calls (starting a worker, messages, memory) makes sure of the stack first.
    */
   #enqueue(fn: number, block: Block, flags: number): Future<unknown> {
     if (this.#state.name !== "OPEN") {
@@ -252,6 +253,7 @@ export class Pool implements Source, Origin {
         block.takeMoved("args");
         this.#waiting.push(task);
         task.place = Place.WAITING;
+        this.#lookLater();
         if (this.#waiting.length === this.#published + 1) {
           ensureStack();
           this.#publishWaiting();
@@ -380,7 +382,7 @@ export class Pool implements Source, Origin {
         task.place = Place.PUBLISHED;
         if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(cell, task.block);
         this.#queue.wake(this.#unfinished);
-        if (this.#hasMoreWorkers) lookAgainAfter(LOOK_AGAIN_MS);
+        this.#lookLater();
         return true;
       }
     }
@@ -422,10 +424,15 @@ export class Pool implements Source, Origin {
     return this.#queue.hasSleepers() || this.#workers.length < this.#kind.maxConsumers;
   }
 
+  #lookLater(): void {
+    if (this.#hasMoreWorkers) lookAgainAfter(LOOK_AGAIN_MS);
+  }
+
   /** A worker that was woken, or has finished its task, may not come: code of the user's computes there. */
   lookAgain(): void {
     const [queue, begun] = [this.#queue, this.#workers.length];
-    if (begun === 0 || queue.isEmpty() || !this.#hasMoreWorkers) return;
+    const isAllTaken = queue.isEmpty() && this.#waiting.length === this.#published;
+    if (begun === 0 || isAllTaken || !this.#hasMoreWorkers) return;
     if (!queue.wake(this.#unfinished) && !queue.hasSleepers() && queue.lacksConsumers(this.#unfinished, begun)) {
       if (begun < this.#kind.maxConsumers) this.#startWorker(begun);
     }

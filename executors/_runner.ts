@@ -76,8 +76,9 @@ interface Reply {
 /**
  * A task's run: it ends once, by what comes first, and is told once.
  *
- * To encode an outcome calls getters of it, and these may do whatever a task may, also end this run: by `Deno.exit()`, or by an error
- * that is reported. What ended it so is told in place of the outcome, when that has been encoded: nothing of the task's runs after that.
+ * To encode an outcome calls getters of it, and these may do whatever a task may, also end this run: by `Deno.exit()`,
+ * or by an error that is reported. What ended it so is told in place of the outcome, when that has been encoded:
+ * nothing of the task's runs after that.
  */
 abstract class Run {
   isOver = false;
@@ -95,7 +96,8 @@ abstract class Run {
   end(flags: number, outcome: unknown, isFree = false): void {
     if (this.isOver) return;
     if (this.#isEncoding) {
-      // Not encoded here: an error that is reported while another one is, as by a getter of this one, would end the worker.
+      // Not encoded here: an error that is reported while another one is, as by a getter of this one, would end the
+      // worker.
       this.#interruption ??= { error: outcome };
       return;
     }
@@ -173,7 +175,8 @@ function callFor<R>(run: Run, call: () => R): R {
 function endTask(how: string, exitCode: number): never {
   const outcome = new TaskExitError(`Task called ${how}`, exitCode);
   ownerOfNow()?.end(Flag.ERROR, outcome);
-  // Unwinds the task; should it catch this and go on, what it returns comes too late. Not the outcome itself: the task could add getters.
+  // Unwinds the task; should it catch this and go on, what it returns comes too late. Not the outcome itself: the task
+  // could add getters.
   throw Object.defineProperty(new TaskExitError(outcome.message, exitCode), EXIT, { value: outcome });
 }
 

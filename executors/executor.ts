@@ -101,6 +101,7 @@ export abstract class Executor {
    * Results come in the order of the inputs. It stops at the shortest input. The first item that fails throws
    * at its place, ends the iteration and cancels the rest; so does leaving the loop early. Inputs are read and submitted during
    * the call, unless `buffersize` is given. Async iterables are allowed as inputs; then only `for await` can read the results.
+   * An input that throws after the call, or a shutdown before all is read, ends the iteration behind the good items.
    *
    * @example Squares
    * ```ts

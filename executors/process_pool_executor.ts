@@ -42,7 +42,7 @@ export interface ProcessPoolExecutorOptions {
   // deno-lint-ignore no-explicit-any -- any parameters: constructors cannot be generic
   initializer?: (...args: any[]) => unknown;
   /**
-   * The initializer's arguments.
+   * The initializer's arguments, copied for each process: what cannot be copied, such as a port, is refused.
    *
    * @default {[]}
    */
@@ -160,6 +160,7 @@ export class ProcessPoolExecutor extends Executor {
    * @param options How many processes at the most, or an object of options.
    * @throws {RangeError} `maxWorkers` or `maxTasksPerChild` is not an integer of at least 1, or `onWorkerCrash` is none of its values.
    * @throws {TypeError} An option is of the wrong type.
+   * @throws {SerializationError} `initargs` transfer something else than buffers.
    * @throws {Deno.errors.NotCapable} `permissions` names what this program may not do itself.
    * @throws {Deno.errors.NotSupported} This is a compiled program, and `deno` names no executable.
    * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with `if (import.meta.main)`.

@@ -41,7 +41,7 @@ export interface ThreadPoolExecutorOptions {
   // deno-lint-ignore no-explicit-any -- any parameters: constructors cannot be generic
   initializer?: (...args: any[]) => unknown;
   /**
-   * The initializer's arguments.
+   * The initializer's arguments, copied for each thread: what cannot be copied, such as a port, is refused.
    *
    * @default {[]}
    */
@@ -88,6 +88,7 @@ export class ThreadPoolExecutor extends Executor {
    * @param options How many threads at the most, or an object of options.
    * @throws {RangeError} `maxWorkers` is not an integer of at least 1.
    * @throws {TypeError} An option is of the wrong type.
+   * @throws {SerializationError} `initargs` transfer something else than buffers.
    * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with `if (import.meta.main)`.
    */
   constructor(options: number | ThreadPoolExecutorOptions = {}) {

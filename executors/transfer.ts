@@ -29,7 +29,7 @@ export class Transfer {
 
 /**
  * Marks an argument, or what a task returns, so that buffers in it move instead of being copied; thread pools only. The
- * buffers are detached at once, as by `postMessage`. What else the structured clone transfers (ports, streams) can be given
+ * buffers are detached at once, as by `postMessage`; where one cannot be, as WebAssembly's memory, the future fails. What else the structured clone transfers (ports, streams) can be given
  * too, as a whole argument or a whole result.
  *
  * @example There and back without a copy

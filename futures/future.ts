@@ -17,8 +17,8 @@ export type FutureState = "PENDING" | "RUNNING" | "CANCELLED" | "FINISHED";
 /** The executor's side of a future, for futures that another thread completes. */
 export interface Origin {
   /**
-   * What the workers have done with the task by now, seen without waiting for a message. A task that is "waiting" has not been handed over, and
-   * gets another ticket when it is: what is collected may make room for it.
+   * What the workers have done with the task by now, seen without waiting for a message. A task that is "waiting" has
+   * not been handed over, and gets another ticket when it is: what is collected may make room for it.
    */
   peek(ticket: number): "waiting" | "pending" | "running" | "done";
   /** Withdraws the task so that it never runs; `false` when a worker has already started it. */

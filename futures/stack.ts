@@ -6,12 +6,16 @@
 
 /** How deep to look: some 8 KiB, for a few calls. */
 export const CALLS = 50;
-/** Some 300 KiB, for what is used for the first time: V8 then compiles it, and Deno loads a part of itself and would stay broken. */
-export const LOADING = 2_000;
+/**
+ * Some 100 KiB, for what is used for the first time: V8 then compiles it, and Deno loads a part of itself and would
+ * stay broken.
+ */
+export const LOADING = 500;
 
 /**
- * Throws the error of a stack overflow now, before anything is changed, where the stack might overflow in the midst of what comes
- * next: no `catch` could put that right, as it takes calls, too. Takes a fraction of a microsecond, and with {@linkcode LOADING} some.
+ * Throws the error of a stack overflow now, before anything is changed, where the stack might overflow in the midst of
+ * what comes next: no `catch` could put that right, as it takes calls, too. Takes a fraction of a microsecond, and
+ * with {@linkcode LOADING} some.
  *
  * @throws {RangeError} There is little stack left.
  */

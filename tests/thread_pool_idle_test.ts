@@ -102,6 +102,18 @@ for (const [way, get] of Object.entries(ways)) {
     }
   });
 
+  test(`ThreadPoolExecutor: a thread is started for a port while the only one is held up, ${way}`, async () => {
+    using pool = new ThreadPoolExecutor(2);
+    using word = new Word();
+    leave(pool, "a task that goes on after Deno.exit()", word);
+    await sleep(50);
+    for (let i = 0; i < 3; i++) {
+      const { port1, port2 } = new MessageChannel();
+      assertEquals(await get(pool.submit(answerOn, transfer({ port: port2 }, [port2]), "a question")), "answered");
+      port1.close();
+    }
+  });
+
   test(`ThreadPoolExecutor: no task waits for an initializer while another thread is idle, ${way}`, async () => {
     using word = new Word();
     using pool = new ThreadPoolExecutor({ maxWorkers: 2, initializer: awaitWordInFirstThread, initargs: [word.words] });

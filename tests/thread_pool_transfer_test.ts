@@ -1,6 +1,10 @@
-/** What moves between threads with `transfer()`, where something else goes wrong: only its own future fails, and nothing moves in vain. */
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
+/**
+ * What moves between threads with `transfer()`, where something else goes wrong: only its own future fails, and
+ * nothing moves in vain.
+ */
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { SerializationError, TaskNotFoundError, ThreadPoolExecutor, transfer } from "@concurrent/futures";
+import { describeSources } from "../futures/wakeup.ts";
 import { bothFail, BOUND, Gate, test, thrownBy, within } from "./_helpers.ts";
 import { add, echo, lengthOf, passGate, square } from "./fixtures/tasks.ts";
 import { hasLeft, lendImmovable, lendUnless, makePortFor } from "./fixtures/thread_tasks.ts";
@@ -45,7 +49,7 @@ for (const chunksize of [1, 2, 4, undefined]) {
   });
 }
 
-test("transfer() of memory that cannot move fails its future, as an argument of any size, and nothing else", async () => {
+test("transfer() of memory that cannot move fails its future alone, as an argument of any size", async () => {
   using pool = new ThreadPoolExecutor(2);
   for (const pages of [0, 1, 4]) {
     const buffer = immovable(pages);
@@ -102,11 +106,12 @@ test("transfer() of memory that cannot move fails its future as a result, and th
     const results = pool.map(lendImmovable, ["lone", "lone", "lone"] as const, [1, 1, 1], { chunksize });
     assertInstanceOf(thrownBy(() => results.next()), SerializationError);
   }
-  // It is counted as finished once: a second worker is started for a task only while the first has one.
   assertEquals(pool.submit(square, 4).result(BOUND), 16);
+  // Each is counted as finished once.
+  for (const state of describeSources()) assertMatch(state, /collected=(\d+) .* finished=\1 /s);
 });
 
-test("submit() looks at the function first: what would move with it stays where it is if that cannot be sent", async () => {
+test("submit() looks at the function first: where that cannot be sent, nothing moves", async () => {
   using pool = new ThreadPoolExecutor(1);
   const bytes = new Uint8Array(100);
   const { port1, port2 } = new MessageChannel();
@@ -123,7 +128,7 @@ test("submit() looks at the function first: what would move with it stays where 
   port1.close();
 });
 
-test("new ThreadPoolExecutor() copies a buffer among initargs for each thread, and refuses a port, which is there once", async () => {
+test("new ThreadPoolExecutor() copies a buffer among initargs for each thread, and refuses a port", async () => {
   const { port1, port2 } = new MessageChannel();
   for (const list of [[port2], [new ArrayBuffer(8), port2]]) {
     const initargs = [1, transfer({ list }, list)];

@@ -167,7 +167,7 @@ export function shutdownBehaviour(kind: Kind): void {
   });
 
   // A callback that blocks takes results, which makes room: what waited must not be started in it.
-  test(`${name}.shutdown({ cancelFutures: true }) cancels all that has not started, whatever callbacks do`, async () => {
+  test(`${name}.shutdown({ cancelFutures: true }) cancels what has not started, though callbacks block`, async () => {
     const pool = make({ maxWorkers: 2 });
     using gate = new Gate();
     const ledger = new Ledger();

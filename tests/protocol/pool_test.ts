@@ -29,6 +29,7 @@ import {
   spin,
   startedWorkers,
   test,
+  until,
   untilSync,
   within,
 } from "../_helpers.ts";
@@ -367,6 +368,7 @@ for (const when of ["while a worker is idle", "while none is", "behind others th
     using pool = new ThreadPoolExecutor(1);
     const words = new Int32Array(new SharedArrayBuffer(8));
     await pool.submit(add, 1, 2);
+    await until(() => describeSources().some((state) => state.includes("PARKED")), "an idle worker");
     const before = when === "while a worker is idle" ? [] : [pool.submit(awaitWord, words)];
     if (when === "behind others that wait") {
       before.push(...Array.from({ length: 300 }, () => pool.submit(lengthOf, TEXT) as Future<unknown>));
@@ -450,7 +452,7 @@ test(
   "submit() near the end of the stack returns a future that settles, or throws, and leaves nothing behind",
   async () => {
     // The program ends by itself, so nothing is held.
-    const results = await outputOf("deep_submits.ts", [], { bound: 60_000 });
+    const results = await outputOf("deep_submits.ts", [], { bound: 100_000 });
     for (
       const [kind, { good, failed, thrown, unexpected }] of Object.entries<Record<string, number | string>>(results)
     ) {
@@ -458,5 +460,5 @@ test(
       assert(+good > 0 && +failed > 0 && +thrown > 0, `${kind}: ${good} good, ${failed} failed, ${thrown} thrown`);
     }
   },
-  { bound: 80_000 },
+  { bound: 120_000 },
 );
