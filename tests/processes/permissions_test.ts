@@ -1,10 +1,10 @@
 /** {@linkcode ProcessPoolExecutor}: what its tasks may do. */
 import { ProcessPoolExecutor } from "@concurrent/futures";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { outputOf, temporaryPath, test } from "./_helpers.ts";
-import { ENTRY, project, runFile } from "./_projects.ts";
+import { outputOf, temporaryPath, test } from "../_helpers.ts";
+import { ENTRY, project, runFile } from "../_projects.ts";
 
-const ROOT = new URL("../", import.meta.url).pathname;
+const ROOT = new URL("../../", import.meta.url).pathname;
 const DENO = Deno.execPath();
 /** The least that a program with such a pool needs. */
 const FEW = ["--allow-run", "--allow-read"];

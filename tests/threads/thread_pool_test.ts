@@ -33,9 +33,9 @@ import {
   until,
   within,
   workerThreads,
-} from "./_helpers.ts";
-import { assertSame } from "./_same.ts";
-import { add, echo, lengthOf, list, passGate, sample, square } from "./fixtures/tasks.ts";
+} from "../_helpers.ts";
+import { assertSame } from "../_same.ts";
+import { add, echo, lengthOf, list, passGate, sample, square } from "../fixtures/tasks.ts";
 import {
   addToShared,
   addToView,
@@ -54,7 +54,7 @@ import {
   passOn,
   replaceBuiltIns,
   threadName,
-} from "./fixtures/thread_tasks.ts";
+} from "../fixtures/thread_tasks.ts";
 
 /** Two shared words: tasks wait on the first and count themselves in the second. */
 function gateWords(): Int32Array {
@@ -457,7 +457,7 @@ test("ThreadPoolExecutor works with --allow-read alone", async () => {
 
 test("ThreadPoolExecutor works in a program that is run from another directory", async () => {
   const there = `${temporaryPath("elsewhere")}.ts`;
-  const mod = import.meta.resolve("../mod.ts");
+  const mod = import.meta.resolve("../../mod.ts");
   Deno.writeTextFileSync(
     there,
     `import { ThreadPoolExecutor } from ${JSON.stringify(mod)};
@@ -468,7 +468,7 @@ test("ThreadPoolExecutor works in a program that is run from another directory",
        console.log(JSON.stringify([await pool.submit(times, 2), pool.submit((n: number) => n + 1, 1).result()]));
      }`,
   );
-  const config = new URL("../deno.json", import.meta.url).pathname;
+  const config = new URL("../../deno.json", import.meta.url).pathname;
   const { stdout, code } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--no-lock", "--quiet", "--config", config, there],
     cwd: "/",

@@ -22,7 +22,7 @@ import {
   test,
   thrownBy,
   within,
-} from "./_helpers.ts";
+} from "../_helpers.ts";
 import {
   changeRealm,
   end,
@@ -37,9 +37,9 @@ import {
   sayEndlessly,
   sayGarbage,
   watchForToken,
-} from "./fixtures/hostile_tasks.ts";
-import { query } from "./fixtures/sandboxed.ts";
-import { echo, passGate } from "./fixtures/tasks.ts";
+} from "../fixtures/hostile_tasks.ts";
+import { query } from "../fixtures/sandboxed.ts";
+import { echo, passGate } from "../fixtures/tasks.ts";
 
 // ---- forged answers -----------------------------------------------------------------------------------------------
 

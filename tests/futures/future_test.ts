@@ -9,7 +9,7 @@ import {
 } from "@std/assert";
 import { CancelledError, Future, InvalidStateError, TimeoutError } from "@concurrent/futures";
 import { inspect } from "node:util";
-import { bothCancelled, bothFail, elapsed, test, thrownBy } from "./_helpers.ts";
+import { bothCancelled, bothFail, elapsed, test, thrownBy } from "../_helpers.ts";
 
 /** One future in each state, as CPython's tests have them. */
 function inEachState() {

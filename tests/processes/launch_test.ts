@@ -1,8 +1,8 @@
 /** {@linkcode ProcessPoolExecutor}: what its processes are started with, and what they find. */
 import { ProcessPoolExecutor } from "@concurrent/futures";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
-import { temporaryPath, test, within } from "./_helpers.ts";
-import { ENTRY, project, run, runFile } from "./_projects.ts";
+import { temporaryPath, test, within } from "../_helpers.ts";
+import { ENTRY, project, run, runFile } from "../_projects.ts";
 
 const DENO = Deno.execPath();
 /** What needs links, shell scripts or `/proc`. */
@@ -355,7 +355,7 @@ for (const permissions of ["inherit", "none", { read: "inherit" }, { import: ["a
 }
 
 test("ProcessPoolExecutor runs with this package from another host, under all permissions", async () => {
-  const root = new URL("../", import.meta.url);
+  const root = new URL("../../", import.meta.url);
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async ({ url }) => {
     try {
       const text = await Deno.readTextFile(new URL(`.${new URL(url).pathname}`, root));

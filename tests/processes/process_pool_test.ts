@@ -20,7 +20,7 @@ import {
   temporaryPath,
   test,
   within,
-} from "./_helpers.ts";
+} from "../_helpers.ts";
 import {
   awaitTicks,
   countHere,
@@ -31,8 +31,8 @@ import {
   pidLater,
   startTicking,
   surroundings,
-} from "./fixtures/process_tasks.ts";
-import { add, echoLater, passGate, square } from "./fixtures/tasks.ts";
+} from "../fixtures/process_tasks.ts";
+import { add, echoLater, passGate, square } from "../fixtures/tasks.ts";
 
 // ---- the constructor ----------------------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ test("ProcessPoolExecutor with a cwd that is no folder is broken, and says which
 test("ProcessPoolExecutor: tasks see the arguments and the main module of the program", async () => {
   const args = ["--flag", "a b", "--", "", "ä", "--allow-all", "-x"];
   const { own, ...seen } = await outputOf("child_arguments.ts", args);
-  assertEquals(own, [args, new URL("./fixtures/programs/child_arguments.ts", import.meta.url).href]);
+  assertEquals(own, [args, new URL("../fixtures/programs/child_arguments.ts", import.meta.url).href]);
   assertEquals(seen, { args: own[0], mainModule: own[1], main: true });
 });
 

@@ -1,9 +1,9 @@
 /** A task waits for no thread while another one is idle, or could be started: whatever holds the first one up. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { type Future, ThreadPoolExecutor, TimeoutError, transfer } from "@concurrent/futures";
-import { pause, sleep, startedWorkers, test, thrownBy, untilSync, within } from "./_helpers.ts";
-import { lengthOf, square } from "./fixtures/tasks.ts";
-import { answerOn, awaitWordAndTellName, awaitWordInFirstThread, linger, lingering } from "./fixtures/thread_tasks.ts";
+import { pause, sleep, startedWorkers, test, thrownBy, untilSync, within } from "../_helpers.ts";
+import { lengthOf, square } from "../fixtures/tasks.ts";
+import { answerOn, awaitWordAndTellName, awaitWordInFirstThread, linger, lingering } from "../fixtures/thread_tasks.ts";
 
 /** How long a task may take that takes no time, in milliseconds: one that nobody takes is noticed after it. */
 const SOON = 3_000;

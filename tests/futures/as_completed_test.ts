@@ -1,7 +1,7 @@
 /** `asCompleted` without an executor. With executors: `behaviour/waiting.ts`. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { asCompleted, Future, InvalidStateError, TimeoutError } from "@concurrent/futures";
-import { elapsed, outputOf, pause, rejectionOf, sleep, test, thrownBy, within } from "./_helpers.ts";
+import { elapsed, outputOf, pause, rejectionOf, sleep, test, thrownBy, within } from "../_helpers.ts";
 
 function pending(): Future<number> {
   return new Future<number>();

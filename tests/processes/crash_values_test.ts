@@ -8,7 +8,7 @@ import {
   TaskExitError,
   waitSync,
 } from "@concurrent/futures";
-import { both, bothFail, BOUND, test, within } from "./_helpers.ts";
+import { both, bothFail, BOUND, test, within } from "../_helpers.ts";
 import {
   closeStdout,
   killBesideProgram,
@@ -20,8 +20,8 @@ import {
   ownPid,
   patternBytes,
   patternText,
-} from "./fixtures/crash_tasks.ts";
-import { echo, makeText, square } from "./fixtures/tasks.ts";
+} from "../fixtures/crash_tasks.ts";
+import { echo, makeText, square } from "../fixtures/tasks.ts";
 
 const name = "ProcessPoolExecutor";
 const MODES = ["break", "replace"] as const;
@@ -167,7 +167,7 @@ async function printedBy(way: string): Promise<Uint8Array> {
       "--no-check",
       "--no-lock",
       "--quiet",
-      import.meta.resolve("./fixtures/programs/crash_output.ts"),
+      import.meta.resolve("../fixtures/programs/crash_output.ts"),
       way,
     ],
     stdin: "null",

@@ -1,7 +1,7 @@
 /** `Future` as a promise, and its text form. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects, assertStrictEquals } from "@std/assert";
 import { CancelledError, Future, InvalidStateError } from "@concurrent/futures";
-import { rejectionOf, sleep, test, within } from "./_helpers.ts";
+import { rejectionOf, sleep, test, within } from "../_helpers.ts";
 
 function finished<T>(value: T): Future<T> {
   const future = new Future<T>();

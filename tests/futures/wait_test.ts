@@ -10,7 +10,7 @@ import {
   wait,
   waitSync,
 } from "@concurrent/futures";
-import { elapsed, outputOf, rejectionOf, sleep, test, within } from "./_helpers.ts";
+import { elapsed, outputOf, rejectionOf, sleep, test, within } from "../_helpers.ts";
 
 const all = [ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION] as const;
 

@@ -17,8 +17,8 @@ import {
   until,
   untilSync,
   within,
-} from "./_helpers.ts";
-import { isAlive, Running } from "./_start.ts";
+} from "../_helpers.ts";
+import { isAlive, Running } from "../_start.ts";
 import {
   computeFor,
   endByTerm,
@@ -31,8 +31,8 @@ import {
   readStdinLater,
   type StdinReader,
   waitForEver,
-} from "./fixtures/process_tasks.ts";
-import { failToStart, passGate, square } from "./fixtures/tasks.ts";
+} from "../fixtures/process_tasks.ts";
+import { failToStart, passGate, square } from "../fixtures/tasks.ts";
 
 const WAYS = [
   { way: "terminateWorkers", signal: "SIGTERM" },

@@ -14,10 +14,10 @@ import {
   test,
   until,
   within,
-} from "./_helpers.ts";
-import { commandOf } from "./_start.ts";
-import { killAtGate, killSelf, killSelfAfter, ownPid } from "./fixtures/crash_tasks.ts";
-import { echo, lengthOf, passGate, square } from "./fixtures/tasks.ts";
+} from "../_helpers.ts";
+import { commandOf } from "../_start.ts";
+import { killAtGate, killSelf, killSelfAfter, ownPid } from "../fixtures/crash_tasks.ts";
+import { echo, lengthOf, passGate, square } from "../fixtures/tasks.ts";
 
 const name = "ProcessPoolExecutor";
 const MODES = ["break", "replace"] as const;
@@ -93,7 +93,7 @@ for (
         "--no-check",
         "--no-lock",
         "--quiet",
-        import.meta.resolve("./fixtures/programs/crash_parent.ts"),
+        import.meta.resolve("../fixtures/programs/crash_parent.ts"),
         way,
         file,
       ],

@@ -1,8 +1,8 @@
 /** {@linkcode ProcessPoolExecutor}: tasks that a process is given several at once, and those that are taken back. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { BrokenProcessPool, ProcessPoolExecutor } from "@concurrent/futures";
-import { both, bothCancelled, bothFail, BOUND, Gate, Ledger, test, within } from "./_helpers.ts";
-import { killItself, passOrReturn, recordOrPass, stopItself } from "./fixtures/process_tasks.ts";
+import { both, bothCancelled, bothFail, BOUND, Gate, Ledger, test, within } from "../_helpers.ts";
+import { killItself, passOrReturn, recordOrPass, stopItself } from "../fixtures/process_tasks.ts";
 
 /** Makes a function's tasks be given many at once. */
 async function proveQuick(submit: () => PromiseLike<unknown>): Promise<void> {

@@ -9,7 +9,7 @@ import {
   TaskExitError,
   taskRef,
 } from "@concurrent/futures";
-import { both, bothFail, BOUND, Gate, sleep, temporaryPath, test, thrownBy, until, within } from "./_helpers.ts";
+import { both, bothFail, BOUND, Gate, sleep, temporaryPath, test, thrownBy, until, within } from "../_helpers.ts";
 import {
   awaitForever,
   endAbruptly,
@@ -20,10 +20,10 @@ import {
   killSelfTwiceOfThree,
   ownPid,
   spinForever,
-} from "./fixtures/crash_tasks.ts";
-import { makeError, rejectValue, throwValue } from "./fixtures/errors.ts";
-import { add, echo, passGate, square } from "./fixtures/tasks.ts";
-import { assertSame } from "./_same.ts";
+} from "../fixtures/crash_tasks.ts";
+import { makeError, rejectValue, throwValue } from "../fixtures/errors.ts";
+import { add, echo, passGate, square } from "../fixtures/tasks.ts";
+import { assertSame } from "../_same.ts";
 
 const name = "ProcessPoolExecutor";
 const MODES = ["break", "replace"] as const;
@@ -101,7 +101,7 @@ test(`${name}: a module that throws, rejects or exits at import fails the future
   for (const onWorkerCrash of MODES) {
     using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
     const pid = pool.submit(ownPid).result(BOUND);
-    const at = (file: string) => taskRef<() => number>(import.meta.resolve(`./fixtures/${file}_on_import.ts`), "never");
+    const at = (file: string) => taskRef<() => number>(import.meta.resolve(`../fixtures/${file}_on_import.ts`), "never");
     await bothFail(() => pool.submit(at("throws")), (error) => {
       assertInstanceOf(error, URIError);
       assertEquals(error.message, "thrown while importing");
@@ -137,7 +137,7 @@ test(`${name}: a module that is missing or is no program fails the future with a
 
 for (const mode of MODES) {
   test(`${name} {${mode}}: a module that kills its process at import, beside others and before others`, async () => {
-    const never = taskRef<() => number>(import.meta.resolve("./fixtures/kills_on_import.ts"), "never");
+    const never = taskRef<() => number>(import.meta.resolve("../fixtures/kills_on_import.ts"), "never");
     await dieBesideOthers(mode, (pool) => pool.submit(never), KILLED);
   });
 }

@@ -1,8 +1,8 @@
 /** {@linkcode ProcessPoolExecutor}: what tasks print appears on the program's standard output and error. */
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { commandOf, isAlive, Running } from "./_start.ts";
-import { sleep, temporaryPath, test, until, within } from "./_helpers.ts";
-import { lineOf, someBytes, type Stream, ways } from "./fixtures/output_tasks.ts";
+import { commandOf, isAlive, Running } from "../_start.ts";
+import { sleep, temporaryPath, test, until, within } from "../_helpers.ts";
+import { lineOf, someBytes, type Stream, ways } from "../fixtures/output_tasks.ts";
 
 const STREAMS: Stream[] = ["stdout", "stderr"];
 

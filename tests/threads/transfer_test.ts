@@ -4,10 +4,10 @@
  */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { SerializationError, TaskNotFoundError, ThreadPoolExecutor, transfer } from "@concurrent/futures";
-import { describeSources } from "../futures/wakeup.ts";
-import { bothFail, BOUND, Gate, test, thrownBy, within } from "./_helpers.ts";
-import { add, echo, lengthOf, passGate, square } from "./fixtures/tasks.ts";
-import { hasLeft, lendImmovable, lendUnless, makePortFor } from "./fixtures/thread_tasks.ts";
+import { describeSources } from "../../futures/wakeup.ts";
+import { bothFail, BOUND, Gate, test, thrownBy, within } from "../_helpers.ts";
+import { add, echo, lengthOf, passGate, square } from "../fixtures/tasks.ts";
+import { hasLeft, lendImmovable, lendUnless, makePortFor } from "../fixtures/thread_tasks.ts";
 
 /** Reads what waits on a port, and closes it. */
 async function messageOf(port: MessagePort): Promise<unknown> {
