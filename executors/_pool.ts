@@ -7,7 +7,7 @@
 import { inspect } from "../futures/deadline.ts";
 import { type BrokenExecutor, InvalidStateError, SerializationError, ShutdownError } from "../futures/errors.ts";
 import { type Future, internals, type Origin } from "../futures/future.ts";
-import { ring, STATE } from "../futures/bell.ts";
+import { ring, SEQUENCE, STATE } from "../futures/bell.ts";
 import { ensureStack, LOADING } from "../futures/stack.ts";
 import {
   addSource,
@@ -163,6 +163,8 @@ export class Pool implements Source, Origin {
   /** Results that were collected, modulo 2³². */
   #collected = 0;
   #nextToCollect = 0;
+  /** How often the bell had been rung just before results were collected last. */
+  #collectedAt = 0;
   readonly #shared = new SharedArguments((message) => this.#tellWorkers(message));
   /** Whether idle workers must be stopped so that the program can end. */
   #keepsProgramAlive = false;
@@ -494,7 +496,9 @@ export class Pool implements Source, Origin {
   // Origin
 
   peek(ticket: number): "waiting" | "pending" | "running" | "done" {
-    if (ticket < 0 || this.#interrupted !== undefined) return "waiting";
+    if (this.#interrupted !== undefined) return "waiting";
+    // Room is made by consumers, and they ring.
+    if (ticket < 0) return Atomics.load(bell, SEQUENCE) === this.#collectedAt ? "pending" : "waiting";
     switch (Atomics.load(this.#queue.cells, ticket)) {
       case Cell.RUNNING:
         return "running";
@@ -530,6 +534,7 @@ export class Pool implements Source, Origin {
   }
 
   collect(until = Infinity): boolean {
+    this.#collectedAt = Atomics.load(bell, SEQUENCE);
     // Tasks may be published below.
     if (this.#waiting.length > this.#published) ensureStack();
     this.#mend();

@@ -9,7 +9,7 @@ import type { Definition } from "./_definition.ts";
 import { fromSource } from "./_source.ts";
 import { reach, type TaskLocation } from "./task_ref.ts";
 
-export { isThenable } from "./_source.ts";
+export { explain, isThenable } from "./_source.ts";
 
 /** A task's function, with its receiver already bound to it. */
 export type TaskFunction = (...args: unknown[]) => unknown;

@@ -16,7 +16,7 @@ import type { EncodeOptions } from "./_graph.ts";
 import { Flag, flagsOfPace, type Task } from "./_consumer.ts";
 import type { Definition } from "./_definition.ts";
 import { encodeError, encodeOutcome } from "./_outcome.ts";
-import { type Import, isThenable, resolve, type TaskFunction } from "./_resolve.ts";
+import { explain, type Import, isThenable, resolve, type TaskFunction } from "./_resolve.ts";
 
 /** Where tasks come from and results go. */
 export interface Host {
@@ -87,6 +87,11 @@ abstract class Run {
   #isEncoding = false;
   /** What ended it while its outcome was being encoded. */
   #interruption: { error: unknown } | undefined;
+  readonly #fn: number;
+
+  constructor(fn: number) {
+    this.#fn = fn;
+  }
 
   /** Encodes an outcome. */
   protected abstract encode(flags: number, outcome: unknown): Reply;
@@ -104,7 +109,7 @@ abstract class Run {
     this.#isEncoding = true;
     encoded = this;
     try {
-      const reply = this.encode(flags, outcome);
+      const reply = this.encode(flags, (flags & Flag.ERROR) === 0 ? outcome : this.#explain(outcome));
       this.isOver = true;
       this.tell(reply, isFree);
     } catch (error) {
@@ -113,6 +118,14 @@ abstract class Run {
     }
     encoded = undefined;
     this.onOver?.();
+  }
+
+  #explain(error: unknown): unknown {
+    try {
+      return this.attempt(() => explain(functions.get(this.#fn), error));
+    } catch (error) {
+      return error;
+    }
   }
 
   /** Encodes something, which may run anything; throws also what has ended the run meanwhile. */
@@ -256,7 +269,7 @@ export async function turn(): Promise<void> {
  * @returns What it threw, as a block; `undefined` when it has succeeded.
  */
 export async function initialize(fn: number, block: Block): Promise<Block | undefined> {
-  const run = new InitializerRun();
+  const run = new InitializerRun(fn);
   await runWith(run, async () => (await load(fn))(...decodeArguments(block)));
   return run.failure;
 }
@@ -332,7 +345,7 @@ class TaskRun extends Run {
   readonly #task: Task;
 
   constructor(task: Task) {
-    super();
+    super(task.fn);
     this.#task = task;
     this.timer = timerFor(task);
   }
@@ -431,7 +444,7 @@ class ChunkRun extends Run {
   readonly #task: Task;
 
   constructor(task: Task) {
-    super();
+    super(task.fn);
     this.#task = task;
   }
 

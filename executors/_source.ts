@@ -28,18 +28,17 @@ export async function fromSource(definition: Sent): Promise<TaskFunction> {
         `${howToMend(unreadable)}. Its text begins: ${source.slice(0, 80)}`,
     );
   }
-  return (...args) => {
-    let result: unknown;
-    try {
-      result = fn(...args);
-    } catch (error) {
-      throw explained(error, definition, hidden);
-    }
-    if (!isThenable(result)) return result;
-    return Promise.resolve(result).catch((error) => {
-      throw explained(error, definition, hidden);
-    });
-  };
+  explanations.set(fn, (error) => explained(error, definition, hidden));
+  return fn;
+}
+
+/** By functions that were sent as text. Not a function around each: that would take its arguments twice on the stack. */
+const explanations = new WeakMap<TaskFunction, (error: unknown) => unknown>();
+
+/** What a function threw; one that was sent as text says so where that is why. */
+export function explain(fn: TaskFunction | undefined, error: unknown): unknown {
+  const explanation = fn && explanations.get(fn);
+  return explanation === undefined ? error : explanation(error);
 }
 
 /** What an export that was not the function would have been, is its text: looked at here, because the program has not. */
@@ -134,16 +133,16 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** Adds to a missing name's error what the reader must know: that the function was sent alone. */
 function explained(error: unknown, definition: Sent, hidden: readonly string[]): unknown {
-  if (!(error instanceof ReferenceError)) return error;
-  const { message } = error;
-  const missing = /^(.+) is not defined$/.exec(message)?.[1] ??
-    hidden.find((name) => message === `Cannot access '${name}' before initialization`);
-  if (missing === undefined) return error;
   try {
+    if (!(error instanceof ReferenceError)) return error;
+    const { message } = error;
+    const missing = /^(.+) is not defined$/.exec(message)?.[1] ??
+      hidden.find((name) => message === `Cannot access '${name}' before initialization`);
+    if (missing === undefined) return error;
     error.message = `${missing} is not defined: the function ${definition.name || "(anonymous)"} was sent to the ` +
       `worker as source text, so it sees no names from around it. To mend it, ${howToMend(definition.unreadable)}`;
   } catch {
-    // It is frozen, as a function's own can be.
+    // It is frozen, as a function's own can be, or cannot be asked.
   }
   return error;
 }

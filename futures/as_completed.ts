@@ -86,7 +86,7 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
     const futures = futureSet(fs);
     this.#total = futures.size;
     for (const future of futures) {
-      if (future.done()) {
+      if (internals.isDone(future)) {
         this.#finished.push(future);
         continue;
       }

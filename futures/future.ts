@@ -64,6 +64,8 @@ interface Internals {
    * @returns Calls the listeners of those that were cancelled.
    */
   cancelAll(futures: readonly Future<unknown>[]): () => void;
+  /** As {@linkcode Future.done}, for who waits then. */
+  isDone(future: Future<unknown>): boolean;
   /** Whether another thread will complete the future. */
   canComplete(future: Future<unknown>): boolean;
   /** Whether the task threw. */
@@ -137,6 +139,7 @@ export class Future<T> implements PromiseLike<T> {
           for (const future of cancelled) future.#deliver();
         };
       },
+      isDone: (future) => future.#sync(false) >= CANCELLED,
       canComplete: (future) => future.#origin !== undefined,
       failed: (future) => future.#state === FAILED,
       addWaiter(future, waiter) {
@@ -239,7 +242,7 @@ export class Future<T> implements PromiseLike<T> {
         `Cannot add a done callback that is not a function: ${typeName(fn)}`,
       );
     }
-    if (this.#sync() >= CANCELLED) {
+    if (this.#sync(false) >= CANCELLED) {
       // Those that were added before come first, also when the event loop did not get to them yet.
       this.#deliver();
       this.#call(fn);
@@ -367,14 +370,17 @@ export class Future<T> implements PromiseLike<T> {
     return this.#waiters !== undefined || this.#callbacks !== undefined;
   }
 
-  /** The state, after a look at how far the worker is. */
-  #sync(): State {
+  /**
+   * The state, after a look at how far the worker is.
+   *
+   * @param isAsked Whether somebody asks who may never block nor yield: then a task that waits for room is got on with.
+   */
+  #sync(isAsked = true): State {
     if (this.#state !== PENDING || this.#origin === undefined) {
       return this.#state;
     }
     let progress = this.#origin.peek(this.#ticket);
-    if (progress === "waiting") {
-      // Who asks again and again never blocks, and may never yield: it is handed over here.
+    if (progress === "waiting" && isAsked) {
       this.#origin.collect();
       if (this.#state !== PENDING) return this.#state;
       progress = this.#origin.peek(this.#ticket);

@@ -67,7 +67,7 @@ class Wait<F extends Future<unknown>> implements Waiter {
     this.#futures = futureSet(fs);
     this.#notDone = this.#futures.size;
     for (const future of this.#futures) {
-      if (future.done()) this.completed(future);
+      if (internals.isDone(future)) this.completed(future);
       else {
         if (!internals.canComplete(future)) this.#orphans.add(future);
         internals.addWaiter(future, this);

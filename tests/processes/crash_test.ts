@@ -101,7 +101,8 @@ test(`${name}: a module that throws, rejects or exits at import fails the future
   for (const onWorkerCrash of MODES) {
     using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
     const pid = pool.submit(ownPid).result(BOUND);
-    const at = (file: string) => taskRef<() => number>(import.meta.resolve(`../fixtures/${file}_on_import.ts`), "never");
+    const at = (file: string) =>
+      taskRef<() => number>(import.meta.resolve(`../fixtures/${file}_on_import.ts`), "never");
     await bothFail(() => pool.submit(at("throws")), (error) => {
       assertInstanceOf(error, URIError);
       assertEquals(error.message, "thrown while importing");
