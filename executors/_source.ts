@@ -41,7 +41,7 @@ export function explain(fn: TaskFunction | undefined, error: unknown): unknown {
   return explanation === undefined ? error : explanation(error);
 }
 
-/** What an export that was not the function would have been, is its text: looked at here, because the program has not. */
+/** What the text needs, where an export was tried first and is another function: the program has not looked. */
 async function needsOf({ name, source, unreadable }: Sent): Promise<Needs> {
   const { FunctionText } = await import("./_text.ts");
   return new FunctionText(source).needs(name, unreadable);
