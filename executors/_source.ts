@@ -7,6 +7,7 @@
 import { TaskNotFoundError } from "../futures/errors.ts";
 import { howToMend, type Needs, type Sent } from "./_definition.ts";
 import { isExit } from "./_errors.ts";
+import { importModule } from "./_import.ts";
 import type { TaskFunction } from "./_resolve.ts";
 
 /**
@@ -63,7 +64,7 @@ function withImports(source: string, imports: readonly number[]): string {
 function importerFor({ name, base }: Sent): (specifier: unknown, options?: ImportCallOptions) => Promise<unknown> {
   return async (specifier, options) => {
     const text = String(specifier);
-    if (!/^\.{0,2}\//.test(text)) return await import(text, options);
+    if (!/^\.{0,2}\//.test(text)) return await importModule(text, options);
     const url = base === undefined ? null : URL.parse(text, base);
     if (url === null) {
       throw new TaskNotFoundError(
@@ -73,7 +74,7 @@ function importerFor({ name, base }: Sent): (specifier: unknown, options?: Impor
           `nothing tells where from: export the function, or use import.meta.resolve() outside of it: ${text}`,
       );
     }
-    return await import(url.href, options);
+    return await importModule(url.href, options);
   };
 }
 

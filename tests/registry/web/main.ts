@@ -15,4 +15,7 @@ if (import.meta.main) {
   console.log(await result(pool.submit(halve, 8)));
   const named = taskRef<typeof greet>(import.meta.resolve("./tasks.ts?tenant=acme"), "greet");
   console.log(await result(pool.submit(named, "Ann")), greet("Bob"), await named("Cy"));
+  console.log(await result(pool.submit(greet, "Dan")));
+  const names = async () => Object.keys(await import("./tasks.ts?tenant=ajax")).join();
+  console.log(await result(pool.submit(names)));
 }
