@@ -45,7 +45,9 @@ export function childArguments({ flags, imports, args }: Launch, modules: readon
 
 /** Whether every child may import a module, whatever it was started with. */
 export function isFree({ canRead, imports }: Launch, url: string): boolean {
-  return url.startsWith("data:") || (isRemote(url) ? imports === undefined : canRead);
+  // What a data: URL holds is free, and what that imports is not.
+  if (url.startsWith("data:") && url.length > MAX_MAIN_MODULE / 2) return true;
+  return isRemote(url) ? imports === undefined : canRead;
 }
 
 function isRemote(url: string): boolean {

@@ -80,8 +80,10 @@ async function runAll(
 ): Promise<ChunkOutcome> {
   const results: unknown[] = [];
   for (let i = 0; i < calls.length; i++) {
+    // Not a call's error, where it is no list: then the job is nothing to run.
+    const args = calls.get(i) as unknown[];
     try {
-      results.push(await fn(...calls.get(i) as unknown[]));
+      results.push(await fn(...args));
     } catch (error) {
       return [results, withRemote(error, job)];
     }
