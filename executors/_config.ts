@@ -29,13 +29,13 @@ export function configFlags(): string[] {
  * workspace, but does not look for packages beside it by itself.
  */
 function packageFlags(folders: URL[]): string[] {
-  if (!folders.some((folder) => isFolder(new URL("node_modules", folder)))) return [];
+  const hasPackages = folders.some((folder) => isFolder(new URL("node_modules", folder)));
   const root = folders.findIndex((folder) => {
     const file = packageIn(folder);
     return file !== undefined && hasWorkspace(file);
   });
   const rest = folders.slice(Math.max(root, 0));
-  return ["--node-modules-dir=manual", ...flagsOf(packageIn(rest[0])!, rest)];
+  return [...(hasPackages ? ["--node-modules-dir=manual"] : []), ...flagsOf(packageIn(rest[0])!, rest)];
 }
 
 function flagsOf(config: URL, folders: URL[]): string[] {

@@ -28,7 +28,8 @@ export function decodeGraph(block: Block): unknown {
 export function decodeGraphItems(block: Block): Items {
   const reader = new GraphReader(block);
   if (reader.isApart) return reader.items(reader.root);
-  const items = reader.value() as unknown[];
+  const items = reader.value();
+  if (!Array.isArray(items)) throw new TypeError("it is no list");
   return { length: items.length, get: (i) => items[i] };
 }
 

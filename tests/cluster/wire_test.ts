@@ -117,9 +117,9 @@ clusterTest(
     const failing = await Promise.all([
       add("list", "call", { json: "abc" }),
       add("list", "call", { json: 5 }),
-      add("list", "call", { kind: 3, text: '["abc"]', buffers: [] }),
+      add("list", "call", { kind: 3, text: '[0,"abc"]', buffers: [] }),
       add("list", "chunk", { json: ["abc"] }),
-      add("list", "column", { kind: 3, text: '["abc"]', buffers: [] }),
+      add("list", "column", { kind: 3, text: '[0,"abc"]', buffers: [] }),
       add("list", "call", "abc"),
       add("failToStart", "call", { text: "always" }),
       add("failToStart", "call", { text: "always" }, { attempts: 2 }),

@@ -198,16 +198,6 @@ const FOO = {
   "node_modules/foo/index.js": `export const foo = "foo of node_modules";`,
 };
 
-/** With node_modules Deno wants all packages there, those of this one, too. */
-async function linkOwnPackages(folder: string): Promise<void> {
-  const { stdout } = await run(DENO, ["info", "--json", "--no-lock", ENTRY]);
-  const { npmPackages } = JSON.parse(stdout) as { npmPackages: { [id: string]: { name: string; version: string } } };
-  const { npmCache } = JSON.parse((await run(DENO, ["info", "--json"])).stdout) as { npmCache: string };
-  for (const { name, version } of Object.values(npmPackages)) {
-    Deno.mkdirSync(`${folder}/node_modules`, { recursive: true });
-    Deno.symlinkSync(`${npmCache}/registry.npmjs.org/${name}/${version}`, `${folder}/node_modules/${name}`);
-  }
-}
 const FOO_TASK = `import { foo } from "foo"; export const task = (): string => foo;`;
 
 for (const permissions of ["inherit", "none"]) {
@@ -224,7 +214,6 @@ for (const permissions of ["inherit", "none"]) {
         export const task = () => [foo(), word];`,
         "src/app/main.ts": mainOf({ permissions }),
       });
-      await linkOwnPackages(folder);
       for (const flags of [["-A"], FEW]) {
         const { stdout, stderr } = await runFile(`${folder}/src/app/main.ts`, flags);
         assertEquals([stdout, stderr], [`[ "foo of node_modules", "word" ]\n`, ""]);
@@ -241,7 +230,6 @@ testOnUnix("ProcessPoolExecutor: a package.json comes before a deno.json further
     ...Object.fromEntries(Object.entries(files).map(([path, text]) => [`app/${path}`, text])),
     "app/main.ts": mainOf({}),
   });
-  await linkOwnPackages(`${folder}/app`);
   const { stdout, stderr } = await runFile(`${folder}/app/main.ts`);
   assertEquals([stdout, stderr], ["foo of node_modules\n", ""]);
 });
@@ -256,7 +244,6 @@ testOnUnix(
       "app/task.ts": FOO_TASK,
       "app/main.ts": mainOf({}),
     });
-    await linkOwnPackages(folder);
     const { stdout, stderr } = await runFile(`${folder}/app/main.ts`);
     assertEquals([stdout, stderr], ["foo of node_modules\n", ""]);
   },
@@ -314,7 +301,6 @@ for (
         const task = taskRef(import.meta.resolve("./task.ts"), "task");
         console.log(await pool.submit(task).then((word) => word, (error) => error.message));`,
     });
-    await linkOwnPackages(`${folder}/a`);
     assertEquals((await runFile(`${folder}/a/main.ts`)).stdout, "word\n");
     const lock = { version: "5", remote: { [`http://${host}/word.ts`]: "0".repeat(64) } };
     Deno.mkdirSync(`${folder}/${name}`.replace(/[^/]+$/, ""), { recursive: true });
