@@ -138,10 +138,11 @@ Deno.test("flags.ts --compare shows that threads are at least 8 times faster tha
   let best = 0;
   let bestOfProcesses = 0;
   let stdout = "";
-  // The best of three, and twice the default latency, because the start of 20 threads weighs more on a busy machine.
+  // The best of three, and four times the default latency, because the start of 20 threads weighs more beside other
+  // tests.
   for (let i = 0; i < 3 && (best < 8 || bestOfProcesses < 2); i++) {
     using temporary = temporaryDest();
-    const ended = await run(["--compare", "--latency", "400", "--dest", temporary.dest]);
+    const ended = await run(["--compare", "--latency", "800", "--dest", temporary.dest]);
     stdout = ended.stdout;
     assertEquals([ended.code, ended.stderr], [0, ""]);
     const [head, ...rows] = stdout.trimEnd().split("\n").map((line) => line.trim().split(/\s+/));
@@ -155,7 +156,7 @@ Deno.test("flags.ts --compare shows that threads are at least 8 times faster tha
         `the speed-up of ${mode} is the ratio of the seconds: ${stdout}`,
       );
     }
-    assertGreaterOrEqual(seconds.get("sequential")!, 20 * 0.4);
+    assertGreaterOrEqual(seconds.get("sequential")!, 20 * 0.8);
     best = Math.max(best, seconds.get("sequential")! / seconds.get("threads")!);
     bestOfProcesses = Math.max(bestOfProcesses, seconds.get("sequential")! / seconds.get("processes")!);
     assertFlags(temporary.dest, POP20);
