@@ -189,11 +189,16 @@ class Reader {
     return is(tokens[assign], "=") ? this.#skip(assign + 1, ",") : assign;
   }
 
-  /** The index of the first of these marks, or of the statement's end. */
+  /** The index of the first of these marks, but for those between the angle brackets of a type, or of the end. */
   #skip(i: number, ...marks: string[]): number {
     const tokens = this.#tokens;
-    for (; i < tokens.length && !is(tokens[i], ";", ...marks); i++) {
+    // What is compared in an expression is no bracket.
+    const isType = is(tokens[i], ":");
+    let depth = 0;
+    for (; i < tokens.length && !(depth === 0 && is(tokens[i], ";", ...marks)); i++) {
       if (is(tokens[i], "(", "[", "{", "${")) i = closing(tokens, i);
+      else if (isType && is(tokens[i], "<")) depth++;
+      else if (isType && /^>+$/.test(tokens[i].text)) depth = Math.max(0, depth - tokens[i].text.length);
       else if (is(tokens[i], ...STATEMENTS) && this.#isOnNewLine(i)) break;
     }
     return i;

@@ -97,6 +97,7 @@ import type from "./type.ts";
 import "./effect.ts";
 export const arrow = (n: number): number => n, generic = <T>(x: T): T => x, one = n => n, made = make(1);
 export const typed: (a: Map<string, number>) => void = async (a) => {}
+export const table: Record<string, Map<string, [a: () => void, b: 1]>> = {}, after: Set<1> | null = (n) => n;
 export let later: number
 export async function* generator() {}
 export function overloaded(a: string): void;
@@ -136,6 +137,8 @@ if (x) { export_ = 1; }
     one: "function",
     made: "computed",
     typed: "function",
+    table: "other",
+    after: "function",
     later: "computed",
     generator: "function",
     overloaded: "function",
