@@ -42,8 +42,8 @@ interface Text {
   readonly hidden?: readonly string[];
   /** Where relative specifiers in it lead from; present where it imports something. */
   readonly base?: string;
-  /** The module on whose exports nothing is known, because the program may not read it. */
-  readonly unreadable?: string;
+  /** What to do where the text does not do; present where something hinders to find an export. */
+  readonly mend?: string;
 }
 
 /** A text that is equal for definitions which get the same function. */
@@ -51,12 +51,8 @@ export function definitionKey(definition: Definition): string {
   return JSON.stringify(definition);
 }
 
-/** What to do where a function cannot be sent as its text. */
-export function howToMend(unreadable: string | undefined): string {
-  if (unreadable === undefined) return "export it from its module, use taskRef(), or pass the value as an argument";
-  return "to let exports be found, grant --allow-read for the program's modules, or use taskRef(); else pass " +
-    `the value as an argument. May not be read: ${unreadable}`;
-}
+/** What to do where a function cannot be sent as its text, and nothing hinders to find an export. */
+export const MEND = "export the function from its module, use taskRef(), or pass what it uses as arguments";
 
 /** The URLs of the modules that a worker may have to import for a function. */
 export function modulesOf(definition: Definition): readonly string[] {

@@ -11,7 +11,7 @@ import { isExit, partsOf, propertiesOf } from "./_errors.ts";
 import { Faults, type LeftOut, type Step } from "./_faults.ts";
 import { Code, FIRST, isDoubtful, Special, temporalClassOf } from "./_graph_format.ts";
 import { jsonOf } from "./_json.ts";
-import { describeFunction, describeRefused, textOfThrown } from "./_refusal.ts";
+import { describeExtra, describeFunction, describeRefused, textOfThrown } from "./_refusal.ts";
 import { Transfer } from "./transfer.ts";
 import { isOutOfBounds, isTracking, lengthOf, VIEWS } from "./_views.ts";
 
@@ -154,9 +154,13 @@ class GraphEncoder {
       case "bigint":
         return [`${value}`];
       case "symbol":
-        return this.#refuse(parent, step, "a symbol: send a text instead");
+        return this.#refuse(
+          parent,
+          step,
+          `a symbol: ${this.#options.root === "result" ? "return" : "send"} a text instead`,
+        );
       case "function":
-        return this.#refuse(parent, step, describeFunction(value));
+        return this.#refuse(parent, step, describeFunction(value, this.#options));
       default:
         return value === null ? null : this.#refer(value as object, parent, step);
     }
@@ -273,10 +277,11 @@ class GraphEncoder {
     if (type !== undefined) return this.#writeView(index, thing as ArrayBufferView, type);
     if (thing instanceof Error) return this.#writeError(index, thing);
     if (!this.#writeBuiltIn(index, thing, prototype)) {
-      this.#refuseThing(index, describeRefused(thing, this.#options));
-    } else if (Object.keys(thing).length > (prototype === String.prototype ? (thing as unknown as string).length : 0)) {
-      this.#refuseThing(index, "an object of a built-in class with extra properties: send them beside it");
+      return this.#refuseThing(index, describeRefused(thing, this.#options));
     }
+    const keys = Object.keys(thing);
+    const ofClass = prototype === String.prototype ? (thing as unknown as string).length : 0;
+    if (keys.length > ofClass) this.#refuseThing(index, describeExtra(thing, keys[ofClass], this.#options));
   }
 
   #writeArray(index: number, array: unknown[]): void {
@@ -297,8 +302,9 @@ class GraphEncoder {
   }
 
   #writeObject(index: number, thing: object, prototype: unknown): void {
-    if (Object.getOwnPropertySymbols(thing).length > 0) {
-      return this.#refuseThing(index, "an object with a symbol as key: use a text as key");
+    const [symbol] = Object.getOwnPropertySymbols(thing);
+    if (symbol !== undefined) {
+      return this.#refuseThing(index, `an object with ${String(symbol)} as key: use a text as key`);
     }
     const keys = Object.keys(thing);
     if (prototype === null || keys.some(isDoubtful)) {

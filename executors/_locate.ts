@@ -11,7 +11,7 @@
 import { TaskNotFoundError } from "../futures/errors.ts";
 import { builtinModule, pathOfBuiltin } from "./_builtins.ts";
 import type { Definition } from "./_definition.ts";
-import { findBinding, findByName, findExport, findInImports, type Found } from "./_exports.ts";
+import { findBinding, findByName, findExport, findInImports, type Found, resolveFrom } from "./_exports.ts";
 import {
   callers,
   exportOf,
@@ -196,7 +196,7 @@ class Search {
     else if (!this.isAlone) exports = this.#beyondNames();
     const sent = { name, source, ...this.#surroundings() };
     if (exports.length === 0 && unread.length === 0) {
-      return { how: "source", ...sent, ...this.text.needs(name, sent.unreadable) };
+      return { how: "source", ...sent, ...this.text.needs(name, sent.mend) };
     }
     return { how: "search", ...sent, exports, unread };
   }
@@ -213,14 +213,34 @@ class Search {
   }
 
   /** What a text needs to know of where it comes from. */
-  #surroundings(): { hidden?: readonly string[]; base?: string; unreadable?: string } {
+  #surroundings(): { hidden?: readonly string[]; base?: string; mend?: string } {
     const base = this.text.imports.length > 0 ? this.#places[0]?.url : undefined;
-    const unreadable = this.isAlone ? undefined : this.#urls.find(isUnreadable);
+    const mend = this.isAlone ? undefined : this.#mend();
     return {
       ...(this.hidden.length === 0 ? {} : { hidden: this.hidden }),
       ...(base === undefined ? {} : { base }),
-      ...(unreadable === undefined ? {} : { unreadable }),
+      ...(mend === undefined ? {} : { mend }),
     };
+  }
+
+  /** What to do where an export is not found because something hinders it. */
+  #mend(): string | undefined {
+    const isText = (url: string) => /^https?:/.test(url) || outlineOf(url) !== undefined;
+    const unknown = this.#urls.find((url) => !isText(url));
+    if (unknown !== undefined) {
+      return isUnreadable(unknown)
+        ? "grant --allow-read for the program's modules, use taskRef(), or pass what it uses as arguments: no export " +
+          `is found through a module that may not be read: ${unknown}`
+        : "use taskRef(), or pass what it uses as arguments: no export is found through a module that is no file: " +
+          unknown;
+    }
+    for (const { url } of this.#places) {
+      const { specifier, name } = outlineOf(url)?.imports.get(this.#name) ?? {};
+      if (specifier === undefined || resolveFrom(specifier, url) !== undefined) continue;
+      return `use taskRef(import.meta.resolve("${specifier}"), "${name}"), or pass what it uses as arguments: only ` +
+        `its own package can resolve "${specifier}"`;
+    }
+    return undefined;
   }
 
   /**
@@ -404,7 +424,7 @@ function refusalOfNode(module: string, path: string, urls: readonly string[]): T
 
 function refused(what: string, mend: string, name: string, urls: readonly string[]): TaskNotFoundError {
   return new TaskNotFoundError(
-    `Cannot send ${what} to a worker, ${mend}: ${name}. Not looked for in: ${urls.join(", ")}`,
+    `Cannot send ${what} to a worker, ${mend}: ${name}. Submitted from: ${urls.join(", ")}`,
     [...urls],
   );
 }

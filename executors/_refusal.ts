@@ -56,9 +56,17 @@ export function describeRefused(thing: object, { root, sameProcess }: EncodeOpti
 }
 
 /** What a function is called, and what to do instead. */
-export function describeFunction(fn: unknown): string {
+export function describeFunction(fn: unknown, { root }: EncodeOptions): string {
   const name = read(() => String((fn as { name?: unknown }).name ?? ""));
-  return `a function${name === "" ? "" : ` (${name})`}: let the task import it instead`;
+  const instead = root === "result" ? "return what it computes" : "send what it computes, or let the task import it";
+  return `a function${name === "" ? "" : ` (${name})`}: ${instead}`;
+}
+
+/** What an object of a built-in class has that does not cross with it. */
+export function describeExtra(thing: object, key: string, { root }: EncodeOptions): string {
+  const name = read(() => String(thing.constructor?.name ?? "")) || "object of a built-in class";
+  const send = root === "result" ? "return" : "send";
+  return `${article(name)} with an extra property, ${JSON.stringify(key)}: ${send} it beside the ${name}`;
 }
 
 function describeIterator(tag: string, send: string): string {

@@ -5,7 +5,7 @@
  */
 
 import { TaskNotFoundError } from "../futures/errors.ts";
-import { howToMend, type Needs, type Sent } from "./_definition.ts";
+import { MEND, type Needs, type Sent } from "./_definition.ts";
 import { isExit } from "./_errors.ts";
 import { importModule } from "./_import.ts";
 import type { TaskFunction } from "./_resolve.ts";
@@ -16,7 +16,7 @@ import type { TaskFunction } from "./_resolve.ts";
  * @throws {TaskNotFoundError} Its text cannot stand alone.
  */
 export async function fromSource(definition: Sent): Promise<TaskFunction> {
-  const { name, source, unreadable } = definition;
+  const { name, source, mend = MEND } = definition;
   const needs = definition.how === "source" ? definition : await needsOf(definition);
   const hidden = [...new Set([...definition.hidden ?? [], ...needs.ofWorkers ?? []])];
   const code = withImports(source, needs.imports ?? []);
@@ -26,7 +26,7 @@ export async function fromSource(definition: Sent): Promise<TaskFunction> {
   if (fn === undefined) {
     throw new TaskNotFoundError(
       `Cannot send the source text of the function ${name || "(anonymous)"}, because it cannot stand alone: ` +
-        `${howToMend(unreadable)}. Its text begins: ${source.slice(0, 80)}`,
+        `${mend}. Its text begins: ${source.slice(0, 80)}`,
     );
   }
   explanations.set(fn, (error) => explained(error, definition, hidden));
@@ -43,9 +43,9 @@ export function explain(fn: TaskFunction | undefined, error: unknown): unknown {
 }
 
 /** What the text needs, where an export was tried first and is another function: the program has not looked. */
-async function needsOf({ name, source, unreadable }: Sent): Promise<Needs> {
+async function needsOf({ name, source, mend }: Sent): Promise<Needs> {
   const { FunctionText } = await import("./_text.ts");
-  return new FunctionText(source).needs(name, unreadable);
+  return new FunctionText(source).needs(name, mend);
 }
 
 /** What stands for `import` in the text: that one would resolve as if this module had called it. */
@@ -132,6 +132,9 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   }
 }
 
+/** Global names of a program and of a process that no thread has. */
+const OF_PROGRAMS = ["alert", "confirm", "prompt", "localStorage", "sessionStorage"];
+
 /** Adds to a missing name's error what the reader must know: that the function was sent alone. */
 function explained(error: unknown, definition: Sent, hidden: readonly string[]): unknown {
   try {
@@ -140,8 +143,11 @@ function explained(error: unknown, definition: Sent, hidden: readonly string[]):
     const missing = /^(.+) is not defined$/.exec(message)?.[1] ??
       hidden.find((name) => message === `Cannot access '${name}' before initialization`);
     if (missing === undefined) return error;
-    error.message = `${missing} is not defined: the function ${definition.name || "(anonymous)"} was sent to the ` +
-      `worker as source text, so it sees no names from around it. To mend it, ${howToMend(definition.unreadable)}`;
+    const lacks = OF_PROGRAMS.includes(missing) && message.endsWith("defined")
+      ? " threads have none. If it is a name of your own:"
+      : "";
+    error.message = `${missing} is not defined:${lacks} the function ${definition.name || "(anonymous)"} was sent to ` +
+      `the worker as source text, so it sees no names from around it. To mend it, ${definition.mend ?? MEND}`;
   } catch {
     // It is frozen, as a function's own can be, or cannot be asked.
   }

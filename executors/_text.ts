@@ -5,7 +5,7 @@
  */
 
 import { TaskNotFoundError } from "../futures/errors.ts";
-import { howToMend, type Needs } from "./_definition.ts";
+import { MEND, type Needs } from "./_definition.ts";
 import { closing, is, type Token, tokenize } from "./_tokens.ts";
 
 /** Global names that a worker has, and that mean nothing in the program, where the text comes from. */
@@ -31,18 +31,20 @@ export class FunctionText {
    *
    * @throws {TaskNotFoundError} It uses what cannot be sent with it.
    */
-  needs(name: string, unreadable: string | undefined): Needs {
-    const problem = this.usesThis
-      ? "it uses this, which is not sent with it"
-      : this.usesImportMeta
-      ? "it uses import.meta, which only a module has"
-      : undefined;
-    if (problem !== undefined) {
+  needs(name: string, mend: string | undefined): Needs {
+    const refuse = (problem: string, usualMend: string) => {
       throw new TaskNotFoundError(
         `Cannot send the source text of the function ${name || "(anonymous)"}, because ${problem}: ` +
-          `${howToMend(unreadable)}. Its text begins: ${this.#source.slice(0, 80)}`,
+          `${mend ?? usualMend}. Its text begins: ${this.#source.slice(0, 80)}`,
+      );
+    };
+    if (this.usesThis) {
+      refuse(
+        "it uses this, which is not sent with it",
+        "pass what it needs as arguments of a function without this, or name a static method by taskRef()",
       );
     }
+    if (this.usesImportMeta) refuse("it uses import.meta, which only a module has", MEND);
     const imports = this.imports.map(({ start }) => start);
     const ofWorkers = OF_WORKERS.filter((name) =>
       this.tokens.some(({ kind, text }) => kind === "name" && text === name)

@@ -70,7 +70,11 @@ export function lookupMessageBehaviour(kind: Kind): void {
     for (const task of tasks) {
       await bothFail(() => pool.submit(task, "Hi"), (error) => {
         assertInstanceOf(error, TaskNotFoundError, `${task}: ${error}`);
-        assertStringIncludes(error.message, "because it uses this, which is not sent with it");
+        assertStringIncludes(
+          error.message,
+          "because it uses this, which is not sent with it: pass what it needs as arguments of a function without " +
+            "this, or name a static method by taskRef(). Its text begins: ",
+        );
       });
     }
     await both(() => pool.submit(own.text, 1), (n) => assertEquals(n, 4 + 12 + 4 + 1));
@@ -149,7 +153,9 @@ export function lookupMessageBehaviour(kind: Kind): void {
     const faults: string[] = [];
     for (const [task, mend] of parts) {
       const error = await within(pool.submit(task).then((value) => new Error(`returned ${value}`), (error) => error));
-      if (!(error instanceof TaskNotFoundError) || !error.message.includes(mend)) faults.push(`${mend}: ${error}`);
+      const isRight = error instanceof TaskNotFoundError && error.message.includes(mend) &&
+        error.message.includes(`. Submitted from: ${import.meta.url}`);
+      if (!isRight) faults.push(`${mend}: ${error}`);
     }
     assertEquals(faults, []);
     await both(() => pool.submit(taskRef<AnyTask>("node:path", "basename"), "/a/b.c"), (base) => {

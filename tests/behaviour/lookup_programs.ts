@@ -3,6 +3,7 @@
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ledger, runProgram, temporaryPath, test } from "../_helpers.ts";
+import { project, run as start } from "../_projects.ts";
 import type { Kind } from "./kind.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -510,8 +511,47 @@ if (import.meta.main) {
     const [message] = await printed(`${folder}main.ts`, flags);
     assertMatch(
       String(message),
-      /^ReferenceError: by is not defined: .*grant --allow-read .*May not be read: .*main\.ts$/,
+      /^ReferenceError: by is not defined: .*grant --allow-read .*may not be read: .*main\.ts$/,
     );
-    assert(!String(message).includes("export it"));
+    assert(!String(message).includes("export the function"));
+  });
+
+  test(`${name}: a function that a program without a file imports tells to use taskRef()`, async () => {
+    const folder = project({ "tasks.ts": "const by = 2;\nexport const scale = (n: number): number => n * by;\n" });
+    const program = prelude(kind) + `
+import { scale } from "./tasks.ts";
+using pool = make();
+print(await outcome(pool.submit(scale, 4)));
+print(await pool.submit(taskRef<typeof scale>(import.meta.resolve("./tasks.ts"), "scale"), 4));`;
+    const { stdout, stderr } = await start(Deno.execPath(), ["eval", "--quiet", program], { cwd: folder });
+    const [, message, value] = /^printed (.*)\nprinted (.*)\n$/.exec(stdout) ?? [stdout, stderr];
+    assertMatch(
+      message,
+      /by is not defined: .* mend it, use taskRef\(\), .* no export is found through a module that is no file: file:.*"$/,
+    );
+    assertEquals(value, "8");
+  });
+
+  test(`${name}: a function whose import only its own package can resolve says so`, async () => {
+    const member = (name: string, imports = {}) => JSON.stringify({ name, version: "0.1.0", exports: {}, imports });
+    const folder = project({
+      "deno.json": JSON.stringify({ workspace: ["./a", "./b"] }),
+      "a/deno.json": member("@x/a", { "#tasks": "./tasks.ts" }),
+      "b/deno.json": member("@x/b"),
+      "a/tasks.ts": "const by = 2;\nexport const scale = (n: number): number => n * by;\n",
+      "a/main.ts": prelude(kind) + `
+import { scale } from "#tasks";
+if (import.meta.main) {
+  using pool = make();
+  print(await outcome(pool.submit(scale, 4)));
+  print(await pool.submit(taskRef<typeof scale>(import.meta.resolve("#tasks"), "scale"), 4));
+}`,
+    });
+    const [message, value] = await printed(`file://${folder}/a/main.ts`);
+    assertMatch(
+      String(message),
+      /by is not defined: .* To mend it, use taskRef\(import\.meta\.resolve\("#tasks"\), "scale"\), .*"#tasks"$/,
+    );
+    assertEquals(value, 8);
   });
 }

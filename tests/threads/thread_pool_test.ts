@@ -447,6 +447,19 @@ test("ThreadPoolExecutor: a task that replaces global functions of its worker do
   }
 });
 
+test("ThreadPoolExecutor: a task that asks the user says that threads cannot", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  for (const task of [() => prompt("Name?"), () => alert("Hi"), () => localStorage.length]) {
+    await bothFail(() => pool.submit<unknown[], unknown>(task), (error) => {
+      assertInstanceOf(error, ReferenceError);
+      assertMatch(
+        error.message,
+        /^(prompt|alert|localStorage) is not defined: threads have none\. If .* own: the function /,
+      );
+    });
+  }
+});
+
 test("ThreadPoolExecutor works with --allow-read alone", async () => {
   assertEquals(await outputOf("permissions.ts", [], { flags: ["--allow-read"] }), {
     source: 3,
