@@ -89,11 +89,21 @@ const MOST_LOOKS = 10;
 const TAKE_BACK_MS = 4;
 
 /**
- * What a child is doing. STARTING until it has said that it is ready, then IDLE and BUSY in turn; ENDING when its input was ended or it was sent a
- * signal. Any of them ends with the process.
+ * A single task that has not begun after this time is taken back, in milliseconds; twice as long where it was before,
+ * and so on.
+ */
+const HELD_UP_MS = 16;
+
+/** How often that is doubled, at the most. */
+const MOST_DOUBLINGS = 6;
+
+/**
+ * What a child is doing. STARTING until it has said that it is ready, then IDLE and BUSY in turn; AWAY when it has
+ * given back all that it was given, until it says that it could begin something; ENDING when its input was ended or it
+ * was sent a signal. Any of them ends with the process.
  */
 type ChildState =
-  | { readonly name: "STARTING" | "IDLE" | "BUSY" }
+  | { readonly name: "STARTING" | "IDLE" | "BUSY" | "AWAY" }
   | { readonly name: "ENDING"; readonly sent?: Deno.Signal };
 
 /** How often the end of the program hears whether output is still being written, in milliseconds. */
@@ -115,7 +125,7 @@ interface Child {
   nextId: number;
   /** The number of the last task that it has announced to begin; only where a death fails no other task. */
   begunId: number;
-  /** When it was given tasks last, and whether they are being taken back. */
+  /** When it was given tasks last, and whether they are being taken back, or have been. */
   givenAt: number;
   isTakingBack: boolean;
   /** How often it was looked at since then, and has given nothing back. */
@@ -149,6 +159,8 @@ class Broker {
   #look: ReturnType<typeof setInterval> | undefined;
   /** Tasks that did not fail with the child that they were given, because they had not begun. */
   readonly #spared = new WeakSet<EncodedTask>();
+  /** How often tasks were taken back from a child that had begun nothing. */
+  readonly #returns = new WeakMap<EncodedTask, number>();
   #started = 0;
   #failedStarts = 0;
   /** Runs while no child is started, because one could not be a moment ago. */
@@ -217,7 +229,7 @@ class Broker {
         void this.#stop(message.signal, message.progress);
         break;
       case "return":
-        for (const child of this.#children) this.#takeBack(child);
+        for (const child of this.#children) if (child.given.length > 1) this.#takeBack(child);
         break;
       case "abort":
         this.#abort(message.cell);
@@ -237,6 +249,8 @@ class Broker {
       child.isAborted = true;
       child.process.kill("SIGKILL");
     }
+    const returned = this.#backlog.filter((task) => task.cell === cell);
+    this.#failBacklog({ problem: "somebody has aborted the task" }, returned);
     this.#consumer.answer(cell);
   }
 
@@ -381,7 +395,7 @@ class Broker {
     child.lastId += given.length;
     child.process.write(encodeMessage(["tasks", firstId, entries], ...blocks));
     this.#look ??= setInterval(() => this.#lookAtBusy(), LOOK_MS);
-    if (given.length > 1) this.#watch ??= setInterval(() => this.#takeBackWhatWaits(), TAKE_BACK_MS);
+    this.#watch ??= setInterval(() => this.#takeBackWhatWaits(), TAKE_BACK_MS);
   }
 
   /** How many such tasks are given at once. */
@@ -397,14 +411,17 @@ class Broker {
     this.#atOnce.set(work, isQuick ? Math.min(MOST_AT_ONCE, size * 2) : Math.max(1, size >> 2));
   }
 
-  /** Takes tasks back that wait for one which is not quick: another child may run them, and they can be cancelled again. */
+  /**
+   * Takes tasks back that wait for one which is not quick, or for what the last one has left behind: another child may
+   * run them, and they can be cancelled again.
+   */
   #takeBackWhatWaits(): void {
     const now = performance.now();
     let isWatched = false;
     for (const child of this.#children) {
-      if (child.given.length < 2 || child.state.name !== "BUSY") continue;
+      if (!this.#mayTakeBack(child)) continue;
       isWatched = true;
-      if (now - child.givenAt >= TAKE_BACK_MS) this.#takeBack(child);
+      if (now >= this.#dueAt(child)) this.#takeBack(child);
     }
     if (isWatched) return;
     clearInterval(this.#watch);
@@ -441,11 +458,37 @@ class Broker {
     return ++child.looks >= MOST_LOOKS;
   }
 
+  /** Whether a child may have tasks that it has not begun, and was not asked for them. */
+  #mayTakeBack({ state, isTakingBack, given, begunId, nextId }: Child): boolean {
+    return state.name === "BUSY" && !isTakingBack && given.length > (begunId === nextId ? 1 : 0);
+  }
+
+  /** When what a child has not begun by then is taken back. */
+  #dueAt({ given, givenAt, process }: Child): number {
+    if (given.length > 1) return givenAt + TAKE_BACK_MS;
+    // A large one takes a while to get there, and would be taken back again and again.
+    return process.writtenAt + HELD_UP_MS * 2 ** Math.min(this.#returns.get(given[0]) ?? 0, MOST_DOUBLINGS);
+  }
+
   #takeBack(child: Child): void {
-    if (child.given.length < 2 || child.isTakingBack || child.state.name !== "BUSY") return;
+    if (!this.#mayTakeBack(child)) return;
     child.isTakingBack = true;
     child.looks = 0;
     child.process.send(["back", child.lastId]);
+  }
+
+  /** A child gives back what it was given from one task on; it has begun those before. */
+  #hearReturned(child: Child, first: number): void {
+    // Its end tells what becomes of them.
+    if (child.state.name === "ENDING" || child.isAborted) return;
+    if (first === child.nextId) this.#returns.set(child.given[0], (this.#returns.get(child.given[0]) ?? 0) + 1);
+    this.#returnGiven(child, first - child.nextId);
+    if (child.given.length === 0) {
+      // It has begun none of them: something else holds it up, or has until now.
+      child.nextId = child.lastId + 1;
+      child.state = { name: "AWAY" };
+    }
+    this.#feed();
   }
 
   /** What a child was given and has not begun waits for the next one again, before all that is queued. */
@@ -515,10 +558,14 @@ class Broker {
           !child.isTakingBack || !Number.isInteger(first) ||
           !(first >= child.nextId && first <= last + 1 && last <= child.lastId)
         ) throw unexpected(header);
-        this.#returnGiven(child, first - child.nextId);
-        // It may have begun none of them.
-        if (child.given.length === 0) this.#isDone(child);
-        else this.#feed();
+        this.#hearReturned(child, first);
+        return;
+      }
+      case "free": {
+        const [, last] = header;
+        if (!(last <= child.lastId)) throw unexpected(header);
+        // It may have been given others meanwhile, and those taken back, too.
+        if (child.state.name === "AWAY" && last === child.lastId) this.#rest(child);
         return;
       }
       default:
@@ -607,16 +654,28 @@ class Broker {
     if (!isExpected && !this.#isEnding) this.#returnGiven(child, this.#mayHaveKilled(child) ? 1 : 0);
     for (const task of child.given) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
     if (isStarting && !isInterrupted && !this.#isEnding) this.#failStart(report);
-    if (!this.#isEnding) this.#feed();
+    if (this.#isEnding) this.#failBacklog(report);
+    else this.#feed();
     this.#onChange();
+  }
+
+  /** What waits for a child gets none any more. */
+  #failBacklog(report: DeathReport, tasks: readonly EncodedTask[] = [...this.#backlog]): void {
+    for (const task of tasks) {
+      this.#backlog.splice(this.#backlog.indexOf(task), 1);
+      if (this.#consumer.start(task)) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
+    }
   }
 
   /**
    * Whether the first task of a dead child may have to do with its death. Not if it had not begun, because the child was dead already or about to be: but a
    * large one may be what it died of while it was receiving it; and so may one that has been with a dying child before.
    */
-  #mayHaveKilled({ given: [task], begunId, nextId }: Child): boolean {
-    if (task === undefined || begunId === nextId || task.block.room > MAX_INLINE_BYTES || this.#spared.has(task)) {
+  #mayHaveKilled({ given: [task], begunId, nextId, isAborted }: Child): boolean {
+    if (
+      task === undefined || isAborted || begunId === nextId || task.block.room > MAX_INLINE_BYTES ||
+      this.#spared.has(task)
+    ) {
       return true;
     }
     this.#spared.add(task);
@@ -632,6 +691,7 @@ class Broker {
   #endAll(signal: Deno.Signal): void {
     this.#isEnding = true;
     for (const child of this.#children) this.#kill(child, signal);
+    if (this.#children.size === 0) this.#failBacklog({ problem: "the pool is ending" });
     this.#killLater();
     this.#onChange();
   }
@@ -651,7 +711,7 @@ class Broker {
     for (const child of this.#children) {
       const { name } = child.state;
       if (signal !== undefined) this.#kill(child, signal);
-      else if (name === "IDLE") this.#end(child);
+      else if (name === "IDLE" || name === "AWAY") this.#end(child);
       // Nobody waits for what it does.
       else if (name !== "ENDING") this.#kill(child, "SIGKILL");
     }

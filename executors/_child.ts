@@ -109,6 +109,9 @@ class Child {
         return this.#runAll(tasks, 0);
       }
       case "back":
+        // The reading thread has given back what was not begun. Nothing of a task's comes before the next one now.
+        this.#outbox.say(["free", header[1]]);
+        return undefined;
       case "probe":
         // The reading thread has done that.
         return undefined;
@@ -147,7 +150,11 @@ class Child {
       sameProcess: false,
       definition: (fn) => this.#definitions[fn],
       import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
-      reply: ({ cell }, flags, block) => this.#outbox.add(cell, flags, block),
+      reply: ({ cell }, flags, block, isFree) => {
+        this.#outbox.add(cell, flags, block);
+        // Something of the task's may come before the next one, and take long.
+        if (!isFree) this.#outbox.flush();
+      },
       tell: (block) => this.#outbox.say(["note", this.#running, block.kind], EncodedBlock.from(block)),
       giveUp: cannotGoOn,
     });

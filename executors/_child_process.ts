@@ -67,6 +67,7 @@ export class ChildProcess {
   /** How many bytes were sent, and how many writes are not done. */
   #sent = 0;
   #writes = 0;
+  #writtenAt = 0;
   /**
    * What the last probe said, how many were sent since the last answer and since the last message, and after how many
    * looks the next one comes.
@@ -116,6 +117,11 @@ export class ChildProcess {
     return this.#passing > 0;
   }
 
+  /** When all that was sent had been written; infinite as long as it has not. */
+  get writtenAt(): number {
+    return this.#writes === 0 ? this.#writtenAt : Infinity;
+  }
+
   /** Sends a message. What is not read stays with the pipe: the end of the process is noticed all the same. */
   send(header: readonly unknown[], ...blocks: EncodedBlock[]): void {
     this.write(encodeMessage(header, ...blocks));
@@ -123,7 +129,9 @@ export class ChildProcess {
 
   /** Sends messages that are encoded already. */
   write(parts: readonly Uint8Array[]): void {
-    const done = () => void this.#writes--;
+    const done = () => {
+      if (--this.#writes === 0) this.#writtenAt = performance.now();
+    };
     this.#probes = 0;
     this.#looksLeft = 1;
     for (const bytes of joined(parts)) {

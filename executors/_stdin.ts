@@ -22,7 +22,7 @@ const ENDED = 3;
  * The number of the task that the main thread has begun last, or, as -1 - n, that tasks up to n are taken back. The main thread begins a task, and
  * the reading thread takes tasks back, by compare-and-exchange: one of them wins.
  */
-const BEGUN = 4;
+export const BEGUN = 4;
 const WORDS = 8;
 
 /** Size of the memory for what was read and not yet taken: a power of two. */
@@ -39,6 +39,29 @@ const MOST_VAIN = 8;
 /** How long a child may take to end when its input has ended. */
 const END_MS = 1_000;
 
+/** Begins a task; `false` when it was taken back. */
+export function beginTask(words: Int32Array, id: number): boolean {
+  for (;;) {
+    const begun = Atomics.load(words, BEGUN);
+    if (begun < 0 && id < -begun) return false;
+    if (Atomics.compareExchange(words, BEGUN, begun, id) === begun) return true;
+  }
+}
+
+/**
+ * Takes back the tasks up to a number that have not begun. The text of this function is sent, too.
+ *
+ * @returns The first of them.
+ */
+export function takeTasksBack(words: Int32Array, last: number, BEGUN: number): number {
+  for (;;) {
+    const begun = Atomics.load(words, BEGUN);
+    const first = begun < 0 ? -begun : begun + 1;
+    // The main thread may have read more meanwhile, and begun what was sent later: that must be known the next time.
+    if (first > last || Atomics.compareExchange(words, BEGUN, begun, -1 - last) === begun) return first;
+  }
+}
+
 /**
  * What the reading thread runs. Its text is sent as a `data:` URL, which needs no permission; so it uses nothing from around it.
  *
@@ -53,6 +76,7 @@ function readLoop(
   END_MS: number,
   OUTBOX: Layout,
   MAX_PACKET: number,
+  takeTasksBack: (words: Int32Array, last: number, BEGUN: number) => number,
 ): void {
   const [HEAD, TAIL, FULL, ENDED, BEGUN] = [0, 1, 2, 3, 4];
   const { stdin, stdout, kill, pid } = Deno;
@@ -117,30 +141,26 @@ function readLoop(
   }
 
   function takeBack(last: number): void {
-    for (;;) {
-      const begun = Atomics.load(words, BEGUN);
-      if (Atomics.compareExchange(words, BEGUN, begun, -1 - last) !== begun) continue;
-      writeResults();
-      say(`"returned",${begun < 0 ? -begun : begun + 1},${last}`);
-      return;
-    }
+    // Until all is said: then the main thread may say that it is free.
+    while (Atomics.exchange(results, OUTBOX.LOCK, 2) !== 0) Atomics.wait(results, OUTBOX.LOCK, 2);
+    const first = takeTasksBack(words, last, BEGUN);
+    writeResults();
+    say(`"returned",${first},${last}`);
+    Atomics.store(results, OUTBOX.LOCK, 0);
+    Atomics.notify(results, OUTBOX.LOCK, 1);
   }
 
   /** The results of the main thread that wait behind a task which is not quick. */
   function writeResults(): void {
-    while (Atomics.exchange(results, OUTBOX.LOCK, 2) !== 0) Atomics.wait(results, OUTBOX.LOCK, 2);
-    if (results[OUTBOX.COUNT] > 0) {
-      const bytes = new Uint8Array(results.buffer);
-      const area = (word: number, at: number) => bytes.slice(at, at + results[word]);
-      const textOf = (word: number, at: number) => decoder.decode(area(word, at)).slice(0, -1);
-      const entries = textOf(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT);
-      const lengths = textOf(OUTBOX.LENGTHS, OUTBOX.LENGTHS_AT);
-      const header = encoder.encode(`\x1e["results",${results[OUTBOX.FIRST]},[${entries}],[${lengths}]]\n`);
-      write(0, new Uint8Array([...header, ...area(OUTBOX.SECTIONS, OUTBOX.SECTIONS_AT)]));
-      results.fill(0, OUTBOX.FIRST);
-    }
-    Atomics.store(results, OUTBOX.LOCK, 0);
-    Atomics.notify(results, OUTBOX.LOCK, 1);
+    if (results[OUTBOX.COUNT] === 0) return;
+    const bytes = new Uint8Array(results.buffer);
+    const area = (word: number, at: number) => bytes.slice(at, at + results[word]);
+    const textOf = (word: number, at: number) => decoder.decode(area(word, at)).slice(0, -1);
+    const entries = textOf(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT);
+    const lengths = textOf(OUTBOX.LENGTHS, OUTBOX.LENGTHS_AT);
+    const header = encoder.encode(`\x1e["results",${results[OUTBOX.FIRST]},[${entries}],[${lengths}]]\n`);
+    write(0, new Uint8Array([...header, ...area(OUTBOX.SECTIONS, OUTBOX.SECTIONS_AT)]));
+    results.fill(0, OUTBOX.FIRST);
   }
 
   /** Writes bytes of a stream, in packets. */
@@ -257,7 +277,8 @@ export class Stdin {
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
     const layout = JSON.stringify(OUTBOX);
-    const text = `(${readLoop})(${WORDS}, ${RING_BYTES}, ${CHUNK_BYTES}, ${END_MS}, ${layout}, ${MAX_PACKET_BYTES})`;
+    const sizes = [WORDS, RING_BYTES, CHUNK_BYTES, END_MS];
+    const text = `(${readLoop})(${sizes}, ${layout}, ${MAX_PACKET_BYTES}, ${takeTasksBack})`;
     const reader = new Worker(`data:application/javascript,${encodeURIComponent(text)}`, {
       type: "module",
       name: "stdin",
@@ -280,12 +301,7 @@ export class Stdin {
 
   /** Begins a task; `false` when it was taken back. */
   begin(id: number): boolean {
-    const words = this.#words;
-    for (;;) {
-      const begun = Atomics.load(words, BEGUN);
-      if (begun < 0 && id < -begun) return false;
-      if (Atomics.compareExchange(words, BEGUN, begun, id) === begun) return true;
-    }
+    return beginTask(this.#words, id);
   }
 
   #spin(): boolean {

@@ -44,6 +44,7 @@ export type Header =
   | ["note", id: number, kind: number, lengths: number[]]
   | ["results", firstId: number, entries: ResultEntry[], lengths: number[]]
   | ["returned", firstId: number, lastId: number, lengths: number[]]
+  | ["free", lastId: number, lengths: number[]]
   | ["reached", sent: number, lengths: number[]]
   | ["lost", lengths: number[]];
 

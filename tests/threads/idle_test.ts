@@ -3,7 +3,8 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { type Future, ThreadPoolExecutor, TimeoutError, transfer } from "@concurrent/futures";
 import { pause, sleep, startedWorkers, test, thrownBy, untilSync, within } from "../_helpers.ts";
 import { lengthOf, square } from "../fixtures/tasks.ts";
-import { answerOn, awaitWordAndTellName, awaitWordInFirstThread, linger, lingering } from "../fixtures/thread_tasks.ts";
+import { lingering } from "../fixtures/lingering.ts";
+import { answerOn, awaitWordAndTellName, awaitWordInFirstThread, linger } from "../fixtures/thread_tasks.ts";
 
 /** How long a task may take that takes no time, in milliseconds: one that nobody takes is noticed after it. */
 const SOON = 3_000;
