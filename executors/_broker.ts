@@ -130,6 +130,8 @@ interface Child {
   isTakingBack: boolean;
   /** How often it was looked at since then, and has given nothing back. */
   looks: number;
+  /** How much of what it was sent had been written at the last look. */
+  written: number | undefined;
   /** Whether it was killed for that. */
   isSilent: boolean;
   /** Whether it was killed to end its task. */
@@ -293,6 +295,7 @@ class Broker {
         givenAt: performance.now(),
         isTakingBack: false,
         looks: 0,
+        written: undefined,
         isSilent: false,
         isAborted: false,
         defined: new Set(),
@@ -436,11 +439,11 @@ class Broker {
       if (state.name !== "STARTING" && state.name !== "BUSY") continue;
       isDue = true;
       if (performance.now() - givenAt < LOOK_MS) continue;
-      process.probe();
       if (this.#keepsOthers(child)) {
         child.isSilent = true;
         process.kill("SIGKILL");
       }
+      process.probe();
     }
     if (isDue) return;
     clearInterval(this.#look);
@@ -455,6 +458,10 @@ class Broker {
     if (!this.#start.replaces || !child.isTakingBack || child.given.length < 2) return false;
     // Its answer waits behind what it has printed.
     if (child.process.isPassingOn) return false;
+    // The request may lie behind a large task, which takes its time to arrive.
+    const { written } = child.process;
+    if (written !== undefined && child.written !== undefined && written > child.written) child.looks = 0;
+    child.written = written;
     return ++child.looks >= MOST_LOOKS;
   }
 

@@ -34,6 +34,9 @@ const TAIL_BYTES = 2048;
 /** How much is read of a pipe at once. */
 const CHUNK_BYTES = 1 << 16;
 
+/** How much is written to a pipe at once, at the most: so that it shows when something is read of a larger value. */
+const MOST_WRITTEN_BYTES = 1 << 20;
+
 /** How long after a child's end its pipes are read: another program may have inherited them, and never close them. */
 const GRACE_MS = 100;
 
@@ -64,9 +67,10 @@ export class ChildProcess {
   #stderrWrite: Promise<void> | undefined;
   #fault: string | undefined;
   #isRobbed = false;
-  /** How many bytes were sent, and how many writes are not done. */
+  /** How many bytes were sent, how many writes are not done, and how many are. */
   #sent = 0;
   #writes = 0;
+  #written = 0;
   #writtenAt = 0;
   /**
    * What the last probe said, how many were sent since the last answer and since the last message, and after how many
@@ -122,6 +126,11 @@ export class ChildProcess {
     return this.#writes === 0 ? this.#writtenAt : Infinity;
   }
 
+  /** How often a part of what was sent has gone into the pipe, while not all of it has; `undefined` when all has. */
+  get written(): number | undefined {
+    return this.#writes === 0 ? undefined : this.#written;
+  }
+
   /** Sends a message. What is not read stays with the pipe: the end of the process is noticed all the same. */
   send(header: readonly unknown[], ...blocks: EncodedBlock[]): void {
     this.write(encodeMessage(header, ...blocks));
@@ -131,13 +140,16 @@ export class ChildProcess {
   write(parts: readonly Uint8Array[]): void {
     const done = () => {
       if (--this.#writes === 0) this.#writtenAt = performance.now();
+      this.#written++;
     };
     this.#probes = 0;
     this.#looksLeft = 1;
     for (const bytes of joined(parts)) {
       this.#sent += bytes.byteLength;
-      this.#writes++;
-      this.#stdin.write(bytes).then(done, done);
+      for (let at = 0; at < bytes.byteLength; at += MOST_WRITTEN_BYTES) {
+        this.#writes++;
+        this.#stdin.write(bytes.subarray(at, at + MOST_WRITTEN_BYTES)).then(done, done);
+      }
     }
   }
 

@@ -18,6 +18,12 @@ const DEFAULT_HOSTS = [
 /** No host: a list of hosts replaces that one, and must not be empty. No machine has such a name (RFC 2606). */
 const NOWHERE = "nowhere.invalid:1";
 
+/** An address as Deno writes it; one in brackets it reads itself. */
+const ADDRESS = /^(\[.*\]|(0|[1-9]\d*)(\.(0|[1-9]\d*)){3})$/;
+
+/** What systems take for an address, and Deno for a name: `127.1`, `2130706433`, `0177.0.0.1` or `0x7f.1`. */
+const ALMOST_ADDRESS = /^(0x[\da-f]*|\d+)(\.(0x[\da-f]*|\d+))*\.?$/i;
+
 /** What a name stands for on every machine. */
 const LOCALHOST = ["127.0.0.1", "[::1]"];
 
@@ -40,7 +46,10 @@ export function isHostHeld(name: "net" | "import", host: string, hasExceptions: 
   if (/^(unix|vsock):/.test(host)) return true;
   const [, hostname, port] = /^(.*?)(:\d+)?$/.exec(host)!;
   const isLocalhost = name === "net" && hostname.toLowerCase() === "localhost";
-  if (name === "net" && hasExceptions && !isLocalhost && !/^(\[.*\]|[\d.]+)$/.test(hostname)) return false;
+  if (name === "net" && !ADDRESS.test(hostname)) {
+    // What it stands for could be denied.
+    if (ALMOST_ADDRESS.test(hostname) || (hasExceptions && !isLocalhost)) return false;
+  }
   const hosts = isLocalhost ? [hostname, ...LOCALHOST] : [hostname];
   if (port !== undefined) return hosts.every((each) => stateOf(name, each + port) !== "denied");
   return hosts.every((each) => isHeldAtAllPorts(name, each));

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { BrokenProcessPool, ProcessPoolExecutor } from "@concurrent/futures";
 import { both, bothCancelled, bothFail, BOUND, Gate, Ledger, test, within } from "../_helpers.ts";
+import { project } from "../_projects.ts";
 import { killItself, passOrReturn, recordOrPass, stopItself } from "../fixtures/process_tasks.ts";
 
 /** Makes a function's tasks be given many at once. */
@@ -84,6 +85,34 @@ test(
     for (const [i, future] of futures.entries()) if (i !== 250) assertEquals(future.result(0), i);
   },
   { linuxOnly: true },
+);
+
+/** A child whose input arrives slowly where it is large: some MiB a second. */
+const SLOW_DENO = `
+  const [deno, ...args] = Deno.args;
+  const child = new Deno.Command(deno, { args, stdin: "piped", stdout: "inherit", stderr: "inherit" }).spawn();
+  const input = child.stdin.getWriter();
+  for await (const bytes of Deno.stdin.readable) {
+    if (bytes.length >= 1 << 15) await new Promise((resolve) => setTimeout(resolve, 10));
+    await input.write(bytes);
+  }
+  await input.close();`;
+
+test(
+  "ProcessPoolExecutor {replace}: tasks given at once with a large one have the time that this takes to arrive",
+  async () => {
+    const folder = project({ "slow.ts": SLOW_DENO });
+    const deno = Deno.execPath();
+    const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/slow.ts' '${deno}' "$@"\n`;
+    Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace", deno: `${folder}/deno` });
+    const lengthOf = (bytes: Uint8Array) => bytes.length;
+    await proveQuick(() => pool.submit(lengthOf, new Uint8Array(1)));
+    const futures = [48 << 20, ...Array(100).fill(1)].map((size) => pool.submit(lengthOf, new Uint8Array(size)));
+    const lengths = await within(Promise.all(futures), "tasks behind a large one", 5 * BOUND);
+    assertEquals(lengths, [48 << 20, ...Array(100).fill(1)]);
+  },
+  { linuxOnly: true, bound: 90_000 },
 );
 
 test("ProcessPoolExecutor {break}: of tasks given at once those have their results that ran before the one that killed its process", async () => {

@@ -279,6 +279,11 @@ for (
     [["-A", "--deny-net=127.0.0.1:8877"], { net: ["localhost:8877"] }, "--allow-net=localhost:8877"],
     [[...FEW, "--allow-net=localhost", "--deny-net=127.0.0.1:8877"], { net: ["localhost"] }, "without --deny-net"],
     [["-A", "--deny-net=10.0.0.5"], { net: ["a.com:80"] }, "name each address with its port"],
+    // Systems take these for addresses, and Deno for names.
+    [["-A", "--deny-net=127.0.0.1:8877"], { net: ["127.1"] }, "name each address with its port"],
+    [["-A", "--deny-net=127.0.0.1:8877"], { net: ["2130706433:8877"] }, "name each address with its port"],
+    [[...FEW, "--allow-net=127.1", "--deny-net=127.0.0.1:8877"], { net: ["127.1"] }, "name each address"],
+    [[...FEW, "--allow-net=0177.0.0.1"], { net: ["0177.0.0.1:8877"] }, "name each address with its port"],
   ] as [string[], Deno.PermissionOptionsObject, string][]
 ) {
   test(`new ProcessPoolExecutor() refuses ${JSON.stringify(permissions)} with ${flags.map((flag) => flag.replace(ROOT, "ROOT").replace(DENO, "DENO")).join(" ")}`, async () => {
