@@ -75,6 +75,9 @@ class GraphEncoder {
   /** The one view of a buffer that was met in an item so far. */
   readonly #met = new Map<unknown, unknown>();
   #metItem = 0;
+  /** Where an item refers to an object of one before it. */
+  readonly #again: { readonly index: number; readonly parent: number; readonly step: Step; readonly item: number }[] =
+    [];
   readonly #faults: Faults | undefined;
   #refusal: SerializationError | undefined;
 
@@ -201,13 +204,47 @@ class GraphEncoder {
   #shareWithItem(index: number, parent: number, step: Step): void {
     const code = this.#codeOf(index);
     if (code === Code.TEXT || code === Code.SHARED) return;
-    const thing = this.#things[index];
-    const isView = code === Code.VIEW;
-    if (this.#moved.has(isView ? (thing as ArrayBufferView).buffer : thing)) {
-      this.#refuse(parent, step, "a buffer that moves with another item");
-    }
-    if (isView) this.#meet(thing as ArrayBufferView);
+    this.#again.push({ index, parent, step, item: this.#item });
     this.#text[0] = 1;
+  }
+
+  /** What an item shows of buffers by the objects that it shares with those before it, which it did not write. */
+  #meetAgain(): void {
+    if (this.#again.length === 0 || this.#views.length + this.#moved.size === 0) return;
+    const own = Map.groupBy(this.#views, (index) => this.#items[index]);
+    const below = new Map<number, number[]>();
+    for (const [item, again] of Map.groupBy(this.#again, ({ item }) => item)) {
+      this.#item = item;
+      for (const index of own.get(item) ?? []) this.#meet(this.#things[index] as ArrayBufferView);
+      for (const { index, parent, step } of again) {
+        let reached = below.get(index);
+        if (reached === undefined) below.set(index, reached = this.#buffersBelow(index));
+        for (const each of reached) {
+          const thing = this.#things[each];
+          const isView = ArrayBuffer.isView(thing);
+          if (this.#moved.has(isView ? thing.buffer : thing)) {
+            this.#refuse(parent, step, "a buffer that moves with another item");
+          }
+          if (isView) this.#meet(thing);
+        }
+      }
+    }
+  }
+
+  /** The buffers, and views of them, that are reached from an object, itself among them. */
+  #buffersBelow(index: number): number[] {
+    const reached = new Set([index]);
+    const found: number[] = [];
+    // What is reached is added while this goes on.
+    for (const each of reached) {
+      const code = this.#codeOf(each) as number;
+      if (code === Code.BUFFER || code === Code.VIEW) found.push(each);
+      if (code > Code.ERROR) continue;
+      for (const slot of Object.values(this.#text[FIRST + each * 2 + 1] as object)) {
+        if (Array.isArray(slot) && typeof slot[0] === "number" && slot[0] >= 0) reached.add(slot[0]);
+      }
+    }
+    return found;
   }
 
   /** Takes note of what moves with a value; `false` when it cannot. */
@@ -433,6 +470,7 @@ class GraphEncoder {
   }
 
   #placeViews(): void {
+    this.#meetAgain();
     for (const index of this.#views) {
       const view = this.#things[index] as ArrayBufferView;
       this.#item = this.#items[index];

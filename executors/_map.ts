@@ -507,9 +507,11 @@ class AsyncInput extends Results {
     if (this.isOver) return;
     if (next.some(({ done }) => done)) {
       this.#isRead = true;
-      for (const iterator of this.#iterators) {
-        if (!this.#ended.has(iterator)) await iterator.return?.();
-      }
+      const closed = this.#iterators.filter((iterator) => !this.#ended.has(iterator)).map(async (iterator) => {
+        await iterator.return?.();
+      });
+      // All of them, before the first error is told.
+      for (const result of await Promise.allSettled(closed)) if (result.status === "rejected") throw result.reason;
     } else {
       this.inFlight++;
       this.unsubmitted.push(this.isColumn ? next[0].value : next.map(({ value }) => value));

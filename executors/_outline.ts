@@ -63,7 +63,7 @@ class Reader {
   read(): Outline {
     const tokens = this.#tokens;
     for (let i = 0; i < tokens.length; i++) {
-      if (is(tokens[i], "(", "[", "{", "${")) i = closing(tokens, i);
+      if (is(tokens[i], "(", "[", "{", "${")) i = this.#closing(i);
       else if (is(tokens[i], "import")) this.#import(i + 1);
       else if (is(tokens[i], "export")) this.#export(i + 1);
       else this.#declare(i);
@@ -82,6 +82,21 @@ class Reader {
       exports: this.#exports,
       reexported: this.#reexported,
     };
+  }
+
+  /**
+   * The index of the bracket that closes the one at an index. The text of JSX is not known as text: a URL in it is
+   * taken for a comment, with the bracket behind it. What that makes seem open ends before the next export.
+   */
+  #closing(i: number): number {
+    const tokens = this.#tokens;
+    const end = closing(tokens, i);
+    if (end < tokens.length) return end;
+    for (let next = i + 1; next < end; next++) {
+      const { start } = tokens[next];
+      if (is(tokens[next], "export") && this.#text[start - 1] === "\n") return next - 1;
+    }
+    return end;
   }
 
   #import(i: number): void {
@@ -172,6 +187,8 @@ class Reader {
     if (is(tokens[i], "{", "[")) {
       const end = closing(tokens, i);
       for (let inner = i + 1; inner < end; inner++) {
+        // A value by default.
+        if (is(tokens[inner], "=")) inner = this.#skip(inner + 1, ",", "]", "}");
         const { kind, text } = tokens[inner];
         if (kind !== "name" || is(tokens[inner + 1], ":")) continue;
         names.push(text);
@@ -184,7 +201,7 @@ class Reader {
     }
     const name = tokens[i].text;
     names.push(name);
-    const assign = is(tokens[i + 1], "=") ? i + 1 : this.#skip(i + 1, "=", ",");
+    const assign = is(tokens[i + 1], "=") ? i + 1 : this.#skipType(i + 1);
     this.#values.set(name, is(tokens[assign], "=") ? this.#valueAt(assign + 1, name) : { kind: "computed" });
     return is(tokens[assign], "=") ? this.#skip(assign + 1, ",") : assign;
   }
@@ -202,6 +219,17 @@ class Reader {
       else if (is(tokens[i], ...STATEMENTS) && this.#isOnNewLine(i)) break;
     }
     return i;
+  }
+
+  /** The index of what follows a variable's type: the commas between angle brackets are the type's own. */
+  #skipType(i: number): number {
+    const tokens = this.#tokens;
+    for (let depth = 0;; i++) {
+      i = this.#skip(i, "<", ">", "=", ",");
+      if (is(tokens[i], "<")) depth++;
+      else if (is(tokens[i], ">")) depth--;
+      else if (depth <= 0 || i >= tokens.length || is(tokens[i], ";")) return i;
+    }
   }
 
   #valueAt(i: number, name: string): Value {

@@ -123,6 +123,12 @@ const RETURN_MS = 1_000;
 /** How long a task may lie in the queue while a worker sleeps, or could be started, in milliseconds. */
 const LOOK_AGAIN_MS = 20;
 
+/**
+ * After how many looks at which no task has been finished another worker is started. To wake one costs nothing; but on a
+ * busy machine a worker that is about to come may take longer, and then one more would be started for nothing.
+ */
+const LOOKS_BEFORE_START = 15;
+
 /** How long the end of the program waits for a broker, in milliseconds. */
 const UNLOAD_MS = 3_000;
 
@@ -152,6 +158,9 @@ export class Pool implements Source, Origin {
   /** The functions of the cells whose tasks are timed, and what an item of a function took. */
   readonly #timed = new Map<number, number>();
   readonly #paces = new Map<number, number>();
+  /** How many looks in a row have found that nobody comes, and how many tasks had been finished at the last one. */
+  #vainLooks = 0;
+  #finishedAtLook = 0;
   /** Cells whose tasks are being aborted. */
   readonly #pinned = new Set<number>();
   readonly #waiting: Handover[] = [];
@@ -435,8 +444,13 @@ export class Pool implements Source, Origin {
     const [queue, begun] = [this.#queue, this.#workers.length];
     const isAllTaken = queue.isEmpty() && this.#waiting.length === this.#published;
     if (begun === 0 || isAllTaken || !this.#hasMoreWorkers) return;
-    if (!queue.wake(this.#unfinished) && !queue.hasSleepers() && queue.lacksConsumers(this.#unfinished, begun)) {
-      if (begun < this.#kind.maxConsumers) this.#startWorker(begun);
+    const isStuck = !queue.wake(this.#unfinished) && !queue.hasSleepers() &&
+      queue.lacksConsumers(this.#unfinished, begun) && this.#finishedAtLook === queue.finished;
+    this.#finishedAtLook = queue.finished;
+    this.#vainLooks = isStuck ? this.#vainLooks + 1 : 0;
+    if (this.#vainLooks >= LOOKS_BEFORE_START && begun < this.#kind.maxConsumers) {
+      this.#vainLooks = 0;
+      this.#startWorker(begun);
     }
     lookAgainAfter(LOOK_AGAIN_MS);
   }

@@ -87,6 +87,31 @@ test("outline() knows the exports of every module of this library, as importing 
   }
 });
 
+test("outline() tells the types of variables, and values by default, from variables", () => {
+  const { values, exports } = outline(`
+export const handle: Handler<Request, Map<string, () => void>> = (request) => request, next: Pair<A, B> = make();
+export const plain: Promise<void>
+export const { a = helper, b: { c = [helper, 1] }, ...rest } = object, [d = { helper }] = list;
+export function last() {}
+const helper = () => 1;
+`);
+  assertEquals([...exports.keys()], ["handle", "next", "plain", "a", "c", "rest", "d", "last"]);
+  assertEquals(
+    ["handle", "next", "plain", "c", "helper"].map((name) => values.get(name)?.kind),
+    ["function", "computed", "computed", "computed", "function"],
+  );
+});
+
+test("outline() knows the exports behind text of JSX that looks like a comment", () => {
+  const { exports } = outline(`
+export const Link = ({ to }: Props) => (
+  <p>See https://example.com/ {to}</p>
+);
+export function square(n: number) { return n * n; }
+`);
+  assertEquals([...exports.keys()], ["Link", "square"]);
+});
+
 test("outline() reads the forms in which functions are exported", () => {
   const text = `
 import def, { a as b, type T, default as c } from "./x.ts";

@@ -293,6 +293,23 @@ export function mapEndBehaviour(kind: Kind): void {
     await within(Promise.resolve(iterator.return?.()));
   });
 
+  test(`${name}.map(): an asynchronous input that fails when a shorter one has ended leaves none open`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    const endless = new Endless();
+    const results: number[] = [];
+    const sums = pool.map(
+      (a: number, b: number, c: number) => a + b + c,
+      endless.now("cannot be closed"),
+      asynchronous(range(2)),
+      endless.now(),
+    );
+    const error = await rejectionOf((async () => {
+      for await (const sum of sums) results.push(sum);
+    })());
+    assertEquals([results, String(error)], [[0, 3], "EvalError: cannot be closed"]);
+    assertEquals(endless.closed, 2);
+  });
+
   test(`${name}.map(): leaving an asynchronous or bounded iteration closes its inputs`, async () => {
     using pool = make({ maxWorkers: 1 });
     let closed = 0;

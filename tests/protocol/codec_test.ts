@@ -472,11 +472,29 @@ test("encodeItems() sends of each item's buffer what that item shows, unless it 
   assertEquals([one, other], [part(16), part(20)]);
 });
 
+test("encodeItems() keeps an item's views of one buffer together, also those in objects of earlier items", () => {
+  const buffer = Uint8Array.from({ length: 32 }, (_, i) => i).buffer;
+  const part = (at: number) => new Uint8Array(buffer, at, 4);
+  const [a, b] = [{ deep: new Map([["view", part(0)]]) }, { list: [part(8)] }];
+  const { get } = decodeItems(through(encodeItems([a, [b], { a, view: part(4) }, { a, b }, a, [part(12), a]], ARGS)));
+  const viewOf = (of: unknown) => (of as typeof a).deep.get("view")!;
+  const own = get(2) as { a: typeof a; view: Uint8Array };
+  assertStrictEquals(viewOf(own.a).buffer, own.view.buffer);
+  const both = get(3) as { a: typeof a; b: typeof b };
+  assertStrictEquals(viewOf(both.a).buffer, both.b.list[0].buffer);
+  const last = get(5) as [Uint8Array, typeof a];
+  assertStrictEquals(last[0].buffer, viewOf(last[1]).buffer);
+  assertEquals([viewOf(get(0)), own.view, both.b.list[0], last[0]], [part(0), part(4), part(8), part(12)]);
+});
+
 test("encodeItems() refuses a buffer that moves with two items, and leaves it where it was", () => {
   const bytes = new Uint8Array(4);
-  const items = [transfer(bytes, [bytes.buffer]), transfer(bytes, [bytes.buffer])];
-  assertInstanceOf(thrownBy(() => encodeItems(items, ARGS)), SerializationError);
-  assertStrictEquals(bytes.length, 4);
+  const holder = { list: [bytes] };
+  const moving = transfer(bytes, [bytes.buffer]);
+  for (const items of [[moving, moving], [transfer(holder, [bytes.buffer]), [holder]], [holder, [holder], moving]]) {
+    assertInstanceOf(thrownBy(() => encodeItems(items, ARGS)), SerializationError);
+    assertStrictEquals(bytes.length, 4);
+  }
 });
 
 test("encodeOutcome() makes each result, and the error, of its own", () => {
