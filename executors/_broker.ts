@@ -128,6 +128,8 @@ interface Child {
   /** When it was given tasks last, and whether they are being taken back, or have been. */
   givenAt: number;
   isTakingBack: boolean;
+  /** Whether it has not said yet which of them it gives back. */
+  owesReturned: boolean;
   /** How often it was looked at since then, and has given nothing back. */
   looks: number;
   /** How much of what it was sent had been written at the last look. */
@@ -294,6 +296,7 @@ class Broker {
         begunId: 0,
         givenAt: performance.now(),
         isTakingBack: false,
+        owesReturned: false,
         looks: 0,
         written: undefined,
         isSilent: false,
@@ -481,7 +484,8 @@ class Broker {
     if (!this.#mayTakeBack(child)) return;
     child.isTakingBack = true;
     child.looks = 0;
-    child.process.send(["back", child.lastId]);
+    child.owesReturned = true;
+    child.process.takeBack(child.lastId);
   }
 
   /** A child gives back what it was given from one task on; it has begun those before. */
@@ -501,7 +505,8 @@ class Broker {
   /** What a child was given and has not begun waits for the next one again, before all that is queued. */
   #returnGiven(child: Child, from: number): void {
     const returned = child.given.splice(Math.max(0, from));
-    for (const task of returned) this.#atOnce.set(workOf(task), 1);
+    // Where none has begun, it is not their function that is slow.
+    if (from > 0) { for (const task of returned) this.#atOnce.set(workOf(task), 1); }
     child.tasks -= returned.length;
     for (const task of returned) this.#consumer.mark(task, Cell.PENDING);
     this.#backlog.unshift(...returned);
@@ -562,9 +567,10 @@ class Broker {
         // It may have answered them all meanwhile, and been given others.
         if (last < child.nextId) return;
         if (
-          !child.isTakingBack || !Number.isInteger(first) ||
+          !child.isTakingBack || !child.owesReturned || !Number.isInteger(first) ||
           !(first >= child.nextId && first <= last + 1 && last <= child.lastId)
         ) throw unexpected(header);
+        child.owesReturned = false;
         this.#hearReturned(child, first);
         return;
       }

@@ -153,6 +153,11 @@ export class ChildProcess {
     }
   }
 
+  /** Has the child give back what it has not begun, up to a task, if all has arrived that was sent before. */
+  takeBack(last: number): void {
+    this.send(["back", last, this.#sent]);
+  }
+
   /**
    * Has the child say, now and then, whether all has arrived that was sent to it: a task, or a program that it starts,
    * may read the standard input. Called while an answer of the child is due. A probe that gets no answer may have been

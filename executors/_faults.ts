@@ -26,6 +26,9 @@ interface Objects {
   stepText(parent: number, step: Step): string;
 }
 
+/** How much of a path is told, in characters. */
+const MOST_PATH = 200;
+
 /** Collects what cannot cross, to find out afterwards which properties of errors that concerns. */
 export class Faults {
   readonly #faults: Fault[] = [];
@@ -75,7 +78,9 @@ export class Faults {
       else {
         let properties = leftOut.get(error);
         if (properties === undefined) leftOut.set(error, properties = new Map());
-        const what = path.replace(/^\./, "");
+        const whole = path.replace(/^\./, "");
+        // Where it is nested too deeply, the path is of no use to anybody.
+        const what = whole.length > MOST_PATH ? `${whole.slice(0, MOST_PATH)}…` : whole;
         properties.set(String(step), reason.startsWith("its getter throws") ? `${what}: ${reason}` : what);
       }
     }

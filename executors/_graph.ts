@@ -439,7 +439,7 @@ class GraphEncoder {
       const isDetached = buffer instanceof ArrayBuffer && buffer.detached;
       return this.#refuseThing(
         index,
-        `a view ${isDetached ? "of a detached ArrayBuffer" : "beyond the end of its buffer"}`,
+        isDetached ? GONE : "a view beyond the end of its buffer",
       );
     }
     let length: number | null = lengthOf(view);
@@ -479,7 +479,8 @@ class GraphEncoder {
       if (this.#whole.has(buffer)) {
         said[1] = this.#slot(buffer, index, "buffer");
         this.#writeAll();
-      } else {
+      } else if (isOutOfBounds(view)) this.#refuseThing(index, GONE);
+      else {
         const bytes = copyOf(new Uint8Array(buffer, byteOffset, byteLength));
         this.#put(index, Code.PART, [said[0], this.#buffers.push(bytes.buffer) - 1, said[3]]);
       }
@@ -540,6 +541,7 @@ class GraphEncoder {
   }
 }
 
+const GONE = "a view of a detached ArrayBuffer";
 const TOO_DEEP = `it is nested too deeply, wanted at most ${MOST_DEPTH} levels`;
 
 // Kept, because tasks run in the same realm and may replace them; and what looks like a map and is none is noticed.

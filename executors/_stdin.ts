@@ -123,16 +123,21 @@ function readLoop(
       at = end + 1;
       for (const length of JSON.parse(line.slice(line.lastIndexOf("[")).slice(0, -1))) skipped += length;
       if (line.startsWith('\x1e["start",')) token = JSON.parse(line.slice(1))[1].token;
-      else if (line.startsWith('\x1e["back",')) takeBack(JSON.parse(line.slice(1))[1]);
+      else if (line.startsWith('\x1e["back",')) takeBack(JSON.parse(line.slice(1)));
       else if (line.startsWith('\x1e["probe",')) answer(JSON.parse(line.slice(1))[1]);
       line = "";
     }
     read += bytes.length;
   }
 
+  /** Fails where somebody else has read what was sent before. */
+  function assertReached(sent: number): void {
+    if (sent !== readBefore) throw new RangeError(`${sent} bytes were sent and ${readBefore} read`);
+  }
+
   /** Says whether all has arrived that was sent before. */
   function answer(sent: number): void {
-    if (sent !== readBefore) throw new RangeError(`${sent} bytes were sent and ${readBefore} read`);
+    assertReached(sent);
     say(`"reached",${sent}`);
   }
 
@@ -140,7 +145,9 @@ function readLoop(
     write(1, encoder.encode(`\x1e[${header},[]]\n`));
   }
 
-  function takeBack(last: number): void {
+  function takeBack([, last, sent]: [name: string, last: number, sent: number]): void {
+    // A task that has never arrived has not begun, and its process cannot be used any more.
+    assertReached(sent);
     // Until all is said: then the main thread may say that it is free.
     while (Atomics.exchange(results, OUTBOX.LOCK, 2) !== 0) Atomics.wait(results, OUTBOX.LOCK, 2);
     const first = takeTasksBack(words, last, BEGUN);

@@ -46,8 +46,9 @@ export class FunctionText {
     }
     if (this.usesImportMeta) refuse("it uses import.meta, which only a module has", MEND);
     const imports = this.imports.map(({ start }) => start);
+    // To ask whether there is such a name is no use of it: whether this is a worker is told so.
     const ofWorkers = OF_WORKERS.filter((name) =>
-      this.tokens.some(({ kind, text }) => kind === "name" && text === name)
+      this.tokens.some((token, i) => token.kind === "name" && token.text === name && !is(this.tokens[i - 1], "typeof"))
     );
     return {
       ...(imports.length === 0 ? {} : { imports }),

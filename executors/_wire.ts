@@ -35,7 +35,7 @@ export type Header =
   | ["define", fn: number, definition: unknown, lengths: number[]]
   | ["initialize", fn: number, kind: number, lengths: number[]]
   | ["tasks", firstId: number, entries: TaskEntry[], lengths: number[]]
-  | ["back", lastId: number, lengths: number[]]
+  | ["back", lastId: number, sent: number, lengths: number[]]
   | ["probe", sent: number, lengths: number[]]
   // From the child.
   | ["ready", version: number, lengths: number[]]

@@ -7,6 +7,7 @@ import process from "node:process";
 import { TaskNotFoundError, taskRef } from "@concurrent/futures";
 import { both, bothFail, test, within } from "../_helpers.ts";
 import { add } from "../fixtures/tasks.ts";
+import { askForWorker } from "../fixtures/lookup.ts";
 import type { Kind } from "./kind.ts";
 
 // deno-lint-ignore no-explicit-any
@@ -80,6 +81,14 @@ export function lookupMessageBehaviour(kind: Kind): void {
     await both(() => pool.submit(own.text, 1), (n) => assertEquals(n, 4 + 12 + 4 + 1));
     await both(() => pool.submit(own.inner, 3), (n) => assertEquals(n, 9));
     await both(() => pool.submit(own.arrow, 3), (n) => assertEquals(n, 4));
+  });
+
+  test(`${name}: a function that is sent as text may ask whether it runs in a worker`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    // Written here, the names would be taken from the variables of other tests.
+    const task = new Function("return [typeof postMessage, typeof onmessage]") as () => string[];
+    const exported = await pool.submit(askForWorker);
+    await both(() => pool.submit(task), (types) => assertEquals(types, exported));
   });
 
   test(`${name}: a name of the program is never taken for a global one of the worker`, async () => {

@@ -191,13 +191,14 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
       using gate = new Gate();
       leave(pool, "a timer that a task has left behind", gate);
       const future = pool.submit(record, ledger.path, 1);
-      await until(() => future.running() !== isReturned, "a task that is given, or returned");
+      // Soon, or when it was taken back.
       if (isReturned) await sleep(100);
+      else await until(() => future.running(), "a task that is given", 50).catch(() => {});
       pool[aborted](future);
       assertInstanceOf(await rejectionOf(future), BrokenProcessPool);
       gate.open();
-      if (isReturned || onWorkerCrash === "replace") assertEquals(await within(pool.submit(record, ledger.path, 2)), 2);
-      assertEquals(ledger.numbers(), isReturned || onWorkerCrash === "replace" ? [2] : []);
+      if (onWorkerCrash === "replace") assertEquals(await within(pool.submit(record, ledger.path, 2)), 2);
+      assertEquals(ledger.numbers(), onWorkerCrash === "replace" ? [2] : []);
     }
   });
 }

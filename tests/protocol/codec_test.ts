@@ -381,6 +381,15 @@ test("a thrown error with a chain of causes is looked at about as often as it is
   assert(reads <= LENGTH * LENGTH, `the innermost was looked at ${reads} times in a chain of ${LENGTH}`);
 });
 
+test("a thrown error names what it leaves out by the beginning of a path that is too long to be read", () => {
+  const error = new Error("deep");
+  let deep: { in?: object } = Object.assign(error, { field: {} }).field;
+  for (let i = 0; i < 20_000; i++) deep = deep.in = {};
+  const { stack } = decodeValue(through(encodeValue(error, { root: "error", sameProcess: true }))) as Error;
+  assert(/\[left out: field\.in\.in(\.in)+\.?i?n?…\]$/.test(stack!), stack!.slice(-100));
+  assert(stack!.length < error.stack!.length + 300, `${stack!.length} characters`);
+});
+
 test("a refusal names the path from the root, through each kind of container", () => {
   const f = () => {};
   const cases: [unknown, string][] = [
@@ -415,6 +424,18 @@ test("a getter that throws is named in the refusal", () => {
   const error = refusal([value]);
   assertStrictEquals(error.path, "result[0].x");
   assert(error.message.includes("no"), error.message);
+});
+
+test("a view whose buffer a getter detaches is refused, as one of a detached buffer", () => {
+  const bytes = new Uint8Array(8).subarray(2, 4);
+  const error = refusal([bytes, {
+    get then() {
+      bytes.buffer.transfer();
+      return new Map();
+    },
+  }]);
+  assertStrictEquals(error.path, "result[0]");
+  assert(error.message.includes("a view of a detached ArrayBuffer"), error.message);
 });
 
 // ---- items --------------------------------------------------------------------------------------------------------
