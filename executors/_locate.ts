@@ -31,18 +31,21 @@ import { locationOf, type TaskLocation } from "./task_ref.ts";
 type AnyFunction = Function;
 
 const described = new WeakMap<AnyFunction, Definition>();
+const describedExports = new WeakMap<AnyFunction, Definition>();
 
 /**
  * Describes a function. Its module is looked for only the first time that it is seen.
  *
+ * @param mustBeExport Whether its text is of no use, so that an export is looked for although the text could run alone.
  * @throws {TaskNotFoundError} It is native, bound or a part of Deno, so it has no source text that could be sent or
  * compared; or it may be one of two functions.
  */
-export function describe(fn: AnyFunction): Definition {
-  let definition = described.get(fn);
+export function describe(fn: AnyFunction, mustBeExport = false): Definition {
+  const known = mustBeExport ? describedExports : described;
+  let definition = known.get(fn);
   if (definition === undefined) {
-    definition = describeNew(fn);
-    described.set(fn, definition);
+    definition = describeNew(fn, mustBeExport);
+    known.set(fn, definition);
   }
   return definition;
 }
@@ -64,7 +67,7 @@ function remember(key: string, isRead: boolean, definition?: Definition): void {
   known.set(key, { definition, isRead });
 }
 
-function describeNew(fn: AnyFunction): Definition {
+function describeNew(fn: AnyFunction, mustBeExport: boolean): Definition {
   const location = locationOf(fn);
   if (location !== undefined) return { how: "reference", name: fn.name, ...location };
   const source = Function.prototype.toString.call(fn);
@@ -72,7 +75,7 @@ function describeNew(fn: AnyFunction): Definition {
   const exported = exportOf(fn);
   if (exported !== undefined) return { how: "search", name, source, exports: [exported], unread: [] };
   // A text that needs nothing from around it means the same wherever it stands.
-  const textKey = name === "" ? source : `${name}\n${source}`;
+  const textKey = `${mustBeExport ? "export " : ""}${name === "" ? source : `${name}\n${source}`}`;
   const remembered = known.get(textKey);
   if (remembered?.definition !== undefined) return remembered.definition;
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) throw refusalOfNative(fn, name);
@@ -80,7 +83,7 @@ function describeNew(fn: AnyFunction): Definition {
   const urls = new Set(places.map(({ url }) => url));
   const main = mainModule();
   if (main !== undefined) urls.add(main);
-  const search = new Search(fn, name, source, places, [...urls]);
+  const search = new Search(fn, name, source, places, [...urls], mustBeExport);
   const key = `${textKey}\n${[...urls].join("\n")}`;
   let found = known.get(key);
   if (found !== undefined && found.definition === undefined) found = known.get(`${key}\n${search.position}`);
@@ -108,6 +111,7 @@ class Search {
   readonly #places: readonly Place[];
   /** The modules on the call stack, and the main one. */
   readonly #urls: readonly string[];
+  readonly #mustBeExport: boolean;
   #text: FunctionText | undefined;
   #free: ReadonlySet<string> | undefined;
   #call: Call | undefined;
@@ -117,7 +121,15 @@ class Search {
   /** Whether the function itself has decided, and not only its text. */
   hasAskedFunction = false;
 
-  constructor(fn: AnyFunction, name: string, source: string, places: readonly Place[], urls: readonly string[]) {
+  constructor(
+    fn: AnyFunction,
+    name: string,
+    source: string,
+    places: readonly Place[],
+    urls: readonly string[],
+    mustBeExport: boolean,
+  ) {
+    this.#mustBeExport = mustBeExport;
     this.#fn = fn;
     this.#name = name;
     this.#source = source;
@@ -160,9 +172,9 @@ class Search {
     );
   }
 
-  /** Whether it runs from its text alone. */
+  /** Whether it runs from its text alone, where it may. */
   get isAlone(): boolean {
-    return !this.text.needsModule && Array.from(this.free).every((name) => name in globalThis) &&
+    return !this.#mustBeExport && !this.text.needsModule && Array.from(this.free).every((name) => name in globalThis) &&
       this.hidden.length === 0;
   }
 

@@ -341,7 +341,7 @@ export class Pool implements Source, Origin {
     let number = this.#functions.get(fn);
     if (number !== undefined) return number;
     // Functions that are made anew for each call share a definition, or have one that is equal.
-    const definition = describe(fn);
+    const definition = describe(fn, this.#kind.checkDefinition !== undefined);
     this.#kind.checkDefinition?.(definition);
     number = this.#functionsByDefinition.get(definition);
     if (number === undefined) {

@@ -1,8 +1,9 @@
 /** `ClusterExecutor`: what it does beyond the others, on a real server. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
-import { TaskNotFoundError } from "@concurrent/futures";
+import { TaskNotFoundError, ThreadPoolExecutor } from "@concurrent/futures";
 import { BrokenCluster, ClusterExecutor, TaskAbortedError } from "@concurrent/futures/cluster";
 import { bothFail, BOUND, Gate, Ledger, test, thrownBy, within } from "../_helpers.ts";
+import * as clusterTasks from "../fixtures/cluster_tasks.ts";
 import { add, passGate, recordSlowly, square } from "../fixtures/tasks.ts";
 import { clusterTest } from "./_kit.ts";
 import { freePort } from "./_redis.ts";
@@ -71,6 +72,17 @@ clusterTest(
       assertInstanceOf(error, TaskNotFoundError);
       assertStringIncludes((error as Error).message, "no module exports it");
     });
+  },
+);
+
+clusterTest(
+  "ClusterExecutor: an export of a namespace is found, though threads take its text",
+  async ({ make, startNode }) => {
+    await startNode();
+    using threads = new ThreadPoolExecutor(1);
+    assertEquals(threads.submit(clusterTasks.triple, 1).result(BOUND), 3);
+    await using pool = make();
+    assertEquals(pool.submit(clusterTasks.triple, 2).result(BOUND), 6);
   },
 );
 
