@@ -98,6 +98,12 @@ const HELD_UP_MS = 16;
 const MOST_DOUBLINGS = 6;
 
 /**
+ * How many bytes of a task a child takes in within a millisecond, on a busy machine: a large one has not begun for long
+ * after it was written, and to send it again would take as long.
+ */
+const TAKEN_IN_PER_MS = 100_000;
+
+/**
  * What a child is doing. STARTING until it has said that it is ready, then IDLE and BUSY in turn; AWAY when it has
  * given back all that it was given, until it says that it could begin something; ENDING when its input was ended or it
  * was sent a signal. Any of them ends with the process.
@@ -475,9 +481,12 @@ class Broker {
 
   /** When what a child has not begun by then is taken back. */
   #dueAt({ given, givenAt, process }: Child): number {
-    if (given.length > 1) return givenAt + TAKE_BACK_MS;
-    // A large one takes a while to get there, and would be taken back again and again.
-    return process.writtenAt + HELD_UP_MS * 2 ** Math.min(this.#returns.get(given[0]) ?? 0, MOST_DOUBLINGS);
+    const arrivalMs = given[0].block.room / TAKEN_IN_PER_MS;
+    if (given.length > 1) {
+      return arrivalMs < 1 ? givenAt + TAKE_BACK_MS : process.writtenAt + arrivalMs;
+    }
+    const doublings = Math.min(this.#returns.get(given[0]) ?? 0, MOST_DOUBLINGS);
+    return process.writtenAt + (HELD_UP_MS + arrivalMs) * 2 ** doublings;
   }
 
   #takeBack(child: Child): void {

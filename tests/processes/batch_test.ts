@@ -1,5 +1,5 @@
 /** {@linkcode ProcessPoolExecutor}: tasks that a process is given several at once, and those that are taken back. */
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertLess, assertStringIncludes } from "@std/assert";
 import { BrokenProcessPool, ProcessPoolExecutor } from "@concurrent/futures";
 import { both, bothCancelled, bothFail, BOUND, Gate, Ledger, test, within } from "../_helpers.ts";
 import { project } from "../_projects.ts";
@@ -88,13 +88,18 @@ test(
   { linuxOnly: true },
 );
 
-/** A child whose input arrives slowly where it is large: some MiB a second. */
+/** A child whose input arrives slowly where it is large: some MiB a second, and the end of 48 MiB more slowly still. */
 const SLOW_DENO = `
-  const [deno, ...args] = Deno.args;
+  const [file, deno, ...args] = Deno.args;
+  let passed = 0;
   const child = new Deno.Command(deno, { args, stdin: "piped", stdout: "inherit", stderr: "inherit" }).spawn();
   const input = child.stdin.getWriter();
   for await (const bytes of Deno.stdin.readable) {
-    if (bytes.length >= 1 << 15) await new Promise((resolve) => setTimeout(resolve, 10));
+    passed += bytes.length;
+    if (bytes.length >= 1 << 15) {
+      await new Promise((resolve) => setTimeout(resolve, passed > (47 << 20) ? 60 : 10));
+      Deno.writeTextFileSync(file, String(passed));
+    }
     await input.write(bytes);
   }
   await input.close();`;
@@ -104,7 +109,7 @@ test(
   async () => {
     const folder = project({ "slow.ts": SLOW_DENO });
     const deno = Deno.execPath();
-    const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/slow.ts' '${deno}' "$@"\n`;
+    const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/slow.ts' '${folder}/passed' '${deno}' "$@"\n`;
     Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
     using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace", deno: `${folder}/deno` });
     const lengthOf = (bytes: Uint8Array) => bytes.length;
@@ -112,6 +117,7 @@ test(
     const futures = [48 << 20, ...Array(100).fill(1)].map((size) => pool.submit(lengthOf, new Uint8Array(size)));
     const lengths = await within(Promise.all(futures), "tasks behind a large one", 5 * BOUND);
     assertEquals(lengths, [48 << 20, ...Array(100).fill(1)]);
+    assertLess(Number(Deno.readTextFileSync(`${folder}/passed`)), 60 << 20, "the large one was sent once");
   },
   { linuxOnly: true, bound: 90_000 },
 );
