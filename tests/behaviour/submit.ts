@@ -45,6 +45,14 @@ export function submitBehaviour(kind: Kind): void {
     await both(() => pool.submit(list, ...many), (args) => assertEquals(args, many));
   });
 
+  if (!kind.isRemote) {
+    test(`${name}.submit() passes 100,000 arguments to a function that is sent as text`, async () => {
+      using pool = make({ maxWorkers: 1 });
+      const many = Array.from({ length: 100_000 }, (_, i) => i);
+      await both(() => pool.submit((...args: number[]) => args.length, ...many), (n) => assertEquals(n, 100_000));
+    });
+  }
+
   test(`${name}.submit() throws TypeError for what is not callable, and stays usable`, async () => {
     using pool = make({ maxWorkers: 1 });
     const loose = pool as unknown as { submit(...args: unknown[]): unknown };
