@@ -47,8 +47,8 @@ export {
   type MapResults,
   type ShutdownOptions,
 } from "./executors/executor.ts";
-export { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "./executors/process_pool_executor.ts";
+export { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "./executors/processes/process_pool_executor.ts";
 export { registerError } from "./executors/register_error.ts";
 export { taskRef } from "./executors/task_ref.ts";
-export { ThreadPoolExecutor, type ThreadPoolExecutorOptions } from "./executors/thread_pool_executor.ts";
+export { ThreadPoolExecutor, type ThreadPoolExecutorOptions } from "./executors/threads/thread_pool_executor.ts";
 export { transfer } from "./executors/transfer.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Future } from "../futures/future.ts";
-import { type MapTarget, splitArguments, startMap } from "./_map.ts";
+import { type MapTarget, splitArguments, startMap } from "./_map/map.ts";
 
 /** Options of {@linkcode Executor.map}. */
 export interface MapOptions {

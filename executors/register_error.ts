@@ -4,7 +4,7 @@
  * @module
  */
 
-import { registerClass } from "./_errors.ts";
+import { registerClass } from "./_values/error_codec.ts";
 
 /**
  * Makes errors of a class that tasks throw arrive as instances of it. Without it an error arrives as the nearest

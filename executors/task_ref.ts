@@ -4,7 +4,7 @@
  * @module
  */
 
-import { importModule } from "./_import.ts";
+import { importModule } from "./_functions/import.ts";
 
 /** Where a referenced function is. */
 export interface TaskLocation {

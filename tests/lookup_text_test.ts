@@ -3,10 +3,10 @@
  * `behaviour/lookup*.ts`.
  */
 import { assert, assertEquals } from "@std/assert";
-import { findExport } from "../executors/_exports.ts";
-import { type Outline, outline, usesValue } from "../executors/_outline.ts";
-import { FunctionText } from "../executors/_text.ts";
-import { tokenize } from "../executors/_tokens.ts";
+import { findExport } from "../executors/_functions/_exports.ts";
+import { type Outline, outline, usesValue } from "../executors/_functions/_outline.ts";
+import { FunctionText } from "../executors/_functions/_text.ts";
+import { tokenize } from "../executors/_functions/_tokens.ts";
 import { test } from "./_helpers.ts";
 
 const ROOT = new URL("../", import.meta.url);

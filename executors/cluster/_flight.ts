@@ -7,10 +7,10 @@
  * @module
  */
 
-import { Block, EMPTY, Kind } from "../_block.ts";
-import { type Consumer, Flag, flagsOfCount, type Task } from "../_consumer.ts";
-import { type Definition, modulesOf } from "../_definition.ts";
-import { Cell } from "../_memory.ts";
+import { Block, EMPTY, Kind } from "../_values/encoded.ts";
+import { type Consumer, Flag, flagsOfCount, type Task } from "../_queue/consumer.ts";
+import { type Definition, modulesOf } from "../_functions/definition.ts";
+import { Cell } from "../_queue/task_queue.ts";
 import { LARGE_BYTES } from "./_keep.ts";
 import { aliasOf, checkJobResult, fromPayload, howOf, type Outcome, type TaskData, toPayload } from "./_jobs.ts";
 

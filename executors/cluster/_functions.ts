@@ -6,8 +6,8 @@
  */
 
 import type { Redis } from "ioredis";
-import { entry } from "../_entry.ts";
-import { importModule } from "../_import.ts";
+import { entry } from "../_owner/entry.ts";
+import { importModule } from "../_functions/import.ts";
 import { taskRef } from "../task_ref.ts";
 import type { Address } from "./_address.ts";
 import { functionChannel, type TaskData } from "./_jobs.ts";

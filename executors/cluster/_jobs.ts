@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Block, EMPTY, Kind, wholeBuffer } from "../_block.ts";
-import { Flag } from "../_consumer.ts";
+import { Block, EMPTY, Kind, wholeBuffer } from "../_values/encoded.ts";
+import { Flag } from "../_queue/consumer.ts";
 
 /** Counted up when a node would not understand the change. */
 export const VERSION = 1;

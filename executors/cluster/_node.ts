@@ -7,9 +7,9 @@
 import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker as JobWorker } from "bullmq";
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
-import { encodeValue } from "../_codec.ts";
-import type { Permissions } from "../_permissions.ts";
-import { aborted, onTold, ProcessPoolExecutor } from "../process_pool_executor.ts";
+import { encodeValue } from "../_values/codec.ts";
+import type { Permissions } from "../processes/permissions.ts";
+import { aborted, onTold, ProcessPoolExecutor } from "../processes/process_pool_executor.ts";
 import { TaskAbortedError } from "./errors.ts";
 import { type Address, shown } from "./_address.ts";
 import { inspectServer } from "./_connection.ts";

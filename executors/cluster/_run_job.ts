@@ -4,10 +4,10 @@
  * @module
  */
 
-import { decodeArguments, decodeItems, encodeValue, type Items } from "../_codec.ts";
-import type { ChunkOutcome } from "../_consumer.ts";
-import { encodeOutcome } from "../_outcome.ts";
-import { tell } from "../_runner.ts";
+import { decodeArguments, decodeItems, encodeValue, type Items } from "../_values/codec.ts";
+import type { ChunkOutcome } from "../_queue/consumer.ts";
+import { encodeOutcome } from "../_values/outcome.ts";
+import { tell } from "../_runner/runner.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";
 import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 

@@ -7,15 +7,15 @@
 import { TaskNotFoundError } from "../../futures/errors.ts";
 import { inspect } from "../../futures/deadline.ts";
 import type { Future } from "../../futures/future.ts";
-import type { ConsumerStart } from "../_consumer.ts";
-import type { Definition } from "../_definition.ts";
-import { entry } from "../_entry.ts";
-import type { MapTarget } from "../_map.ts";
-import { checkBag, nextChunksize, requestReadOfOwnModules } from "../_options.ts";
-import { Pool, type PoolKind } from "../_pool.ts";
+import type { ConsumerStart } from "../_queue/consumer.ts";
+import type { Definition } from "../_functions/definition.ts";
+import { entry } from "../_owner/entry.ts";
+import type { MapTarget } from "../_map/map.ts";
+import { checkBag, nextChunksize, requestReadOfOwnModules } from "../_owner/options.ts";
+import { Pool, type PoolKind } from "../_owner/pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 import { BrokenCluster, StalledJobError } from "./errors.ts";
-import type { ClusterBrokerStart, JobSettings } from "./_broker.ts";
+import type { ClusterBrokerStart, JobSettings } from "./_cluster_broker.ts";
 import type { ClusterReport } from "./_flight.ts";
 import { isServer, shown, type TlsOptions } from "./_address.ts";
 
@@ -317,7 +317,7 @@ function errorOf({ what, message, job, modules }: ClusterReport, { queue }: { qu
   }
 }
 
-const BROKER = entry(import.meta.resolve("./_broker.ts"), () => import("./_broker.ts"));
+const BROKER = entry(import.meta.resolve("./_cluster_broker.ts"), () => import("./_cluster_broker.ts"));
 
 function startBroker(redis: string): Worker {
   requestReadOfOwnModules("connect to a cluster", BROKER);

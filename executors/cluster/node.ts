@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { isServer, shown } from "./_address.ts";
 import { aliasOf } from "./_jobs.ts";
 import { ClusterNode, type NodeOptions } from "./_node.ts";
-import type { Permissions } from "../_permissions.ts";
+import type { Permissions } from "../processes/permissions.ts";
 
 const HELP = `Runs the tasks of a cluster.
 

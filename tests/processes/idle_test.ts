@@ -1,8 +1,8 @@
 /** A task waits for no process while another one is idle, or could be started: whatever holds the first one up. */
 import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/assert";
 import { BrokenProcessPool, CancelledError, type Future, ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
-import { Cell } from "../../executors/_memory.ts";
-import { aborted } from "../../executors/process_pool_executor.ts";
+import { Cell } from "../../executors/_queue/task_queue.ts";
+import { aborted } from "../../executors/processes/process_pool_executor.ts";
 import {
   bestOf,
   BOUND,

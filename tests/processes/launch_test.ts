@@ -152,7 +152,7 @@ test("the modules that workers begin with are in the graph of the package, so de
   const { stdout } = await run(DENO, ["info", "--json", "--no-lock", ENTRY]);
   const { modules } = JSON.parse(stdout) as { modules: { specifier: string }[] };
   const names = modules.map(({ specifier }) => specifier.slice(specifier.lastIndexOf("/") + 1));
-  for (const name of ["_thread_worker.ts", "_broker.ts", "_child.ts"]) assert(names.includes(name), name);
+  for (const name of ["_thread_worker.ts", "_process_broker.ts", "main.ts"]) assert(names.includes(name), name);
 });
 
 // ---- a Deno that was replaced -------------------------------------------------------------------------------------

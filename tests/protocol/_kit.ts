@@ -1,7 +1,7 @@
 /** What the tests of the worker protocol share: payloads, consumers on this thread, and interruptions between any two steps. */
 import { createBell } from "../../futures/bell.ts";
 import * as kept from "../../futures/builtins.ts";
-import { Consumer, type ConsumerStart, DECODED, type PostedResult } from "../../executors/_consumer.ts";
+import { Consumer, type ConsumerStart, DECODED, type PostedResult } from "../../executors/_queue/consumer.ts";
 import {
   Cell,
   createPoolMemory,
@@ -10,8 +10,8 @@ import {
   type PoolMemory,
   ResultRing,
   TaskQueue,
-} from "../../executors/_memory.ts";
-import { Block, Kind } from "../../executors/_block.ts";
+} from "../../executors/_queue/task_queue.ts";
+import { Block, Kind } from "../../executors/_values/encoded.ts";
 
 /** A payload of `size` bytes, all of them `fill`, that asks for `room`. */
 export class Bytes implements Payload {

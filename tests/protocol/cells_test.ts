@@ -1,8 +1,15 @@
 /** What becomes of a task: its cell, its cancellation, its result. */
 import { assert, assertEquals } from "@std/assert";
-import { Block, EMPTY, Kind } from "../../executors/_block.ts";
-import { type ConsumerStart, Flag, type Task } from "../../executors/_consumer.ts";
-import { Cell, createPoolMemory, MAX_INLINE_BYTES, NO_CELL, ResultRing, TaskQueue } from "../../executors/_memory.ts";
+import { Block, EMPTY, Kind } from "../../executors/_values/encoded.ts";
+import { type ConsumerStart, Flag, type Task } from "../../executors/_queue/consumer.ts";
+import {
+  Cell,
+  createPoolMemory,
+  MAX_INLINE_BYTES,
+  NO_CELL,
+  ResultRing,
+  TaskQueue,
+} from "../../executors/_queue/task_queue.ts";
 import { addSource, bell, blockUntil, removeSource } from "../../futures/wakeup.ts";
 import { BOUND, test, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption, numberBlock } from "./_kit.ts";

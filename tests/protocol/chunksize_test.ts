@@ -1,7 +1,7 @@
 /** How many items of a map are sent at once. */
 import { assert, assertEquals } from "@std/assert";
-import { Flag, flagsOfPace, PACE_BITS, paceOf } from "../../executors/_consumer.ts";
-import { nextChunksize } from "../../executors/_options.ts";
+import { Flag, flagsOfPace, PACE_BITS, paceOf } from "../../executors/_queue/consumer.ts";
+import { nextChunksize } from "../../executors/_owner/options.ts";
 import { test } from "../_helpers.ts";
 
 /** The sizes of all chunks of a map. */

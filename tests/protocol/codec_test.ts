@@ -1,7 +1,7 @@
 /** The codec and its blocks, at the limits of each way that a value can go. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { SerializationError, transfer } from "@concurrent/futures";
-import { Block, EMPTY, Kind } from "../../executors/_block.ts";
+import { Block, EMPTY, Kind } from "../../executors/_values/encoded.ts";
 import {
   decodeArguments,
   decodeItems,
@@ -9,10 +9,10 @@ import {
   encodeArguments,
   encodeItems,
   encodeValue,
-} from "../../executors/_codec.ts";
-import { encodeOutcome } from "../../executors/_outcome.ts";
-import type { EncodeOptions } from "../../executors/_graph.ts";
-import { Memory } from "../../executors/_memory.ts";
+} from "../../executors/_values/codec.ts";
+import { encodeOutcome } from "../../executors/_values/outcome.ts";
+import type { EncodeOptions } from "../../executors/_values/_graph_writer.ts";
+import { Memory } from "../../executors/_queue/task_queue.ts";
 import { test, thrownBy } from "../_helpers.ts";
 
 const RESULT: EncodeOptions = { root: "result", sameProcess: true };

@@ -1,9 +1,9 @@
 /** Consumers: how they rest and are woken, at each moment at which the owner may come in between. */
 import { assert, assertEquals } from "@std/assert";
-import { Block, Kind } from "../../executors/_block.ts";
-import { type ConsumerMessage, Flag, type Task } from "../../executors/_consumer.ts";
-import { decodeArguments, encodeArguments } from "../../executors/_codec.ts";
-import { Cell, Status } from "../../executors/_memory.ts";
+import { Block, Kind } from "../../executors/_values/encoded.ts";
+import { type ConsumerMessage, Flag, type Task } from "../../executors/_queue/consumer.ts";
+import { decodeArguments, encodeArguments } from "../../executors/_values/codec.ts";
+import { Cell, Status } from "../../executors/_queue/task_queue.ts";
 import { test, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption, numberBlock } from "./_kit.ts";
 

@@ -1,7 +1,7 @@
 /** The object that `map()` returns: what it keeps, and how the event loop gets its turns. */
 import { assert, assertEquals } from "@std/assert";
 import { Executor, Future } from "@concurrent/futures";
-import { startMap } from "../../executors/_map.ts";
+import { startMap } from "../../executors/_map/map.ts";
 import { bestOf, test } from "../_helpers.ts";
 
 function futureOf(value: unknown): Future<unknown> {

@@ -7,7 +7,7 @@ import {
   type Record,
   ResultRing,
   TaskQueue,
-} from "../../executors/_memory.ts";
+} from "../../executors/_queue/task_queue.ts";
 import { BOUND, pause, test, within } from "../_helpers.ts";
 import { Bytes, isFilled } from "./_kit.ts";
 

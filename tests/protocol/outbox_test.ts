@@ -1,8 +1,8 @@
 /** The results that a child has not written yet: many in one packet, each once and in order. */
 import { assert, assertEquals, fail } from "@std/assert";
-import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_block.ts";
-import { decodeValue, encodeValue } from "../../executors/_codec.ts";
-import { Outbox } from "../../executors/_outbox.ts";
+import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_values/encoded.ts";
+import { decodeValue, encodeValue } from "../../executors/_values/codec.ts";
+import { Outbox } from "../../executors/processes/child/_outbox.ts";
 import {
   blocksOf,
   MAIN,
@@ -11,7 +11,7 @@ import {
   MessageReader,
   PacketReader,
   PacketWriter,
-} from "../../executors/_wire.ts";
+} from "../../executors/processes/messages.ts";
 import { test } from "../_helpers.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";

@@ -1,6 +1,6 @@
 /** The word by which the threads of a child agree which tasks are begun, and which are taken back. */
 import { assert, assertEquals } from "@std/assert";
-import { beginTask, BEGUN, takeTasksBack } from "../../executors/_stdin.ts";
+import { beginTask, BEGUN, takeTasksBack } from "../../executors/processes/child/_stdin.ts";
 import { test } from "../_helpers.ts";
 import { atEachStep, Interruption } from "./_kit.ts";
 

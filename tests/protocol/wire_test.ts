@@ -1,7 +1,7 @@
 /** What travels between a broker and its children: messages, packets, and blocks as bytes, cut at every place. */
 import { assert, assertEquals, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
-import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_block.ts";
-import { Memory } from "../../executors/_memory.ts";
+import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_values/encoded.ts";
+import { Memory } from "../../executors/_queue/task_queue.ts";
 import {
   blockOf,
   encodeMessage,
@@ -13,7 +13,7 @@ import {
   PacketReader,
   PacketWriter,
   READER,
-} from "../../executors/_wire.ts";
+} from "../../executors/processes/messages.ts";
 import { Random, test } from "../_helpers.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";

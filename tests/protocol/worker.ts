@@ -1,7 +1,7 @@
 /** A thread for the tests of the worker protocol: plays the part that its first message names. */
 import { ring } from "../../futures/bell.ts";
-import { Consumer, type ConsumerStart, DECODED } from "../../executors/_consumer.ts";
-import { type PoolMemory, TaskQueue } from "../../executors/_memory.ts";
+import { Consumer, type ConsumerStart, DECODED } from "../../executors/_queue/consumer.ts";
+import { type PoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { isFilled, numberBlock } from "./_kit.ts";
 
 export type Part =

@@ -1,0 +1,197 @@
+/**
+ * The modules of this program, as far as they can be known without waiting: which ones call, what their texts say, and
+ * what those export that have been loaded.
+ *
+ * @module
+ */
+
+import { builtinModule } from "./_builtins.ts";
+import { type Outline, outline } from "./_outline.ts";
+import { isOwn } from "./own_modules.ts";
+import { reach, type TaskLocation } from "../task_ref.ts";
+
+// deno-lint-ignore ban-types -- any function will do
+type AnyFunction = Function;
+
+/** A place in a module's text. */
+export class Place {
+  readonly url: string;
+  readonly #frame: Frame;
+
+  constructor(url: string, frame: Frame) {
+    this.url = url;
+    this.#frame = frame;
+  }
+
+  /** Its line and its column, counted from 1. Deno looks them up when they are wanted, which takes its time. */
+  get position(): [line: number, column: number] {
+    return [this.#frame.getLineNumber() ?? 0, this.#frame.getColumnNumber() ?? 0];
+  }
+}
+
+interface Frame {
+  getFileName(): string | null;
+  getScriptNameOrSourceURL(): string | null;
+  getLineNumber(): number | null;
+  getColumnNumber(): number | null;
+}
+
+/** Where this program is: the modules on the call stack, the nearest first, without this library's own. */
+export function callers(): Place[] {
+  const { prepareStackTrace, stackTraceLimit } = Error as unknown as {
+    prepareStackTrace: unknown;
+    stackTraceLimit: number;
+  };
+  const places: Place[] = [];
+  try {
+    Object.assign(Error, {
+      stackTraceLimit: 50,
+      prepareStackTrace(_: unknown, frames: Frame[]) {
+        for (const frame of frames) {
+          const url = moduleUrl(frame.getFileName() ?? "", frame.getScriptNameOrSourceURL() ?? "");
+          if (url === NO_MODULE || places.some((place) => place.url === url)) continue;
+          places.push(new Place(url, frame));
+        }
+        return "";
+      },
+    });
+    // Reading it is what calls prepareStackTrace.
+    void new Error().stack;
+  } finally {
+    Object.assign(Error, { stackTraceLimit, prepareStackTrace });
+  }
+  return places;
+}
+
+const NO_MODULE = "";
+const urlsOfFiles = new Map<string, string>();
+
+/** The URL of the module that a frame names, unless it is this library's or a part of Deno. */
+function moduleUrl(file: string, script: string): string {
+  const key = `${file}\n${script}`;
+  let url = urlsOfFiles.get(key);
+  if (url === undefined) {
+    url = toUrl(file) ?? NO_MODULE;
+    // Of a local module the file leaves out the query and the hash; the script's name is whatever the text says it is.
+    if (URL.parse(script)?.href.replace(/[?#].*$/, "") === url) url = new URL(script).href;
+    if (isOwn(url) || !/^(file|https?|data|blob):/.test(url)) {
+      url = NO_MODULE;
+    }
+    urlsOfFiles.set(key, url);
+  }
+  return url;
+}
+
+function toUrl(file: string): string | undefined {
+  // Frames of local modules name a path, on Windows with a drive's letter, which would pass for a scheme.
+  if (/^([/\\]|[A-Za-z]:[/\\])/.test(file)) {
+    const url = new URL("file:///");
+    url.pathname = file.replaceAll("\\", "/").replaceAll("%", "%25");
+    return url.href;
+  }
+  return URL.parse(file)?.href;
+}
+
+let main: string | undefined;
+
+/** The main module; `undefined` where the program may not know it. */
+export function mainModule(): string | undefined {
+  try {
+    return main ??= Deno.mainModule;
+  } catch {
+    // Where it may not be read it cannot be imported either.
+    return undefined;
+  }
+}
+
+/** A module's text, with what it says. */
+interface Read {
+  readonly text: string;
+  readonly outline: Outline;
+}
+
+const reads = new Map<string, Read | undefined>();
+
+/** A module's text; `undefined` where it cannot be had without waiting, or is no code. */
+export function readModule(url: string): Read | undefined {
+  if (!reads.has(url)) {
+    const text = readText(url);
+    reads.set(url, text === undefined ? undefined : { text, outline: outline(text) });
+  }
+  return reads.get(url);
+}
+
+/** What a module's text says. */
+export function outlineOf(url: string): Outline | undefined {
+  return readModule(url)?.outline;
+}
+
+function readText(href: string): string | undefined {
+  const url = new URL(href);
+  try {
+    if (url.protocol === "data:") return readData(href);
+    if (url.protocol !== "file:" || !/\.[cm]?[jt]sx?$|\/[^./]*$/.test(url.pathname) || isUnreadable(href)) {
+      return undefined;
+    }
+    return Deno.readTextFileSync(url);
+  } catch {
+    return undefined;
+  }
+}
+
+function readData(url: string): string {
+  const [head] = url.split(",", 1);
+  const data = decodeURIComponent(url.slice(head.length + 1).replace(/#.*$/, ""));
+  if (!head.endsWith(";base64")) return data;
+  return new TextDecoder().decode(Uint8Array.from(atob(data), (character) => character.charCodeAt(0)));
+}
+
+/**
+ * Whether this program may not read a local module. Asked first, because reading without the permission would prompt.
+ */
+export function isUnreadable(url: string): boolean {
+  if (!url.startsWith("file:")) return false;
+  return Deno.permissions.querySync({ name: "read", path: new URL(url) }).state !== "granted";
+}
+
+const namespaces = new Map<string, object>();
+const exported = new WeakMap<AnyFunction, TaskLocation>();
+
+/**
+ * What a module exports that this program has loaded: the caller knows that it has, or it would be run here.
+ * `undefined` where that cannot be had without waiting, because it is still being evaluated, or uses top-level await.
+ * Node's way to do that takes ten milliseconds to set up, so it is used only in doubt.
+ */
+function namespaceOf(url: string): object | undefined {
+  const known = namespaces.get(url);
+  if (known !== undefined) return known;
+  const { protocol, pathname, search, hash } = new URL(url);
+  if (protocol !== "file:" || search !== "" || hash !== "") return undefined;
+  try {
+    const { createRequire } = builtinModule("node:module") as {
+      createRequire(from: string): (path: string) => object;
+    };
+    const namespace = createRequire(url)(decodeURIComponent(pathname).replace(/^\/([A-Za-z]:)/, "$1"));
+    namespaces.set(url, namespace);
+    return namespace;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The export of a loaded module that is this very function, as one of them knows it. */
+export function exportOf(fn: AnyFunction, modules: Iterable<string> = []): TaskLocation | undefined {
+  for (const module of modules) {
+    if (namespaces.has(module)) continue;
+    for (const [path, value] of Object.entries(namespaceOf(module) ?? {})) {
+      if (typeof value === "function" && !exported.has(value)) exported.set(value, { module, path });
+    }
+  }
+  return exported.get(fn);
+}
+
+/** Whether an export of a loaded module is this very function; `undefined` where that cannot be told. */
+export function isExport(fn: AnyFunction, { module, path }: TaskLocation): boolean | undefined {
+  const namespace = namespaceOf(module);
+  return namespace && reach(namespace, path).fn === fn;
+}

@@ -1,0 +1,442 @@
+/**
+ * How a function is described so that a worker finds it again: the submitting side.
+ *
+ * JavaScript does not tell where a function comes from. So the texts of the modules on the call stack and of the main
+ * module are searched for an export or an import of the function's name; no module is run for that, here or in a
+ * worker. The worker imports what was found, and uses an export only if its source text is the function's.
+ *
+ * @module
+ */
+
+import { TaskNotFoundError } from "../../futures/errors.ts";
+import { builtinModule, pathOfBuiltin } from "./_builtins.ts";
+import type { Definition } from "./definition.ts";
+import { findBinding, findByName, findExport, findInImports, type Found, resolveFrom } from "./_exports.ts";
+import {
+  callers,
+  exportOf,
+  isExport,
+  isUnreadable,
+  mainModule,
+  outlineOf,
+  type Place,
+  readModule,
+} from "./_callers.ts";
+import { type Binding, certainlyUsesValue, type Outline } from "./_outline.ts";
+import { type Call, callAt, declaresAnother, isLocal } from "./_scopes.ts";
+import { FunctionText } from "./_text.ts";
+import { locationOf, type TaskLocation } from "../task_ref.ts";
+
+// deno-lint-ignore ban-types -- any function will do
+type AnyFunction = Function;
+
+const described = new WeakMap<AnyFunction, Definition>();
+const describedExports = new WeakMap<AnyFunction, Definition>();
+
+/**
+ * Describes a function. Its module is looked for only the first time that it is seen.
+ *
+ * @param mustBeExport Whether its text is of no use, so that an export is looked for although the text could run alone.
+ * @throws {TaskNotFoundError} It is native, bound or a part of Deno, so it has no source text that could be sent or
+ * compared; or it may be one of two functions.
+ */
+export function describe(fn: AnyFunction, mustBeExport = false): Definition {
+  const known = mustBeExport ? describedExports : described;
+  let definition = known.get(fn);
+  if (definition === undefined) {
+    definition = describeNew(fn, mustBeExport);
+    known.set(fn, definition);
+  }
+  return definition;
+}
+
+/** What is known of functions that are made anew for each call. */
+interface Known {
+  /** Left out where the place of the call decides, too. */
+  readonly definition?: Definition;
+  /** Whether it was seen if the text alone decides. */
+  isRead: boolean;
+}
+
+/** By what decides about them. */
+const known = new Map<string, Known>();
+const MOST_KNOWN = 10_000;
+
+function remember(key: string, isRead: boolean, definition?: Definition): void {
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(key, { definition, isRead });
+}
+
+function describeNew(fn: AnyFunction, mustBeExport: boolean): Definition {
+  const location = locationOf(fn);
+  if (location !== undefined) return { how: "reference", name: fn.name, ...location };
+  const source = Function.prototype.toString.call(fn);
+  const name = typeof fn.name === "string" ? fn.name : "";
+  const exported = exportOf(fn);
+  if (exported !== undefined) return { how: "search", name, source, exports: [exported], unread: [] };
+  // A text that needs nothing from around it means the same wherever it stands.
+  const textKey = `${mustBeExport ? "export " : ""}${name === "" ? source : `${name}\n${source}`}`;
+  const remembered = known.get(textKey);
+  if (remembered?.definition !== undefined) return remembered.definition;
+  if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) throw refusalOfNative(fn, name);
+  const places = callers();
+  const urls = new Set(places.map(({ url }) => url));
+  const main = mainModule();
+  if (main !== undefined) urls.add(main);
+  const search = new Search(fn, name, source, places, [...urls], mustBeExport);
+  const key = `${textKey}\n${[...urls].join("\n")}`;
+  let found = known.get(key);
+  if (found !== undefined && found.definition === undefined) found = known.get(`${key}\n${search.position}`);
+  if (found?.definition !== undefined) {
+    if (!found.isRead && search.isAlone) remember(textKey, true, found.definition);
+    found.isRead = true;
+    return found.definition;
+  }
+  const definition = search.definition();
+  if (search.hasAskedFunction) return definition;
+  const { hasReadFunction } = search;
+  if (hasReadFunction && search.isAlone) remember(textKey, true, definition);
+  else if (search.hasLookedAtCall) {
+    remember(key, true);
+    remember(`${key}\n${search.position}`, hasReadFunction, definition);
+  } else remember(key, hasReadFunction, definition);
+  return definition;
+}
+
+/** The search for a function that was not seen before. What takes its time is done when it is wanted. */
+class Search {
+  readonly #fn: AnyFunction;
+  readonly #name: string;
+  readonly #source: string;
+  readonly #places: readonly Place[];
+  /** The modules on the call stack, and the main one. */
+  readonly #urls: readonly string[];
+  readonly #mustBeExport: boolean;
+  #text: FunctionText | undefined;
+  #free: ReadonlySet<string> | undefined;
+  #call: Call | undefined;
+  #hidden: readonly string[] | undefined;
+  /** Whether the place of the call has decided. */
+  hasLookedAtCall = false;
+  /** Whether the function itself has decided, and not only its text. */
+  hasAskedFunction = false;
+
+  constructor(
+    fn: AnyFunction,
+    name: string,
+    source: string,
+    places: readonly Place[],
+    urls: readonly string[],
+    mustBeExport: boolean,
+  ) {
+    this.#mustBeExport = mustBeExport;
+    this.#fn = fn;
+    this.#name = name;
+    this.#source = source;
+    this.#places = places;
+    this.#urls = urls;
+  }
+
+  /** Where this library is called, as far as that decides. */
+  get position(): string {
+    return this.#places.length === 0 ? "" : this.#places[0].position.join();
+  }
+
+  get hasReadFunction(): boolean {
+    return this.#text !== undefined;
+  }
+
+  get text(): FunctionText {
+    return this.#text ??= new FunctionText(this.#source);
+  }
+
+  /** The call of this library, where it can be seen. */
+  get call(): Call | undefined {
+    if (!this.hasLookedAtCall && this.#places.length > 0) {
+      this.hasLookedAtCall = true;
+      const read = readModule(this.#places[0].url);
+      this.#call = read && callAt(read, this.#places[0].position);
+    }
+    return this.#call;
+  }
+
+  /** Names that it may take from around it. */
+  get free(): ReadonlySet<string> {
+    return this.#free ??= this.text.freeNames();
+  }
+
+  /** Global ones among them that mean something else where it comes from. */
+  get hidden(): readonly string[] {
+    return this.#hidden ??= this.#findHidden(
+      Array.from(this.free).filter((name) => name in globalThis && name !== "eval"),
+    );
+  }
+
+  /** Whether it runs from its text alone, where it may. */
+  get isAlone(): boolean {
+    return !this.#mustBeExport && !this.text.needsModule && Array.from(this.free).every((name) => name in globalThis) &&
+      this.hidden.length === 0;
+  }
+
+  /** Where the function stands in the call, or is one of the calling module's own, it can be told. */
+  #findHidden(globals: readonly string[]): string[] {
+    if (globals.length === 0 || this.call?.argument === undefined) return [];
+    const { at, argument } = this.call;
+    const module = outlineOf(this.#places[0].url)!;
+    if (argument.kind === "variable") {
+      const [root] = argument.path;
+      if (argument.path.length > 1 || root !== this.#name || module.imports.has(root)) return [];
+      if (!argument.isLocal && !module.values.has(root)) return [];
+    }
+    return globals.filter((name) => {
+      if (isLocal(module.tokens, name, at) || module.values.has(name)) return true;
+      const binding = module.imports.get(name);
+      return binding !== undefined && !isGlobalOfNode(binding, name);
+    });
+  }
+
+  definition(): Definition {
+    const name = this.#name;
+    const source = this.#source;
+    const unread = name === "" ? [] : this.#urls.filter((url) => /^https?:/.test(url));
+    let exports = name === "" ? [] : distinct(this.#urls.flatMap((url) => findByName(url, name, outlineOf)));
+    exports = exports.filter((at) => !this.#isNodes(at));
+    if (exports.length === 1 && unread.length === 0 && !this.#hasOthers(exports, () => [])) {
+      return { how: "search", name, source, exports, unread };
+    }
+    if (exports.length > 0) exports = this.#isUnexported() ? [] : this.#withoutDoubt(exports);
+    else if (!this.isAlone) exports = this.#beyondNames();
+    const sent = { name, source, ...this.#surroundings() };
+    if (exports.length === 0 && unread.length === 0) {
+      return { how: "source", ...sent, ...this.text.needs(name, sent.mend) };
+    }
+    return { how: "search", ...sent, exports, unread };
+  }
+
+  /**
+   * Whether what a module imports under the function's name is a part of Deno, and another function.
+   *
+   * @throws {TaskNotFoundError} It is this very function.
+   */
+  #isNodes({ module, path }: TaskLocation): boolean {
+    if (!module.startsWith("node:")) return false;
+    if (builtinModule(module)?.[path] === this.#fn) throw refusalOfNode(module, path, this.#urls);
+    return true;
+  }
+
+  /** What a text needs to know of where it comes from. */
+  #surroundings(): { hidden?: readonly string[]; base?: string; mend?: string } {
+    const base = this.text.imports.length > 0 ? this.#places[0]?.url : undefined;
+    const mend = this.isAlone ? undefined : this.#mend();
+    return {
+      ...(this.hidden.length === 0 ? {} : { hidden: this.hidden }),
+      ...(base === undefined ? {} : { base }),
+      ...(mend === undefined ? {} : { mend }),
+    };
+  }
+
+  /** What to do where an export is not found because something hinders it. */
+  #mend(): string | undefined {
+    const isText = (url: string) => /^https?:/.test(url) || outlineOf(url) !== undefined;
+    const unknown = this.#urls.find((url) => !isText(url));
+    if (unknown !== undefined) {
+      return isUnreadable(unknown)
+        ? "grant --allow-read for the program's modules, use taskRef(), or pass what it uses as arguments: no export " +
+          `is found through a module that may not be read: ${unknown}`
+        : "use taskRef(), or pass what it uses as arguments: no export is found through a module that is no file: " +
+          unknown;
+    }
+    for (const { url } of this.#places) {
+      const { specifier, name } = outlineOf(url)?.imports.get(this.#name) ?? {};
+      if (specifier === undefined || resolveFrom(specifier, url) !== undefined) continue;
+      return `use taskRef(import.meta.resolve("${specifier}"), "${name}"), or pass what it uses as arguments: only ` +
+        `its own package can resolve "${specifier}"`;
+    }
+    return undefined;
+  }
+
+  /**
+   * What may be the function where no export has its name: it can be exported under another one, or as an expression's
+   * value.
+   */
+  #beyondNames(): TaskLocation[] {
+    if (this.call?.argument?.kind === "function") return [];
+    const called = this.#called();
+    if (called !== undefined) return [called];
+    this.#refuseBuiltin();
+    const imported = this.#name === ""
+      ? []
+      : distinct(this.#urls.flatMap((url) => findInImports(url, this.#name, outlineOf)));
+    if (imported.length > 0) return imported;
+    const exported = exportOf(this.#fn, this.#computing());
+    return exported === undefined ? [] : [exported];
+  }
+
+  /** @throws {TaskNotFoundError} The function is a part of Deno. */
+  #refuseBuiltin(): void {
+    const builtin = pathOfBuiltin(this.#fn, this.#name);
+    if (builtin !== undefined) throw refusalOfBuiltin(builtin, this.#urls);
+    for (const { url } of this.#places) {
+      for (const { specifier } of outlineOf(url)?.imports.values() ?? []) {
+        this.#isNodes({ module: specifier, path: this.#name });
+      }
+    }
+  }
+
+  /** The export that the variable in the call stands for. */
+  #called(): TaskLocation | undefined {
+    const argument = this.call?.argument;
+    if (argument?.kind !== "variable" || argument.isLocal) return undefined;
+    const { url } = this.#places[0];
+    const found = findVariable(url, outlineOf(url)!, argument.path);
+    if (found === undefined || found.kind === "module" || found.kind === "function" && found.name !== this.#name) {
+      return undefined;
+    }
+    return this.#isNodes(found.at) ? undefined : found.at;
+  }
+
+  /** The modules that are loaded and may export the function as the value of an expression. */
+  #computing(): string[] {
+    return this.#places.flatMap(({ url }) => {
+      const module = outlineOf(url);
+      if (module === undefined) return [];
+      const imported = [...module.imports].flatMap(([local, binding]) => {
+        if (!certainlyUsesValue(module, local)) return [];
+        const found = findBinding(url, binding, outlineOf);
+        if (found?.kind === "computed") return [found.at.module];
+        return found?.kind === "module" && computes(found.url) ? [found.url] : [];
+      });
+      return computes(url) ? [url, ...imported] : imported;
+    });
+  }
+
+  /** Whether the call shows that no module exports it: it stands there, or in a variable that is not exported. */
+  #isUnexported(): boolean {
+    const argument = this.call?.argument;
+    if (argument?.kind !== "variable") return argument !== undefined;
+    const [root] = argument.path;
+    if (argument.path.length > 1 || root !== this.#name) return false;
+    const { values, exports } = outlineOf(this.#places[0].url)!;
+    return argument.isLocal || values.has(root) && ![...exports.values()].includes(root);
+  }
+
+  /** Leaves only the function itself, where another one may have the same name and text, and other values around it. */
+  #withoutDoubt(exports: TaskLocation[]): TaskLocation[] {
+    // Its text is right whichever it is, and runs no module.
+    if (this.isAlone) return [];
+    const hasTwins = this.#hasOthers(exports, () => {
+      return this.text.tokens.filter(({ kind }) => kind === "name").map(({ text }) => text);
+    });
+    if (exports.length === 1 && !hasTwins) return exports;
+    this.hasAskedFunction = true;
+    const answers = exports.map((at) => this.#isLoaded(at.module) ? isExport(this.#fn, at) : undefined);
+    const certain = answers.indexOf(true);
+    if (certain >= 0) return [exports[certain]];
+    const possible = exports.filter((_, i) => answers[i] === undefined);
+    if (possible.length === 0) return [];
+    // Those are still being evaluated, as the main module mostly is.
+    const called = this.#called();
+    if (called !== undefined) return [called];
+    if (!hasTwins) return possible;
+    const modules = possible.map(({ module }) => module);
+    throw new TaskNotFoundError(
+      `Cannot tell which function ${this.#name} is meant, because several have that name and may have the same text: ` +
+        `use taskRef(). Found in: ${modules.join(", ")}`,
+      modules,
+    );
+  }
+
+  /** Whether there is another function of that name where this one may come from, with these names in its text. */
+  #hasOthers(exports: readonly TaskLocation[], names: () => readonly string[]): boolean {
+    const urls = new Set([...this.#places.map(({ url }) => url), ...exports.map(({ module }) => module)]);
+    return [...urls].some((url) => {
+      const module = outlineOf(url);
+      if (module === undefined) return false;
+      const isExported = exports.some((at) => at.module === url && typeof module.exports.get(at.path) === "string");
+      return declaresAnother(module, this.#name, isExported, names);
+    });
+  }
+
+  /** Whether this program has certainly loaded a module. */
+  #isLoaded(url: string): boolean {
+    return this.#places.some((place) => {
+      if (place.url === url) return true;
+      const module = outlineOf(place.url);
+      return module !== undefined && [...module.imports].some(([local, binding]) => {
+        const found = findBinding(place.url, binding, outlineOf);
+        const imported = found?.kind === "module" ? found.url : found?.at.module;
+        return imported === url && certainlyUsesValue(module, local);
+      });
+    });
+  }
+}
+
+/** Whether an import from Node's modules is what the global name stands for, too, as with `process`. */
+function isGlobalOfNode({ specifier, name }: Binding, global: string): boolean {
+  if (!specifier.startsWith("node:")) return false;
+  const module = builtinModule(specifier);
+  const value = (globalThis as unknown as { [name: string]: unknown })[global];
+  return module?.[name] === value || name === "default" && module === value;
+}
+
+function distinct(locations: TaskLocation[]): TaskLocation[] {
+  return [...new Map(locations.map((at) => [`${at.module} ${at.path}`, at])).values()];
+}
+
+/** What a variable of a module, or a property of one, is an export of. */
+function findVariable(url: string, module: Outline, [root, ...properties]: readonly string[]): Found | undefined {
+  const binding = module.imports.get(root);
+  if (properties.length > 1 || properties.length === 1 && binding?.name !== "*") return undefined;
+  if (binding !== undefined) {
+    return findBinding(url, properties.length === 0 ? binding : { ...binding, name: properties[0] }, outlineOf);
+  }
+  const exported = [...module.exports].find(([, local]) => local === root);
+  return exported && findExport(url, exported[0], outlineOf);
+}
+
+/** Whether a module exports the value of an expression. */
+function computes(url: string): boolean {
+  return [...outlineOf(url)?.exports.keys() ?? []].some((path) => {
+    return findExport(url, path, outlineOf)?.kind === "computed";
+  });
+}
+
+function refusalOfNative(fn: AnyFunction, name: string): TaskNotFoundError {
+  const urls = distinctUrls();
+  if (name.startsWith("bound ")) {
+    return refused(
+      "a bound function",
+      "pass the data of its object as arguments to a function of your own",
+      name,
+      urls,
+    );
+  }
+  const builtin = pathOfBuiltin(fn, name);
+  if (builtin !== undefined) return refusalOfBuiltin(builtin, urls);
+  return refused("a native function", "call it in a function of your own", name || "(anonymous)", urls);
+}
+
+function distinctUrls(): string[] {
+  const main = mainModule();
+  return [...new Set([...callers().map(({ url }) => url), ...(main === undefined ? [] : [main])])];
+}
+
+function refusalOfBuiltin(path: string, urls: readonly string[]): TaskNotFoundError {
+  const method = /^\w+\.prototype\.(.+)$/.exec(path)?.[1];
+  const wrapped = method === undefined
+    ? `(...args) => ${path}(...args)`
+    : `(value, ...args) => value.${method}(...args)`;
+  return refused("a part of Deno", `wrap it in a function of your own, ${wrapped}`, path, urls);
+}
+
+function refusalOfNode(module: string, path: string, urls: readonly string[]): TaskNotFoundError {
+  const mend = `export a function that calls it, or use taskRef("${module}", "${path}")`;
+  return refused("a part of Deno", mend, `${path} of ${module}`, urls);
+}
+
+function refused(what: string, mend: string, name: string, urls: readonly string[]): TaskNotFoundError {
+  return new TaskNotFoundError(
+    `Cannot send ${what} to a worker, ${mend}: ${name}. Submitted from: ${urls.join(", ")}`,
+    [...urls],
+  );
+}

@@ -1,0 +1,113 @@
+/**
+ * How a function is found again: the worker's side of `describe.ts`.
+ *
+ * @module
+ */
+
+import { TaskNotFoundError } from "../../futures/errors.ts";
+import type { Definition } from "./definition.ts";
+import { fromSource } from "./_source.ts";
+import { reach, type TaskLocation } from "../task_ref.ts";
+
+export { explain, isThenable } from "./_source.ts";
+
+/** A task's function, with its receiver already bound to it. */
+export type TaskFunction = (...args: unknown[]) => unknown;
+
+/** While a worker imports a task's module: that module's URL. Executors refuse to work meanwhile. */
+const IMPORTING = Symbol.for("@concurrent/futures importing");
+
+/** The URL of the module that this worker is importing for a task, if it is. */
+export function importingModule(): string | undefined {
+  return (globalThis as { [IMPORTING]?: string })[IMPORTING];
+}
+
+type Namespace = { [name: string]: unknown };
+
+/** Imports a module, or only its text: `import()`, or what stands for it where that is not permitted. */
+export type Import = (url: string, options?: ImportCallOptions) => Promise<Namespace>;
+
+async function importModule(url: string, load: Import): Promise<Namespace> {
+  const global = globalThis as { [IMPORTING]?: string };
+  global[IMPORTING] = url;
+  try {
+    return await load(url);
+  } catch (error) {
+    throw isMissing(error)
+      ? new TaskNotFoundError(`Cannot import the module of a task, ${url}: ${error.message}`, [url], { cause: error })
+      : error;
+  } finally {
+    global[IMPORTING] = undefined;
+  }
+}
+
+/**
+ * Whether an error says that the module, or one that it names, is not there; else it is the module's own, which has
+ * imported something while it was evaluated, or says what to do.
+ */
+function isMissing(error: unknown): error is Error {
+  if (!(error instanceof TypeError) || (error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") return false;
+  return !/^(SyntaxError|Requires )/.test(error.message) && String(error.stack).includes(import.meta.url);
+}
+
+/**
+ * Gets the function that a definition describes.
+ *
+ * @throws {TaskNotFoundError} There is none.
+ * @throws What the module throws while it is imported.
+ */
+export async function resolve(definition: Definition, load: Import): Promise<TaskFunction> {
+  switch (definition.how) {
+    case "reference":
+      return await dereference(definition, load);
+    case "search":
+      return await search(definition, load) ?? await fromSource(definition);
+    case "source":
+      return await fromSource(definition);
+  }
+}
+
+async function dereference(
+  { module, path }: Extract<Definition, { how: "reference" }>,
+  load: Import,
+): Promise<TaskFunction> {
+  const namespace = await importModule(module, load);
+  const { fn, self } = reach(namespace, path);
+  if (typeof fn !== "function") {
+    throw new TaskNotFoundError(
+      `Cannot find the function ${path}: ${
+        fn === undefined ? "no such export" : `its value is no function but ${Deno.inspect(fn)}`
+      } in ${module}, which exports: ${Object.keys(namespace).join(", ") || "nothing"}`,
+      [module],
+    );
+  }
+  return self === undefined ? fn as TaskFunction : fn.bind(self);
+}
+
+async function search(
+  { name, source, exports, unread }: Extract<Definition, { how: "search" }>,
+  load: Import,
+): Promise<TaskFunction | undefined> {
+  const found = new Map<unknown, string>();
+  for (const { module, path } of [...exports, ...await readExports(name, unread, load)]) {
+    const { fn } = reach(await importModule(module, load), path);
+    // The text, not only the name: a module may have changed, or define another function of that name.
+    if (typeof fn === "function" && fn.name === name && Function.prototype.toString.call(fn) === source) {
+      found.set(fn, module);
+    }
+  }
+  if (found.size > 1) {
+    const urls = [...found.values()];
+    throw new TaskNotFoundError(
+      `Cannot tell which function ${name} is meant, because several are exported with the same text: use taskRef(). Exported by: ${
+        urls.join(", ")
+      }`,
+      urls,
+    );
+  }
+  return found.keys().next().value as TaskFunction | undefined;
+}
+
+async function readExports(name: string, urls: readonly string[], load: Import): Promise<TaskLocation[]> {
+  return urls.length === 0 ? [] : await (await import("./_remote.ts")).readExports(name, urls, load);
+}

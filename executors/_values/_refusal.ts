@@ -1,0 +1,120 @@
+/**
+ * What messages call the things that cannot cross, and what they say can be done instead.
+ *
+ * @module
+ */
+
+import { isExit } from "../../futures/task_exit.ts";
+import type { EncodeOptions } from "./_graph_writer.ts";
+
+/** What to do instead of sending an instance of a class of the platform. A `$` stands for "send" or "return". */
+const INSTEAD: { readonly [name: string]: string } = {
+  Response: "$ what its body holds, such as await response.bytes()",
+  Request: "$ its url, method, headers and body, and make it where it is needed",
+  Headers: "$ its entries, such as [...headers]",
+  FormData: "$ its entries, such as [...form]",
+  Blob: "$ its bytes, such as await blob.bytes()",
+  File: "$ its name and its bytes, such as await file.bytes()",
+  WeakMap: "$ a Map",
+  WeakSet: "$ a Set",
+  WeakRef: "$ what it refers to",
+  Buffer: "$ a plain view of it, such as new Uint8Array(buffer)",
+  CryptoKey: 'export it, such as await crypto.subtle.exportKey("jwk", key)',
+  AbortController: "keep it here",
+};
+
+const STREAMS = new Set(["ReadableStream", "WritableStream", "TransformStream", "MessagePort"]);
+
+/** What names a thing that was made by a generator, or steps through a collection. */
+const ITERATOR = /^\[object (.* )?(Async )?(Generator|AsyncGenerator|Iterator|Iterator Helper)\]$/;
+
+/** What a thing is that cannot cross, and what to do instead. It may be anything, and resist being looked at. */
+export function describeRefused(thing: object, { root, sameProcess }: EncodeOptions): string {
+  const send = root === "result" ? "return" : "send";
+  const tag = read(() => Object.prototype.toString.call(thing));
+  if (ITERATOR.test(tag)) return describeIterator(tag, send);
+  const name = read(() => String(thing.constructor?.name ?? ""));
+  const isPlatforms = name !== "" && isOf(thing, name);
+  const what = isPlatforms && !BASES.has(name) ? article(name) : `an instance of ${name || "an unnamed class"}`;
+  if (hasMethod(thing, "then")) return `${what}: await it first, and ${send} what it resolves to`;
+  if (hasMethod(thing, "submit")) return `${what}: make one in the task, or submit from here`;
+  if (isPlatforms && name === "AbortSignal") {
+    return `${what}: ${
+      sameProcess
+        ? "to tell a task to stop, share a flag, such as new Int32Array(new SharedArrayBuffer(4))"
+        : "a process cannot follow it"
+    }; cancel() of the future stops what has not begun`;
+  }
+  if (isPlatforms && STREAMS.has(name)) {
+    if (sameProcess) return `${what}: move it, as a whole argument or result, such as transfer(it, [it])`;
+    return name === "MessagePort" ? `${what}, which no other process can use` : `${what}: ${send} what it carries`;
+  }
+  const instead = isPlatforms && Object.hasOwn(INSTEAD, name) ? INSTEAD[name].replace("$", send) : undefined;
+  if (instead !== undefined) return `${what}: ${instead}`;
+  if (isPlatforms || name === "") return `${what}: ${send} what it is made of`;
+  return `${what}: ${send} its data as a plain object or array`;
+}
+
+/** What a function is called, and what to do instead. */
+export function describeFunction(fn: unknown, { root }: EncodeOptions): string {
+  const name = read(() => String((fn as { name?: unknown }).name ?? ""));
+  const instead = root === "result" ? "return what it computes" : "send what it computes, or let the task import it";
+  return `a function${name === "" ? "" : ` (${name})`}: ${instead}`;
+}
+
+/** What an object of a built-in class has that does not cross with it. */
+export function describeExtra(thing: object, key: string, { root }: EncodeOptions): string {
+  const name = read(() => String(thing.constructor?.name ?? "")) || "object of a built-in class";
+  const send = root === "result" ? "return" : "send";
+  return `${article(name)} with an extra property, ${JSON.stringify(key)}: ${send} it beside the ${name}`;
+}
+
+function describeIterator(tag: string, send: string): string {
+  if (tag.includes("AsyncGenerator")) return `an async generator: ${send} an array, such as await Array.fromAsync(it)`;
+  return `${tag.includes("Generator") ? "a generator" : "an iterator"}: ${send} an array, such as [...it]`;
+}
+
+/** Classes that users extend, and whose own instances cross: another realm has made this one, or it is a proxy. */
+const BASES = new Set([
+  "Object",
+  "Array",
+  "Map",
+  "Set",
+  "Date",
+  "RegExp",
+  "Error",
+  "URL",
+  "Number",
+  "String",
+  "Boolean",
+]);
+
+/** Whether the global class of that name has made a thing. */
+function isOf(thing: object, name: string): boolean {
+  return read(() => {
+    const { prototype } = (globalThis as unknown as { [name: string]: { prototype?: unknown } })[name];
+    return String(typeof prototype === "object" && Object.getPrototypeOf(thing) === prototype);
+  }) === "true";
+}
+
+function hasMethod(thing: object, name: string): boolean {
+  return read(() => typeof (thing as { [name: string]: unknown })[name]) === "function";
+}
+
+function article(name: string): string {
+  return `${/^[AEIO]/.test(name) ? "an" : "a"} ${name}`;
+}
+
+function read(text: () => string): string {
+  try {
+    return text();
+  } catch (error) {
+    if (isExit(error)) throw error;
+    return "";
+  }
+}
+
+/** What was thrown, as a text: it may be anything. */
+export function textOfThrown(thrown: unknown): string {
+  return read(() => String(thrown)) || "something that has no text";
+}

@@ -1,0 +1,292 @@
+/**
+ * Values that cross between threads and processes: lossless, or refused with the path of what cannot cross.
+ *
+ * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, a lone text or buffer as it is, plain
+ * JSON values as JSON text, and all else as a graph (`_graph_writer.ts`).
+ *
+ * @module
+ */
+
+import { SerializationError } from "../../futures/errors.ts";
+import { Block, copyOf, EMPTY, Kind } from "./encoded.ts";
+import type { ChunkOutcome } from "../_queue/consumer.ts";
+import { isExit } from "../../futures/task_exit.ts";
+import { encodeGraph, type EncodeOptions } from "./_graph_writer.ts";
+import { isEscaped } from "./_graph_format.ts";
+import { decodeGraph, decodeGraphItems, type Items } from "./_graph_reader.ts";
+import { hasInheritedToJson } from "./_json.ts";
+import { textOfThrown } from "./_refusal.ts";
+import { partsOf } from "./_parts.ts";
+import { Transfer } from "../transfer.ts";
+import { viewNamed, VIEWS } from "./_views.ts";
+
+export type { Items };
+
+// Kept, because tasks run in the same realm and may replace them.
+const { parse: parseJson, stringify: stringifyJson } = JSON;
+
+/**
+ * Encodes a task's arguments.
+ *
+ * @throws {SerializationError} Something in them cannot cross.
+ */
+export function encodeArguments(args: readonly unknown[], options: EncodeOptions): Block {
+  if (args.length === 0) return EMPTY;
+  return args.length === 1 ? encodeLone(args[0], options) ?? encodeAny(args, options) : encodeAny(args, options);
+}
+
+/**
+ * Decodes what {@linkcode encodeArguments} made.
+ *
+ * @throws {SerializationError} It cannot be read.
+ */
+export function decodeArguments(block: Block): unknown[] {
+  switch (block.kind) {
+    case Kind.NONE:
+      return [];
+    case Kind.NUMBER:
+      return [block.number];
+    case Kind.TEXT:
+      return [block.text];
+    case Kind.BYTES:
+      return [readable("args", decodeBytes, block)];
+    default:
+      return readable("args", decodeAny, block) as unknown[];
+  }
+}
+
+/**
+ * Encodes what the calls of a chunk are given: the items share nothing when they arrive, as if each were sent alone.
+ *
+ * @throws {SerializationError} Something in them cannot cross.
+ */
+export function encodeItems(items: unknown[], options: EncodeOptions): Block {
+  return encodeNumbers(items) ?? encodeAny(items, options, [items]);
+}
+
+/**
+ * Decodes what {@linkcode encodeItems} made.
+ *
+ * @throws {SerializationError} It cannot be read; also thrown when an item is taken.
+ */
+export function decodeItems(block: Block): Items {
+  if (block.kind === Kind.GRAPH || block.kind === Kind.CLONE) {
+    const { length, get } = readable("args", decodeGraphItems, block);
+    return { length, get: (i) => readable("args", get, i) };
+  }
+  const items = readable("args", listOf, block);
+  return { length: items.length, get: (i) => items[i] };
+}
+
+function listOf({ kind, text, buffers }: Block): ArrayLike<unknown> {
+  if (kind === Kind.NUMBERS) return new Float64Array(buffers[0]);
+  const items = parseJson(text);
+  if (!Array.isArray(items)) throw new TypeError("it is no list");
+  return items;
+}
+
+/** Reads something; whatever goes wrong is told as what it is: a value that has not crossed. */
+function readable<A, T>(root: string, read: (from: A) => T, from: A): T {
+  try {
+    return read(from);
+  } catch (error) {
+    if (isExit(error)) throw error;
+    const reason = error instanceof Error ? error.message : textOfThrown(error);
+    throw new SerializationError(`Cannot read ${root}, which another worker has sent: ${reason}`, root, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Encodes what a task returned or threw.
+ *
+ * @throws {SerializationError} Something in it cannot cross.
+ */
+export function encodeValue(value: unknown, options: EncodeOptions): Block {
+  return value === undefined ? EMPTY : encodeLone(value, options) ?? encodeAny(value, options);
+}
+
+/**
+ * Decodes what {@linkcode encodeValue}, or `encodeOutcome()`, made.
+ *
+ * @throws {SerializationError} It cannot be read.
+ */
+export function decodeValue(block: Block): unknown {
+  switch (block.kind) {
+    case Kind.NONE:
+      return undefined;
+    case Kind.NUMBER:
+      return block.number;
+    case Kind.TEXT:
+      return block.text;
+    case Kind.BYTES:
+      return readable("result", decodeBytes, block);
+    default:
+      return readable("result", decodeAny, block);
+  }
+}
+
+/** A number, a text or a buffer needs nothing around it; `undefined` for what is none, or takes a closer look. */
+function encodeLone(value: unknown, options: EncodeOptions): Block | undefined {
+  switch (typeof value) {
+    case "number":
+      return new Block(Kind.NUMBER, "", value);
+    case "string":
+      // UTF-8 cannot say half of a pair of surrogates; JSON can.
+      return value.isWellFormed() ? new Block(Kind.TEXT, value) : undefined;
+    case "object":
+      try {
+        return value === null ? undefined : encodeBuffer(value, options);
+      } catch (error) {
+        // Such as a proxy: the thorough way says what is wrong with it.
+        if (isExit(error)) throw error;
+      }
+  }
+  return undefined;
+}
+
+function encodeBuffer(value: object, { sameProcess }: EncodeOptions): Block | undefined {
+  let isMoved = false;
+  if (value instanceof Transfer) {
+    const { list } = value;
+    value = value.value as object;
+    isMoved = list.length === 1 && sameProcess && list[0] === (ArrayBuffer.isView(value) ? value.buffer : value);
+    if (!isMoved) return undefined;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === ArrayBuffer.prototype) {
+    const buffer = value as ArrayBuffer;
+    if (buffer.resizable || buffer.detached || Object.keys(buffer).length > 0) return undefined;
+    return isMoved ? Block.moving("", buffer) : new Block(Kind.BYTES, "", 0, [copyOf(new Uint8Array(buffer)).buffer]);
+  }
+  const name = VIEWS.get(prototype);
+  if (name === undefined) return undefined;
+  const { buffer, byteOffset, byteLength } = value as ArrayBufferView;
+  if (!(buffer instanceof ArrayBuffer) || buffer.resizable || buffer.detached) return undefined;
+  if (isMoved) return byteLength < buffer.byteLength ? undefined : Block.moving(name, buffer);
+  return new Block(Kind.BYTES, name, 0, [copyOf(new Uint8Array(buffer, byteOffset, byteLength)).buffer]);
+}
+
+function decodeBytes({ text, buffers }: Block): unknown {
+  const [buffer] = buffers;
+  return text === "" ? buffer : new (viewNamed(text))(buffer);
+}
+
+/** A list of numbers; `undefined` where something else is in it, or nothing. */
+export function encodeNumbers(items: readonly unknown[]): Block | undefined {
+  const { length } = items;
+  if (length === 0) return undefined;
+  const numbers = new Float64Array(length);
+  for (let i = 0; i < length; i++) {
+    const item = items[i];
+    if (typeof item !== "number") return undefined;
+    numbers[i] = item;
+  }
+  return new Block(Kind.NUMBERS, "", 0, [numbers.buffer]);
+}
+
+function decodeParts(block: Block): ChunkOutcome {
+  const { count, parts } = partsOf(block);
+  const values = parts.map(decodeValue);
+  return [values.slice(0, count), ...values.slice(count) as [] | [unknown]];
+}
+
+/** Decodes a list of numbers that a chunk gave. */
+function decodeNumbers(block: Block): ChunkOutcome {
+  const numbers = new Float64Array(block.buffers[0]);
+  // Several times as fast as Array.from().
+  const items: number[] = [];
+  for (let i = 0; i < numbers.length; i++) items.push(numbers[i]);
+  return [items];
+}
+
+function encodeAny(value: unknown, options: EncodeOptions, lists?: unknown[][]): Block {
+  return encodeJson(value) ?? encodeGraph(value, options, lists);
+}
+
+/** What JSON says without a loss; `undefined` for all else. */
+export function encodeJson(value: unknown): Block | undefined {
+  try {
+    const copy = hasInheritedToJson() ? NOT_PLAIN : plainCopy(value, { first: undefined, all: undefined });
+    return copy === NOT_PLAIN ? undefined : new Block(Kind.JSON, stringifyJson(copy));
+  } catch (error) {
+    // A getter threw, or the value is too deep or too long: the thorough way finds out where.
+    if (isExit(error)) throw error;
+    return undefined;
+  }
+}
+
+function decodeAny(block: Block): unknown {
+  switch (block.kind) {
+    case Kind.JSON:
+      return parseJson(block.text);
+    case Kind.NUMBERS:
+      return decodeNumbers(block);
+    case Kind.PARTS:
+      return decodeParts(block);
+    default:
+      return decodeGraph(block);
+  }
+}
+
+interface Seen {
+  first: object | undefined;
+  all: Set<object> | undefined;
+}
+
+const NOT_PLAIN = Symbol("not plain");
+
+/**
+ * A copy of a value, where JSON loses nothing of it: no repeated references either. What is written is what was looked
+ * at, also where a getter, or a proxy, says something else the second time.
+ */
+function plainCopy(value: unknown, seen: Seen): unknown {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0) ? value : NOT_PLAIN;
+    case "object":
+      break;
+    default:
+      return NOT_PLAIN;
+  }
+  if (value === null) return null;
+  if (seen.first === undefined) seen.first = value;
+  else {
+    // Most values are one object: a set is made for the second.
+    seen.all ??= new Set([seen.first]);
+    if (seen.all.size === seen.all.add(value).size) return NOT_PLAIN;
+  }
+  const prototype = Object.getPrototypeOf(value);
+  if (Array.isArray(value)) {
+    const { length } = value;
+    // Holes and extra properties both show in the number of keys.
+    if (prototype !== Array.prototype || Object.keys(value).length !== length) return NOT_PLAIN;
+    const items: unknown[] = [];
+    for (let i = 0; i < length; i++) {
+      const item = plainCopy(value[i], seen);
+      if (item === NOT_PLAIN) return NOT_PLAIN;
+      items.push(item);
+    }
+    return items;
+  }
+  if (prototype !== Object.prototype) return NOT_PLAIN;
+  const keys = Object.keys(value);
+  // Symbols and hidden properties show in the number of keys.
+  if (Reflect.ownKeys(value).length !== keys.length) return NOT_PLAIN;
+  const copy: { [key: string]: unknown } = { ...value };
+  for (const key of keys) {
+    if (key.length === 1 && isEscaped(key)) return NOT_PLAIN;
+    const property = copy[key];
+    const inner = plainCopy(property, seen);
+    if (inner === NOT_PLAIN) return NOT_PLAIN;
+    if (inner === property) continue;
+    // To set it would change the prototype.
+    if (key === "__proto__") return NOT_PLAIN;
+    copy[key] = inner;
+  }
+  return copy;
+}

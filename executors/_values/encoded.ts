@@ -1,0 +1,371 @@
+/**
+ * Encoded values, and how they lie in shared memory.
+ *
+ * @module
+ */
+
+import { Math } from "../../futures/builtins.ts";
+import { SerializationError } from "../../futures/errors.ts";
+import type { Memory, Payload } from "../_queue/task_queue.ts";
+
+/** How a block is encoded. */
+export const Kind = {
+  /** Nothing: no arguments, or `undefined`. */
+  NONE: 0,
+  /** One number as a float64. */
+  NUMBER: 1,
+  /** JSON text. */
+  JSON: 2,
+  /** Any value: JSON text of which `_graph_format.ts` tells, with buffers beside it. */
+  GRAPH: 3,
+  /** The same, with what moves and is no buffer, for the structured clone of a message. */
+  CLONE: 4,
+  /** One text. */
+  TEXT: 5,
+  /** One buffer, or a view of all of one: the text says which class. */
+  BYTES: 6,
+  /** A list of numbers as float64s. */
+  NUMBERS: 7,
+  /**
+   * What a chunk gave: blocks for each result, and for the error, one after the other; the text says how they are
+   * encoded.
+   */
+  PARTS: 8,
+} as const;
+
+/** Whether a block of this kind is a text and nothing else. */
+function isText(kind: number): boolean {
+  return kind === Kind.JSON || kind === Kind.TEXT;
+}
+
+const encoder = new TextEncoder();
+// A text may begin with what looks like a byte order mark.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** An encoded value, independent of what becomes of the value afterwards. */
+export class Block implements Payload {
+  readonly kind: number;
+  readonly text: string;
+  readonly number: number;
+  /** Copies of the value's buffers, or the buffers themselves where they were moved. */
+  readonly buffers: ArrayBuffer[];
+  /** Memory that is shared, not copied. */
+  shared: SharedArrayBuffer[];
+  /** The numbers by which the other side knows `shared`; set before the block is written. */
+  sharedIds: number[] = NOTHING;
+  /** For `Kind.CLONE`, and for `Kind.PARTS` where one of them is such: their values in a list. */
+  readonly clone: { value: unknown; list: Transferable[] } | undefined;
+  readonly room: number;
+  /** Whether the buffer is still the caller's, who moves it: a message takes it away; else {@linkcode takeMoved} must. */
+  #isMoving = false;
+
+  /** A block of one buffer that its caller moves. To take it twice, now and for the message, would make V8 collect garbage for its size each time. */
+  static moving(text: string, buffer: ArrayBuffer): Block {
+    const block = new Block(Kind.BYTES, text, 0, [buffer]);
+    block.#isMoving = true;
+    return block;
+  }
+
+  constructor(
+    kind: number,
+    text: string,
+    number = 0,
+    buffers: ArrayBuffer[] = NOTHING,
+    shared: SharedArrayBuffer[] = NOTHING,
+    clone?: { value: unknown; list: Transferable[] },
+  ) {
+    this.kind = kind;
+    this.text = text;
+    this.number = number;
+    this.buffers = buffers;
+    this.shared = shared;
+    this.clone = clone;
+    // UTF-8 takes at most three bytes for each UTF-16 unit.
+    this.room = isText(kind) ? text.length * 3 : this.#room();
+  }
+
+  /**
+   * Takes a buffer that moves away from its caller.
+   *
+   * @throws {SerializationError} It cannot move.
+   */
+  takeMoved(root: "args" | "result"): void {
+    if (!this.#isMoving) return;
+    try {
+      this.buffers[0] = this.buffers[0].transfer();
+    } catch (error) {
+      throw immovable(root, error);
+    }
+    this.#isMoving = false;
+  }
+
+  /** Closes what was moved here and will not move on, such as the port of a task that was cancelled. */
+  discard(): void {
+    for (const item of this.clone?.list ?? []) {
+      if ("close" in item && typeof item.close === "function") item.close();
+      else if (item instanceof ReadableStream) void item.cancel().catch(() => {});
+    }
+  }
+
+  #room(): number {
+    switch (this.kind) {
+      case Kind.NONE:
+        return 0;
+      case Kind.NUMBER:
+        return 8;
+    }
+    // It can only go by message.
+    if (this.clone !== undefined) return Infinity;
+    let room = 16 + this.buffers.length * 8 + aligned(this.shared.length * 4) + aligned(this.text.length * 3);
+    for (const { byteLength } of this.buffers) room += aligned(byteLength);
+    return room;
+  }
+
+  write(memory: Memory, offset: number): number {
+    switch (this.kind) {
+      case Kind.NONE:
+        return 0;
+      case Kind.NUMBER:
+        memory.view.setFloat64(offset, this.number);
+        return 8;
+      case Kind.JSON:
+      case Kind.TEXT:
+        return encodeText(this.text, memory.bytes, offset);
+      default:
+        return this.#writeGraph(memory, offset);
+    }
+  }
+
+  /** Layout: counts and text length, the buffers' lengths, the ids of shared memory, the text, the buffers; each from a multiple of 8. */
+  #writeGraph({ bytes, view }: Memory, offset: number): number {
+    const { buffers, sharedIds } = this;
+    let at = offset + 16;
+    for (const { byteLength } of buffers) {
+      view.setFloat64(at, byteLength);
+      at += 8;
+    }
+    for (let i = 0; i < sharedIds.length; i++) view.setUint32(at + i * 4, sharedIds[i]);
+    at += aligned(sharedIds.length * 4);
+    const textLength = encodeText(this.text, bytes, at);
+    at += aligned(textLength);
+    view.setFloat64(offset, textLength);
+    view.setUint32(offset + 8, buffers.length);
+    view.setUint32(offset + 12, sharedIds.length);
+    for (const buffer of buffers) {
+      bytes.set(new Uint8Array(buffer), at);
+      at += aligned(buffer.byteLength);
+    }
+    return at - offset;
+  }
+
+  /** Reads what {@linkcode write} wrote, copying everything out of the memory. */
+  static read(kind: number, memory: Memory, offset: number, byteLength: number): Block {
+    switch (kind) {
+      case Kind.NONE:
+        return EMPTY;
+      case Kind.NUMBER:
+        return new Block(kind, "", memory.view.getFloat64(offset));
+      case Kind.JSON:
+      case Kind.TEXT:
+        return new Block(kind, decodeText(memory.bytes, offset, byteLength));
+    }
+    const { bytes, view } = memory;
+    const textLength = view.getFloat64(offset);
+    const lengths = Array.from({ length: view.getUint32(offset + 8) }, (_, i) => view.getFloat64(offset + 16 + i * 8));
+    let at = offset + 16 + lengths.length * 8;
+    const sharedIds = Array.from({ length: view.getUint32(offset + 12) }, (_, i) => view.getUint32(at + i * 4));
+    at += aligned(sharedIds.length * 4);
+    const text = decodeText(bytes, at, textLength);
+    at += aligned(textLength);
+    const buffers = lengths.map((length) => {
+      const start = at;
+      at += aligned(length);
+      return copyOf(bytes.subarray(start, start + length)).buffer;
+    });
+    const block = new Block(kind, text, 0, buffers, []);
+    block.sharedIds = sharedIds;
+    return block;
+  }
+}
+
+/** Why a value cannot be sent that would be moved, such as WebAssembly's memory: only the attempt tells that. */
+export function immovable(root: "args" | "result", error: unknown): SerializationError {
+  return new SerializationError(
+    `Cannot send ${root} to another thread: ${error instanceof Error ? error.message : error}`,
+    root,
+    { cause: error },
+  );
+}
+
+/** One empty array for all. */
+export const NOTHING: never[] = [];
+/** The block of nothing. */
+export const EMPTY: Block = new Block(Kind.NONE, "");
+
+/** A block as the bytes that travel between processes: the number or the text, then each buffer. */
+export class EncodedBlock implements Payload {
+  readonly kind: number;
+  readonly sections: readonly Uint8Array[];
+  /** Memory is never shared with another process. */
+  readonly shared: SharedArrayBuffer[] = NOTHING;
+  readonly sharedIds: number[] = NOTHING;
+  readonly room: number;
+
+  constructor(kind: number, sections: readonly Uint8Array[]) {
+    this.kind = kind;
+    this.sections = sections;
+    switch (kind) {
+      case Kind.NONE:
+        this.room = 0;
+        break;
+      case Kind.GRAPH:
+      case Kind.BYTES:
+      case Kind.NUMBERS:
+      case Kind.PARTS:
+        this.room = 16 + sections.reduce((room, { byteLength }) => room + 8 + aligned(byteLength), 0);
+        break;
+      default:
+        this.room = sections[0].byteLength;
+    }
+  }
+
+  /** Encodes a block. */
+  static from({ kind, text, number, buffers }: Block): EncodedBlock {
+    switch (kind) {
+      case Kind.NONE:
+        return NO_BYTES;
+      case Kind.NUMBER: {
+        const bytes = new Uint8Array(8);
+        new DataView(bytes.buffer).setFloat64(0, number);
+        return new EncodedBlock(kind, [bytes]);
+      }
+      default:
+        return new EncodedBlock(kind, [encoded(text), ...buffers.map((buffer) => new Uint8Array(buffer))]);
+    }
+  }
+
+  /** Reads what {@linkcode write} or {@linkcode Block.write} wrote, copying everything out of the memory. */
+  static read(kind: number, memory: Memory, offset: number, byteLength: number): EncodedBlock {
+    if (kind === Kind.NONE) return NO_BYTES;
+    if (kind === Kind.NUMBER || isText(kind)) {
+      return new EncodedBlock(kind, [copyOf(memory.bytes.subarray(offset, offset + byteLength))]);
+    }
+    return EncodedBlock.from(Block.read(kind, memory, offset, byteLength));
+  }
+
+  /** Nothing moves between processes. */
+  takeMoved(_root: "args" | "result"): void {}
+
+  write(memory: Memory, offset: number): number {
+    if (this.kind === Kind.NONE) return 0;
+    if (this.kind === Kind.NUMBER || isText(this.kind)) {
+      memory.bytes.set(this.sections[0], offset);
+      return this.sections[0].byteLength;
+    }
+    return this.decoded().write(memory, offset);
+  }
+
+  decoded(): Block {
+    const { kind, sections } = this;
+    switch (kind) {
+      case Kind.NONE:
+        return EMPTY;
+      case Kind.NUMBER: {
+        const { buffer, byteOffset } = sections[0];
+        return new Block(kind, "", new DataView(buffer, byteOffset).getFloat64(0));
+      }
+      default:
+        return new Block(kind, decoder.decode(sections[0]), 0, sections.slice(1).map(wholeBuffer));
+    }
+  }
+}
+
+const NO_BYTES = new EncodedBlock(Kind.NONE, []);
+
+/** The buffer of bytes, copied where the bytes are only a part of it. */
+export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {
+  const isWhole = bytes.byteLength === bytes.buffer.byteLength;
+  return isWhole ? bytes.buffer as ArrayBuffer : copyOf(bytes).buffer;
+}
+
+/** A copy of bytes. To make memory first and fill it then takes longer, because zeros are written before; so does `slice()`. */
+export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  keepFreed(bytes.byteLength);
+  return new Uint8Array(bytes);
+}
+
+/** What the C library takes from the system in one piece and gives back at once. */
+const MAPPED_BYTES = 2 ** 17;
+/** Freed memory up to twice this size stays with the program. */
+const KEPT_BYTES = 2 ** 23;
+let isKeeping = false;
+
+/**
+ * V8 frees large buffers many at once, and glibc then gives their memory back to the system: to get it again takes longer than to copy
+ * what comes into it. It keeps more when it has seen a large piece freed (mallopt(3), `M_MMAP_THRESHOLD`), which takes no time as nothing is written to it.
+ */
+function keepFreed(byteLength: number): void {
+  if (byteLength < MAPPED_BYTES || isKeeping) return;
+  isKeeping = true;
+  new ArrayBuffer(KEPT_BYTES).transfer(0);
+}
+
+/** New memory. */
+export function allocate(byteLength: number): Uint8Array<ArrayBuffer> {
+  keepFreed(byteLength);
+  return new Uint8Array(byteLength);
+}
+
+/** The UTF-8 of a text, in a buffer of its own. */
+function encoded(text: string): Uint8Array {
+  if (text.length > SHORT_TEXT) {
+    // Most texts are ASCII: then nothing has to be counted or moved.
+    const bytes = allocate(text.length);
+    if (encoder.encodeInto(text, bytes).read === text.length) return bytes;
+  }
+  return encoder.encode(text);
+}
+
+/** The next multiple of 8. Not by bits: sizes may be over 2³¹. */
+function aligned(byteLength: number): number {
+  return Math.ceil(byteLength / 8) * 8;
+}
+
+/** Texts up to this length are written and read unit by unit: that takes no time compared to calling out. */
+const SHORT_TEXT = 32;
+
+function encodeText(text: string, bytes: Uint8Array, offset: number): number {
+  const { length } = text;
+  if (length <= SHORT_TEXT) {
+    let i = 0;
+    for (; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit > 127) break;
+      bytes[offset + i] = unit;
+    }
+    if (i === length) return length;
+  }
+  return encoder.encodeInto(text, bytes.subarray(offset)).written;
+}
+
+/** Text is copied out of the shared memory before it is decoded: that is four times faster. Into the same place each time: small buffers are dear. */
+let scratch = new Uint8Array(4096);
+const MOST_SCRATCH = 1 << 20;
+
+function decodeText(bytes: Uint8Array, offset: number, byteLength: number): string {
+  if (byteLength <= SHORT_TEXT) {
+    let text = "";
+    let i = 0;
+    for (; i < byteLength; i++) {
+      const byte = bytes[offset + i];
+      if (byte > 127) break;
+      text += String.fromCharCode(byte);
+    }
+    if (i === byteLength) return text;
+  }
+  const part = bytes.subarray(offset, offset + byteLength);
+  if (byteLength > MOST_SCRATCH) return decoder.decode(copyOf(part));
+  if (byteLength > scratch.length) scratch = new Uint8Array(2 ** Math.ceil(Math.log2(byteLength)));
+  scratch.set(part);
+  return decoder.decode(scratch.subarray(0, byteLength));
+}

@@ -1,0 +1,103 @@
+/**
+ * Errors taken apart into plain values and put together again, with class, fields, causes and stack.
+ *
+ * @module
+ */
+
+import * as errors from "../../futures/errors.ts";
+import { isExit } from "../../futures/task_exit.ts";
+
+/** What of an error is told apart from its other properties. */
+export interface ErrorParts {
+  /** Names of its class and of the classes that it extends, the nearest first. */
+  classes: string[];
+  name: string;
+  message: string;
+  stack: string;
+}
+
+type ErrorClass = { readonly prototype: Error; readonly name: string };
+
+const known = new Map<string, ErrorClass>();
+
+for (
+  const builtIn of [
+    Error,
+    AggregateError,
+    EvalError,
+    RangeError,
+    ReferenceError,
+    SyntaxError,
+    TypeError,
+    URIError,
+    DOMException,
+    SuppressedError,
+    ...Object.values(Deno.errors),
+    ...Object.values(errors),
+  ]
+) known.set(builtIn.name, builtIn);
+
+/** Makes errors of a class arrive as its instances; see {@linkcode registerError}. */
+export function registerClass(errorClass: ErrorClass): void {
+  known.set(errorClass.name, errorClass);
+}
+
+/** Properties that are told apart from the rest. */
+const STANDARD = new Set(["name", "message", "stack"]);
+
+/** The classes of errors that arrived here, and whose own class is not known here. */
+const classesOf = new WeakMap<Error, string[]>();
+
+/** What of an error is told apart from its other properties, and what can be read of it. */
+export function partsOf(error: Error): ErrorParts {
+  return {
+    classes: classesOf.get(error) ?? classNames(error),
+    name: textOf(() => error.name, "Error"),
+    message: textOf(() => error.message, ""),
+    stack: textOf(() => error.stack, ""),
+  };
+}
+
+/** The names of an error's other own properties, `cause` among them. */
+export function propertiesOf(error: Error): string[] {
+  return Object.getOwnPropertyNames(error).filter((name) => !STANDARD.has(name));
+}
+
+function classNames(error: Error): string[] {
+  const names: string[] = [];
+  let prototype = Object.getPrototypeOf(error);
+  while (prototype !== null && prototype !== Object.prototype) {
+    names.push(textOf(() => prototype.constructor.name, "Error"));
+    prototype = Object.getPrototypeOf(prototype);
+  }
+  return names;
+}
+
+function textOf(read: () => unknown, otherwise: string): string {
+  try {
+    const value = read();
+    return value === undefined ? otherwise : String(value);
+  } catch (error) {
+    if (isExit(error)) throw error;
+    return otherwise;
+  }
+}
+
+/** Makes an error with class, name, message and stack; its other properties, which may refer back to it, come later. */
+export function putTogether(parts: ErrorParts): Error {
+  const name = parts.classes.find((name) => known.has(name)) ?? "Error";
+  const errorClass = known.get(name)!;
+  // The constructor of a user's class is not called: it may want other arguments, or do something.
+  const error = name === "DOMException"
+    ? new DOMException(parts.message, parts.name)
+    : Object.setPrototypeOf(new Error(parts.message), errorClass.prototype) as Error;
+  define(error, "stack", parts.stack, false);
+  if (error.name !== parts.name) define(error, "name", parts.name, false);
+  if (name !== parts.classes[0]) classesOf.set(error, parts.classes);
+  return error;
+}
+
+/** Gives an object a property, whatever it is called. */
+export function define(object: object, name: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(object, name, { value, writable: true, enumerable, configurable: true });
+}

@@ -1,0 +1,315 @@
+/**
+ * The broker's side of one child: its pipes, its messages, its end.
+ *
+ * @module
+ */
+
+import { EncodedBlock, Kind } from "../_values/encoded.ts";
+import type { Output } from "./_output.ts";
+import { encodeMessage, joined, MAIN, type Message, MessageReader, PacketReader, READER } from "./messages.ts";
+
+/** How a child ended. */
+export interface Death {
+  pid: number;
+  exitCode: number;
+  signal: Deno.Signal | null;
+  /** The end of what it wrote to its standard error. */
+  stderr: string;
+  /** What was wrong with what it said, where it was killed for that. */
+  fault?: string;
+  /** Whether it was killed because a part of its input was read by somebody else. */
+  isRobbed?: boolean;
+}
+
+/** What a broker wants to hear of a child. */
+export interface Listener {
+  message(message: Message): void;
+  /** Called once, after all messages. */
+  ended(death: Death): void;
+}
+
+/** How much of a child's standard error is kept, in bytes. */
+const TAIL_BYTES = 2048;
+
+/** How much is read of a pipe at once. */
+const CHUNK_BYTES = 1 << 16;
+
+/** How much is written to a pipe at once, at the most: so that it shows when something is read of a larger value. */
+const MOST_WRITTEN_BYTES = 1 << 20;
+
+/** How long after a child's end its pipes are read: another program may have inherited them, and never close them. */
+const GRACE_MS = 100;
+
+/**
+ * How much may come out of a pipe after the end of who wrote to it: what the pipe held, and what had been read of it.
+ * The rest is somebody else's.
+ */
+const MOST_AFTER_END = 1 << 18;
+
+/** From so many probes without an answer on, they carry bytes; and at the most so many. */
+const FIRST_PADDED = 3;
+const MAX_PADDING = 1 << 24;
+
+/** So many probes are sent at each look, and later ones after more and more looks; and at the most so many. */
+const FREQUENT_PROBES = 8;
+const MOST_LOOKS = 128;
+
+/** How many microtasks a stream takes, at the most, to give what was read to its reader. */
+const STREAM_HOPS = 16;
+
+/** A child and what goes in and comes out. */
+export class ChildProcess {
+  readonly #process: Deno.ChildProcess;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #listener: Listener;
+  #tail = new Uint8Array(0);
+  /** What is being passed on of its standard error. */
+  #stderrWrite: Promise<void> | undefined;
+  #fault: string | undefined;
+  #isRobbed = false;
+  /** How many bytes were sent, how many writes are not done, and how many are. */
+  #sent = 0;
+  #writes = 0;
+  #written = 0;
+  #writtenAt = 0;
+  /**
+   * What the last probe said, how many were sent since the last answer and since the last message, and after how many
+   * looks the next one comes.
+   */
+  #probed = 0;
+  #unanswered = 0;
+  #probes = 0;
+  #looksLeft = 1;
+  /** What the main thread of the child says while a probe is under way. */
+  #held: Uint8Array[] = [];
+  readonly #readers = [MAIN, READER].map(() => new MessageReader((message) => this.#hear(message)));
+  /** Whether the child has ended, and from how many pipes something is being passed on that it may have written. */
+  #hasEnded = false;
+  #passing = 0;
+
+  /** @throws It cannot be started. */
+  constructor(
+    command: string,
+    options: Deno.CommandOptions,
+    token: string,
+    outputs: { stdout: Output; stderr: Output },
+    listener: Listener,
+  ) {
+    this.#listener = listener;
+    this.#process = new Deno.Command(command, { ...options, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
+    this.#stdin = this.#process.stdin.getWriter();
+    // What cannot be written any more is told by the end of the process.
+    this.#stdin.closed.catch(() => {});
+    const pumps = [this.#pumpStdout(token, outputs.stdout), this.#pumpStderr(outputs.stderr)];
+    // A message that cannot be read is a fault of the child's.
+    for (const pump of pumps) {
+      pump.catch((error) => {
+        if (error instanceof RobbedError) this.#isRobbed = true;
+        else this.#fault = String(error);
+        this.kill("SIGKILL");
+      });
+    }
+    void this.#awaitEnd(Promise.allSettled(pumps));
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Whether something that it has printed is being passed on. */
+  get isPassingOn(): boolean {
+    return this.#passing > 0;
+  }
+
+  /** When all that was sent had been written; infinite as long as it has not. */
+  get writtenAt(): number {
+    return this.#writes === 0 ? this.#writtenAt : Infinity;
+  }
+
+  /** How often a part of what was sent has gone into the pipe, while not all of it has; `undefined` when all has. */
+  get written(): number | undefined {
+    return this.#writes === 0 ? undefined : this.#written;
+  }
+
+  /** Sends a message. What is not read stays with the pipe: the end of the process is noticed all the same. */
+  send(header: readonly unknown[], ...blocks: EncodedBlock[]): void {
+    this.write(encodeMessage(header, ...blocks));
+  }
+
+  /** Sends messages that are encoded already. */
+  write(parts: readonly Uint8Array[]): void {
+    const done = () => {
+      if (--this.#writes === 0) this.#writtenAt = performance.now();
+      this.#written++;
+    };
+    this.#probes = 0;
+    this.#looksLeft = 1;
+    for (const bytes of joined(parts)) {
+      this.#sent += bytes.byteLength;
+      for (let at = 0; at < bytes.byteLength; at += MOST_WRITTEN_BYTES) {
+        this.#writes++;
+        this.#stdin.write(bytes.subarray(at, at + MOST_WRITTEN_BYTES)).then(done, done);
+      }
+    }
+  }
+
+  /** Has the child give back what it has not begun, up to a task, if all has arrived that was sent before. */
+  takeBack(last: number): void {
+    this.send(["back", last, this.#sent]);
+  }
+
+  /**
+   * Has the child say, now and then, whether all has arrived that was sent to it: a task, or a program that it starts,
+   * may read the standard input. Called while an answer of the child is due. A probe that gets no answer may have been
+   * read by somebody else, or taken for the bytes that were: so later ones carry more and more bytes, which make up
+   * for them.
+   */
+  probe(): void {
+    // What waits in the pipe has reached nobody.
+    if (this.#writes > 0) return;
+    if (this.#unanswered === 0 && --this.#looksLeft > 0) return;
+    const probes = this.#probes + 1;
+    const size = this.#unanswered < FIRST_PADDED ? 0 : Math.min(1 << (10 + this.#unanswered), MAX_PADDING);
+    this.#unanswered++;
+    this.#probed = this.#sent;
+    this.send(["probe", this.#sent], ...(size === 0 ? [] : [new EncodedBlock(Kind.JSON, [new Uint8Array(size)])]));
+    this.#probes = probes;
+    this.#looksLeft = Math.min(2 ** Math.max(0, probes - FREQUENT_PROBES), MOST_LOOKS);
+  }
+
+  #hear(message: Message): void {
+    const { header } = message;
+    if (header[0] === "lost") throw new RobbedError();
+    if (header[0] !== "reached") {
+      this.#listener.message(message);
+      return;
+    }
+    if (header[1] !== this.#probed || this.#unanswered === 0) return;
+    this.#unanswered = 0;
+    this.#giveHeld();
+  }
+
+  /**
+   * Takes in what the child says; what its main thread says, not before it is clear that nobody has read what was for
+   * it.
+   */
+  #take(bytes: Uint8Array, stream: number): void {
+    if (stream === MAIN && this.#unanswered > 0) this.#held.push(bytes.slice());
+    else this.#readers[stream].push(bytes);
+  }
+
+  #giveHeld(): void {
+    for (const bytes of this.#held.splice(0)) this.#readers[MAIN].push(bytes);
+  }
+
+  /** Ends the input: the child ends when it has read that. */
+  end(): void {
+    void this.#stdin.close().catch(() => {});
+  }
+
+  kill(signal: Deno.Signal): void {
+    try {
+      this.#process.kill(signal);
+    } catch {
+      // It has just ended.
+    }
+  }
+
+  async #pumpStdout(token: string, output: Output): Promise<void> {
+    /** What was printed, and the messages after it: they wait until that has been written. */
+    let inOrder: { bytes: Uint8Array; stream: number | undefined }[] = [];
+    const packets = new PacketReader(
+      token,
+      (bytes, stream) => {
+        if (inOrder.length === 0) this.#take(bytes, stream);
+        else inOrder.push({ bytes: bytes.slice(), stream });
+      },
+      (bytes) => inOrder.push({ bytes: bytes.slice(), stream: undefined }),
+    );
+    const writeInOrder = async () => {
+      for (const { bytes, stream } of inOrder) {
+        if (stream === undefined) await output.write(bytes);
+        else this.#take(bytes, stream);
+      }
+      inOrder = [];
+    };
+    await this.#pump(this.#process.stdout, async (bytes) => {
+      await this.#settleStderr();
+      packets.push(bytes);
+      if (inOrder.length > 0) await writeInOrder();
+    });
+    packets.end();
+    await writeInOrder();
+    this.#giveHeld();
+  }
+
+  /**
+   * Waits until what a task wrote to stderr has been passed on, before its result is: that was in its pipe sooner, so it has been read in the same
+   * turn of the event loop as what stdout brought, or before; but its reader may come later.
+   */
+  async #settleStderr(): Promise<void> {
+    for (let i = 0; i < STREAM_HOPS && this.#stderrWrite === undefined; i++) await undefined;
+    while (this.#stderrWrite !== undefined) await this.#stderrWrite;
+  }
+
+  async #pumpStderr(output: Output): Promise<void> {
+    await this.#pump(this.#process.stderr, async (bytes) => {
+      const all = new Uint8Array(this.#tail.byteLength + bytes.byteLength);
+      all.set(this.#tail);
+      all.set(bytes, this.#tail.byteLength);
+      this.#tail = all.slice(-TAIL_BYTES);
+      this.#stderrWrite = output.write(bytes.slice());
+      await this.#stderrWrite;
+      this.#stderrWrite = undefined;
+    });
+  }
+
+  async #awaitEnd(pumps: Promise<unknown>): Promise<void> {
+    const { code, signal } = await this.#process.status;
+    this.#hasEnded = true;
+    // A program that shares the other end of its input does not wait for more.
+    void this.#stdin.abort().catch(() => {});
+    let areRead = false;
+    void pumps.then(() => areRead = true);
+    do {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      await Promise.race([pumps, new Promise((resolve) => timer = setTimeout(resolve, GRACE_MS))]);
+      clearTimeout(timer);
+      // As long as somebody reads slowly what was printed, there may be more.
+    } while (!areRead && this.#passing > 0);
+    this.#listener.ended({
+      pid: this.pid,
+      exitCode: code,
+      signal,
+      stderr: new TextDecoder().decode(this.#tail),
+      fault: this.#fault,
+      isRobbed: this.#isRobbed,
+    });
+  }
+
+  /** Reads a pipe to its end. The bytes lie in memory that is used again. */
+  async #pump(
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    take: (bytes: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    const reader = stream.getReader({ mode: "byob" });
+    let buffer = new ArrayBuffer(CHUNK_BYTES);
+    for (let afterEnd = 0;;) {
+      const { value, done } = await reader.read(new Uint8Array(buffer));
+      if (done) return;
+      if (this.#hasEnded) afterEnd += value.byteLength;
+      // The end of the child does not wait for what others print.
+      const isItsOwn = afterEnd <= MOST_AFTER_END;
+      if (isItsOwn) this.#passing++;
+      try {
+        await take(value);
+      } finally {
+        if (isItsOwn) this.#passing--;
+      }
+      buffer = value.buffer;
+    }
+  }
+}
+
+/** Somebody else has read what was for a child. */
+class RobbedError extends Error {}

@@ -1,0 +1,126 @@
+/**
+ * How a child is started.
+ *
+ * @module
+ */
+
+import { inspect } from "../../futures/deadline.ts";
+import { entry } from "../_owner/entry.ts";
+import { importFlags } from "./_hosts.ts";
+import { absolutePath, isPath, pathOf } from "../_owner/paths.ts";
+
+const CHILD = entry(import.meta.resolve("./child/main.ts"), () => import("./child/main.ts"));
+
+/** All that a broker needs to know to start children. */
+export interface Launch {
+  /** Deno's executable. */
+  deno: string;
+  /** The arguments before the main module. */
+  flags: string[];
+  /** The hosts that children may import from, besides those of their modules; `undefined`: any. */
+  imports: readonly string[] | undefined;
+  /** Whether children may import any local module. */
+  canRead: boolean;
+  /** The arguments of this program, which children have too. */
+  args: string[];
+  /** The main module of this program. */
+  mainModule: string | undefined;
+  env: { [name: string]: string } | undefined;
+  cwd: string | undefined;
+}
+
+/** The arguments for a child that may import the modules, besides what it may import by its permissions. */
+export function childArguments({ flags, imports, args }: Launch, modules: readonly string[]): string[] {
+  return [
+    "run",
+    "--quiet",
+    "--no-check",
+    "--no-prompt",
+    ...flags,
+    ...importFlags(imports, modules),
+    mainModuleOf(modules.filter((url) => !isRemote(url))),
+    ...args,
+  ];
+}
+
+/** Whether every child may import a module, whatever it was started with. */
+export function isFree({ canRead, imports }: Launch, url: string): boolean {
+  // What a data: URL holds is free, and what that imports is not.
+  if (url.startsWith("data:") && url.length > MAX_MAIN_MODULE / 2) return true;
+  return isRemote(url) ? imports === undefined : canRead;
+}
+
+function isRemote(url: string): boolean {
+  return /^(https?|jsr):/.test(url);
+}
+
+/**
+ * How many characters a main module has at the most: Linux takes 131,072 bytes as one argument, Windows 32,767
+ * characters as a command line, and other arguments may follow.
+ */
+const MAX_MAIN_MODULE = Deno.build.os === "windows" ? 24_000 : 120_000;
+
+/** Of the modules that a child shall be able to import, the first ones: as many as fit. */
+export function fitting(modules: Iterable<string>): string[] {
+  const fitting: string[] = [];
+  let left = MAX_MAIN_MODULE;
+  for (const url of modules) {
+    left -= encoded(importOf(url)).length;
+    if (left < 0 && fitting.length > 0) break;
+    fitting.push(url);
+  }
+  return fitting;
+}
+
+/**
+ * The main module of a child, as a URL. The modules that its tasks come from are written out in it: what a main module names needs no permission
+ * to be loaded. They are imported when the first task wants them.
+ */
+function mainModuleOf(modules: readonly string[]): string {
+  const imports = modules.map(importOf);
+  return `${MAIN_MODULE}${encoded(`${JSON.stringify(CHILD)};\nawait serve({\n${imports.join("")}});\n`)}`;
+}
+
+/** How a main module begins. */
+const MAIN_MODULE = `data:application/javascript,${encoded("import { serve } from ")}`;
+
+/** A text as it can stand in a `data:` URL, no longer than need be. */
+function encoded(text: string): string {
+  return text.replace(/[^!"$&-~]+/g, encodeURIComponent);
+}
+
+function importOf(url: string): string {
+  return `${JSON.stringify(url)}: () => import(${JSON.stringify(url)}),\n`;
+}
+
+/**
+ * The executable that runs children.
+ *
+ * @param deno The option of that name.
+ * @throws {TypeError} It is no path.
+ * @throws {Deno.errors.NotSupported} It would be this program.
+ */
+export function executableOf(deno: unknown): string {
+  // Whatever it is called: it is not Deno, and would start the next one.
+  if (Deno.args.some((arg) => arg.startsWith(MAIN_MODULE))) {
+    throw new Deno.errors.NotSupported(
+      "Cannot start processes: this program runs as a process of its own, in place of Deno. " +
+        "Name Deno's executable by the option deno",
+    );
+  }
+  if (deno === undefined) {
+    if (Deno.build.standalone) {
+      throw new Deno.errors.NotSupported(
+        "Cannot start processes from a compiled program, whose executable is the program itself: " +
+          'name Deno\'s by the option deno, as in { deno: "/usr/bin/deno" }',
+      );
+    }
+    // So Linux calls an executable that was replaced while it runs, as by `deno upgrade`: the new one is in its place.
+    return Deno.execPath().replace(/ \(deleted\)$/, "");
+  }
+  const path = deno instanceof URL && deno.protocol === "file:" ? pathOf(deno) : deno;
+  if (typeof path !== "string" || path === "" || path.includes("\0")) {
+    throw new TypeError(`Cannot use deno as an executable, wanted a path or a file: URL: ${inspect(deno)}`);
+  }
+  return isPath(path) ? absolutePath(path) : path;
+}

@@ -1,0 +1,259 @@
+/**
+ * What a child of a `ProcessPoolExecutor` runs.
+ *
+ * @module
+ */
+
+import { Atomics, performance } from "../../../futures/builtins.ts";
+import { EncodedBlock } from "../../_values/encoded.ts";
+import type { Definition } from "../../_functions/definition.ts";
+import { importModule } from "../../_functions/import.ts";
+import { Outbox } from "./_outbox.ts";
+import type { Import } from "../../_functions/resolve.ts";
+import { endProcess, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "../../_runner/runner.ts";
+import { Stdin } from "./_stdin.ts";
+import {
+  blockOf,
+  BlockReader,
+  type ChildSettings,
+  type Message,
+  MessageReader,
+  PacketWriter,
+  VERSION,
+} from "../messages.ts";
+
+/** How modules are imported that the child may not read by itself: written out in its main module, they need no permission. */
+export type Imports = { [url: string]: Import };
+
+/** Serves tasks until the standard input ends, and the process with it. */
+export async function serve(imports: Imports): Promise<never> {
+  const outbox = new Outbox();
+  const stdin = new Stdin(outbox, () => endProcess(0));
+  const child = new Child(stdin, outbox, imports);
+  try {
+    for (;;) {
+      await stdin.wait();
+      stdin.read((bytes) => child.reader.push(bytes));
+      await child.work();
+      if (child.hasRun) prepareForStrays();
+    }
+  } catch (error) {
+    // Else a failure would count as a stray error of some task, and the process would answer nothing any more.
+    cannotGoOn(error);
+  }
+}
+
+/** Kept, because a task may have replaced it. */
+const { error: printError } = console;
+
+function cannotGoOn(error: unknown): never {
+  printError("A task has changed what its process needs to answer, or has read its standard input:", error);
+  return endProcess(1);
+}
+
+interface EncodedTask {
+  readonly cell: number;
+  readonly fn: number;
+  readonly flags: number;
+  readonly encoded: EncodedBlock;
+}
+
+class Child {
+  readonly #stdin: Stdin;
+  readonly #imports: Imports;
+  readonly #definitions: Definition[] = [];
+  readonly #messages: Message[] = [];
+  readonly reader = new MessageReader((message) => this.#messages.push(message));
+  readonly #write = writerOfStdout();
+  readonly #outbox: Outbox;
+  #announces = false;
+  #running = -1;
+  #turnEnds = 0;
+  hasRun = false;
+
+  constructor(stdin: Stdin, outbox: Outbox, imports: Imports) {
+    this.#stdin = stdin;
+    this.#outbox = outbox;
+    this.#imports = imports;
+    hideStdin();
+    keepStdout(this.#write);
+    flushBeforeSignals(outbox);
+    // What a Ctrl-C ends is the parent's decision; it goes to all processes of the terminal.
+    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
+  }
+
+  /** Does what has been received. */
+  async work(): Promise<void> {
+    for (let message = this.#messages.shift(); message !== undefined; message = this.#messages.shift()) {
+      const busy = this.#handle(message);
+      if (busy !== undefined) await busy;
+    }
+  }
+
+  #handle(message: Message): Promise<void> | undefined {
+    const { header } = message;
+    switch (header[0]) {
+      case "start":
+        this.#start(header[1]);
+        return undefined;
+      case "define":
+        this.#definitions[header[1]] = header[2] as Definition;
+        return undefined;
+      case "initialize":
+        return this.#initialize(header[1], blockOf(header[2], message));
+      case "tasks": {
+        const blocks = new BlockReader(message);
+        const tasks = header[2].map(([fn, flags, kind, count], i) => {
+          return { cell: header[1] + i, fn, flags, encoded: blocks.next(kind, count) };
+        });
+        return this.#runAll(tasks, 0);
+      }
+      case "back":
+        // The reading thread has given back what was not begun. Nothing of a task's comes before the next one now.
+        this.#outbox.say(["free", header[1]]);
+        return undefined;
+      case "probe":
+        // The reading thread has done that.
+        return undefined;
+      default:
+        throw new Error(`unreachable: a child was sent ${JSON.stringify(header)}`);
+    }
+  }
+
+  /** Runs tasks, from one of them on; returns a promise when that takes more than this turn. */
+  #runAll(tasks: readonly EncodedTask[], from: number): Promise<void> | undefined {
+    for (let i = from; i < tasks.length; i++) {
+      const busy = this.#run(tasks[i]) ?? this.#rest();
+      if (busy === undefined) continue;
+      this.#outbox.flush();
+      return busy.then(() => this.#runAll(tasks, i + 1));
+    }
+    this.#outbox.flush();
+    return undefined;
+  }
+
+  #run({ cell, fn, flags, encoded }: EncodedTask): Promise<void> | undefined {
+    if (!this.#stdin.begin(cell)) return undefined;
+    if (this.#announces) this.#outbox.say(["begun", cell]);
+    this.hasRun = true;
+    this.#running = cell;
+    return runTask({ cell, fn, flags, block: encoded.decoded() });
+  }
+
+  #start({ version, token, name, hasInitializer, announces, mainModule }: ChildSettings): void {
+    this.#announces = announces;
+    this.#outbox.open(new PacketWriter(token, this.#write));
+    // As in a thread: the program's, not the one that only begins this process.
+    Object.defineProperty(Deno, "mainModule", { value: mainModule });
+    runFor({
+      name,
+      sameProcess: false,
+      definition: (fn) => this.#definitions[fn],
+      import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
+      reply: ({ cell }, flags, block, isFree) => {
+        this.#outbox.add(cell, flags, block);
+        // Something of the task's may come before the next one, and take long.
+        if (!isFree) this.#outbox.flush();
+      },
+      tell: (block) => this.#outbox.say(["note", this.#running, block.kind], EncodedBlock.from(block)),
+      giveUp: cannotGoOn,
+    });
+    if (version !== VERSION || !hasInitializer) this.#outbox.say(["ready", VERSION]);
+  }
+
+  async #initialize(fn: number, block: EncodedBlock): Promise<void> {
+    const failure = await initialize(fn, block.decoded());
+    if (failure === undefined) this.#outbox.say(["ready", VERSION]);
+    else this.#outbox.say(["failed", failure.kind], EncodedBlock.from(failure));
+  }
+
+  /** Between two tasks: a turn of the event loop now and then. */
+  #rest(): Promise<void> | undefined {
+    const now = performance.now();
+    if (now < this.#turnEnds) return undefined;
+    this.#turnEnds = now + TURN_MS;
+    return turn();
+  }
+}
+
+/** Writes to the standard output past whatever a task does to `Deno.stdout`. */
+function writerOfStdout(): (bytes: Uint8Array) => void {
+  const write = Deno.stdout.writeSync.bind(Deno.stdout);
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  return (bytes) => {
+    for (let at = 0; at < bytes.byteLength;) {
+      try {
+        at += write(at === 0 ? bytes : bytes.subarray(at));
+      } catch (error) {
+        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+        // A program that shares the pipe has made it non-blocking, and it is full.
+        Atomics.wait(pause, 0, 0, 1);
+      }
+    }
+  };
+}
+
+/** A task may close its standard output, as a stream that is piped to it does at its end; the protocol still needs it. */
+function keepStdout(write: (bytes: Uint8Array) => void): void {
+  let writable: WritableStream<Uint8Array> | undefined;
+  Object.defineProperties(Deno.stdout, {
+    close: { value: () => {} },
+    writable: { get: () => writable ??= new WritableStream({ write: (bytes) => write(bytes) }) },
+  });
+}
+
+/** A task that kills its own process takes nothing with it that has run before. */
+function flushBeforeSignals(outbox: Outbox): void {
+  const kill = Deno.kill;
+  Deno.kill = (pid, signal) => {
+    outbox.flush();
+    kill(pid, signal);
+  };
+}
+
+/** The standard input is the protocol's: a task, or a program that it starts, finds it empty. */
+function hideStdin(): void {
+  Object.defineProperties(Deno.stdin, {
+    read: { value: () => Promise.resolve(null) },
+    readSync: { value: () => null },
+    readable: { get: () => new Blob([]).stream() },
+  });
+  hideStdinFiles();
+  const withoutStdin = <O extends { stdin?: unknown }>(options: O | undefined): O => {
+    const { stdin = "null" } = options ?? {};
+    return { ...options, stdin: stdin === "inherit" ? "null" : stdin } as O;
+  };
+  const Command = Deno.Command;
+  Deno.Command = class extends Command {
+    constructor(command: string | URL, options?: Deno.CommandOptions) {
+      super(command, withoutStdin(options));
+    }
+  };
+  const deno = Deno as unknown as { [name: string]: (...args: unknown[]) => unknown };
+  for (const name of ["spawn", "spawnAndWait", "spawnAndWaitSync"]) {
+    const spawn = deno[name];
+    if (spawn === undefined) continue;
+    // Called with the arguments of the program, or without.
+    deno[name] = (command, ...rest) => {
+      const args = Array.isArray(rest[0]) ? [rest.shift()] : [];
+      return spawn(command, ...args, withoutStdin(rest[0] as { stdin?: unknown }));
+    };
+  }
+}
+
+/** The files that stand for the standard input of this process. */
+const STDIN_FILES = /^\/(dev\/(stdin|fd\/0)|proc\/(self|thread-self|\d+)\/fd\/0)$/;
+
+/** The same for the names that it has as a file. */
+function hideStdinFiles(): void {
+  if (Deno.build.os === "windows") return;
+  const names = ["open", "openSync", "readFile", "readFileSync", "readTextFile", "readTextFileSync"] as const;
+  const deno = Deno as unknown as { [name: string]: (...args: unknown[]) => unknown };
+  for (const name of names) {
+    const open = deno[name];
+    deno[name] = (path, ...rest) => {
+      const text = path instanceof URL && path.protocol === "file:" ? path.pathname : path;
+      return open(typeof text === "string" && STDIN_FILES.test(text) ? "/dev/null" : path, ...rest);
+    };
+  }
+}

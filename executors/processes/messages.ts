@@ -1,0 +1,425 @@
+/**
+ * What travels through the pipes between a broker and a child: messages, and the packets that tell them apart from what
+ * tasks print. The protocol is told in README.md beside this file.
+ *
+ * @module
+ */
+
+import { Math } from "../../futures/builtins.ts";
+import { allocate, EncodedBlock, Kind } from "../_values/encoded.ts";
+import { jsonOf } from "../_values/_json.ts";
+
+/** Counted up when the other side would not understand the change. */
+export const VERSION = 1;
+
+/** ASCII "record separator", which begins each JSON text of a sequence (RFC 7464) and is nowhere inside of one. */
+const RS = 0x1e;
+const LF = 0x0a;
+const ZERO = 0x30;
+const COMMA = 0x2c;
+const BRACKET = 0x5d;
+
+/** The most bytes that a packet takes: a pipe takes so many in one piece, whoever else writes to it. */
+export const MAX_PACKET_BYTES = Deno.build.os === "darwin" ? 512 : 4096;
+
+/** A message: a header and the bytes that its lengths announce. */
+export interface Message {
+  readonly header: Header;
+  readonly sections: Uint8Array[];
+}
+
+/** The JSON text of a message. The lengths are those of the sections that follow it. */
+export type Header =
+  // To the child.
+  | ["start", settings: ChildSettings, lengths: number[]]
+  | ["define", fn: number, definition: unknown, lengths: number[]]
+  | ["initialize", fn: number, kind: number, lengths: number[]]
+  | ["tasks", firstId: number, entries: TaskEntry[], lengths: number[]]
+  | ["back", lastId: number, sent: number, lengths: number[]]
+  | ["probe", sent: number, lengths: number[]]
+  // From the child.
+  | ["ready", version: number, lengths: number[]]
+  | ["failed", kind: number, lengths: number[]]
+  | ["begun", id: number, lengths: number[]]
+  | ["note", id: number, kind: number, lengths: number[]]
+  | ["results", firstId: number, entries: ResultEntry[], lengths: number[]]
+  | ["returned", firstId: number, lastId: number, lengths: number[]]
+  | ["free", lastId: number, lengths: number[]]
+  | ["reached", sent: number, lengths: number[]]
+  | ["lost", lengths: number[]];
+
+/** What a message says of each task, or result: how its payload is encoded, and how many of the message's sections that takes. */
+export type TaskEntry = [fn: number, flags: number, kind: number, sections: number];
+export type ResultEntry = [flags: number, kind: number, sections: number];
+
+/** What a child has to know before anything else. */
+export interface ChildSettings {
+  version: number;
+  /** What packets begin with: nothing that a task could guess. */
+  token: string;
+  /** What the child is called in messages. */
+  name: string;
+  /** Whether an initializer is to be run before the child is ready. */
+  hasInitializer: boolean;
+  /** Whether the child says which task it begins, before it does. */
+  announces: boolean;
+  /** The main module of the program. */
+  mainModule: string | undefined;
+}
+
+// Kept, because tasks run in the same realm and may replace them.
+const { parse: parseJson, stringify: stringifyJson } = JSON;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The bytes of a message. */
+export function encodeMessage(header: readonly unknown[], ...blocks: readonly EncodedBlock[]): readonly Uint8Array[] {
+  const sections = blocks.length === 1 ? blocks[0].sections : blocks.flatMap(({ sections }) => sections);
+  const lengths = sections.length === 1
+    ? `[${sections[0].byteLength}]`
+    : jsonOf(sections.map(({ byteLength }) => byteLength));
+  const text = `\x1e${jsonOf(header).slice(0, -1)},${lengths}]\n`;
+  return sections.length === 0 ? [encoder.encode(text)] : [encoder.encode(text), ...sections];
+}
+
+/** Up to this size it is cheaper to copy bytes together than to write them one after the other. */
+const MAX_COPIED_BYTES = 32 * 1024;
+
+/** The same bytes in fewer parts. */
+export function joined(parts: readonly Uint8Array[]): readonly Uint8Array[] {
+  const together: Uint8Array[] = [];
+  for (let from = 0; from < parts.length;) {
+    let length = parts[from].byteLength;
+    let to = from + 1;
+    while (to < parts.length && length + parts[to].byteLength <= MAX_COPIED_BYTES) length += parts[to++].byteLength;
+    if (to === from + 1) together.push(parts[from]);
+    else {
+      const bytes = new Uint8Array(length);
+      for (let at = 0; from < to; at += parts[from++].byteLength) bytes.set(parts[from], at);
+      together.push(bytes);
+    }
+    from = to;
+  }
+  return together;
+}
+
+/** Whether something has a name and lengths. A child whose task has changed it may send anything. */
+function isHeader(value: unknown): value is Header {
+  if (!Array.isArray(value) || typeof value[0] !== "string") return false;
+  const lengths: unknown = value.at(-1);
+  return Array.isArray(lengths) && lengths.every((length) => Number.isSafeInteger(length) && length >= 0);
+}
+
+/**
+ * The block that a message carries.
+ *
+ * @throws {SyntaxError} It is none.
+ */
+export function blockOf(kind: number, { sections }: Pick<Message, "sections">): EncodedBlock {
+  if (!isBlock(kind, sections)) {
+    throw new SyntaxError(`Cannot read as a block of kind ${kind}: ${sections.length} sections`);
+  }
+  return new EncodedBlock(kind, sections);
+}
+
+function isBlock(kind: number, sections: readonly Uint8Array[]): boolean {
+  const count = sections.length;
+  switch (kind) {
+    case Kind.NONE:
+      return count === 0;
+    case Kind.NUMBER:
+      return count === 1 && sections[0].byteLength === 8;
+    case Kind.JSON:
+    case Kind.TEXT:
+      return count === 1;
+    case Kind.BYTES:
+      return count === 2;
+    case Kind.NUMBERS:
+      return count === 2 && sections[1].byteLength % 8 === 0;
+    default:
+      return (kind === Kind.GRAPH || kind === Kind.PARTS) && count > 0;
+  }
+}
+
+/** The blocks that a message carries for its entries, one after the other. */
+export class BlockReader {
+  readonly #sections: readonly Uint8Array[];
+  #next = 0;
+
+  constructor({ sections }: Message) {
+    this.#sections = sections;
+  }
+
+  /** @throws {SyntaxError} It is no block. */
+  next(kind: number, count: number): EncodedBlock {
+    return blockOf(kind, { sections: this.#sections.slice(this.#next, this.#next += count) });
+  }
+}
+
+/** What became of a task, as a message says it. */
+export interface ResultBlock {
+  readonly flags: number;
+  readonly block: EncodedBlock;
+}
+
+/**
+ * What a message says of several tasks.
+ *
+ * @throws {TypeError | SyntaxError} It says something else: so nobody has to look at that twice.
+ */
+export function blocksOf(message: Message): ResultBlock[] {
+  const blocks = new BlockReader(message);
+  return (message.header[2] as ResultEntry[]).map(([flags, kind, count]) => ({
+    flags,
+    block: blocks.next(kind, count),
+  }));
+}
+
+/**
+ * The most bytes that a header takes: room for the lengths of more than a million sections. Who sends more without an
+ * end sends no message, and would fill the memory of who reads it.
+ */
+export const MAX_HEADER_BYTES: number = 1 << 24;
+
+/** Puts messages together from the pieces in which they arrive. */
+export class MessageReader {
+  readonly #onMessage: (message: Message) => void;
+  /** The beginning of a header whose end has not come yet, and how many bytes that is. */
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  #header: Header | undefined;
+  #sections: Uint8Array[] = [];
+  /** How many bytes of the last section are there. */
+  #filled = 0;
+  #lengths: number[] = [];
+
+  constructor(onMessage: (message: Message) => void) {
+    this.#onMessage = onMessage;
+  }
+
+  /** Takes in bytes; they are copied out of where they lie. */
+  push(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.byteLength) {
+      at = this.#header === undefined ? this.#readHeader(bytes, at) : this.#fill(bytes, at);
+      while (this.#header !== undefined && this.#isSectionFull()) this.#nextSection();
+    }
+  }
+
+  #readHeader(bytes: Uint8Array, at: number): number {
+    const end = bytes.indexOf(LF, at);
+    let line = bytes.slice(at, end === -1 ? bytes.byteLength : end);
+    if (this.#pendingBytes + line.byteLength > MAX_HEADER_BYTES) {
+      throw new SyntaxError(
+        `Cannot read as the header of a message: more than ${MAX_HEADER_BYTES} bytes without an end`,
+      );
+    }
+    if (end === -1) {
+      this.#pending.push(line);
+      this.#pendingBytes += line.byteLength;
+      return bytes.byteLength;
+    }
+    if (this.#pendingBytes > 0) {
+      line = concat(...this.#pending, line);
+      this.#pending = [];
+      this.#pendingBytes = 0;
+    }
+    if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${stringifyJson(decoder.decode(line))}`);
+    const header = parseJson(decoder.decode(line.subarray(1)));
+    if (!isHeader(header)) throw new SyntaxError(`Cannot read as the header of a message: ${stringifyJson(header)}`);
+    this.#header = header;
+    this.#lengths = header.at(-1) as number[];
+    this.#sections = [];
+    this.#filled = 0;
+    if (this.#lengths.length > 0) this.#sections.push(allocate(this.#lengths[0]));
+    return end + 1;
+  }
+
+  #isSectionFull(): boolean {
+    const count = this.#sections.length;
+    return count === 0 || this.#filled === this.#lengths[count - 1];
+  }
+
+  #nextSection(): void {
+    const count = this.#sections.length;
+    this.#filled = 0;
+    if (count < this.#lengths.length) {
+      this.#sections.push(allocate(this.#lengths[count]));
+      return;
+    }
+    const message = { header: this.#header!, sections: this.#sections };
+    this.#header = undefined;
+    this.#onMessage(message);
+  }
+
+  #fill(bytes: Uint8Array, at: number): number {
+    const section = this.#sections[this.#sections.length - 1];
+    const part = bytes.subarray(at, at + section.byteLength - this.#filled);
+    section.set(part, this.#filled);
+    this.#filled += part.byteLength;
+    return at + part.byteLength;
+  }
+}
+
+/**
+ * Cuts the bytes of messages into packets: a line that says how many bytes, those, and a line feed. That is for Deno's standard output, which
+ * writes what ends in a line feed at once, and everything else in two pieces, between which another program's output could fall.
+ */
+export class PacketWriter {
+  readonly #prefix: string;
+  readonly #write: (bytes: Uint8Array) => void;
+  readonly #packet = new Uint8Array(MAX_PACKET_BYTES);
+
+  /** @param write Writes all of the bytes, in one piece. */
+  constructor(token: string, write: (bytes: Uint8Array) => void) {
+    this.#prefix = prefixOf(token);
+    this.#write = write;
+  }
+
+  write(parts: readonly Uint8Array[]): void {
+    const packet = this.#packet;
+    const most = MAX_PACKET_BYTES - this.#prefix.length - MAX_SIZE_BYTES - 1;
+    let left = 0;
+    for (const { byteLength } of parts) left += byteLength;
+    for (let part = 0, at = 0; left > 0;) {
+      const size = Math.min(left, most);
+      let end = encoder.encodeInto(`${this.#prefix}${MAIN},${size}]\n`, packet).written;
+      left -= size;
+      for (let missing = size; missing > 0;) {
+        const bytes = parts[part].subarray(at, at + missing);
+        packet.set(bytes, end);
+        end += bytes.byteLength;
+        missing -= bytes.byteLength;
+        at += bytes.byteLength;
+        if (at === parts[part].byteLength) {
+          part++;
+          at = 0;
+        }
+      }
+      packet[end] = LF;
+      this.#write(packet.subarray(0, end + 1));
+    }
+  }
+}
+
+/** The streams of messages in packets: that of the child's main thread, and that of the thread which reads its input. */
+export const MAIN = 0;
+export const READER = 1;
+
+/** The most bytes of a packet's line after its prefix: a stream, a comma, a size, a bracket and a line feed. */
+const MAX_SIZE_BYTES = 8;
+
+function prefixOf(token: string): string {
+  return `\x1e["${token}",`;
+}
+
+/** Tells packets apart from everything else in a stream of bytes. */
+export class PacketReader {
+  readonly #prefix: Uint8Array;
+  readonly #onPacket: (bytes: Uint8Array, stream: number) => void;
+  readonly #onOutput: (bytes: Uint8Array) => void;
+  /** What may be the beginning of a packet. */
+  #held = new Uint8Array(0);
+  /** How many bytes of the current packet are to come; the last one is its line feed. */
+  #missing = 0;
+  #stream = MAIN;
+
+  /** What is given to the callbacks lies in memory that is used again after they return. */
+  constructor(
+    token: string,
+    onPacket: (bytes: Uint8Array, stream: number) => void,
+    onOutput: (bytes: Uint8Array) => void,
+  ) {
+    this.#prefix = encoder.encode(prefixOf(token));
+    this.#onPacket = onPacket;
+    this.#onOutput = onOutput;
+  }
+
+  push(bytes: Uint8Array): void {
+    if (this.#held.byteLength > 0) {
+      bytes = concat(this.#held, bytes);
+      this.#held = new Uint8Array(0);
+    }
+    let at = 0;
+    while (at < bytes.byteLength) {
+      if (this.#missing > 1) {
+        const part = bytes.subarray(at, at + this.#missing - 1);
+        this.#missing -= part.byteLength;
+        at += part.byteLength;
+        this.#onPacket(part, this.#stream);
+        continue;
+      }
+      if (this.#missing === 1) {
+        this.#missing = 0;
+        at++;
+        continue;
+      }
+      const start = this.#findPacket(bytes, at);
+      if (start > at) this.#onOutput(bytes.subarray(at, start));
+      if (start === bytes.byteLength) return;
+      const begin = start + this.#prefix.byteLength;
+      const line = bytes.subarray(begin, begin + MAX_SIZE_BYTES);
+      const end = line.indexOf(LF);
+      if (end === -1 && line.byteLength < MAX_SIZE_BYTES) {
+        this.#held = bytes.slice(start);
+        return;
+      }
+      const size = sizeIn(line, end);
+      if (size === undefined) {
+        throw new SyntaxError(`Cannot read as the first line of a packet: ${stringifyJson(decoder.decode(line))}`);
+      }
+      this.#stream = line[0] - ZERO;
+      this.#missing = size + 1;
+      at = begin + end + 1;
+    }
+  }
+
+  /** The stream has ended: what could have been the beginning of a packet is none. */
+  end(): void {
+    if (this.#held.byteLength > 0) this.#onOutput(this.#held);
+    this.#held = new Uint8Array(0);
+  }
+
+  /** Where a packet begins, or perhaps begins; the end of the bytes where none does. */
+  #findPacket(bytes: Uint8Array, from: number): number {
+    const prefix = this.#prefix;
+    for (let start = bytes.indexOf(RS, from); start !== -1; start = bytes.indexOf(RS, start + 1)) {
+      let same = 1;
+      while (same < prefix.byteLength && start + same < bytes.byteLength && bytes[start + same] === prefix[same]) {
+        same++;
+      }
+      if (same === prefix.byteLength) return start;
+      if (start + same === bytes.byteLength) {
+        // Perhaps: the caller finds no end of line and waits for more.
+        return start;
+      }
+    }
+    return bytes.byteLength;
+  }
+}
+
+/** The size that the rest of a packet's line says, up to its line feed; `undefined` when it is no such line. */
+function sizeIn(line: Uint8Array, end: number): number | undefined {
+  const isLine = end > 3 && line[end - 1] === BRACKET && line[1] === COMMA && (line[0] | 1) === ZERO + 1;
+  if (!isLine) return undefined;
+  let size = 0;
+  for (let i = 2; i < end - 1; i++) {
+    const digit = line[i] - ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    size = size * 10 + digit;
+  }
+  return size <= MAX_PACKET_BYTES ? size : undefined;
+}
+
+function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let length = 0;
+  for (const { byteLength } of parts) length += byteLength;
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.byteLength;
+  }
+  return all;
+}

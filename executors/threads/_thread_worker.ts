@@ -1,0 +1,92 @@
+/**
+ * What a thread of a `ThreadPoolExecutor` runs.
+ *
+ * @module
+ */
+
+import { performance, Promise } from "../../futures/builtins.ts";
+import { endThread, giveUp, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "../_runner/runner.ts";
+import { EMPTY } from "../_values/encoded.ts";
+import { importModule } from "../_functions/import.ts";
+import {
+  Consumer,
+  type ConsumerMessage,
+  type ConsumerStart,
+  DECODED,
+  Flag,
+  fromPosted,
+  type Initializer,
+  type Task,
+} from "../_queue/consumer.ts";
+import { Status } from "../_queue/task_queue.ts";
+
+/** The first message to the thread. */
+export interface ThreadStart extends ConsumerStart {
+  /** What to call before the first task. */
+  initializer: Initializer | undefined;
+}
+
+const report = reportError.bind(globalThis);
+let consumer: Consumer;
+
+// Not self.onmessage, which a task may set.
+self.addEventListener("message", (event) => {
+  const { data } = event as MessageEvent<ThreadStart | ConsumerMessage>;
+  if ("type" in data) consumer.receive(data);
+  else {
+    consumer = new Consumer(data, DECODED);
+    runFor({
+      name: self.name,
+      sameProcess: true,
+      definition: (fn) => consumer.definition(fn),
+      import: importModule,
+      reply(task, flags, block, isFree) {
+        consumer.reply(task, flags, block, true, isFree ? Status.FINISHED : Status.AWAY);
+      },
+      giveUp(error) {
+        try {
+          consumer.fail(EMPTY, Flag.ERROR | Flag.DIED);
+        } finally {
+          // What went wrong; an owner that does not block hears of it even if that failed.
+          report(error);
+        }
+      },
+    });
+    // Else a failure would count as a stray error of some task, and the thread would answer nothing any more.
+    serve(data).catch(giveUp);
+  }
+});
+
+async function serve({ initializer }: ThreadStart): Promise<void> {
+  if (initializer !== undefined) {
+    const failure = await initialize(initializer.fn, fromPosted(initializer.block));
+    if (failure !== undefined) {
+      consumer.fail(failure);
+      endThread();
+      return;
+    }
+  }
+  // Not before: nobody waits for a thread whose initializer runs while another one is idle.
+  await consumer.begin();
+  const run = (task: Task) => consumer.start(task) ? runTask(task) : undefined;
+  let turnEnds = performance.now() + TURN_MS;
+  let hasRun = false;
+  for (;;) {
+    const taken = consumer.take();
+    if (taken === undefined) {
+      if (hasRun) prepareForStrays();
+      const resting = consumer.rest();
+      if (resting !== undefined) await resting;
+      turnEnds = performance.now() + TURN_MS;
+      continue;
+    }
+    hasRun = true;
+    // Run from here in any case: behind a task that has finished comes the next look at the queue, and no microtask.
+    const busy = run(taken instanceof Promise ? await taken : taken);
+    if (busy !== undefined) await busy;
+    if (performance.now() > turnEnds) {
+      await consumer.beAway(turn);
+      turnEnds = performance.now() + TURN_MS;
+    }
+  }
+}
