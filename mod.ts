@@ -40,13 +40,8 @@ export {
   type WaitOptions,
   waitSync,
 } from "./futures/wait.ts";
-export {
-  Executor,
-  type MapInputs,
-  type MapOptions,
-  type MapResults,
-  type ShutdownOptions,
-} from "./executors/executor.ts";
+export { Executor, type ShutdownOptions } from "./executors/executor.ts";
+export { type MapInputs, type MapOptions, type MapResults } from "./executors/map.ts";
 export { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "./executors/processes/process_pool_executor.ts";
 export { registerError } from "./executors/register_error.ts";
 export { taskRef } from "./executors/task_ref.ts";

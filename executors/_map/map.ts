@@ -7,8 +7,10 @@
 import { deadlineAfter, inspect, millisecondsUntil, whenPassed } from "../../futures/deadline.ts";
 import { TimeoutError } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
-import type { ChunkOutcome } from "../_queue/consumer.ts";
-import type { MapOptions, MapResults } from "../executor.ts";
+import type { MapOptions, MapResults } from "../map.ts";
+
+/** What running several items as one task gave: the results up to the first that failed, and that error. */
+export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
 
 /** How a map's items become futures. */
 export interface MapTarget {

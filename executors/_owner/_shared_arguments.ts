@@ -7,7 +7,7 @@
 
 import { Block, Kind } from "../_values/encoded.ts";
 import type { ConsumerMessage } from "../_queue/consumer.ts";
-import { Memory } from "../_queue/task_queue.ts";
+import { Memory } from "../_values/memory.ts";
 
 /** Memory for large arguments up to this size is used again. */
 const MOST_SPARE_BYTES = 2 ** 20;

@@ -21,7 +21,7 @@ import {
 } from "../../futures/wakeup.ts";
 import { Block, EMPTY, EncodedBlock, Kind } from "../_values/encoded.ts";
 import { decodeValue, encodeArguments, encodeItems, encodeValue } from "../_values/codec.ts";
-import type { EncodeOptions } from "../_values/_graph_writer.ts";
+import type { EncodeOptions } from "../_values/codec.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,

@@ -12,7 +12,6 @@ import type { Definition } from "../_functions/definition.ts";
 import {
   Cell,
   MAX_INLINE_BYTES,
-  Memory,
   NO_CELL,
   type PoolMemory,
   type Record,
@@ -20,6 +19,7 @@ import {
   Status,
   TaskQueue,
 } from "./task_queue.ts";
+import { Memory } from "../_values/memory.ts";
 
 /** Bits of a record that say what it is for. */
 export const Flag = {
@@ -68,9 +68,6 @@ export function countOf(flags: number): number {
 export function paceOf(flags: number): number {
   return ((flags & PACE_BITS) >> PACE_SHIFT) / PACES_PER_MS;
 }
-
-/** What running a chunk gave: the results up to the first that failed, and that error. */
-export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
 
 /** The first message to a consumer. */
 export interface ConsumerStart {

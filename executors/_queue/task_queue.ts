@@ -6,6 +6,7 @@
  */
 
 import { Atomics, Math } from "../../futures/builtins.ts";
+import { Memory, type Payload } from "../_values/memory.ts";
 
 /** Tasks that can be in the queue or running at once; more wait in the owner's memory. */
 export const CELLS = 1 << 14;
@@ -87,25 +88,6 @@ export interface Record {
   byteLength: number;
   /** Where the payload begins, in bytes, in the memory that it was taken from. */
   offset: number;
-}
-
-/** A piece of shared memory, seen as bytes. */
-export class Memory {
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-
-  constructor(buffer: SharedArrayBuffer, byteOffset = 0, byteLength = buffer.byteLength) {
-    this.bytes = new Uint8Array(buffer, byteOffset, byteLength);
-    this.view = new DataView(buffer, byteOffset, byteLength);
-  }
-}
-
-/** A payload that can write itself into shared memory. */
-export interface Payload {
-  /** The most bytes that it can take. */
-  readonly room: number;
-  /** Writes the payload at `offset`, a multiple of 8, and returns its size in bytes. */
-  write(memory: Memory, offset: number): number;
 }
 
 /** A ring of records in shared memory. Positions count words, never wrap back, and are taken modulo the size. */

@@ -12,7 +12,7 @@ import { SerializationError, TaskExitError } from "../../futures/errors.ts";
 import { type Block, EMPTY } from "../_values/encoded.ts";
 import { decodeArguments, decodeItems, encodeValue } from "../_values/codec.ts";
 import { EXIT, isExit, outcomeOf } from "../../futures/task_exit.ts";
-import type { EncodeOptions } from "../_values/_graph_writer.ts";
+import type { EncodeOptions } from "../_values/codec.ts";
 import { Flag, flagsOfPace, type Task } from "../_queue/consumer.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { encodeError, encodeOutcome } from "../_values/outcome.ts";

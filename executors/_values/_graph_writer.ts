@@ -11,7 +11,7 @@ import { partsOf, propertiesOf } from "./error_codec.ts";
 import { isExit } from "../../futures/task_exit.ts";
 import { Faults, type LeftOut, type Step } from "./_faults.ts";
 import { Code, FIRST, isDoubtful, Special, temporalClassOf } from "./_graph_format.ts";
-import { jsonOf } from "./_json.ts";
+import { jsonOf } from "./json.ts";
 import { describeExtra, describeFunction, describeRefused, textOfThrown } from "./_refusal.ts";
 import { Transfer } from "../transfer.ts";
 import { isOutOfBounds, isTracking, lengthOf, VIEWS } from "./_views.ts";

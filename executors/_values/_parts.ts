@@ -5,7 +5,7 @@
  */
 
 import { Block, EMPTY, Kind, NOTHING } from "./encoded.ts";
-import { jsonOf } from "./_json.ts";
+import { jsonOf } from "./json.ts";
 
 // Kept, because tasks run in the same realm and may replace it.
 const { parse: parseJson } = JSON;

@@ -9,18 +9,20 @@
 
 import { SerializationError } from "../../futures/errors.ts";
 import { Block, copyOf, EMPTY, Kind } from "./encoded.ts";
-import type { ChunkOutcome } from "../_queue/consumer.ts";
 import { isExit } from "../../futures/task_exit.ts";
 import { encodeGraph, type EncodeOptions } from "./_graph_writer.ts";
 import { isEscaped } from "./_graph_format.ts";
 import { decodeGraph, decodeGraphItems, type Items } from "./_graph_reader.ts";
-import { hasInheritedToJson } from "./_json.ts";
+import { hasInheritedToJson } from "./json.ts";
 import { textOfThrown } from "./_refusal.ts";
 import { partsOf } from "./_parts.ts";
 import { Transfer } from "../transfer.ts";
 import { viewNamed, VIEWS } from "./_views.ts";
 
-export type { Items };
+/** What running a chunk gave: the results up to the first that failed, and that error. */
+export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
+
+export type { EncodeOptions, Items };
 
 // Kept, because tasks run in the same realm and may replace them.
 const { parse: parseJson, stringify: stringifyJson } = JSON;

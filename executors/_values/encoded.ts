@@ -6,7 +6,7 @@
 
 import { Math } from "../../futures/builtins.ts";
 import { SerializationError } from "../../futures/errors.ts";
-import type { Memory, Payload } from "../_queue/task_queue.ts";
+import type { Memory, Payload } from "./memory.ts";
 
 /** How a block is encoded. */
 export const Kind = {

@@ -7,7 +7,7 @@
 
 import { Math } from "../../futures/builtins.ts";
 import { allocate, EncodedBlock, Kind } from "../_values/encoded.ts";
-import { jsonOf } from "../_values/_json.ts";
+import { jsonOf } from "../_values/json.ts";
 
 /** Counted up when the other side would not understand the change. */
 export const VERSION = 1;

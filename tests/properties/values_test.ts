@@ -5,7 +5,7 @@ import { BOUND, test, within } from "../_helpers.ts";
 import { assertSame } from "../_same.ts";
 import { decodeItems, decodeValue, encodeItems, encodeValue } from "../../executors/_values/codec.ts";
 import { encodeOutcome } from "../../executors/_values/outcome.ts";
-import type { ChunkOutcome } from "../../executors/_queue/consumer.ts";
+import type { ChunkOutcome } from "../../executors/_values/codec.ts";
 import { list } from "../fixtures/tasks.ts";
 import { holds, key, KINDS, leaf, text, withPool } from "./_kit.ts";
 

@@ -2,15 +2,8 @@
 import { createBell } from "../../futures/bell.ts";
 import * as kept from "../../futures/builtins.ts";
 import { Consumer, type ConsumerStart, DECODED, type PostedResult } from "../../executors/_queue/consumer.ts";
-import {
-  Cell,
-  createPoolMemory,
-  type Memory,
-  type Payload,
-  type PoolMemory,
-  ResultRing,
-  TaskQueue,
-} from "../../executors/_queue/task_queue.ts";
+import { Cell, createPoolMemory, type PoolMemory, ResultRing, TaskQueue } from "../../executors/_queue/task_queue.ts";
+import { type Memory, type Payload } from "../../executors/_values/memory.ts";
 import { Block, Kind } from "../../executors/_values/encoded.ts";
 
 /** A payload of `size` bytes, all of them `fill`, that asks for `room`. */

@@ -12,7 +12,7 @@ import {
 } from "../../executors/_values/codec.ts";
 import { encodeOutcome } from "../../executors/_values/outcome.ts";
 import type { EncodeOptions } from "../../executors/_values/_graph_writer.ts";
-import { Memory } from "../../executors/_queue/task_queue.ts";
+import { Memory } from "../../executors/_values/memory.ts";
 import { test, thrownBy } from "../_helpers.ts";
 
 const RESULT: EncodeOptions = { root: "result", sameProcess: true };

@@ -1,7 +1,7 @@
 /** What travels between a broker and its children: messages, packets, and blocks as bytes, cut at every place. */
 import { assert, assertEquals, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
 import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_values/encoded.ts";
-import { Memory } from "../../executors/_queue/task_queue.ts";
+import { Memory } from "../../executors/_values/memory.ts";
 import {
   blockOf,
   encodeMessage,

@@ -7,7 +7,7 @@
 
 import { Atomics } from "../../../futures/builtins.ts";
 import { type Block, EncodedBlock, Kind } from "../../_values/encoded.ts";
-import { Memory } from "../../_queue/task_queue.ts";
+import { Memory } from "../../_values/memory.ts";
 import { encodeMessage, type PacketWriter } from "../messages.ts";
 
 /** Where things are in the memory: words, and where areas begin and end in bytes. All results together fit into one packet. */
