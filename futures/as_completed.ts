@@ -106,10 +106,10 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
 
   next(): IteratorResult<F, undefined> {
     const ready = () => this.#hasFinished() || this.#unfinished.size === 0;
-    const hopeless = () => this.#deadline === Infinity && this.#orphans.size === this.#unfinished.size;
+    const isHopeless = () => this.#deadline === Infinity && this.#orphans.size === this.#unfinished.size;
     if (!ready()) {
-      blockUntil(() => ready() || hopeless(), this.#deadline);
-      if (!ready()) throw hopeless() ? this.#giveUp() : this.#timeOut();
+      blockUntil(() => ready() || isHopeless(), this.#deadline);
+      if (!ready()) throw isHopeless() ? this.#hopelessError() : this.#timeOut();
     }
     return this.#take();
   }
@@ -172,7 +172,7 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
     return new TimeoutError(message);
   }
 
-  #giveUp(): InvalidStateError {
+  #hopelessError(): InvalidStateError {
     const message =
       `Cannot block without a timeout when only futures are left that no executor completes: ${this.#unfinished.size} of ${this.#total}`;
     this.#end();

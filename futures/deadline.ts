@@ -4,6 +4,8 @@
  * @module
  */
 
+import { inspect } from "./inspect.ts";
+
 /**
  * The point in time, on the clock of `performance.now()`, at which a timeout that begins now ends.
  * `undefined` means never (`Infinity`), zero or less means now.
@@ -40,9 +42,4 @@ export function whenPassed(deadline: number, fn: () => void): () => void {
   };
   start();
   return () => clearTimeout(timer);
-}
-
-/** A value as shown in an error message. */
-export function inspect(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : Deno.inspect(value, { depth: 1 });
 }

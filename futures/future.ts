@@ -15,14 +15,14 @@ import { blockUntil, deliverLater, deliverNow, deliverWith, hold, release } from
 export type FutureState = "PENDING" | "RUNNING" | "CANCELLED" | "FINISHED";
 
 /** The executor's side of a future, for futures that another thread completes. */
-export interface Origin {
+export interface FutureOwner {
   /**
    * What the workers have done with the task by now, seen without waiting for a message. A task that is "waiting" has
-   * not been handed over, and gets another ticket when it is: what is collected may make room for it.
+   * not been handed over, and gets another slot when it is: what is collected may make room for it.
    */
-  peek(ticket: number): "waiting" | "pending" | "running" | "done";
+  peek(slot: number): "waiting" | "pending" | "running" | "done";
   /** Withdraws the task so that it never runs; `false` when a worker has already started it. */
-  revoke(ticket: number): boolean;
+  revoke(slot: number): boolean;
   /** Takes what has arrived, so that done tasks are settled; runs no code of the user's. */
   collect(): void;
 }
@@ -38,7 +38,7 @@ export interface Waiter {
 //   PENDING -> CANCELLED   cancel()
 //   PENDING, RUNNING -> SUCCEEDED, FAILED   setResult(), setException(), or the executor by settle()
 // In lifecycle order, so that "done" is one comparison. A worker's progress is not here but in the executor's shared
-// memory, and read through Origin.
+// memory, and read through FutureOwner.
 const PENDING = 0;
 const RUNNING = 1;
 const CANCELLED = 2;
@@ -51,11 +51,11 @@ let lastSerial = 0;
 /** What executors and waiting functions may do with a future beyond its public members. */
 interface Internals {
   /** A future that another thread completes; it keeps the program alive until it is done and delivered. */
-  create(origin: Origin): Future<unknown>;
+  create(owner: FutureOwner): Future<unknown>;
   /** A future that has failed at once. */
   fail(error: unknown): Future<unknown>;
-  /** Sets the number by which the origin knows the task. */
-  setTicket(future: Future<unknown>, ticket: number): void;
+  /** Sets the number by which the owner knows the task. */
+  setSlot(future: Future<unknown>, slot: number): void;
   /** Completes the future unless it is done already; listeners are called later, from the event loop or a blocking call. */
   settle(future: Future<unknown>, succeeded: boolean, outcome: unknown): void;
   /**
@@ -106,16 +106,16 @@ export class Future<T> implements PromiseLike<T> {
   #waiters: Waiter[] | undefined = undefined;
   // Not typed with T, which would make Future<T> no Future<unknown>.
   #callbacks: unknown[] | undefined = undefined;
-  #origin: Origin | undefined = undefined;
-  #ticket = -1;
+  #owner: FutureOwner | undefined = undefined;
+  #slot = -1;
   readonly #serial = ++lastSerial;
 
   static {
     deliverWith((future) => (future as Future<unknown>).#deliver());
     internals = {
-      create(origin) {
+      create(owner) {
         const future = new Future<unknown>();
-        future.#origin = origin;
+        future.#owner = owner;
         hold();
         return future;
       },
@@ -124,8 +124,8 @@ export class Future<T> implements PromiseLike<T> {
         future.#finish(FAILED, error);
         return future;
       },
-      setTicket(future, ticket) {
-        future.#ticket = ticket;
+      setSlot(future, slot) {
+        future.#slot = slot;
       },
       settle(future, succeeded, outcome) {
         if (future.#state >= CANCELLED) return;
@@ -140,7 +140,7 @@ export class Future<T> implements PromiseLike<T> {
         };
       },
       isDone: (future) => future.#sync(false) >= CANCELLED,
-      canComplete: (future) => future.#origin !== undefined,
+      canComplete: (future) => future.#owner !== undefined,
       failed: (future) => future.#state === FAILED,
       addWaiter(future, waiter) {
         (future.#waiters ??= []).push(waiter);
@@ -376,23 +376,23 @@ export class Future<T> implements PromiseLike<T> {
    * @param isAsked Whether somebody asks who may never block nor yield: then a task that waits for room is got on with.
    */
   #sync(isAsked = true): State {
-    if (this.#state !== PENDING || this.#origin === undefined) {
+    if (this.#state !== PENDING || this.#owner === undefined) {
       return this.#state;
     }
-    let progress = this.#origin.peek(this.#ticket);
+    let progress = this.#owner.peek(this.#slot);
     if (progress === "waiting" && isAsked) {
-      this.#origin.collect();
+      this.#owner.collect();
       if (this.#state !== PENDING) return this.#state;
-      progress = this.#origin.peek(this.#ticket);
+      progress = this.#owner.peek(this.#slot);
     }
     if (progress === "waiting" || progress === "pending") return PENDING;
-    if (progress === "done") this.#origin.collect();
+    if (progress === "done") this.#owner.collect();
     return this.#state === PENDING ? RUNNING : this.#state;
   }
 
   /** Cancels a pending future, and calls nobody; `false` when a worker has started its task. */
   #revoke(): boolean {
-    if (this.#origin !== undefined && !this.#origin.revoke(this.#ticket)) return false;
+    if (this.#owner !== undefined && !this.#owner.revoke(this.#slot)) return false;
     this.#finish(CANCELLED, undefined);
     return true;
   }
@@ -404,8 +404,8 @@ export class Future<T> implements PromiseLike<T> {
 
   /** The program need not stay alive for this future any longer, nor this future keep its executor. */
   #letGo(): void {
-    if (this.#origin === undefined) return;
-    this.#origin = undefined;
+    if (this.#owner === undefined) return;
+    this.#owner = undefined;
     release();
   }
 
@@ -426,7 +426,7 @@ export class Future<T> implements PromiseLike<T> {
   #wait(timeout: number | undefined): void {
     const deadline = deadlineAfter(timeout);
     if (this.#state < CANCELLED) {
-      if (this.#origin === undefined && deadline === Infinity) {
+      if (this.#owner === undefined && deadline === Infinity) {
         // A callback that is due may be what completes it.
         deliverNow();
         if (this.#state < CANCELLED) {

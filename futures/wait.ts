@@ -4,7 +4,8 @@
  * @module
  */
 
-import { deadlineAfter, inspect, whenPassed } from "./deadline.ts";
+import { deadlineAfter, whenPassed } from "./deadline.ts";
+import { inspect } from "./inspect.ts";
 import { InvalidStateError } from "./errors.ts";
 import { Future, internals, type Waiter } from "./future.ts";
 import { blockUntil } from "./wakeup.ts";

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bestOf, type Ended, runProgram, test } from "./_helpers.ts";
 
 /** What both kinds of pools are doing: two tasks run, and three wait. */
-const CELLS = /cells: pending=3 given=0 running=2 done=0 cancelled=0/;
+const SLOTS = /slots: pending=3 given=0 running=2 done=0 cancelled=0/;
 const KINDS = ["ThreadPoolExecutor", "ProcessPoolExecutor"];
 
 /** Runs the test in `hangs.ts` of each kind of pool, and checks how it ends. */
@@ -23,7 +23,7 @@ test("test() ends the process when the main thread is blocked for ever, and tell
     assertEquals(signal, "SIGKILL", report);
     assertMatch(report, new RegExp(`${kind}: blocked: the main thread has been blocked for 4000 ms`));
     assertMatch(report, /pool 1: queue head=\d+ tail=\d+ finished=0 .* bell armed=1 rung=\d+/);
-    assertMatch(report, CELLS);
+    assertMatch(report, SLOTS);
     const isThreads = kind === "ThreadPoolExecutor";
     assertMatch(report, isThreads ? /statuses=\[ACTIVE,ACTIVE\]/ : /statuses=\[ACTIVE\]/);
     const rings = [...report.matchAll(new RegExp(`  ${kind}-0\\S*: results head=\\d+ tail=\\d+ posted=0`, "g"))];
@@ -41,7 +41,7 @@ test("test() fails a test that awaits for ever, and tells the state of each pool
     assertMatch(report, /the test: not settled after 2000 ms/);
     assertMatch(report, new RegExp(`live workers: ${kind}-0`));
     assertMatch(report, new RegExp(`${kind} OPEN: unsettled=5 waiting=0 collected=0 workers=\\d`));
-    assertMatch(report, CELLS);
+    assertMatch(report, SLOTS);
     if (Deno.build.os !== "linux") return;
     assertMatch(report, kind === "ThreadPoolExecutor" ? /child processes: none/ : /child processes: \d+, \d+/);
   });

@@ -60,10 +60,10 @@ interface Known {
 
 /** By what decides about them. */
 const known = new Map<string, Known>();
-const MOST_KNOWN = 10_000;
+const MAX_KNOWN = 10_000;
 
 function remember(key: string, isRead: boolean, definition?: Definition): void {
-  if (known.size >= MOST_KNOWN) known.clear();
+  if (known.size >= MAX_KNOWN) known.clear();
   known.set(key, { definition, isRead });
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { deadlineAfter, inspect, millisecondsUntil, whenPassed } from "../../futures/deadline.ts";
+import { deadlineAfter, millisecondsUntil, whenPassed } from "../../futures/deadline.ts";
+import { inspect } from "../../futures/inspect.ts";
 import { TimeoutError } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
 import type { MapOptions, MapResults } from "../map.ts";
@@ -90,7 +91,7 @@ export function startMap<R>(target: MapTarget, inputs: AnyIterable[], options: M
 const TURN_MS = 4;
 
 /** After how many parts that were delivered their places are given back: moving the others takes about as long. */
-const MOST_DELIVERED = 1024;
+const MAX_DELIVERED = 1024;
 
 /** What both kinds of input have in common: the parts in flight and how their results are delivered in order. */
 abstract class Results {
@@ -283,7 +284,7 @@ abstract class Results {
     const { future, isChunk } = this.parts[this.#firstPart];
     // Not kept, so that what was delivered can be freed.
     this.parts[this.#firstPart++] = undefined as unknown as Part;
-    if (this.#firstPart >= MOST_DELIVERED && this.#firstPart * 2 >= this.parts.length) {
+    if (this.#firstPart >= MAX_DELIVERED && this.#firstPart * 2 >= this.parts.length) {
       this.parts.splice(0, this.#firstPart);
       this.#firstPart = 0;
     }
@@ -544,7 +545,7 @@ class AsyncInput extends Results {
   }
 
   override next(): never {
-    throw new TypeError("Cannot block on a map over an async iterable: use for await");
+    throw new TypeError("Cannot payload on a map over an async iterable: use for await");
   }
 
   protected override async nextAsync(): Promise<IteratorResult<unknown, undefined>> {

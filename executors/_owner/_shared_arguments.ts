@@ -5,29 +5,29 @@
  * @module
  */
 
-import { Block, Kind } from "../_values/encoded.ts";
+import { Encoded, Encoding } from "../_values/encoded.ts";
 import type { ConsumerMessage } from "../_queue/consumer.ts";
 import { Memory } from "../_values/memory.ts";
 
 /** Memory for large arguments up to this size is used again. */
-const MOST_SPARE_BYTES = 2 ** 20;
+const MAX_SPARE_BYTES = 2 ** 20;
 /** How many pieces of each size are kept for that. */
-const MOST_SPARE = 8;
+const MAX_SPARE = 8;
 /** The caller's memory up to this size stays known to the workers when no task refers to it any more. */
 const SMALL_BYTES = 64 * 1024;
 /** How many pieces of it do. */
-const MOST_KNOWN = 64;
+const MAX_KNOWN = 64;
 
 /** What the workers of one pool know. */
 export class SharedArguments {
   readonly #tellWorkers: (message: ConsumerMessage) => void;
-  /** What the workers know, by the number under which they know it, and how many cells refer to it. */
+  /** What the workers know, by the number under which they know it, and how many slots refer to it. */
   readonly #known = new Map<number, { memory: SharedArrayBuffer; users: number }>();
   readonly #ids = new Map<SharedArrayBuffer, number>();
   #nextId = 0;
-  /** What a cell's task refers to. */
+  /** What a slot's task refers to. */
   readonly #idsOfCell = new Map<number, number[]>();
-  /** The memory of cells whose arguments lie in memory of the pool's own. */
+  /** The memory of slots whose arguments lie in memory of the pool's own. */
   readonly #ownOfCell = new Map<number, SharedArrayBuffer>();
   /** Memory of the pool's own that is not in use, by its size. */
   readonly #spare = new Map<number, SharedArrayBuffer[]>();
@@ -41,41 +41,41 @@ export class SharedArguments {
     return new Map([...this.#known].map(([id, { memory }]) => [id, memory]));
   }
 
-  /** Puts a block into memory of its own; what is returned says only where that is. */
-  moveOut(block: Block): Block {
-    const memory = this.#takeSpare(block.room);
-    // The ids of what the block itself shares come with the outer block.
-    block.sharedIds = block.shared.map(() => 0);
-    const byteLength = block.write(new Memory(memory), 0);
-    return new Block(Kind.GRAPH, `[${byteLength},${block.kind}]`, 0, [], [memory, ...block.shared]);
+  /** Puts a payload into memory of its own; what is returned says only where that is. */
+  moveOut(payload: Encoded): Encoded {
+    const memory = this.#takeSpare(payload.room);
+    // The ids of what the payload itself shares come with the outer payload.
+    payload.sharedIds = payload.shared.map(() => 0);
+    const byteLength = payload.write(new Memory(memory), 0);
+    return new Encoded(Encoding.GRAPH, `[${byteLength},${payload.encoding}]`, 0, [], [memory, ...payload.shared]);
   }
 
-  /** Makes sure that all workers know what a block refers to, until the cell is left. */
-  enter(cell: number, block: Block): void {
-    if (block.shared.length === 0) return;
+  /** Makes sure that all workers know what a payload refers to, until the slot is left. */
+  enter(slot: number, payload: Encoded): void {
+    if (payload.shared.length === 0) return;
     const ids: number[] = [];
     // First, so that leave() ends as much as was begun.
-    this.#idsOfCell.set(cell, ids);
-    for (const memory of block.shared) {
+    this.#idsOfCell.set(slot, ids);
+    for (const memory of payload.shared) {
       const id = this.#idOf(memory);
       this.#known.get(id)!.users++;
       ids.push(id);
     }
-    block.sharedIds = ids;
+    payload.sharedIds = ids;
   }
 
-  /** Says that the first memory of a block is the pool's own, and may be used again when the cell is left. */
-  own(cell: number, block: Block): void {
-    this.#ownOfCell.set(cell, block.shared[0]);
+  /** Says that the first memory of a payload is the pool's own, and may be used again when the slot is left. */
+  own(slot: number, payload: Encoded): void {
+    this.#ownOfCell.set(slot, payload.shared[0]);
   }
 
   /** Ends what {@linkcode enter} began. */
-  leave(cell: number): void {
-    const ids = this.#idsOfCell.get(cell);
+  leave(slot: number): void {
+    const ids = this.#idsOfCell.get(slot);
     if (ids === undefined) return;
-    this.#idsOfCell.delete(cell);
-    const own = this.#ownOfCell.get(cell);
-    this.#ownOfCell.delete(cell);
+    this.#idsOfCell.delete(slot);
+    const own = this.#ownOfCell.get(slot);
+    this.#ownOfCell.delete(slot);
     for (const id of ids) {
       const { memory, users } = this.#known.get(id)!;
       this.#known.get(id)!.users = users - 1;
@@ -99,21 +99,21 @@ export class SharedArguments {
   }
 
   #isKept(memory: SharedArrayBuffer): boolean {
-    return memory.byteLength <= SMALL_BYTES && this.#known.size <= MOST_KNOWN;
+    return memory.byteLength <= SMALL_BYTES && this.#known.size <= MAX_KNOWN;
   }
 
   /** Used again, because what a worker has seen of it is freed only when that worker collects garbage. */
   #takeSpare(byteLength: number): SharedArrayBuffer {
-    const size = byteLength > MOST_SPARE_BYTES ? byteLength : 2 ** Math.ceil(Math.log2(byteLength));
+    const size = byteLength > MAX_SPARE_BYTES ? byteLength : 2 ** Math.ceil(Math.log2(byteLength));
     return this.#spare.get(size)?.pop() ?? new SharedArrayBuffer(size);
   }
 
   /** Keeps memory for another task; `false` when there is enough of it. */
   #giveSpare(memory: SharedArrayBuffer): boolean {
     const size = memory.byteLength;
-    if (size > MOST_SPARE_BYTES) return false;
+    if (size > MAX_SPARE_BYTES) return false;
     let spare = this.#spare.get(size);
     if (spare === undefined) this.#spare.set(size, spare = []);
-    return spare.length < MOST_SPARE && spare.push(memory) > 0;
+    return spare.length < MAX_SPARE && spare.push(memory) > 0;
   }
 }

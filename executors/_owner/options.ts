@@ -4,7 +4,7 @@
  * @module
  */
 
-import { inspect } from "../../futures/deadline.ts";
+import { inspect } from "../../futures/inspect.ts";
 import { SerializationError } from "../../futures/errors.ts";
 import type { Initializer } from "../_queue/consumer.ts";
 import { isBundled, PACKAGE } from "../_functions/own_modules.ts";
@@ -60,7 +60,7 @@ export function prepareInitializer(
     );
   }
   try {
-    const prepared = { fn: pool.define(initializer), block: pool.postable(initargs) };
+    const prepared = { fn: pool.define(initializer), payload: pool.postable(initargs) };
     return () => prepared;
   } catch (error) {
     return () => {
@@ -70,8 +70,8 @@ export function prepareInitializer(
 }
 
 /** The most items that are sent at once, where it is known how quick they are and where not: what sending costs is shared by so many that more would save nothing. */
-const MOST_QUICK_ITEMS = 1024;
-const MOST_ITEMS = 256;
+const MAX_QUICK_ITEMS = 1024;
+const MAX_ITEMS = 256;
 
 /** How long a chunk shall take, in milliseconds: what sending it costs is nothing beside that. */
 const CHUNK_MS = 5;
@@ -85,8 +85,8 @@ const CHUNK_MS = 5;
  */
 export function nextChunksize(submitted: number, left: number, maxWorkers: number, pace?: number): number {
   const most = pace === undefined
-    ? Math.min(MOST_ITEMS, submitted / (4 * maxWorkers))
-    : Math.min(MOST_QUICK_ITEMS, CHUNK_MS / pace);
+    ? Math.min(MAX_ITEMS, submitted / (4 * maxWorkers))
+    : Math.min(MAX_QUICK_ITEMS, CHUNK_MS / pace);
   return Math.max(1, Math.floor(Math.min(most, left / (4 * maxWorkers))));
 }
 

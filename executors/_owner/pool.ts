@@ -4,9 +4,9 @@
  * @module
  */
 
-import { inspect } from "../../futures/deadline.ts";
+import { inspect } from "../../futures/inspect.ts";
 import { type BrokenExecutor, InvalidStateError, SerializationError, ShutdownError } from "../../futures/errors.ts";
-import { type Future, internals, type Origin } from "../../futures/future.ts";
+import { type Future, type FutureOwner, internals } from "../../futures/future.ts";
 import { ring, SEQUENCE, STATE } from "../../futures/bell.ts";
 import { ensureStack, LOADING } from "../../futures/stack.ts";
 import {
@@ -19,7 +19,7 @@ import {
   removeSource,
   type Source,
 } from "../../futures/wakeup.ts";
-import { Block, EMPTY, EncodedBlock, Kind } from "../_values/encoded.ts";
+import { EMPTY, Encoded, EncodedSections, Encoding } from "../_values/encoded.ts";
 import { decodeValue, encodeArguments, encodeItems, encodeValue } from "../_values/codec.ts";
 import type { EncodeOptions } from "../_values/codec.ts";
 import {
@@ -29,20 +29,20 @@ import {
   Flag,
   fromPosted,
   paceOf,
-  type PostedBlock,
+  type PostedPayload,
   type PostedResult,
   toPosted,
 } from "../_queue/consumer.ts";
 import { type Definition, definitionKey } from "../_functions/definition.ts";
 import { describe } from "../_functions/describe.ts";
 import {
-  Cell,
-  CELLS,
   createPoolMemory,
   MAX_INLINE_BYTES,
-  NO_CELL,
+  NO_SLOT,
   ResultRing,
+  SLOTS,
   TaskQueue,
+  TaskState,
 } from "../_queue/task_queue.ts";
 import { importingModule } from "../_functions/resolve.ts";
 import { SharedArguments } from "./_shared_arguments.ts";
@@ -100,10 +100,10 @@ interface Handover {
   readonly future: Future<unknown>;
   readonly fn: number;
   flags: number;
-  block: Block;
+  payload: Encoded;
   place: number;
-  /** The cell that it has, or -1. */
-  cell: number;
+  /** The slot that it has, or -1. */
+  slot: number;
   /** The worker that was reserved for it, and was sent nothing. */
   reserved: Worker | undefined;
   /** What went wrong, and with which task before. */
@@ -149,7 +149,7 @@ type State =
   | { readonly name: "BROKEN"; readonly makeError: () => Error };
 
 /** Submits tasks, settles their futures, cancels, shuts down. */
-export class Pool implements Source, Origin {
+export class Pool implements Source, FutureOwner {
   readonly #kind: PoolKind;
   readonly #queue: TaskQueue;
   readonly #memory;
@@ -160,16 +160,16 @@ export class Pool implements Source, Origin {
   readonly #functions = new WeakMap<AnyFunction, number>();
   readonly #functionsByDefinition = new WeakMap<Definition, number>();
   readonly #functionsByKey = new Map<string, number>();
-  /** Cells that are free, the lowest on top, and the futures of those that are not. */
-  readonly #freeCells = Array.from({ length: CELLS }, (_, i) => CELLS - 1 - i);
-  readonly #futures: (Future<unknown> | undefined)[] = new Array(CELLS).fill(undefined);
-  /** The functions of the cells whose tasks are timed, and what an item of a function took. */
+  /** Slots that are free, the lowest on top, and the futures of those that are not. */
+  readonly #freeSlots = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
+  readonly #futures: (Future<unknown> | undefined)[] = new Array(SLOTS).fill(undefined);
+  /** The functions of the slots whose tasks are timed, and what an item of a function took. */
   readonly #timed = new Map<number, number>();
   readonly #paces = new Map<number, number>();
   /** How many looks in a row have found that nobody comes, and how many tasks had been finished at the last one. */
   #vainLooks = 0;
   #finishedAtLook = 0;
-  /** Cells whose tasks are being aborted. */
+  /** Slots whose tasks are being aborted. */
   readonly #pinned = new Set<number>();
   readonly #waiting: Handover[] = [];
   #published = 0;
@@ -210,15 +210,15 @@ export class Pool implements Source, Origin {
    */
   submit(fn: AnyFunction, args: unknown[], isTimed = false): Future<unknown> {
     this.#assertSubmittable(fn);
-    let number: number, block: Block;
+    let number: number, payload: Encoded;
     try {
       // The function first: what moves with the arguments would be gone in vain.
       number = this.define(fn);
-      block = encodeArguments(args, this.#encodeOptions);
+      payload = encodeArguments(args, this.#encodeOptions);
     } catch (error) {
       return internals.fail(error);
     }
-    return this.#enqueue(number, block, isTimed ? Flag.TIMED : 0);
+    return this.#enqueue(number, payload, isTimed ? Flag.TIMED : 0);
   }
 
   /**
@@ -229,14 +229,14 @@ export class Pool implements Source, Origin {
    */
   submitChunk(fn: AnyFunction, items: unknown[], isColumn: boolean): Future<unknown> | undefined {
     this.#assertSubmittable(fn);
-    let number: number, block: Block;
+    let number: number, payload: Encoded;
     try {
       number = this.define(fn);
-      block = encodeItems(items, this.#encodeOptions);
+      payload = encodeItems(items, this.#encodeOptions);
     } catch {
       return undefined;
     }
-    return this.#enqueue(number, block, Flag.CHUNK | Flag.TIMED | (isColumn ? Flag.COLUMN : 0));
+    return this.#enqueue(number, payload, Flag.CHUNK | Flag.TIMED | (isColumn ? Flag.COLUMN : 0));
   }
 
   /**
@@ -246,22 +246,22 @@ export class Pool implements Source, Origin {
    * list by assignments, and the event loop, or whoever blocks or asks next, gives everything back. What takes more
    * than some calls (starting a worker, messages, memory) makes sure of the stack first.
    */
-  #enqueue(fn: number, block: Block, flags: number): Future<unknown> {
+  #enqueue(fn: number, payload: Encoded, flags: number): Future<unknown> {
     if (this.#state.name !== "OPEN") {
       // A getter of an argument has closed the pool, or broken it.
-      block.discard();
+      payload.discard();
       this.#assertOpen();
     }
     if (this.#wantsWorker(1)) ensureStack(LOADING);
-    else if (block.room > MAX_INLINE_BYTES || block.shared.length > 0) ensureStack();
+    else if (payload.room > MAX_INLINE_BYTES || payload.shared.length > 0) ensureStack();
     const future = internals.create(this);
     const task: Handover = {
       future,
       fn,
       flags,
-      block,
+      payload,
       place: Place.NONE,
-      cell: -1,
+      slot: -1,
       reserved: undefined,
       error: undefined,
       before: undefined,
@@ -269,7 +269,7 @@ export class Pool implements Source, Origin {
     this.#unsettled++;
     try {
       if (this.#waiting.length > this.#published || !this.#publish(task)) {
-        block.takeMoved("args");
+        payload.takeMoved("args");
         this.#waiting.push(task);
         task.place = Place.WAITING;
         this.#lookLater();
@@ -309,17 +309,17 @@ export class Pool implements Source, Origin {
   }
 
   /** Fails a task that nobody has. */
-  #giveBack({ future, fn, block, cell, reserved, error }: Handover): void {
+  #giveBack({ future, fn, payload, slot, reserved, error }: Handover): void {
     if (reserved !== undefined) {
-      // It waits for a message: it gets a task that is cancelled, and frees the cell.
-      this.#futures[cell] = undefined;
-      Atomics.store(this.#queue.cells, cell, Cell.CANCELLED);
+      // It waits for a message: it gets a task that is cancelled, and frees the slot.
+      this.#futures[slot] = undefined;
+      Atomics.store(this.#queue.slots, slot, TaskState.CANCELLED);
       const { posted } = toPosted(EMPTY);
-      reserved.postMessage({ type: "assign", cell, fn, flags: 0, block: posted } satisfies ConsumerMessage);
-    } else if (cell >= 0) this.#freeCell(cell);
-    block.discard();
+      reserved.postMessage({ type: "assign", slot, fn, flags: 0, payload: posted } satisfies ConsumerMessage);
+    } else if (slot >= 0) this.#freeSlot(slot);
+    payload.discard();
     if (future.cancelled()) return;
-    internals.setTicket(future, -1);
+    internals.setSlot(future, -1);
     this.#unsettled--;
     internals.settle(future, false, notSent(error));
   }
@@ -379,57 +379,57 @@ export class Pool implements Source, Origin {
    * @throws Something on the way, also where the task has been published.
    */
   #publish(task: Handover): boolean {
-    const { future, fn, block } = task;
-    const cell = this.#freeCells.pop();
-    if (cell === undefined) return false;
-    task.cell = cell;
-    this.#futures[cell] = future;
-    if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(cell, fn);
-    internals.setTicket(future, cell);
-    Atomics.store(this.#queue.cells, cell, Cell.PENDING);
-    const isLarge = block.room > MAX_INLINE_BYTES;
-    if (isLarge && this.#assign(cell, task)) return true;
-    block.takeMoved("args");
-    if (block.kind !== Kind.CLONE) {
+    const { future, fn, payload } = task;
+    const slot = this.#freeSlots.pop();
+    if (slot === undefined) return false;
+    task.slot = slot;
+    this.#futures[slot] = future;
+    if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(slot, fn);
+    internals.setSlot(future, slot);
+    Atomics.store(this.#queue.slots, slot, TaskState.PENDING);
+    const isLarge = payload.room > MAX_INLINE_BYTES;
+    if (isLarge && this.#assign(slot, task)) return true;
+    payload.takeMoved("args");
+    if (payload.encoding !== Encoding.CLONE) {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
       if (isLarge) {
-        task.block = this.#shared.moveOut(block);
+        task.payload = this.#shared.moveOut(payload);
         task.flags |= Flag.SHARED;
       }
-      this.#shared.enter(cell, task.block);
-      if (this.#queue.append(cell, fn, task.block.kind, task.flags, task.block)) {
+      this.#shared.enter(slot, task.payload);
+      if (this.#queue.append(slot, fn, task.payload.encoding, task.flags, task.payload)) {
         task.place = Place.PUBLISHED;
-        if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(cell, task.block);
+        if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(slot, task.payload);
         this.#queue.wake(this.#unfinished);
         this.#lookLater();
         return true;
       }
     }
-    this.#freeCell(cell);
-    task.cell = -1;
-    internals.setTicket(future, -1);
+    this.#freeSlot(slot);
+    task.slot = -1;
+    internals.setSlot(future, -1);
     return false;
   }
 
   /** Gives a task directly to a worker that is idle or just starting. */
-  #assign(cell: number, task: Handover): boolean {
-    const { fn, flags, block } = task;
+  #assign(slot: number, task: Handover): boolean {
+    const { fn, flags, payload } = task;
     if (!this.#queue.isEmpty()) return false;
     this.#startWorkers();
-    const giveUp = performance.now() + (block.room === Infinity ? 0 : REST_MS + block.room / COPIED_PER_MS);
+    const deadline = performance.now() + (payload.room === Infinity ? 0 : REST_MS + payload.room / COPIED_PER_MS);
     do {
       const worker = this.#assignable(false) ?? (this.#kind.initializes ? undefined : this.#assignable(true));
       if (worker !== undefined) {
         task.reserved = worker;
         // Bytes are moved; a text would be copied once more.
-        const { posted, list } = toPosted(this.#kind.sameProcess ? block : EncodedBlock.from(block));
+        const { posted, list } = toPosted(this.#kind.sameProcess ? payload : EncodedSections.from(payload));
         // Fails for memory that cannot move: only the attempt tells.
-        worker.postMessage({ type: "assign", cell, fn, flags, block: posted } satisfies ConsumerMessage, list);
+        worker.postMessage({ type: "assign", slot, fn, flags, payload: posted } satisfies ConsumerMessage, list);
         task.place = Place.PUBLISHED;
         return true;
       }
       // One that has just finished a task is idle within microseconds; copying takes longer.
-    } while (this.#unfinished <= this.#workers.length && performance.now() < giveUp);
+    } while (this.#unfinished <= this.#workers.length && performance.now() < deadline);
     return false;
   }
 
@@ -515,31 +515,33 @@ export class Pool implements Source, Origin {
     this.#workers.push({ index, worker, results: new ResultRing(results), port: port1 });
   }
 
-  // Origin
+  // FutureOwner
 
-  peek(ticket: number): "waiting" | "pending" | "running" | "done" {
+  peek(slot: number): "waiting" | "pending" | "running" | "done" {
     if (this.#interrupted !== undefined) return "waiting";
     // Room is made by consumers, and they ring.
-    if (ticket < 0) return Atomics.load(bell, SEQUENCE) === this.#collectedAt ? "pending" : "waiting";
-    switch (Atomics.load(this.#queue.cells, ticket)) {
-      case Cell.RUNNING:
+    if (slot < 0) return Atomics.load(bell, SEQUENCE) === this.#collectedAt ? "pending" : "waiting";
+    switch (Atomics.load(this.#queue.slots, slot)) {
+      case TaskState.RUNNING:
         return "running";
-      case Cell.DONE:
+      case TaskState.DONE:
         return "done";
       default:
         return "pending";
     }
   }
 
-  revoke(ticket: number): boolean {
-    if (ticket >= 0) {
-      const { cells } = this.#queue;
+  revoke(slot: number): boolean {
+    if (slot >= 0) {
+      const { slots } = this.#queue;
       let state: number;
       // What was found is looked at, not what is there a moment later: it may be pending by then.
-      while ((state = Atomics.compareExchange(cells, ticket, Cell.PENDING, Cell.CANCELLED)) !== Cell.PENDING) {
-        if (state !== Cell.GIVEN || !this.#awaitReturn(ticket)) return false;
+      while (
+        (state = Atomics.compareExchange(slots, slot, TaskState.PENDING, TaskState.CANCELLED)) !== TaskState.PENDING
+      ) {
+        if (state !== TaskState.PREFETCHED || !this.#awaitReturn(slot)) return false;
       }
-      this.#futures[ticket] = undefined;
+      this.#futures[slot] = undefined;
     } else {
       // What waited behind it may have its turn now: not here, where it is not yet cancelled.
       ring(bell);
@@ -550,9 +552,10 @@ export class Pool implements Source, Origin {
   }
 
   /** Blocks until a task that waits behind another one in a process is returned or begun, which takes some microseconds. */
-  #awaitReturn(ticket: number): boolean {
-    this.#tellWorkers({ type: "return", cell: ticket });
-    return Atomics.wait(this.#queue.cells, ticket, Cell.GIVEN, this.#kind.returnMs ?? RETURN_MS) !== "timed-out";
+  #awaitReturn(slot: number): boolean {
+    this.#tellWorkers({ type: "recall", slot: slot });
+    return Atomics.wait(this.#queue.slots, slot, TaskState.PREFETCHED, this.#kind.returnMs ?? RETURN_MS) !==
+      "timed-out";
   }
 
   collect(until = Infinity): boolean {
@@ -578,54 +581,54 @@ export class Pool implements Source, Origin {
       const record = results.peek();
       if (record === undefined) break;
       let { flags } = record;
-      let block: Block;
+      let payload: Encoded;
       try {
-        block = Block.read(record.kind, results.memory, record.offset, record.byteLength);
+        payload = Encoded.read(record.encoding, results.memory, record.offset, record.byteLength);
       } catch (error) {
-        ({ flags, block } = unreadable(flags, error));
+        ({ flags, payload } = unreadable(flags, error));
       }
       results.drop();
-      this.#settle(record.cell, flags, block);
+      this.#settle(record.slot, flags, payload);
       if ((n & 31) === 0 && performance.now() >= until) return true;
     }
     while (this.#workers.length > 0 && results.hasPosted()) {
-      const { cell, flags, block: posted } = receive(port);
+      const { slot, flags, payload: posted } = receive(port);
       results.countReceived();
-      let read: { flags: number; block: Block };
+      let read: { flags: number; payload: Encoded };
       try {
-        read = { flags, block: fromPosted(posted) };
+        read = { flags, payload: fromPosted(posted) };
       } catch (error) {
         read = unreadable(flags, error);
       }
-      this.#settle(cell, read.flags, read.block);
+      this.#settle(slot, read.flags, read.payload);
       if (performance.now() >= until) return true;
     }
     return false;
   }
 
-  #settle(cell: number, flags: number, block: Block): void {
-    if (cell === NO_CELL) {
-      this.#hear(flags, readable(block));
+  #settle(slot: number, flags: number, payload: Encoded): void {
+    if (slot === NO_SLOT) {
+      this.#hear(flags, readable(payload));
       return;
     }
     if ((flags & Flag.ANSWERED) !== 0) {
-      this.#unpin(cell);
+      this.#unpin(slot);
       return;
     }
-    const future = this.#futures[cell];
+    const future = this.#futures[slot];
     if ((flags & Flag.TOLD) !== 0) {
-      if (future !== undefined) this.#kind.told?.(future, readable(block));
+      if (future !== undefined) this.#kind.told?.(future, readable(payload));
       return;
     }
-    if (this.#kind.noteCount === undefined) this.#learnPace(cell, paceOf(flags));
+    if (this.#kind.noteCount === undefined) this.#learnPace(slot, paceOf(flags));
     else if (future !== undefined) this.#kind.noteCount(future, countOf(flags));
-    this.#freeCell(cell);
+    this.#freeSlot(slot);
     if ((flags & Flag.CANCELLED) !== 0) return;
     this.#collected = (this.#collected + 1) | 0;
     if (future === undefined) return;
     let value: unknown;
     try {
-      value = decodeValue(block);
+      value = decodeValue(payload);
       if ((flags & Flag.DIED) !== 0) value = this.#kind.broker!.deathError(value);
     } catch (error) {
       value = error;
@@ -635,8 +638,8 @@ export class Pool implements Source, Origin {
     this.#unsettled--;
   }
 
-  #learnPace(cell: number, pace: number): void {
-    const fn = pace === 0 ? undefined : this.#timed.get(cell);
+  #learnPace(slot: number, pace: number): void {
+    const fn = pace === 0 ? undefined : this.#timed.get(slot);
     if (fn === undefined) return;
     // What it took of late counts more: the first calls of a function are slow.
     this.#paces.set(fn, (pace + (this.#paces.get(fn) ?? pace)) / 2);
@@ -648,13 +651,13 @@ export class Pool implements Source, Origin {
     return number === undefined ? undefined : this.#paces.get(number);
   }
 
-  #freeCell(cell: number): void {
-    this.#futures[cell] = undefined;
-    if (this.#pinned.has(cell)) return;
-    if (this.#timed.size > 0) this.#timed.delete(cell);
-    Atomics.store(this.#queue.cells, cell, Cell.FREE);
-    this.#shared.leave(cell);
-    this.#freeCells.push(cell);
+  #freeSlot(slot: number): void {
+    this.#futures[slot] = undefined;
+    if (this.#pinned.has(slot)) return;
+    if (this.#timed.size > 0) this.#timed.delete(slot);
+    Atomics.store(this.#queue.slots, slot, TaskState.FREE);
+    this.#shared.leave(slot);
+    this.#freeSlots.push(slot);
   }
 
   /** Publishes what had no room or no idle worker, in order. */
@@ -677,7 +680,7 @@ export class Pool implements Source, Origin {
     const waiting = this.#waiting;
     while (this.#published < waiting.length) {
       const task = waiting[this.#published];
-      if (task.future.cancelled()) task.block.discard();
+      if (task.future.cancelled()) task.payload.discard();
       else {
         try {
           if (!this.#publish(task)) return;
@@ -702,7 +705,7 @@ export class Pool implements Source, Origin {
     if (this.#state.name === "BROKEN" || this.#state.name === "CLOSED") return;
     this.#state = { name: "BROKEN", makeError };
     const waiting = this.#waiting.slice(this.#published);
-    for (const { block } of waiting) block.discard();
+    for (const { payload } of waiting) payload.discard();
     for (let task = this.#interrupted; task !== undefined; task = task.before) waiting.push(task);
     this.#interrupted = undefined;
     const unfinished = [
@@ -744,15 +747,15 @@ export class Pool implements Source, Origin {
 
   /** Ends what runs a task, such as its process. */
   abort(future: Future<unknown>): void {
-    const cell = this.#futures.indexOf(future);
-    if (cell === -1) return;
+    const slot = this.#futures.indexOf(future);
+    if (slot === -1) return;
     // Not another task's until the broker has answered, which would be meant then.
-    this.#pinned.add(cell);
-    this.#tellWorkers({ type: "abort", cell });
+    this.#pinned.add(slot);
+    this.#tellWorkers({ type: "abort", slot });
   }
 
-  #unpin(cell: number): void {
-    if (this.#pinned.delete(cell) && this.#futures[cell] === undefined) this.#freeCell(cell);
+  #unpin(slot: number): void {
+    if (this.#pinned.delete(slot) && this.#futures[slot] === undefined) this.#freeSlot(slot);
   }
 
   /** As {@linkcode shutdown}, cancelling, and sends a signal to the processes of a broker. */
@@ -776,7 +779,7 @@ export class Pool implements Source, Origin {
   #closeWhenDone(): void {
     if (this.#state.name !== "CLOSING" || this.#unsettled > 0) return;
     // Those that wait have all been cancelled.
-    for (const { block } of this.#waiting.splice(this.#published)) block.discard();
+    for (const { payload } of this.#waiting.splice(this.#published)) payload.discard();
     this.#state = { name: "CLOSED" };
     this.#stopWorkers();
   }
@@ -833,10 +836,10 @@ export class Pool implements Source, Origin {
   }
 
   /** A block in the form of a message that can be posted to each worker. */
-  postable(args: readonly unknown[]): PostedBlock {
-    const block = encodeArguments(args, this.#encodeOptions);
-    block.takeMoved("args");
-    return toPosted(block).posted;
+  postable(args: readonly unknown[]): PostedPayload {
+    const payload = encodeArguments(args, this.#encodeOptions);
+    payload.takeMoved("args");
+    return toPosted(payload).posted;
   }
 }
 
@@ -848,19 +851,19 @@ function notSent(error: unknown): unknown {
 }
 
 /** In place of a result that cannot be read: why. */
-function unreadable(flags: number, error: unknown): { flags: number; block: Block } {
+function unreadable(flags: number, error: unknown): { flags: number; payload: Encoded } {
   const reason = error instanceof Error ? error.message : error;
   const refusal = new SerializationError(`Cannot read result, which a worker has sent: ${reason}`, "result", {
     cause: error,
   });
-  const block = encodeValue(refusal, { root: "error", sameProcess: true });
-  return { flags: (flags | Flag.ERROR) & ~Flag.DIED, block };
+  const payload = encodeValue(refusal, { root: "error", sameProcess: true });
+  return { flags: (flags | Flag.ERROR) & ~Flag.DIED, payload };
 }
 
 /** What a block says, or why it cannot be read: a worker whose task has changed it may send anything. */
-function readable(block: Block): unknown {
+function readable(payload: Encoded): unknown {
   try {
-    return decodeValue(block);
+    return decodeValue(payload);
   } catch (error) {
     return error;
   }

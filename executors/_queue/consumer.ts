@@ -7,17 +7,17 @@
 
 import { ring } from "../../futures/bell.ts";
 import { Atomics, JSON, Math, performance, Promise, withResolvers } from "../../futures/builtins.ts";
-import { Block, EMPTY, EncodedBlock, immovable, Kind, wholeBuffer } from "../_values/encoded.ts";
+import { EMPTY, Encoded, EncodedSections, Encoding, immovable, wholeBuffer } from "../_values/encoded.ts";
 import type { Definition } from "../_functions/definition.ts";
 import {
-  Cell,
   MAX_INLINE_BYTES,
-  NO_CELL,
+  NO_SLOT,
   type PoolMemory,
   type Record,
   ResultRing,
   Status,
   TaskQueue,
+  TaskState,
 } from "./task_queue.ts";
 import { Memory } from "../_values/memory.ts";
 
@@ -29,7 +29,7 @@ export const Flag = {
   ERROR: 2,
   /** The arguments are in shared memory of their own; the payload says which, how large and how encoded. */
   SHARED: 4,
-  /** No result: the task was found cancelled, and its cell is free again. */
+  /** No result: the task was found cancelled, and its slot is free again. */
   CANCELLED: 8,
   /** The result is how the process died that ran the task, or any process, as a report of the broker's. */
   DIED: 16,
@@ -87,7 +87,7 @@ export interface ConsumerStart {
 /** What to call in a worker before its first task. */
 export interface Initializer {
   fn: number;
-  block: PostedBlock;
+  payload: PostedPayload;
 }
 
 /** A later message to a consumer. */
@@ -97,23 +97,23 @@ export type ConsumerMessage =
   | { type: "unshare"; id: number }
   | {
     type: "assign";
-    cell: number;
+    slot: number;
     fn: number;
     flags: number;
-    block: PostedBlock;
+    payload: PostedPayload;
   }
   /** To a broker: ends its processes, by a signal where one is given, and then itself. */
   | { type: "stop"; signal?: Deno.Signal; progress?: Int32Array }
   /** To a broker: sends all its processes a signal, and starts no more. */
   | { type: "kill"; signal: Deno.Signal }
-  /** To a broker: takes back what was given and has not begun, since the task of this cell is to be cancelled. */
-  | { type: "return"; cell: number }
-  /** To a broker: ends whatever runs the task of this cell, and says so. */
-  | { type: "abort"; cell: number };
+  /** To a broker: takes back what was given and has not begun, since the task of this slot is to be cancelled. */
+  | { type: "recall"; slot: number }
+  /** To a broker: ends whatever runs the task of this slot, and says so. */
+  | { type: "abort"; slot: number };
 
 /** A block as a message carries it. */
-export interface PostedBlock {
-  kind: number;
+export interface PostedPayload {
+  encoding: number;
   text: string;
   /** Whether the text is the first of the buffers, as UTF-8. */
   isEncoded?: boolean;
@@ -125,66 +125,66 @@ export interface PostedBlock {
 
 /** A result that was posted. */
 export interface PostedResult {
-  cell: number;
+  slot: number;
   flags: number;
-  block: PostedBlock;
+  payload: PostedPayload;
 }
 
 /** A block in the form of a message, and what is to be transferred with it. */
-export function toPosted(block: Block | EncodedBlock): { posted: PostedBlock; list: Transferable[] } {
-  if (block instanceof Block) return postedOf(block);
-  const buffers = block.sections.map(wholeBuffer);
-  const { kind } = block;
-  if (kind === Kind.NUMBER) return postedOf(block.decoded());
-  return { posted: { kind, text: "", isEncoded: true, number: 0, buffers, shared: [] }, list: buffers };
+export function toPosted(payload: Encoded | EncodedSections): { posted: PostedPayload; list: Transferable[] } {
+  if (payload instanceof Encoded) return postedOf(payload);
+  const buffers = payload.sections.map(wholeBuffer);
+  const { encoding } = payload;
+  if (encoding === Encoding.NUMBER) return postedOf(payload.decoded());
+  return { posted: { encoding, text: "", isEncoded: true, number: 0, buffers, shared: [] }, list: buffers };
 }
 
-function postedOf(block: Block): { posted: PostedBlock; list: Transferable[] } {
-  const { kind, text, number, buffers, shared, clone } = block;
+function postedOf(payload: Encoded): { posted: PostedPayload; list: Transferable[] } {
+  const { encoding, text, number, buffers, shared, clone } = payload;
   return {
-    posted: { kind, text, number, buffers, shared, clone },
+    posted: { encoding, text, number, buffers, shared, clone },
     list: [...buffers, ...(clone?.list ?? [])],
   };
 }
 
 /** The block of a message. */
-export function fromPosted({ kind, text, isEncoded, number, buffers, shared, clone }: PostedBlock): Block {
-  if (isEncoded) return encodedOf({ kind, buffers }).decoded();
-  return new Block(kind, text, number, buffers, shared, clone);
+export function fromPosted({ encoding, text, isEncoded, number, buffers, shared, clone }: PostedPayload): Encoded {
+  if (isEncoded) return encodedOf({ encoding, buffers }).decoded();
+  return new Encoded(encoding, text, number, buffers, shared, clone);
 }
 
-function encodedOf({ kind, buffers }: Pick<PostedBlock, "kind" | "buffers">): EncodedBlock {
-  return new EncodedBlock(kind, buffers.map((buffer) => new Uint8Array(buffer)));
+function encodedOf({ encoding, buffers }: Pick<PostedPayload, "encoding" | "buffers">): EncodedSections {
+  return new EncodedSections(encoding, buffers.map((buffer) => new Uint8Array(buffer)));
 }
 
 /** A task that was taken; what it carries is decoded, or stays bytes for who passes it on. */
-export interface Task<B extends Block | EncodedBlock = Block> {
-  readonly cell: number;
+export interface Task<B extends Encoded | EncodedSections = Encoded> {
+  readonly slot: number;
   readonly fn: number;
   readonly flags: number;
-  readonly block: B;
+  readonly payload: B;
 }
 
 /** How a consumer wants what tasks carry. */
 interface Form<B> {
-  read(kind: number, memory: Memory, offset: number, byteLength: number): B;
-  fromPosted(posted: PostedBlock): B;
+  read(encoding: number, memory: Memory, offset: number, byteLength: number): B;
+  fromPosted(posted: PostedPayload): B;
 }
 
 /** For who runs tasks. */
-export const DECODED: Form<Block> = { read: Block.read, fromPosted };
+export const DECODED: Form<Encoded> = { read: Encoded.read, fromPosted };
 
 /** For who passes tasks on. */
-export const ENCODED: Form<EncodedBlock> = {
-  read: EncodedBlock.read,
-  fromPosted: (posted) => posted.isEncoded ? encodedOf(posted) : EncodedBlock.from(fromPosted(posted)),
+export const ENCODED: Form<EncodedSections> = {
+  read: EncodedSections.read,
+  fromPosted: (posted) => posted.isEncoded ? encodedOf(posted) : EncodedSections.from(fromPosted(posted)),
 };
 
 /** How long an idle consumer looks for work before it sleeps, in milliseconds: as long as waking it would take. */
 const SPIN_MS = 0.05;
 
 /** How many consumers may look for work at once: leave a core to the one who makes it. */
-const MOST_SPINNING = navigator.hardwareConcurrency >> 1;
+const MAX_SPINNING = navigator.hardwareConcurrency >> 1;
 
 /** As `promise.then(resolve)`, whatever a task has made of that method. */
 async function resolveWith<T>(resolve: (value: T) => void, promise: Promise<T>): Promise<void> {
@@ -192,7 +192,7 @@ async function resolveWith<T>(resolve: (value: T) => void, promise: Promise<T>):
 }
 
 /** A pool's consumer of tasks. */
-export class Consumer<B extends Block | EncodedBlock = Block> {
+export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   readonly #form: Form<B>;
   readonly #queue: TaskQueue;
   readonly #results: ResultRing;
@@ -233,8 +233,8 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
         this.#shared.delete(message.id);
         break;
       case "assign": {
-        const { cell, fn, flags, block } = message;
-        this.#assigned = { cell, fn, flags, block: this.#form.fromPosted(block) };
+        const { slot, fn, flags, payload } = message;
+        this.#assigned = { slot, fn, flags, payload: this.#form.fromPosted(payload) };
         if (this.#wake !== undefined) {
           // The message is what wakes it; the wait that is left over must end, too.
           this.#wake(undefined);
@@ -271,7 +271,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   /**
    * Takes the oldest task.
    *
-   * @returns `undefined` when there is none: then {@linkcode rest}. A promise when the arguments are still on their way.
+   * @returns `undefined` when there is none: then {@linkcode waitForWork}. A promise when the arguments are still on their way.
    */
   take(): Task<B> | Promise<Task<B>> | undefined {
     // Here and nowhere else: a promise of this library's may be followed by other callbacks before its waiter goes on.
@@ -293,20 +293,20 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
       Atomics.store(this.#queue.statuses, this.#index, Status.ACTIVE);
       return assigned;
     }
-    const { cell, fn, kind, flags, offset, byteLength } = record;
+    const { slot, fn, encoding, flags, offset, byteLength } = record;
     const { memory } = this.#queue;
     if ((flags & Flag.SHARED) !== 0) {
-      const where = Block.read(kind, memory, offset, byteLength);
+      const where = Encoded.read(encoding, memory, offset, byteLength);
       this.#queue.giveBack(record);
       this.#goAway(Status.ACTIVE);
       return this.#takeShared(record, where);
     }
-    const block = this.#form.read(kind, memory, offset, byteLength);
+    const payload = this.#form.read(encoding, memory, offset, byteLength);
     this.#queue.giveBack(record);
-    const task = { cell, fn, flags, block };
-    if (block.sharedIds.length === 0) return task;
+    const task = { slot, fn, flags, payload };
+    if (payload.sharedIds.length === 0) return task;
     this.#goAway(Status.ACTIVE);
-    return this.#share(task, block.sharedIds);
+    return this.#share(task, payload.sharedIds);
   }
 
   /** From now on nobody counts on this consumer: other code may run before it goes on, or its task be cancelled. */
@@ -323,16 +323,16 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     }
   }
 
-  async #takeShared({ cell, fn, flags }: Record, { text, sharedIds }: Block): Promise<Task<B>> {
-    const [byteLength, kind] = JSON.parse(text);
+  async #takeShared({ slot, fn, flags }: Record, { text, sharedIds }: Encoded): Promise<Task<B>> {
+    const [byteLength, encoding] = JSON.parse(text);
     const [id, ...rest] = sharedIds;
-    const block = this.#form.read(kind, new Memory(await this.#memory(id)), 0, byteLength);
-    return this.#share({ cell, fn, flags: flags & ~Flag.SHARED, block }, rest);
+    const payload = this.#form.read(encoding, new Memory(await this.#memory(id)), 0, byteLength);
+    return this.#share({ slot, fn, flags: flags & ~Flag.SHARED, payload }, rest);
   }
 
   /** Adds the memory that a task refers to. */
   async #share(task: Task<B>, ids: number[]): Promise<Task<B>> {
-    for (const id of ids) task.block.shared.push(await this.#memory(id));
+    for (const id of ids) task.payload.shared.push(await this.#memory(id));
     return task;
   }
 
@@ -347,7 +347,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * @param mayLook Whether to look: not while the event loop has something to do.
    * @returns `undefined` when a task was found meanwhile: nothing may come before {@linkcode take} then.
    */
-  rest(mayLook = true): Promise<void> | undefined {
+  waitForWork(mayLook = true): Promise<void> | undefined {
     this.#hasRested = true;
     if (this.#isAway) this.#comeBack();
     const isAssigned = Atomics.load(this.#queue.statuses, this.#index) === Status.ASSIGNED;
@@ -381,7 +381,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   #spin(): boolean {
     const { statuses } = this.#queue;
     const index = this.#index;
-    if (!this.#queue.startSpinning(MOST_SPINNING)) return false;
+    if (!this.#queue.startSpinning(MAX_SPINNING)) return false;
     Atomics.store(statuses, index, Status.SPINNING);
     this.#tellWaitingOwner();
     const until = performance.now() + SPIN_MS;
@@ -402,7 +402,7 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   }
 
   /** Is away while the event loop has its turn, which may take long: nobody counts on this consumer. */
-  async beAway(turn: () => Promise<void>): Promise<void> {
+  async yieldToEventLoop(turn: () => Promise<void>): Promise<void> {
     // If both fail, it is away already, or has been assigned a task.
     this.#goAway(Status.ACTIVE);
     this.#goAway(Status.FINISHED);
@@ -429,20 +429,20 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    *
    * @returns `false` when it was cancelled: it must not run, and needs no reply.
    */
-  start({ cell }: Task<B>, as: number = Cell.RUNNING): boolean {
+  start({ slot }: Task<B>, as: number = TaskState.RUNNING): boolean {
     if (this.#isAway) this.#comeBack();
-    if (Atomics.compareExchange(this.#queue.cells, cell, Cell.PENDING, as) === Cell.PENDING) return true;
-    this.#publish(cell, Flag.CANCELLED, EMPTY);
+    if (Atomics.compareExchange(this.#queue.slots, slot, TaskState.PENDING, as) === TaskState.PENDING) return true;
+    this.#publish(slot, Flag.CANCELLED, EMPTY);
     // Nobody waits for this task any more, but perhaps for its place.
     this.#tellWaitingOwner();
     return false;
   }
 
   /** Marks a task that was given to a process as running there, or as pending again because it was returned. */
-  mark({ cell }: Task<B>, as: number): void {
-    Atomics.store(this.#queue.cells, cell, as);
+  setState({ slot }: Task<B>, as: number): void {
+    Atomics.store(this.#queue.slots, slot, as);
     // The owner may be waiting to cancel it.
-    Atomics.notify(this.#queue.cells, cell);
+    Atomics.notify(this.#queue.slots, slot);
   }
 
   /**
@@ -451,12 +451,12 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
    * @param rings Whether to tell the owner; who publishes several results does that once.
    * @param next What this consumer is then: FINISHED where the next task follows at once, AWAY where something of the
    * user's may run before.
-   * @throws {SerializationError} What the block moves cannot move: nothing is published, and another reply may be.
+   * @throws {SerializationError} What the payload moves cannot move: nothing is published, and another reply may be.
    */
   reply(
-    { cell }: Task<B>,
+    { slot }: Task<B>,
     flags: number,
-    block: Block | EncodedBlock,
+    payload: Encoded | EncodedSections,
     rings = true,
     next: number = Status.ACTIVE,
   ): void {
@@ -466,11 +466,11 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
     else if (next === Status.FINISHED) {
       Atomics.compareExchange(this.#queue.statuses, this.#index, Status.ACTIVE, Status.FINISHED);
     }
-    // Before the result: once the owner has that, the cell may already be another task's.
-    Atomics.store(this.#queue.cells, cell, Cell.DONE);
+    // Before the result: once the owner has that, the slot may already be another task's.
+    Atomics.store(this.#queue.slots, slot, TaskState.DONE);
     this.#queue.countFinished();
     try {
-      this.#publish(cell, flags, block);
+      this.#publish(slot, flags, payload);
     } catch (error) {
       // It is replied again, and counted then.
       this.#queue.countFinished(-1);
@@ -480,19 +480,19 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   }
 
   /** Tells the owner something of a task that runs, if there is room: elsewhere it could come after the task's result. */
-  tell({ cell }: Task<B>, block: Block | EncodedBlock): void {
-    if (block.room > MAX_INLINE_BYTES || block.shared.length > 0) return;
-    if (this.#results.push(cell, block.kind, Flag.TOLD, block)) ring(this.#bell);
+  progress({ slot }: Task<B>, payload: Encoded | EncodedSections): void {
+    if (payload.room > MAX_INLINE_BYTES || payload.shared.length > 0) return;
+    if (this.#results.push(slot, payload.encoding, Flag.TOLD, payload)) ring(this.#bell);
   }
 
   /** Ends a rest, for who has something to do that did not come from the queue. */
-  stir(): void {
+  wakeUp(): void {
     if (this.#queue.unpark(this.#index, Status.WOKEN)) this.#wake?.(undefined);
   }
 
   /** Says that an `abort` has been obeyed as far as it could. */
-  answer(cell: number): void {
-    this.#publish(cell, Flag.ANSWERED, EMPTY);
+  acknowledgeAbort(slot: number): void {
+    this.#publish(slot, Flag.ANSWERED, EMPTY);
     ring(this.#bell);
   }
 
@@ -502,18 +502,18 @@ export class Consumer<B extends Block | EncodedBlock = Block> {
   }
 
   /** Tells the owner something about this consumer itself: that it cannot work, and why, or that it has ended. */
-  fail(reason: Block | EncodedBlock, flags: number = Flag.ERROR): void {
-    this.#publish(NO_CELL, flags, reason);
+  report(reason: Encoded | EncodedSections, flags: number = Flag.ERROR): void {
+    this.#publish(NO_SLOT, flags, reason);
     ring(this.#bell);
   }
 
-  #publish(cell: number, flags: number, block: Block | EncodedBlock): void {
-    if (block.room <= MAX_INLINE_BYTES && block.shared.length === 0) {
-      block.takeMoved("result");
-      if (this.#results.push(cell, block.kind, flags, block)) return;
+  #publish(slot: number, flags: number, payload: Encoded | EncodedSections): void {
+    if (payload.room <= MAX_INLINE_BYTES && payload.shared.length === 0) {
+      payload.takeMoved("result");
+      if (this.#results.push(slot, payload.encoding, flags, payload)) return;
     }
-    const { posted, list } = toPosted(block);
-    const result: PostedResult = { cell, flags, block: posted };
+    const { posted, list } = toPosted(payload);
+    const result: PostedResult = { slot, flags, payload: posted };
     try {
       this.#port.postMessage(result, list);
     } catch (error) {

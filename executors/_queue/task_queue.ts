@@ -9,7 +9,7 @@ import { Atomics, Math } from "../../futures/builtins.ts";
 import { Memory, type Payload } from "../_values/memory.ts";
 
 /** Tasks that can be in the queue or running at once; more wait in the owner's memory. */
-export const CELLS = 1 << 14;
+export const SLOTS = 1 << 14;
 /** Size of the task queue in 4-byte words: 512 KiB. */
 const QUEUE_WORDS = 1 << 17;
 /** Size of each consumer's ring of results in 4-byte words: 256 KiB. */
@@ -35,14 +35,14 @@ const WAITING = 5;
 const CONTROL_WORDS = 16;
 
 /** What happened to a task; in lifecycle order. */
-export const Cell = {
+export const TaskState = {
   /** Not in use. Owner only. */
   FREE: 0,
   /** In the queue. Set by the owner before it publishes. */
   PENDING: 1,
   /** With a process that has not begun it. Set by a broker, from PENDING, and back: it can be cancelled once it has been returned. */
-  GIVEN: 2,
-  /** Being run. Set by the consumer that took it, from PENDING or GIVEN only. */
+  PREFETCHED: 2,
+  /** Being run. Set by the consumer that took it, from PENDING or PREFETCHED only. */
   RUNNING: 3,
   /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING only. */
   DONE: 4,
@@ -76,12 +76,12 @@ const ASSIGNABLE = [...IDLE, Status.STARTING];
 
 /** One record of the queue or of a ring. */
 export interface Record {
-  /** The task's cell. */
-  cell: number;
+  /** The task's slot. */
+  slot: number;
   /** The task's function; unused in results. */
   fn: number;
   /** How the payload is encoded. */
-  kind: number;
+  encoding: number;
   /** Bits that say what the record is for. */
   flags: number;
   /** The payload's size in bytes. */
@@ -115,9 +115,9 @@ class RecordRing {
   write(
     tail: number,
     limit: number,
-    cell: number,
+    slot: number,
     fn: number,
-    kind: number,
+    encoding: number,
     flags: number,
     payload: Payload,
   ): number {
@@ -133,9 +133,9 @@ class RecordRing {
     if (((limit - tail) | 0) < filler + most) return -1;
     const byteLength = payload.room === 0 ? 0 : payload.write(this.memory, (at + HEADER_WORDS) * 4);
     const length = RecordRing.wordsFor(byteLength);
-    words[at + 1] = cell;
+    words[at + 1] = slot;
     words[at + 2] = fn;
-    words[at + 3] = kind;
+    words[at + 3] = encoding;
     words[at + 4] = flags;
     words[at + 5] = byteLength;
     Atomics.store(words, at, length);
@@ -149,9 +149,9 @@ class RecordRing {
 
   read(at: number): Record {
     return {
-      cell: this.words[at + 1],
+      slot: this.words[at + 1],
       fn: this.words[at + 2],
-      kind: this.words[at + 3],
+      encoding: this.words[at + 3],
       flags: this.words[at + 4],
       byteLength: this.words[at + 5],
       offset: (at + HEADER_WORDS) * 4,
@@ -159,14 +159,14 @@ class RecordRing {
   }
 }
 
-/** In place of a cell's number: a record about the consumer itself, not about a task. */
-export const NO_CELL = -1;
-/** In place of a cell's number: memory that is skipped. */
+/** In place of a slot's number: a record about the consumer itself, not about a task. */
+export const NO_SLOT = -1;
+/** In place of a slot's number: memory that is skipped. */
 const FILLER = -2;
 
 /** What a consumer needs to attach itself to a pool's memory. */
 export interface PoolMemory {
-  /** Control block, cells, statuses and queue. */
+  /** Control block, slots, statuses and queue. */
   buffer: SharedArrayBuffer;
   /** How many consumers there can be. */
   consumers: number;
@@ -181,12 +181,12 @@ export function createPoolMemory(consumers: number): PoolMemory {
 }
 
 function queueOffset(consumers: number): number {
-  return (CONTROL_WORDS + CELLS + consumers + (consumers & 1)) * 4;
+  return (CONTROL_WORDS + SLOTS + consumers + (consumers & 1)) * 4;
 }
 
-/** A pool's cells, statuses and queue, as seen from any thread. */
+/** A pool's slots, statuses and queue, as seen from any thread. */
 export class TaskQueue {
-  readonly cells: Int32Array;
+  readonly slots: Int32Array;
   readonly statuses: Int32Array;
   readonly #control: Int32Array;
   readonly #ring: RecordRing;
@@ -195,10 +195,10 @@ export class TaskQueue {
 
   constructor({ buffer, consumers }: PoolMemory) {
     this.#control = new Int32Array(buffer, 0, CONTROL_WORDS);
-    this.cells = new Int32Array(buffer, CONTROL_WORDS * 4, CELLS);
+    this.slots = new Int32Array(buffer, CONTROL_WORDS * 4, SLOTS);
     this.statuses = new Int32Array(
       buffer,
-      (CONTROL_WORDS + CELLS) * 4,
+      (CONTROL_WORDS + SLOTS) * 4,
       consumers,
     );
     this.#ring = new RecordRing(buffer, queueOffset(consumers), QUEUE_WORDS);
@@ -216,28 +216,28 @@ export class TaskQueue {
    * @returns `false` when there is no room.
    */
   push(
-    cell: number,
+    slot: number,
     fn: number,
-    kind: number,
+    encoding: number,
     flags: number,
     payload: Payload,
     unfinished = Infinity,
   ): boolean {
-    if (!this.append(cell, fn, kind, flags, payload)) return false;
+    if (!this.append(slot, fn, encoding, flags, payload)) return false;
     this.wake(unfinished);
     return true;
   }
 
   /** Owner: appends a task; who does must {@linkcode wake} then. `false`, or an error, when it is not there. */
-  append(cell: number, fn: number, kind: number, flags: number, payload: Payload): boolean {
+  append(slot: number, fn: number, encoding: number, flags: number, payload: Payload): boolean {
     this.#reclaim();
     const tail = this.#control[TAIL];
     const next = this.#ring.write(
       tail,
       (this.#reclaimed + QUEUE_WORDS) | 0,
-      cell,
+      slot,
       fn,
-      kind,
+      encoding,
       flags,
       payload,
     );
@@ -427,15 +427,15 @@ export class TaskQueue {
   describe(): string {
     const names = Object.keys(Status);
     const statuses = Array.from(this.statuses, (_, i) => names[Atomics.load(this.statuses, i)]);
-    const cells = [0, 0, 0, 0, 0, 0];
-    for (let i = 0; i < CELLS; i++) cells[Atomics.load(this.cells, i)]++;
+    const slots = [0, 0, 0, 0, 0, 0];
+    for (let i = 0; i < SLOTS; i++) slots[Atomics.load(this.slots, i)]++;
     return `queue head=${this.#control[HEAD]} tail=${
       this.#control[TAIL]
     } reclaimed=${this.#reclaimed} finished=${this.finished} ` +
       `spinning=${this.#control[SPINNING]} parked=${this.#control[PARKED]} statuses=[${statuses}] ` +
-      `cells: pending=${cells[Cell.PENDING]} given=${cells[Cell.GIVEN]} running=${cells[Cell.RUNNING]} done=${
-        cells[Cell.DONE]
-      } cancelled=${cells[Cell.CANCELLED]}`;
+      `slots: pending=${slots[TaskState.PENDING]} given=${slots[TaskState.PREFETCHED]} running=${
+        slots[TaskState.RUNNING]
+      } done=${slots[TaskState.DONE]} cancelled=${slots[TaskState.CANCELLED]}`;
   }
 }
 
@@ -462,17 +462,17 @@ export class ResultRing {
 
   /** Consumer: appends a result; `false` when there is no room. */
   push(
-    cell: number,
-    kind: number,
+    slot: number,
+    encoding: number,
     flags: number,
     payload: Payload,
   ): boolean {
     const next = this.#ring.write(
       this.#control[TAIL],
       (Atomics.load(this.#control, HEAD) + RESULT_WORDS) | 0,
-      cell,
+      slot,
       0,
-      kind,
+      encoding,
       flags,
       payload,
     );

@@ -9,7 +9,7 @@
 
 import { Atomics, Math, performance, Promise } from "../../futures/builtins.ts";
 import { SerializationError, TaskExitError } from "../../futures/errors.ts";
-import { type Block, EMPTY } from "../_values/encoded.ts";
+import { EMPTY, type Encoded } from "../_values/encoded.ts";
 import { decodeArguments, decodeItems, encodeValue } from "../_values/codec.ts";
 import { EXIT, isExit, outcomeOf } from "../../futures/task_exit.ts";
 import type { EncodeOptions } from "../_values/codec.ts";
@@ -19,7 +19,7 @@ import { encodeError, encodeOutcome } from "../_values/outcome.ts";
 import { explain, type Import, isThenable, resolve, type TaskFunction } from "../_functions/resolve.ts";
 
 /** Where tasks come from and results go. */
-export interface Host {
+export interface TaskPort {
   /** What the worker is called in messages. */
   readonly name: string;
   /** Whether results go to another thread of this process. */
@@ -31,25 +31,25 @@ export interface Host {
   /**
    * Takes what became of a task, and whether nothing of it runs any more.
    *
-   * @throws {SerializationError} What the block moves cannot move: nothing was sent, and something else may be.
+   * @throws {SerializationError} What the payload moves cannot move: nothing was sent, and something else may be.
    */
-  reply(task: Task, flags: number, block: Block, isFree: boolean): void;
+  reply(task: Task, flags: number, payload: Encoded, isFree: boolean): void;
   /** Tells the owner something of the task that runs; only processes do. */
-  tell?(block: Block): void;
+  tell?(payload: Encoded): void;
   /** Ends the worker, which cannot answer: a task has changed or closed what that takes. It must not stay, or its task would never end. */
-  giveUp(error: unknown): void;
+  abandonWorker(error: unknown): void;
 }
 
 /** How long tasks are run one after the other before timers and I/O of this thread get their turn, in milliseconds. */
 export const TURN_MS = 10;
 
-let host: Host;
+let taskPort: TaskPort;
 let resultOptions: EncodeOptions;
 
 /** Says where tasks come from. Must be called before anything else. */
-export function runFor(newHost: Host): void {
-  host = newHost;
-  resultOptions = { root: "result", sameProcess: host.sameProcess };
+export function runFor(port: TaskPort): void {
+  taskPort = port;
+  resultOptions = { root: "result", sameProcess: taskPort.sameProcess };
 }
 
 /**
@@ -58,19 +58,19 @@ export function runFor(newHost: Host): void {
  * @throws {SerializationError} The value cannot cross.
  */
 export function tell(value: unknown): void {
-  host.tell?.(encodeValue(value, resultOptions));
+  taskPort.tell?.(encodeValue(value, resultOptions));
 }
 
 /** Kept, because a task may replace it. */
 const { error: printError } = console;
 
 /** Whether this worker cannot answer any more. */
-let hasGivenUp = false;
+let isAbandoned = false;
 
 /** What became of a run, as it is told. */
 interface Reply {
   readonly flags: number;
-  readonly block: Block;
+  readonly payload: Encoded;
 }
 
 /**
@@ -114,7 +114,7 @@ abstract class Run {
       this.tell(reply, isFree);
     } catch (error) {
       this.isOver = true;
-      giveUp(error);
+      abandonWorker(error);
     }
     encoded = undefined;
     this.onOver?.();
@@ -147,9 +147,9 @@ abstract class Run {
 }
 
 /** Says that this worker cannot go on: a task has changed what it needs. */
-export function giveUp(error: unknown): void {
-  hasGivenUp = true;
-  host.giveUp(error);
+export function abandonWorker(error: unknown): void {
+  isAbandoned = true;
+  taskPort.abandonWorker(error);
 }
 
 /** The task that runs now, if any. */
@@ -206,20 +206,20 @@ self.close = () => endTask("self.close()", 0);
 
 // Uncaught, they would end the whole program.
 self.addEventListener("error", (event) => {
-  if (hasGivenUp) return;
+  if (isAbandoned) return;
   event.preventDefault();
-  onStray(event.error ?? new Error(event.message), ownerOfNow());
+  onUnhandledError(event.error ?? new Error(event.message), ownerOfNow());
 });
 self.addEventListener("unhandledrejection", (event) => {
   event.preventDefault();
-  onStray(event.reason, ownerOfNow());
+  onUnhandledError(event.reason, ownerOfNow());
 });
 
 /** An error that nobody caught in a timer, or a rejection that nobody handled: it ends its task, if that still runs. */
-function onStray(error: unknown, owner: Run | undefined): void {
+function onUnhandledError(error: unknown, owner: Run | undefined): void {
   if (isExit(error)) return;
   if (owner !== undefined && !owner.isOver) owner.end(Flag.ERROR, error);
-  else printError(`Uncaught in ${host.name}, after its task was done:`, error);
+  else printError(`Uncaught in ${taskPort.name}, after its task was done:`, error);
 }
 
 // The event of an error in a timer does not tell which task had set the timer; so it is caught here.
@@ -249,7 +249,7 @@ function owned(fn: Function): (...args: unknown[]) => unknown {
     try {
       return owner === undefined ? fn.apply(this, args) : callFor(owner, () => fn.apply(this, args));
     } catch (error) {
-      onStray(error, owner);
+      onUnhandledError(error, owner);
     }
   };
 }
@@ -266,33 +266,33 @@ export async function turn(): Promise<void> {
 /**
  * Runs the initializer.
  *
- * @returns What it threw, as a block; `undefined` when it has succeeded.
+ * @returns What it threw, as a payload; `undefined` when it has succeeded.
  */
-export async function initialize(fn: number, block: Block): Promise<Block | undefined> {
+export async function initialize(fn: number, payload: Encoded): Promise<Encoded | undefined> {
   const run = new InitializerRun(fn);
-  await runWith(run, async () => (await load(fn))(...decodeArguments(block)));
+  await runWith(run, async () => (await load(fn))(...decodeArguments(payload)));
   return run.failure;
 }
 
 class InitializerRun extends Run {
-  failure: Block | undefined;
+  failure: Encoded | undefined;
 
   protected override encode(flags: number, outcome: unknown): Reply {
     return {
       flags,
-      block: (flags & Flag.ERROR) === 0
+      payload: (flags & Flag.ERROR) === 0
         ? EMPTY
-        : encodeError(outcome, host.sameProcess, (encode) => this.attempt(encode)),
+        : encodeError(outcome, taskPort.sameProcess, (encode) => this.attempt(encode)),
     };
   }
 
-  protected override tell({ flags, block }: Reply): void {
-    if ((flags & Flag.ERROR) !== 0) this.failure = block;
+  protected override tell({ flags, payload }: Reply): void {
+    if ((flags & Flag.ERROR) !== 0) this.failure = payload;
   }
 }
 
-/** Begins to load what telling the strays of tasks apart takes; called in a pause. */
-export function prepareForStrays(): void {
+/** Begins to load what telling the unhandled errors of tasks apart takes; called in a pause. */
+export function prepareForUnhandledErrors(): void {
   void loadTasks();
 }
 
@@ -301,7 +301,7 @@ const functions = new Map<number, TaskFunction>();
 async function load(fn: number): Promise<TaskFunction> {
   let loaded = functions.get(fn);
   if (loaded === undefined) {
-    loaded = await resolve(await host.definition(fn), host.import);
+    loaded = await resolve(await taskPort.definition(fn), taskPort.import);
     functions.set(fn, loaded);
   }
   return loaded;
@@ -335,7 +335,7 @@ export function runTask(task: Task): Promise<void> | undefined {
   const run = new TaskRun(task);
   const call = (fn: TaskFunction) => {
     run.timer?.start();
-    return fn(...decodeArguments(task.block));
+    return fn(...decodeArguments(task.payload));
   };
   return runWith(run, () => fn === undefined ? loadAndCall(task.fn, call) : call(fn));
 }
@@ -353,23 +353,23 @@ class TaskRun extends Run {
   protected override encode(flags: number, outcome: unknown): Reply {
     if ((flags & Flag.ERROR) === 0) {
       try {
-        return { flags, block: this.attempt(() => encodeValue(outcome, resultOptions)) };
+        return { flags, payload: this.attempt(() => encodeValue(outcome, resultOptions)) };
       } catch (error) {
         flags |= Flag.ERROR;
         outcome = error;
       }
     }
-    return { flags, block: encodeError(outcome, host.sameProcess, (encode) => this.attempt(encode)) };
+    return { flags, payload: encodeError(outcome, taskPort.sameProcess, (encode) => this.attempt(encode)) };
   }
 
-  protected override tell({ flags, block }: Reply, isFree: boolean): void {
+  protected override tell({ flags, payload }: Reply, isFree: boolean): void {
     const pace = this.timer?.flagsFor(1) ?? 0;
     try {
-      host.reply(this.#task, flags | pace, block, isFree);
+      taskPort.reply(this.#task, flags | pace, payload, isFree);
     } catch (error) {
       // Memory that cannot move: only the attempt tells, and nothing was sent.
       if (!(error instanceof SerializationError)) throw error;
-      host.reply(this.#task, flags | pace | Flag.ERROR, encodeError(error, host.sameProcess), isFree);
+      taskPort.reply(this.#task, flags | pace | Flag.ERROR, encodeError(error, taskPort.sameProcess), isFree);
     }
   }
 }
@@ -430,7 +430,7 @@ function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | und
   };
   const call = (fn: TaskFunction) => {
     timer.start();
-    const { length, get } = decodeItems(task.block);
+    const { length, get } = decodeItems(task.payload);
     const isColumn = (task.flags & Flag.COLUMN) !== 0;
     return go(length, isColumn ? (i) => fn(get(i)) : (i) => fn(...get(i) as unknown[]));
   };
@@ -451,11 +451,11 @@ class ChunkRun extends Run {
   protected override encode(flags: number, outcome: unknown): Reply {
     const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
     const pace = this.timer.flagsFor(this.results.length + error.length);
-    const block = encodeOutcome([this.results, ...error], host.sameProcess, (encode) => this.attempt(encode));
-    return { flags: pace, block };
+    const payload = encodeOutcome([this.results, ...error], taskPort.sameProcess, (encode) => this.attempt(encode));
+    return { flags: pace, payload };
   }
 
-  protected override tell({ flags, block }: Reply, isFree: boolean): void {
-    host.reply(this.#task, flags, block, isFree);
+  protected override tell({ flags, payload }: Reply, isFree: boolean): void {
+    taskPort.reply(this.#task, flags, payload, isFree);
   }
 }

@@ -27,7 +27,7 @@ interface Objects {
 }
 
 /** How much of a path is told, in characters. */
-const MOST_PATH = 200;
+const MAX_PATH = 200;
 
 /** Collects what cannot cross, to find out afterwards which properties of errors that concerns. */
 export class Faults {
@@ -80,7 +80,7 @@ export class Faults {
         if (properties === undefined) leftOut.set(error, properties = new Map());
         const whole = path.replace(/^\./, "");
         // Where it is nested too deeply, the path is of no use to anybody.
-        const what = whole.length > MOST_PATH ? `${whole.slice(0, MOST_PATH)}…` : whole;
+        const what = whole.length > MAX_PATH ? `${whole.slice(0, MAX_PATH)}…` : whole;
         properties.set(String(step), reason.startsWith("its getter throws") ? `${what}: ${reason}` : what);
       }
     }

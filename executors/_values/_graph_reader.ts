@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Block } from "./encoded.ts";
+import type { Encoded } from "./encoded.ts";
 import { define, putTogether } from "./error_codec.ts";
 import { Code, FIRST, Special, temporalClass } from "./_graph_format.ts";
 import { viewNamed } from "./_views.ts";
@@ -20,13 +20,13 @@ export interface Items {
 }
 
 /** Decodes what `encodeGraph()` made of a value. */
-export function decodeGraph(block: Block): unknown {
-  return new GraphReader(block).value();
+export function decodeGraph(payload: Encoded): unknown {
+  return new GraphReader(payload).value();
 }
 
 /** Decodes what `encodeGraph()` made of a list of items. */
-export function decodeGraphItems(block: Block): Items {
-  const reader = new GraphReader(block);
+export function decodeGraphItems(payload: Encoded): Items {
+  const reader = new GraphReader(payload);
   if (reader.isApart) return reader.items(reader.root);
   const items = reader.value();
   if (!Array.isArray(items)) throw new TypeError("it is no list");
@@ -41,18 +41,18 @@ type Unfilled = [code: number, thing: object, said: unknown];
 
 class GraphReader {
   readonly #text: unknown[];
-  readonly #block: Block;
+  readonly #payload: Encoded;
   /** Whether items share objects, so that these must be made for each. */
   readonly isApart: boolean;
   /** The objects so far, by their numbers: of one item, where those share nothing. */
   #made: Made = [];
   #unfilled: Unfilled[] = [];
 
-  constructor(block: Block) {
-    const text = parse(block.text);
+  constructor(payload: Encoded) {
+    const text = parse(payload.text);
     if (!Array.isArray(text) || text.length < FIRST) throw new SyntaxError("Cannot read as a value: it has no parts");
     this.#text = text;
-    this.#block = block;
+    this.#payload = payload;
     this.isApart = text[0] === 1;
   }
 
@@ -166,9 +166,9 @@ class GraphReader {
         return new (viewNamed(type))(this.#buffer(place), 0, length);
       }
       case Code.SHARED:
-        return this.#block.shared[said];
+        return this.#payload.shared[said];
       case Code.MOVED:
-        return (this.#block.clone!.value as unknown[])[said];
+        return (this.#payload.clone!.value as unknown[])[said];
       case Code.TEXT:
         return said;
       default:
@@ -177,7 +177,7 @@ class GraphReader {
   }
 
   #buffer(place: number, maxByteLength?: number): ArrayBuffer {
-    const buffer = this.#block.buffers[place];
+    const buffer = this.#payload.buffers[place];
     if (maxByteLength === undefined) return this.isApart ? buffer.slice() : buffer;
     const resizable = new ArrayBuffer(buffer.byteLength, { maxByteLength });
     new Uint8Array(resizable).set(new Uint8Array(buffer));

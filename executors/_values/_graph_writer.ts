@@ -6,7 +6,7 @@
  */
 
 import { SerializationError } from "../../futures/errors.ts";
-import { Block, copyOf, Kind } from "./encoded.ts";
+import { copyOf, Encoded, Encoding } from "./encoded.ts";
 import { partsOf, propertiesOf } from "./error_codec.ts";
 import { isExit } from "../../futures/task_exit.ts";
 import { Faults, type LeftOut, type Step } from "./_faults.ts";
@@ -31,7 +31,7 @@ export interface EncodeOptions {
 const LONG_TEXT = 64;
 
 /** Whoever reads a value that is nested deeper by a function that calls itself overflows the stack. */
-const MOST_DEPTH = 10_000;
+const MAX_DEPTH = 10_000;
 
 const UNDEFINED = [Special.UNDEFINED];
 
@@ -41,12 +41,12 @@ const UNDEFINED = [Special.UNDEFINED];
  * @param lists The lists in it whose items share nothing when they arrive: each is sent as if it were alone.
  * @throws {SerializationError} Something in it cannot cross.
  */
-export function encodeGraph(value: unknown, options: EncodeOptions, lists: readonly unknown[][] = []): Block {
+export function encodeGraph(value: unknown, options: EncodeOptions, lists: readonly unknown[][] = []): Encoded {
   const leftOut: LeftOut = new Map();
   for (;;) {
-    const block = new GraphEncoder(options, lists, leftOut).encode(value);
+    const payload = new GraphEncoder(options, lists, leftOut).encode(value);
     // Else something more is left out.
-    if (block !== undefined) return block;
+    if (payload !== undefined) return payload;
   }
 }
 
@@ -90,7 +90,7 @@ class GraphEncoder {
   }
 
   /** `undefined` when something is to be left out that was not. */
-  encode(value: unknown): Block | undefined {
+  encode(value: unknown): Encoded | undefined {
     this.#text[1] = this.#slot(value, -1, "");
     this.#writeAll();
     this.#placeViews();
@@ -103,7 +103,7 @@ class GraphEncoder {
     return undefined;
   }
 
-  #finish(): Block {
+  #finish(): Encoded {
     const { root } = this.#options;
     let text: string;
     try {
@@ -114,7 +114,7 @@ class GraphEncoder {
     // Only now that nothing else can be refused any more: what moves is gone for the caller.
     const clone = this.#ports.size === 0 ? undefined : this.#moveAll([...this.#ports.keys()] as Transferable[]);
     const buffers = this.#takeMoved();
-    return new Block(clone === undefined ? Kind.GRAPH : Kind.CLONE, text, 0, buffers, this.#shared, clone);
+    return new Encoded(clone === undefined ? Encoding.GRAPH : Encoding.CLONE, text, 0, buffers, this.#shared, clone);
   }
 
   #moveAll(list: Transferable[]): { value: unknown; list: Transferable[] } {
@@ -189,7 +189,7 @@ class GraphEncoder {
     let index = this.#indexes.get(thing);
     if (index === undefined) {
       const depth = parent === -1 ? 0 : this.#depths[parent] + 1;
-      if (depth > MOST_DEPTH) return this.#refuse(parent, step, TOO_DEEP);
+      if (depth > MAX_DEPTH) return this.#refuse(parent, step, TOO_DEEP);
       index = this.#things.push(thing) - 1;
       this.#indexes.set(thing, index);
       this.#parents.push(parent);
@@ -543,7 +543,7 @@ class GraphEncoder {
 }
 
 const GONE = "a view of a detached ArrayBuffer";
-const TOO_DEEP = `it is nested too deeply, wanted at most ${MOST_DEPTH} levels`;
+const TOO_DEEP = `it is nested too deeply, wanted at most ${MAX_DEPTH} levels`;
 
 // Kept, because tasks run in the same realm and may replace them; and what looks like a map and is none is noticed.
 const { forEach: forEachOfMap } = Map.prototype;

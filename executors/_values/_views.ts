@@ -4,7 +4,7 @@
  * @module
  */
 
-import { inspect } from "../../futures/deadline.ts";
+import { inspect } from "../../futures/inspect.ts";
 
 // Kept by name, because tasks run in the same realm and may replace them, and because what comes from a process must
 // not choose among all globals.

@@ -8,7 +8,7 @@
  */
 
 import { SerializationError } from "../../futures/errors.ts";
-import { Block, copyOf, EMPTY, Kind } from "./encoded.ts";
+import { copyOf, EMPTY, Encoded, Encoding } from "./encoded.ts";
 import { isExit } from "../../futures/task_exit.ts";
 import { encodeGraph, type EncodeOptions } from "./_graph_writer.ts";
 import { isEscaped } from "./_graph_format.ts";
@@ -32,7 +32,7 @@ const { parse: parseJson, stringify: stringifyJson } = JSON;
  *
  * @throws {SerializationError} Something in them cannot cross.
  */
-export function encodeArguments(args: readonly unknown[], options: EncodeOptions): Block {
+export function encodeArguments(args: readonly unknown[], options: EncodeOptions): Encoded {
   if (args.length === 0) return EMPTY;
   return args.length === 1 ? encodeLone(args[0], options) ?? encodeAny(args, options) : encodeAny(args, options);
 }
@@ -42,18 +42,18 @@ export function encodeArguments(args: readonly unknown[], options: EncodeOptions
  *
  * @throws {SerializationError} It cannot be read.
  */
-export function decodeArguments(block: Block): unknown[] {
-  switch (block.kind) {
-    case Kind.NONE:
+export function decodeArguments(payload: Encoded): unknown[] {
+  switch (payload.encoding) {
+    case Encoding.NONE:
       return [];
-    case Kind.NUMBER:
-      return [block.number];
-    case Kind.TEXT:
-      return [block.text];
-    case Kind.BYTES:
-      return [readable("args", decodeBytes, block)];
+    case Encoding.NUMBER:
+      return [payload.number];
+    case Encoding.TEXT:
+      return [payload.text];
+    case Encoding.BYTES:
+      return [readable("args", decodeBytes, payload)];
     default:
-      return readable("args", decodeAny, block) as unknown[];
+      return readable("args", decodeAny, payload) as unknown[];
   }
 }
 
@@ -62,7 +62,7 @@ export function decodeArguments(block: Block): unknown[] {
  *
  * @throws {SerializationError} Something in them cannot cross.
  */
-export function encodeItems(items: unknown[], options: EncodeOptions): Block {
+export function encodeItems(items: unknown[], options: EncodeOptions): Encoded {
   return encodeNumbers(items) ?? encodeAny(items, options, [items]);
 }
 
@@ -71,17 +71,17 @@ export function encodeItems(items: unknown[], options: EncodeOptions): Block {
  *
  * @throws {SerializationError} It cannot be read; also thrown when an item is taken.
  */
-export function decodeItems(block: Block): Items {
-  if (block.kind === Kind.GRAPH || block.kind === Kind.CLONE) {
-    const { length, get } = readable("args", decodeGraphItems, block);
+export function decodeItems(payload: Encoded): Items {
+  if (payload.encoding === Encoding.GRAPH || payload.encoding === Encoding.CLONE) {
+    const { length, get } = readable("args", decodeGraphItems, payload);
     return { length, get: (i) => readable("args", get, i) };
   }
-  const items = readable("args", listOf, block);
+  const items = readable("args", listOf, payload);
   return { length: items.length, get: (i) => items[i] };
 }
 
-function listOf({ kind, text, buffers }: Block): ArrayLike<unknown> {
-  if (kind === Kind.NUMBERS) return new Float64Array(buffers[0]);
+function listOf({ encoding, text, buffers }: Encoded): ArrayLike<unknown> {
+  if (encoding === Encoding.NUMBERS) return new Float64Array(buffers[0]);
   const items = parseJson(text);
   if (!Array.isArray(items)) throw new TypeError("it is no list");
   return items;
@@ -105,7 +105,7 @@ function readable<A, T>(root: string, read: (from: A) => T, from: A): T {
  *
  * @throws {SerializationError} Something in it cannot cross.
  */
-export function encodeValue(value: unknown, options: EncodeOptions): Block {
+export function encodeValue(value: unknown, options: EncodeOptions): Encoded {
   return value === undefined ? EMPTY : encodeLone(value, options) ?? encodeAny(value, options);
 }
 
@@ -114,29 +114,29 @@ export function encodeValue(value: unknown, options: EncodeOptions): Block {
  *
  * @throws {SerializationError} It cannot be read.
  */
-export function decodeValue(block: Block): unknown {
-  switch (block.kind) {
-    case Kind.NONE:
+export function decodeValue(payload: Encoded): unknown {
+  switch (payload.encoding) {
+    case Encoding.NONE:
       return undefined;
-    case Kind.NUMBER:
-      return block.number;
-    case Kind.TEXT:
-      return block.text;
-    case Kind.BYTES:
-      return readable("result", decodeBytes, block);
+    case Encoding.NUMBER:
+      return payload.number;
+    case Encoding.TEXT:
+      return payload.text;
+    case Encoding.BYTES:
+      return readable("result", decodeBytes, payload);
     default:
-      return readable("result", decodeAny, block);
+      return readable("result", decodeAny, payload);
   }
 }
 
 /** A number, a text or a buffer needs nothing around it; `undefined` for what is none, or takes a closer look. */
-function encodeLone(value: unknown, options: EncodeOptions): Block | undefined {
+function encodeLone(value: unknown, options: EncodeOptions): Encoded | undefined {
   switch (typeof value) {
     case "number":
-      return new Block(Kind.NUMBER, "", value);
+      return new Encoded(Encoding.NUMBER, "", value);
     case "string":
       // UTF-8 cannot say half of a pair of surrogates; JSON can.
-      return value.isWellFormed() ? new Block(Kind.TEXT, value) : undefined;
+      return value.isWellFormed() ? new Encoded(Encoding.TEXT, value) : undefined;
     case "object":
       try {
         return value === null ? undefined : encodeBuffer(value, options);
@@ -148,7 +148,7 @@ function encodeLone(value: unknown, options: EncodeOptions): Block | undefined {
   return undefined;
 }
 
-function encodeBuffer(value: object, { sameProcess }: EncodeOptions): Block | undefined {
+function encodeBuffer(value: object, { sameProcess }: EncodeOptions): Encoded | undefined {
   let isMoved = false;
   if (value instanceof Transfer) {
     const { list } = value;
@@ -160,23 +160,25 @@ function encodeBuffer(value: object, { sameProcess }: EncodeOptions): Block | un
   if (prototype === ArrayBuffer.prototype) {
     const buffer = value as ArrayBuffer;
     if (buffer.resizable || buffer.detached || Object.keys(buffer).length > 0) return undefined;
-    return isMoved ? Block.moving("", buffer) : new Block(Kind.BYTES, "", 0, [copyOf(new Uint8Array(buffer)).buffer]);
+    return isMoved
+      ? Encoded.moving("", buffer)
+      : new Encoded(Encoding.BYTES, "", 0, [copyOf(new Uint8Array(buffer)).buffer]);
   }
   const name = VIEWS.get(prototype);
   if (name === undefined) return undefined;
   const { buffer, byteOffset, byteLength } = value as ArrayBufferView;
   if (!(buffer instanceof ArrayBuffer) || buffer.resizable || buffer.detached) return undefined;
-  if (isMoved) return byteLength < buffer.byteLength ? undefined : Block.moving(name, buffer);
-  return new Block(Kind.BYTES, name, 0, [copyOf(new Uint8Array(buffer, byteOffset, byteLength)).buffer]);
+  if (isMoved) return byteLength < buffer.byteLength ? undefined : Encoded.moving(name, buffer);
+  return new Encoded(Encoding.BYTES, name, 0, [copyOf(new Uint8Array(buffer, byteOffset, byteLength)).buffer]);
 }
 
-function decodeBytes({ text, buffers }: Block): unknown {
+function decodeBytes({ text, buffers }: Encoded): unknown {
   const [buffer] = buffers;
   return text === "" ? buffer : new (viewNamed(text))(buffer);
 }
 
 /** A list of numbers; `undefined` where something else is in it, or nothing. */
-export function encodeNumbers(items: readonly unknown[]): Block | undefined {
+export function encodeNumbers(items: readonly unknown[]): Encoded | undefined {
   const { length } = items;
   if (length === 0) return undefined;
   const numbers = new Float64Array(length);
@@ -185,33 +187,33 @@ export function encodeNumbers(items: readonly unknown[]): Block | undefined {
     if (typeof item !== "number") return undefined;
     numbers[i] = item;
   }
-  return new Block(Kind.NUMBERS, "", 0, [numbers.buffer]);
+  return new Encoded(Encoding.NUMBERS, "", 0, [numbers.buffer]);
 }
 
-function decodeParts(block: Block): ChunkOutcome {
-  const { count, parts } = partsOf(block);
+function decodeParts(payload: Encoded): ChunkOutcome {
+  const { count, parts } = partsOf(payload);
   const values = parts.map(decodeValue);
   return [values.slice(0, count), ...values.slice(count) as [] | [unknown]];
 }
 
 /** Decodes a list of numbers that a chunk gave. */
-function decodeNumbers(block: Block): ChunkOutcome {
-  const numbers = new Float64Array(block.buffers[0]);
+function decodeNumbers(payload: Encoded): ChunkOutcome {
+  const numbers = new Float64Array(payload.buffers[0]);
   // Several times as fast as Array.from().
   const items: number[] = [];
   for (let i = 0; i < numbers.length; i++) items.push(numbers[i]);
   return [items];
 }
 
-function encodeAny(value: unknown, options: EncodeOptions, lists?: unknown[][]): Block {
+function encodeAny(value: unknown, options: EncodeOptions, lists?: unknown[][]): Encoded {
   return encodeJson(value) ?? encodeGraph(value, options, lists);
 }
 
 /** What JSON says without a loss; `undefined` for all else. */
-export function encodeJson(value: unknown): Block | undefined {
+export function encodeJson(value: unknown): Encoded | undefined {
   try {
     const copy = hasInheritedToJson() ? NOT_PLAIN : plainCopy(value, { first: undefined, all: undefined });
-    return copy === NOT_PLAIN ? undefined : new Block(Kind.JSON, stringifyJson(copy));
+    return copy === NOT_PLAIN ? undefined : new Encoded(Encoding.JSON, stringifyJson(copy));
   } catch (error) {
     // A getter threw, or the value is too deep or too long: the thorough way finds out where.
     if (isExit(error)) throw error;
@@ -219,16 +221,16 @@ export function encodeJson(value: unknown): Block | undefined {
   }
 }
 
-function decodeAny(block: Block): unknown {
-  switch (block.kind) {
-    case Kind.JSON:
-      return parseJson(block.text);
-    case Kind.NUMBERS:
-      return decodeNumbers(block);
-    case Kind.PARTS:
-      return decodeParts(block);
+function decodeAny(payload: Encoded): unknown {
+  switch (payload.encoding) {
+    case Encoding.JSON:
+      return parseJson(payload.text);
+    case Encoding.NUMBERS:
+      return decodeNumbers(payload);
+    case Encoding.PARTS:
+      return decodeParts(payload);
     default:
-      return decodeGraph(block);
+      return decodeGraph(payload);
   }
 }
 

@@ -8,8 +8,8 @@ import { Math } from "../../futures/builtins.ts";
 import { SerializationError } from "../../futures/errors.ts";
 import type { Memory, Payload } from "./memory.ts";
 
-/** How a block is encoded. */
-export const Kind = {
+/** How a payload is encoded. */
+export const Encoding = {
   /** Nothing: no arguments, or `undefined`. */
   NONE: 0,
   /** One number as a float64. */
@@ -27,15 +27,15 @@ export const Kind = {
   /** A list of numbers as float64s. */
   NUMBERS: 7,
   /**
-   * What a chunk gave: blocks for each result, and for the error, one after the other; the text says how they are
+   * What a chunk gave: payloads for each result, and for the error, one after the other; the text says how they are
    * encoded.
    */
   PARTS: 8,
 } as const;
 
-/** Whether a block of this kind is a text and nothing else. */
-function isText(kind: number): boolean {
-  return kind === Kind.JSON || kind === Kind.TEXT;
+/** Whether a payload of this kind is a text and nothing else. */
+function isText(encoding: number): boolean {
+  return encoding === Encoding.JSON || encoding === Encoding.TEXT;
 }
 
 const encoder = new TextEncoder();
@@ -43,45 +43,45 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** An encoded value, independent of what becomes of the value afterwards. */
-export class Block implements Payload {
-  readonly kind: number;
+export class Encoded implements Payload {
+  readonly encoding: number;
   readonly text: string;
   readonly number: number;
   /** Copies of the value's buffers, or the buffers themselves where they were moved. */
   readonly buffers: ArrayBuffer[];
   /** Memory that is shared, not copied. */
   shared: SharedArrayBuffer[];
-  /** The numbers by which the other side knows `shared`; set before the block is written. */
+  /** The numbers by which the other side knows `shared`; set before the payload is written. */
   sharedIds: number[] = NOTHING;
-  /** For `Kind.CLONE`, and for `Kind.PARTS` where one of them is such: their values in a list. */
+  /** For `Encoding.CLONE`, and for `Encoding.PARTS` where one of them is such: their values in a list. */
   readonly clone: { value: unknown; list: Transferable[] } | undefined;
   readonly room: number;
   /** Whether the buffer is still the caller's, who moves it: a message takes it away; else {@linkcode takeMoved} must. */
   #isMoving = false;
 
-  /** A block of one buffer that its caller moves. To take it twice, now and for the message, would make V8 collect garbage for its size each time. */
-  static moving(text: string, buffer: ArrayBuffer): Block {
-    const block = new Block(Kind.BYTES, text, 0, [buffer]);
-    block.#isMoving = true;
-    return block;
+  /** A payload of one buffer that its caller moves. To take it twice, now and for the message, would make V8 collect garbage for its size each time. */
+  static moving(text: string, buffer: ArrayBuffer): Encoded {
+    const payload = new Encoded(Encoding.BYTES, text, 0, [buffer]);
+    payload.#isMoving = true;
+    return payload;
   }
 
   constructor(
-    kind: number,
+    encoding: number,
     text: string,
     number = 0,
     buffers: ArrayBuffer[] = NOTHING,
     shared: SharedArrayBuffer[] = NOTHING,
     clone?: { value: unknown; list: Transferable[] },
   ) {
-    this.kind = kind;
+    this.encoding = encoding;
     this.text = text;
     this.number = number;
     this.buffers = buffers;
     this.shared = shared;
     this.clone = clone;
     // UTF-8 takes at most three bytes for each UTF-16 unit.
-    this.room = isText(kind) ? text.length * 3 : this.#room();
+    this.room = isText(encoding) ? text.length * 3 : this.#room();
   }
 
   /**
@@ -108,10 +108,10 @@ export class Block implements Payload {
   }
 
   #room(): number {
-    switch (this.kind) {
-      case Kind.NONE:
+    switch (this.encoding) {
+      case Encoding.NONE:
         return 0;
-      case Kind.NUMBER:
+      case Encoding.NUMBER:
         return 8;
     }
     // It can only go by message.
@@ -122,14 +122,14 @@ export class Block implements Payload {
   }
 
   write(memory: Memory, offset: number): number {
-    switch (this.kind) {
-      case Kind.NONE:
+    switch (this.encoding) {
+      case Encoding.NONE:
         return 0;
-      case Kind.NUMBER:
+      case Encoding.NUMBER:
         memory.view.setFloat64(offset, this.number);
         return 8;
-      case Kind.JSON:
-      case Kind.TEXT:
+      case Encoding.JSON:
+      case Encoding.TEXT:
         return encodeText(this.text, memory.bytes, offset);
       default:
         return this.#writeGraph(memory, offset);
@@ -159,15 +159,15 @@ export class Block implements Payload {
   }
 
   /** Reads what {@linkcode write} wrote, copying everything out of the memory. */
-  static read(kind: number, memory: Memory, offset: number, byteLength: number): Block {
-    switch (kind) {
-      case Kind.NONE:
+  static read(encoding: number, memory: Memory, offset: number, byteLength: number): Encoded {
+    switch (encoding) {
+      case Encoding.NONE:
         return EMPTY;
-      case Kind.NUMBER:
-        return new Block(kind, "", memory.view.getFloat64(offset));
-      case Kind.JSON:
-      case Kind.TEXT:
-        return new Block(kind, decodeText(memory.bytes, offset, byteLength));
+      case Encoding.NUMBER:
+        return new Encoded(encoding, "", memory.view.getFloat64(offset));
+      case Encoding.JSON:
+      case Encoding.TEXT:
+        return new Encoded(encoding, decodeText(memory.bytes, offset, byteLength));
     }
     const { bytes, view } = memory;
     const textLength = view.getFloat64(offset);
@@ -182,9 +182,9 @@ export class Block implements Payload {
       at += aligned(length);
       return copyOf(bytes.subarray(start, start + length)).buffer;
     });
-    const block = new Block(kind, text, 0, buffers, []);
-    block.sharedIds = sharedIds;
-    return block;
+    const payload = new Encoded(encoding, text, 0, buffers, []);
+    payload.sharedIds = sharedIds;
+    return payload;
   }
 }
 
@@ -199,29 +199,29 @@ export function immovable(root: "args" | "result", error: unknown): Serializatio
 
 /** One empty array for all. */
 export const NOTHING: never[] = [];
-/** The block of nothing. */
-export const EMPTY: Block = new Block(Kind.NONE, "");
+/** The payload of nothing. */
+export const EMPTY: Encoded = new Encoded(Encoding.NONE, "");
 
-/** A block as the bytes that travel between processes: the number or the text, then each buffer. */
-export class EncodedBlock implements Payload {
-  readonly kind: number;
+/** A payload as the bytes that travel between processes: the number or the text, then each buffer. */
+export class EncodedSections implements Payload {
+  readonly encoding: number;
   readonly sections: readonly Uint8Array[];
   /** Memory is never shared with another process. */
   readonly shared: SharedArrayBuffer[] = NOTHING;
   readonly sharedIds: number[] = NOTHING;
   readonly room: number;
 
-  constructor(kind: number, sections: readonly Uint8Array[]) {
-    this.kind = kind;
+  constructor(encoding: number, sections: readonly Uint8Array[]) {
+    this.encoding = encoding;
     this.sections = sections;
-    switch (kind) {
-      case Kind.NONE:
+    switch (encoding) {
+      case Encoding.NONE:
         this.room = 0;
         break;
-      case Kind.GRAPH:
-      case Kind.BYTES:
-      case Kind.NUMBERS:
-      case Kind.PARTS:
+      case Encoding.GRAPH:
+      case Encoding.BYTES:
+      case Encoding.NUMBERS:
+      case Encoding.PARTS:
         this.room = 16 + sections.reduce((room, { byteLength }) => room + 8 + aligned(byteLength), 0);
         break;
       default:
@@ -229,58 +229,58 @@ export class EncodedBlock implements Payload {
     }
   }
 
-  /** Encodes a block. */
-  static from({ kind, text, number, buffers }: Block): EncodedBlock {
-    switch (kind) {
-      case Kind.NONE:
+  /** Encodes a payload. */
+  static from({ encoding, text, number, buffers }: Encoded): EncodedSections {
+    switch (encoding) {
+      case Encoding.NONE:
         return NO_BYTES;
-      case Kind.NUMBER: {
+      case Encoding.NUMBER: {
         const bytes = new Uint8Array(8);
         new DataView(bytes.buffer).setFloat64(0, number);
-        return new EncodedBlock(kind, [bytes]);
+        return new EncodedSections(encoding, [bytes]);
       }
       default:
-        return new EncodedBlock(kind, [encoded(text), ...buffers.map((buffer) => new Uint8Array(buffer))]);
+        return new EncodedSections(encoding, [encoded(text), ...buffers.map((buffer) => new Uint8Array(buffer))]);
     }
   }
 
-  /** Reads what {@linkcode write} or {@linkcode Block.write} wrote, copying everything out of the memory. */
-  static read(kind: number, memory: Memory, offset: number, byteLength: number): EncodedBlock {
-    if (kind === Kind.NONE) return NO_BYTES;
-    if (kind === Kind.NUMBER || isText(kind)) {
-      return new EncodedBlock(kind, [copyOf(memory.bytes.subarray(offset, offset + byteLength))]);
+  /** Reads what {@linkcode write} or {@linkcode Encoded.write} wrote, copying everything out of the memory. */
+  static read(encoding: number, memory: Memory, offset: number, byteLength: number): EncodedSections {
+    if (encoding === Encoding.NONE) return NO_BYTES;
+    if (encoding === Encoding.NUMBER || isText(encoding)) {
+      return new EncodedSections(encoding, [copyOf(memory.bytes.subarray(offset, offset + byteLength))]);
     }
-    return EncodedBlock.from(Block.read(kind, memory, offset, byteLength));
+    return EncodedSections.from(Encoded.read(encoding, memory, offset, byteLength));
   }
 
   /** Nothing moves between processes. */
   takeMoved(_root: "args" | "result"): void {}
 
   write(memory: Memory, offset: number): number {
-    if (this.kind === Kind.NONE) return 0;
-    if (this.kind === Kind.NUMBER || isText(this.kind)) {
+    if (this.encoding === Encoding.NONE) return 0;
+    if (this.encoding === Encoding.NUMBER || isText(this.encoding)) {
       memory.bytes.set(this.sections[0], offset);
       return this.sections[0].byteLength;
     }
     return this.decoded().write(memory, offset);
   }
 
-  decoded(): Block {
-    const { kind, sections } = this;
-    switch (kind) {
-      case Kind.NONE:
+  decoded(): Encoded {
+    const { encoding, sections } = this;
+    switch (encoding) {
+      case Encoding.NONE:
         return EMPTY;
-      case Kind.NUMBER: {
+      case Encoding.NUMBER: {
         const { buffer, byteOffset } = sections[0];
-        return new Block(kind, "", new DataView(buffer, byteOffset).getFloat64(0));
+        return new Encoded(encoding, "", new DataView(buffer, byteOffset).getFloat64(0));
       }
       default:
-        return new Block(kind, decoder.decode(sections[0]), 0, sections.slice(1).map(wholeBuffer));
+        return new Encoded(encoding, decoder.decode(sections[0]), 0, sections.slice(1).map(wholeBuffer));
     }
   }
 }
 
-const NO_BYTES = new EncodedBlock(Kind.NONE, []);
+const NO_BYTES = new EncodedSections(Encoding.NONE, []);
 
 /** The buffer of bytes, copied where the bytes are only a part of it. */
 export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {
@@ -350,7 +350,7 @@ function encodeText(text: string, bytes: Uint8Array, offset: number): number {
 
 /** Text is copied out of the shared memory before it is decoded: that is four times faster. Into the same place each time: small buffers are dear. */
 let scratch = new Uint8Array(4096);
-const MOST_SCRATCH = 1 << 20;
+const MAX_SCRATCH = 1 << 20;
 
 function decodeText(bytes: Uint8Array, offset: number, byteLength: number): string {
   if (byteLength <= SHORT_TEXT) {
@@ -364,7 +364,7 @@ function decodeText(bytes: Uint8Array, offset: number, byteLength: number): stri
     if (i === byteLength) return text;
   }
   const part = bytes.subarray(offset, offset + byteLength);
-  if (byteLength > MOST_SCRATCH) return decoder.decode(copyOf(part));
+  if (byteLength > MAX_SCRATCH) return decoder.decode(copyOf(part));
   if (byteLength > scratch.length) scratch = new Uint8Array(2 ** Math.ceil(Math.log2(byteLength)));
   scratch.set(part);
   return decoder.decode(scratch.subarray(0, byteLength));

@@ -5,7 +5,7 @@
  */
 
 import { SerializationError } from "../../futures/errors.ts";
-import type { Block } from "./encoded.ts";
+import type { Encoded } from "./encoded.ts";
 import { encodeJson, encodeNumbers, encodeValue } from "./codec.ts";
 import type { ChunkOutcome } from "./codec.ts";
 import { isExit, outcomeOf } from "../../futures/task_exit.ts";
@@ -27,7 +27,7 @@ export function encodeOutcome(
   [results, ...errors]: ChunkOutcome,
   sameProcess: boolean,
   attempt: Attempt = simply,
-): Block {
+): Encoded {
   if (errors.length === 0) {
     try {
       const whole = encodeNumbers(results) ?? attempt(() => encodeJson([results]));
@@ -38,7 +38,7 @@ export function encodeOutcome(
       errors = [error];
     }
   }
-  const parts: Block[] = [];
+  const parts: Encoded[] = [];
   for (const result of results) {
     try {
       parts.push(attempt(() => encodeMoved(result, sameProcess)));
@@ -57,17 +57,17 @@ export function encodeOutcome(
   }
 }
 
-function encodeMoved(result: unknown, sameProcess: boolean): Block {
-  const block = encodeValue(result, { root: "result", sameProcess });
-  block.takeMoved("result");
-  return block;
+function encodeMoved(result: unknown, sameProcess: boolean): Encoded {
+  const payload = encodeValue(result, { root: "result", sameProcess });
+  payload.takeMoved("result");
+  return payload;
 }
 
 /**
  * Encodes what a task threw, or why that cannot cross, or what has ended the task meanwhile: see {@linkcode
  * encodeOutcome}.
  */
-export function encodeError(error: unknown, sameProcess: boolean, attempt: Attempt = simply): Block {
+export function encodeError(error: unknown, sameProcess: boolean, attempt: Attempt = simply): Encoded {
   const options: EncodeOptions = { root: "error", sameProcess };
   for (const how of [attempt, simply]) {
     try {

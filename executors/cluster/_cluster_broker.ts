@@ -11,12 +11,12 @@ import "ioredis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { Consumer, type ConsumerMessage, type ConsumerStart, DECODED, Flag } from "../_queue/consumer.ts";
-import { Cell } from "../_queue/task_queue.ts";
+import { TaskState } from "../_queue/task_queue.ts";
 import { type Address, shown } from "./_address.ts";
 import { connect, inspectServer, isRefusal, takeJobs } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
-import { Flight, type Job, type News, reportBlock, type Sent } from "./_flight.ts";
-import { MOST_EVENTS, MOST_KEPT, Releaser } from "./_keep.ts";
+import { InFlight, type InFlightTask, type Job, type News, reportPayload } from "./_in_flight.ts";
+import { MAX_EVENTS, MAX_KEPT, Releaser } from "./_keep.ts";
 import { type Control, controlChannel, fromPayload, type JobData, noteChannel, readNote, VERSION } from "./_jobs.ts";
 
 /** How jobs are added; the engine's own options. */
@@ -42,7 +42,7 @@ export interface ClusterBrokerStart extends ConsumerStart {
 
 /** How many tasks are added at once, and how many can be in the cluster's queue; more wait in the pool's. */
 const BATCH = 500;
-const MOST_SENT = 10_000;
+const MAX_SENT = 10_000;
 
 /** How often the broker looks for what events did not tell, and of which jobs: those it has not heard of for so long; in milliseconds. */
 const SWEEP_MS = 1_000;
@@ -65,7 +65,7 @@ const CLOSE_MS = 1_000;
 class ClusterBroker {
   readonly #start: ClusterBrokerStart;
   readonly #consumer: Consumer;
-  readonly #flight: Flight;
+  readonly #inFlight: InFlight;
   readonly #client: Redis;
   readonly #listener: Redis;
   readonly #heartbeat: Heartbeat;
@@ -90,7 +90,7 @@ class ClusterBroker {
     const { id, aliases, settings } = start;
     // What may be tried again is tried again by itself.
     const options = { id, aliases, packs: settings.attempts === 1 };
-    this.#flight = new Flight(this.#consumer, options, () => this.#onChange());
+    this.#inFlight = new InFlight(this.#consumer, options, () => this.#onChange());
     this.#client = connect(start.address);
     this.#listener = connect(start.address);
     this.#releaser = new Releaser(this.#client, `${start.address.prefix}:${start.address.queue}:`);
@@ -108,32 +108,32 @@ class ClusterBroker {
     await this.#consumer.begin();
     let count = 0;
     while (!this.#isEnding) {
-      if (this.#flight.size >= MOST_SENT) {
+      if (this.#inFlight.size >= MAX_SENT) {
         void this.#addWaiting();
         await this.#change();
         continue;
       }
-      if (this.#flight.hasBacklog) {
-        const held = this.#flight.heldFor;
-        if (held > 0) await this.#consumer.beAway(() => sleep(held));
-        else this.#flight.takeBacklog();
+      if (this.#inFlight.hasBacklog) {
+        const held = this.#inFlight.heldFor;
+        if (held > 0) await this.#consumer.yieldToEventLoop(() => sleep(held));
+        else this.#inFlight.takeBacklog();
         this.#consumer.ring();
         continue;
       }
       const taken = this.#consumer.take();
       if (taken === undefined) {
         void this.#addWaiting();
-        await this.#consumer.rest(false);
+        await this.#consumer.waitForWork(false);
         continue;
       }
       const task = taken instanceof Promise ? await taken : taken;
       const definition = this.#consumer.knownDefinition(task.fn) ?? await this.#consumer.definition(task.fn);
-      if (this.#consumer.start(task, Cell.GIVEN)) this.#flight.take(task, definition);
+      if (this.#consumer.start(task, TaskState.PREFETCHED)) this.#inFlight.take(task, definition);
       if (++count < BATCH) continue;
       count = 0;
       void this.#addWaiting();
       // The connection gets its turn.
-      await this.#consumer.beAway(() => sleep(0));
+      await this.#consumer.yieldToEventLoop(() => sleep(0));
     }
   }
 
@@ -142,11 +142,11 @@ class ClusterBroker {
       case "stop":
         void this.#stop(message.progress);
         break;
-      case "return":
-        void this.#return(message.cell);
+      case "recall":
+        void this.#return(message.slot);
         break;
       case "abort":
-        this.#abort(message.cell);
+        this.#abort(message.slot);
         break;
       default:
         this.#consumer.receive(message);
@@ -163,7 +163,7 @@ class ClusterBroker {
         this.#connections++;
         this.#isSweeping = false;
         // What was said meanwhile was not heard.
-        for (const job of this.#flight.jobs.values()) job.heardAt = -Infinity;
+        for (const job of this.#inFlight.jobs.values()) job.heardAt = -Infinity;
       });
       client.on("error", (error: Error) => {
         this.#lastProblem = error.message;
@@ -174,7 +174,7 @@ class ClusterBroker {
     for (const warning of await inspectServer(this.#client)) {
       console.warn(`ClusterExecutor: ${shown(address.redis)}. ${warning}`);
     }
-    this.#queue = new Queue(name, { connection: this.#client, prefix, streams: { events: { maxLen: MOST_EVENTS } } });
+    this.#queue = new Queue(name, { connection: this.#client, prefix, streams: { events: { maxLen: MAX_EVENTS } } });
     this.#queue.on("error", () => {});
     await this.#queue.waitUntilReady();
     this.#listener.on("message", (_channel: string, text: string) => this.#hear(text));
@@ -185,14 +185,14 @@ class ClusterBroker {
   #hear(text: string): void {
     const note = readNote(text);
     if (note === undefined) return;
-    const job = this.#flight.jobs.get(note.job);
+    const job = this.#inFlight.jobs.get(note.job);
     if (job === undefined) return;
     job.heardAt = performance.now();
     if (note.what === "ended") {
       try {
         if (note.result !== undefined) {
-          this.#flight.complete(job, note.result, text.length);
-          if (this.#flight.delivered.length > 0) void this.#release();
+          this.#inFlight.complete(job, note.result, text.length);
+          if (this.#inFlight.delivered.length > 0) void this.#release();
           return;
         }
       } catch {
@@ -203,11 +203,11 @@ class ClusterBroker {
     }
     const sent = job.all[note.task];
     if (sent?.job !== job) return;
-    if (note.what === "begun") this.#flight.markBegun(sent);
-    else if (note.what === "returned") this.#flight.putBack(sent);
+    if (note.what === "begun") this.#inFlight.markBegun(sent);
+    else if (note.what === "returned") this.#inFlight.putBack(sent);
     else if (note.what === "progress") {
-      this.#flight.markBegun(sent);
-      this.#consumer.tell(sent.task, fromPayload(note.payload));
+      this.#inFlight.markBegun(sent);
+      this.#consumer.progress(sent.task, fromPayload(note.payload));
     }
   }
 
@@ -223,7 +223,7 @@ class ClusterBroker {
     void this.#release();
     this.#isSweeping = true;
     const until = performance.now() - SILENT_MS;
-    const silent = [...this.#flight.jobs.values()].filter((job) => job.isAdded && job.heardAt < until);
+    const silent = [...this.#inFlight.jobs.values()].filter((job) => job.isAdded && job.heardAt < until);
     void this.#sweep(silent).finally(() => this.#isSweeping = false);
   }
 
@@ -240,10 +240,12 @@ class ClusterBroker {
         }
         const replies = await pipeline.exec() ?? [];
         for (const [i, [error, values]] of replies.entries()) {
-          if (error === null && this.#flight.jobs.has(some[i].id)) this.#onSwept(some[i], values as (string | null)[]);
+          if (error === null && this.#inFlight.jobs.has(some[i].id)) {
+            this.#onSwept(some[i], values as (string | null)[]);
+          }
         }
       }
-      if (this.#flight.delivered.length > 0) await this.#release();
+      if (this.#inFlight.delivered.length > 0) await this.#release();
     } catch {
       // The connection has broken: there will be another sweep.
     }
@@ -253,15 +255,15 @@ class ClusterBroker {
     job.heardAt = performance.now();
     if (timestamp === null) this.#onLost(job);
     else if (finishedOn === null) return;
-    else if (value !== null) this.#flight.completeBy(job, value);
-    else this.#flight.failBy(job, reason ?? "");
+    else if (value !== null) this.#inFlight.completeBy(job, value);
+    else this.#inFlight.failBy(job, reason ?? "");
   }
 
   /** The server knows nothing of it. */
   #onLost(job: Job): void {
     if (job.connection === this.#connections) {
       const message = "the server does not know it any more: somebody has removed it, or keepResults is too short";
-      this.#flight.fail(job, { what: "lost", message });
+      this.#inFlight.fail(job, { what: "lost", message });
     } else {
       // A server that was killed may have lost what came last. It is run again, as when its node is lost.
       job.isAdded = false;
@@ -271,7 +273,7 @@ class ClusterBroker {
 
   /** Removes what was large and is delivered from the server. */
   async #release(): Promise<void> {
-    await this.#releaser.release(this.#flight.delivered.splice(0));
+    await this.#releaser.release(this.#inFlight.delivered.splice(0));
   }
 
   // Adding
@@ -280,8 +282,8 @@ class ClusterBroker {
   async #addWaiting(): Promise<void> {
     if (this.#isAdding) return;
     this.#isAdding = true;
-    while (this.#flight.waiting > 0) {
-      const jobs = this.#flight.makeJobs();
+    while (this.#inFlight.waiting > 0) {
+      const jobs = this.#inFlight.makeJobs();
       while (jobs.length > 0) await this.#add(jobs.splice(0, BATCH));
     }
     this.#isAdding = false;
@@ -290,7 +292,7 @@ class ClusterBroker {
   async #add(jobs: readonly Job[]): Promise<void> {
     const { attempts, backoff, priority, keepResults } = this.#start.settings;
     // By age the engine would remove those of other programs as well.
-    const keep = { count: MOST_KEPT };
+    const keep = { count: MAX_KEPT };
     const entries = jobs.map(({ id, all }) => {
       const tasks = all.map(({ data }) => data);
       const name = `${tasks[0].modules[0]}.${tasks[0].name}`;
@@ -302,14 +304,14 @@ class ClusterBroker {
       // A transaction, of which a single one has no need.
       if (entries.length > 1) await this.#queue!.addBulk(entries);
       else await this.#queue!.add(entries[0].name, entries[0].data, entries[0].opts);
-      for (const job of jobs) this.#flight.noteAdded(job, this.#connections);
+      for (const job of jobs) this.#inFlight.noteAdded(job, this.#connections);
     } catch (error) {
       if (this.#isEnding) return;
       if (jobs.length > 1) {
         // One of them may be what the server refuses. To add one twice makes no second job.
         for (const job of jobs) await this.#add([job]);
       } else {
-        this.#flight.fail(jobs[0], {
+        this.#inFlight.fail(jobs[0], {
           what: "refused",
           message: error instanceof Error ? error.message : String(error),
         });
@@ -320,8 +322,8 @@ class ClusterBroker {
   // Taking back
 
   /** Takes a task back because it is to be cancelled; if it is one of many, all others as well. */
-  async #return(cell: number): Promise<void> {
-    const sent = this.#flight.ofCell(cell);
+  async #return(slot: number): Promise<void> {
+    const sent = this.#inFlight.ofSlot(slot);
     if (sent === undefined) return;
     const now = performance.now();
     if (now - this.#burstAt > BURST_MS) this.#burst = 0;
@@ -330,9 +332,9 @@ class ClusterBroker {
     await this.#takeBack(sent);
     if (this.#burst < BURST || this.#isReturning) return;
     this.#isReturning = true;
-    this.#flight.putBackWaiting();
+    this.#inFlight.putBackWaiting();
     // The server looks for each from the end at which the last one lies.
-    const others = [...this.#flight.jobs.values()].filter(({ isAdded }) => isAdded).reverse();
+    const others = [...this.#inFlight.jobs.values()].filter(({ isAdded }) => isAdded).reverse();
     while (others.length > 0) await this.#take(others.splice(0, BATCH));
     this.#isReturning = false;
   }
@@ -343,9 +345,9 @@ class ClusterBroker {
     try {
       const areTaken = await takeJobs(this.#client, `${prefix}:${queue}:`, jobs.map(({ id }) => id));
       for (const [i, job] of jobs.entries()) {
-        if (!areTaken[i] || this.#flight.jobs.get(job.id) !== job) continue;
-        for (const sent of job.all) if (sent.job === job) this.#flight.putBack(sent);
-        this.#flight.end(job);
+        if (!areTaken[i] || this.#inFlight.jobs.get(job.id) !== job) continue;
+        for (const sent of job.all) if (sent.job === job) this.#inFlight.putBack(sent);
+        this.#inFlight.end(job);
       }
     } catch {
       // Unknown: the sweep will tell.
@@ -353,16 +355,16 @@ class ClusterBroker {
   }
 
   /** Takes a task back from the queue, or from the node that has it, if it has not begun. */
-  async #takeBack(sent: Sent): Promise<void> {
+  async #takeBack(sent: InFlightTask): Promise<void> {
     if (sent.onNews !== undefined) return;
     const { job } = sent;
     if (job === undefined) {
-      this.#flight.putBack(sent);
+      this.#inFlight.putBack(sent);
       return;
     }
     if (this.#heartbeat.isAway) {
       // Nobody can tell, and it would take long to find that out for each.
-      this.#flight.markBegun(sent);
+      this.#inFlight.markBegun(sent);
       return;
     }
     if (!job.isAdded) await this.#newsOf(sent, "added");
@@ -373,11 +375,11 @@ class ClusterBroker {
     if (await this.#newsOf(sent, "begun", () => this.#tellNodes(control)) !== undefined) return;
     // It may have been on its way back to the queue.
     await this.#take([job]);
-    if (sent.job === job) this.#flight.markBegun(sent);
+    if (sent.job === job) this.#inFlight.markBegun(sent);
   }
 
   /** The first of some news that is heard of a task, or that it is over; `undefined` where that takes too long. Asks for it until then, each time after a longer pause. */
-  async #newsOf(sent: Sent, wanted: News, ask = () => {}): Promise<News | undefined> {
+  async #newsOf(sent: InFlightTask, wanted: News, ask = () => {}): Promise<News | undefined> {
     const { promise, resolve } = Promise.withResolvers<News | undefined>();
     sent.onNews = (news) => (news === "over" || news === wanted) && resolve(news);
     const end = performance.now() + ANSWER_MS;
@@ -404,9 +406,9 @@ class ClusterBroker {
     this.#client.publish(controlChannel(prefix, queue), JSON.stringify(control)).catch(() => {});
   }
 
-  #abort(cell: number): void {
-    const sent = this.#flight.ofCell(cell);
-    this.#consumer.answer(cell);
+  #abort(slot: number): void {
+    const sent = this.#inFlight.ofSlot(slot);
+    this.#consumer.acknowledgeAbort(slot);
     if (sent?.job !== undefined) this.#tellNodes({ what: "abort", job: sent.job.id, task: sent.job.all.indexOf(sent) });
   }
 
@@ -419,7 +421,7 @@ class ClusterBroker {
   #break(message: string): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
-    this.#consumer.fail(reportBlock({ what: "unreachable", message }), Flag.ERROR | Flag.DIED);
+    this.#consumer.report(reportPayload({ what: "unreachable", message }), Flag.ERROR | Flag.DIED);
     this.#onChange();
   }
 
@@ -436,7 +438,7 @@ class ClusterBroker {
       Atomics.store(progress, 0, 1);
       Atomics.notify(progress, 0);
     }
-    this.#consumer.fail(reportBlock(null), Flag.GONE);
+    this.#consumer.report(reportPayload(null), Flag.GONE);
   }
 }
 

@@ -8,7 +8,7 @@ import { Redis, type RedisOptions } from "ioredis";
 import type { Address } from "./_address.ts";
 
 /** The longest pause between two attempts to connect, in milliseconds. */
-const MOST_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 1_000;
 
 /** How long an attempt to connect may take, in milliseconds. */
 const CONNECT_MS = 5_000;
@@ -20,7 +20,7 @@ export function connect({ redis, tls }: Address): Redis {
     connectTimeout: CONNECT_MS,
     // The engine's blocking commands must never fail for a connection that is being made again.
     maxRetriesPerRequest: null,
-    retryStrategy: (times) => Math.min(50 * 2 ** times, MOST_PAUSE_MS),
+    retryStrategy: (times) => Math.min(50 * 2 ** times, MAX_PAUSE_MS),
     // A server that has become read-only, as after a failover, is not the one to talk to any more.
     reconnectOnError: (error) => error.message.startsWith("READONLY") ? 2 : false,
     ...(tls === undefined ? {} : { tls: { ...tls } }),

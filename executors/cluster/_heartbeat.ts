@@ -9,7 +9,7 @@
 import type { Redis } from "ioredis";
 
 /** How long a connection may say nothing though it was asked, in milliseconds; less where that is too long to wait. */
-const MOST_SILENT_MS = 5_000;
+const MAX_SILENT_MS = 5_000;
 const LEAST_SILENT_MS = 1_000;
 
 /** How often a connection is looked at in that time. */
@@ -42,7 +42,7 @@ export class Heartbeat {
    * @param patience How long a connection may say nothing, in milliseconds, where that is not too short or too long.
    */
   constructor(clients: readonly Redis[], patience: number) {
-    this.#patience = Math.max(LEAST_SILENT_MS, Math.min(MOST_SILENT_MS, patience));
+    this.#patience = Math.max(LEAST_SILENT_MS, Math.min(MAX_SILENT_MS, patience));
     this.#pause = this.#patience / LOOKS;
     this.#all = clients.map((client) => listen({ client, unanswered: 0, quiet: 0, isAsked: false }));
     this.#timer = setInterval(() => this.#look(), this.#pause);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Block, EMPTY, Kind, wholeBuffer } from "../_values/encoded.ts";
+import { EMPTY, Encoded, Encoding, wholeBuffer } from "../_values/encoded.ts";
 import { Flag } from "../_queue/consumer.ts";
 
 /** Counted up when a node would not understand the change. */
@@ -75,16 +75,16 @@ export function aliasOf(url: string): string {
   return pathname.slice(pathname.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
 }
 
-/** A block as JSON. */
-export function toPayload({ kind, text, number, buffers }: Block): Payload {
+/** A payload as JSON. */
+export function toPayload({ encoding: kind, text, number, buffers }: Encoded): Payload {
   switch (kind) {
-    case Kind.NONE:
+    case Encoding.NONE:
       return null;
-    case Kind.JSON:
+    case Encoding.JSON:
       return { json: JSON.parse(text) };
-    case Kind.TEXT:
+    case Encoding.TEXT:
       return { text };
-    case Kind.NUMBER:
+    case Encoding.NUMBER:
       if (Number.isFinite(number) && !Object.is(number, -0)) return { number };
       return { kind, text: Object.is(number, -0) ? "-0" : String(number), buffers: [] };
     default:
@@ -93,24 +93,24 @@ export function toPayload({ kind, text, number, buffers }: Block): Payload {
 }
 
 /**
- * The block that {@linkcode toPayload} made into JSON. It may come from anybody who can write to the server.
+ * The payload that {@linkcode toPayload} made into JSON. It may come from anybody who can write to the server.
  *
  * @throws {TypeError} It is no payload.
  */
-export function fromPayload(payload: unknown): Block {
+export function fromPayload(payload: unknown): Encoded {
   if (payload === null) return EMPTY;
   if (typeof payload === "object") {
     const { json, text, number, kind, buffers } = payload as { [name: string]: unknown };
-    if (json !== undefined) return new Block(Kind.JSON, JSON.stringify(json));
-    if (typeof number === "number") return new Block(Kind.NUMBER, "", number);
+    if (json !== undefined) return new Encoded(Encoding.JSON, JSON.stringify(json));
+    if (typeof number === "number") return new Encoded(Encoding.NUMBER, "", number);
     if (typeof text === "string") {
-      if (kind === undefined) return new Block(Kind.TEXT, text);
-      if (kind === Kind.NUMBER) return new Block(Kind.NUMBER, "", Number(text));
-      const hasOneBuffer = kind === Kind.BYTES || kind === Kind.NUMBERS;
+      if (kind === undefined) return new Encoded(Encoding.TEXT, text);
+      if (kind === Encoding.NUMBER) return new Encoded(Encoding.NUMBER, "", Number(text));
+      const hasOneBuffer = kind === Encoding.BYTES || kind === Encoding.NUMBERS;
       if (
-        (kind === Kind.GRAPH || kind === Kind.PARTS || hasOneBuffer) && Array.isArray(buffers) &&
+        (kind === Encoding.GRAPH || kind === Encoding.PARTS || hasOneBuffer) && Array.isArray(buffers) &&
         buffers.every((buffer) => typeof buffer === "string") && (!hasOneBuffer || buffers.length === 1)
-      ) return new Block(kind, text, 0, buffers.map((buffer) => wholeBuffer(Uint8Array.fromBase64(buffer))));
+      ) return new Encoded(kind, text, 0, buffers.map((buffer) => wholeBuffer(Uint8Array.fromBase64(buffer))));
     }
   }
   throw new TypeError(`Cannot read as a value of a job: ${shortened(payload)}`);
@@ -244,7 +244,7 @@ function isPayload(payload: unknown): boolean {
 }
 
 /** How many characters of a result a note may have: the server cuts off who is slow to read many megabytes. */
-export const MOST_NOTED = 16_384;
+export const MAX_NOTED = 16_384;
 
 /** The channel on which nodes listen. */
 export function controlChannel(prefix: string, queue: string): string {

@@ -8,7 +8,7 @@
 import type { Redis } from "ioredis";
 
 /** How many jobs that have ended the server keeps of a queue; older ones go, so that it does not fill up. */
-export const MOST_KEPT = 50_000;
+export const MAX_KEPT = 50_000;
 
 /** A job with more bytes in its values than this goes as soon as its executor has its results. */
 export const LARGE_BYTES = 4_096;
@@ -17,8 +17,8 @@ export const LARGE_BYTES = 4_096;
  * How long the engine's stream of events may get: in events, and in bytes, roughly, where those are large. Nobody here
  * reads it, and it has a copy of each result.
  */
-export const MOST_EVENTS = 1_000;
-const MOST_EVENT_BYTES = 4_194_304;
+export const MAX_EVENTS = 1_000;
+const MAX_EVENT_BYTES = 4_194_304;
 
 /**
  * For how long the removal is tried of a delivered job that the server has not finished yet, as a note is quicker; in
@@ -76,7 +76,7 @@ export function persistJob(client: Redis, key: string): void {
 
 /** Shortens the stream of events after one with a large value. */
 export function boundEvents(client: Redis, start: string, bytes: number): void {
-  client.xtrim(`${start}events`, "MAXLEN", Math.floor(MOST_EVENT_BYTES / bytes)).catch(() => {});
+  client.xtrim(`${start}events`, "MAXLEN", Math.floor(MAX_EVENT_BYTES / bytes)).catch(() => {});
 }
 
 /** Removes jobs whose results were delivered. */

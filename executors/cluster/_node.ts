@@ -19,7 +19,7 @@ import {
   isOfExecutor,
   type JobData,
   type JobResult,
-  MOST_NOTED,
+  MAX_NOTED,
   type Note,
   type Outcome,
   readControl,
@@ -50,7 +50,7 @@ export interface NodeOptions {
  * milliseconds.
  */
 const QUICK_MS = 5;
-const MOST_PER_WORKER = 4;
+const MAX_PER_WORKER = 4;
 
 /**
  * How often a node looks what has begun, after how long it gives back what has not, and how often it looks whether there is anybody to take that, in
@@ -63,7 +63,7 @@ const TELL_AGAIN_MS = 1_000;
 
 /** How long, in milliseconds, and how often a node waits for the end to be said to the server, and to a server that is away. */
 const CLOSE_ROUND_MS = 500;
-const MOST_CLOSE_ROUNDS = 10;
+const MAX_CLOSE_ROUNDS = 10;
 
 /**
  * For how long a node asks the server at a time whether there is a job, in seconds: for that long it may not notice
@@ -80,14 +80,14 @@ const FORGET_MS = 5_000;
  */
 const REST_MS = 20;
 const REST_GROWTH = 1.5;
-const MOST_REST_MS = 150;
+const MAX_REST_MS = 150;
 const LATER_MS = 20;
 
 /** How long a node that ends because it cannot run tasks may take to give back what it has, in milliseconds. */
 const GIVE_ALL_BACK_MS = 5_000;
 
 /** How many characters of a stack the server keeps of a job that has failed. */
-const MOST_STACK = 2_000;
+const MAX_STACK = 2_000;
 
 type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 
@@ -290,7 +290,7 @@ export class ClusterNode {
     // What has several may have one that each node lacks: it would rest for ever.
     if (!isOneFunction || this.#functions.find(task) !== undefined) return;
     if (!await this.#functions.mayBeElsewhere(this.#link.client, task)) return;
-    const rest = Math.round(Math.min(MOST_REST_MS, REST_MS * REST_GROWTH ** (job.attemptsStarted - 1)));
+    const rest = Math.round(Math.min(MAX_REST_MS, REST_MS * REST_GROWTH ** (job.attemptsStarted - 1)));
     await job.moveToDelayed(Date.now() + rest, token);
     await new Promise((resolve) => setTimeout(resolve, rest + LATER_MS));
     throw new DelayedError();
@@ -307,7 +307,7 @@ export class ClusterNode {
     }
     // Who else adds jobs looks by the engine what became of them; an executor reads its result.
     if (hasFailed && !isOfExecutor(job.id!)) throw withStack(new UnrecoverableError(text), stack);
-    if (text.length <= MOST_NOTED) this.#tell(job, { what: "ended", result });
+    if (text.length <= MAX_NOTED) this.#tell(job, { what: "ended", result });
     else this.#unnoted.set(result, text.length);
     return result;
   }
@@ -433,7 +433,7 @@ export class ClusterNode {
   #learn(ms: number): void {
     this.#pace = (this.#pace * 7 + ms) / 8;
     const { workers } = this.#options;
-    const wanted = this.#pace <= QUICK_MS ? workers * MOST_PER_WORKER : workers;
+    const wanted = this.#pace <= QUICK_MS ? workers * MAX_PER_WORKER : workers;
     if (this.#worker!.concurrency !== wanted) this.#worker!.concurrency = wanted;
   }
 
@@ -444,7 +444,7 @@ export class ClusterNode {
     const closed = this.#worker?.close();
     if (this.#held.size > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
     // The engine says at once what became of the last jobs, but its own end may take seconds, or never come when the server has been away.
-    for (let i = 0; i < MOST_CLOSE_ROUNDS; i++) {
+    for (let i = 0; i < MAX_CLOSE_ROUNDS; i++) {
       const round = new Promise((resolve) => setTimeout(resolve, CLOSE_ROUND_MS, "later"));
       if (await Promise.race([closed, round]) !== "later" || this.#link.client.status === "ready") break;
     }
@@ -455,6 +455,6 @@ export class ClusterNode {
 
 /** An error as dashboards show it: with the stack of the task's, and not with all of its own text once more. */
 function withStack<E extends Error>(error: E, stack = "A task has failed"): E {
-  error.stack = stack.slice(0, MOST_STACK);
+  error.stack = stack.slice(0, MAX_STACK);
   return error;
 }

@@ -43,12 +43,12 @@ async function load(url: string, imports: Imports): Promise<Namespace> {
 /** Calls a function of a job. */
 export async function runTask({ module, name, how, payload, job }: Call, imports: Imports): Promise<Returned> {
   const fn = (await load(module, imports))[name] as (...args: unknown[]) => unknown;
-  const block = fromPayload(payload);
+  const encoded = fromPayload(payload);
   const start = performance.now();
   if (how === "call") {
     const value = await runAs(job, tell, async () => {
       try {
-        return await fn(...listOf(decodeArguments(block)));
+        return await fn(...listOf(decodeArguments(encoded)));
       } catch (error) {
         throw withRemote(error, job);
       }
@@ -56,7 +56,7 @@ export async function runTask({ module, name, how, payload, job }: Call, imports
     const ms = performance.now() - start;
     return [toPayload(encodeValue(value, { root: "result", sameProcess: false })), ms];
   }
-  const { length, get } = decodeItems(block);
+  const { length, get } = decodeItems(encoded);
   const calls: Items = { length, get: how === "column" ? (i) => [get(i)] : (i) => listOf(get(i)) };
   const outcome = await runAs(job, tell, () => runAll(fn, calls, job));
   const ms = performance.now() - start;

@@ -5,7 +5,7 @@
  */
 
 import { TaskNotFoundError } from "../../futures/errors.ts";
-import { inspect } from "../../futures/deadline.ts";
+import { inspect } from "../../futures/inspect.ts";
 import type { Future } from "../../futures/future.ts";
 import type { ConsumerStart } from "../_queue/consumer.ts";
 import type { Definition } from "../_functions/definition.ts";
@@ -16,7 +16,7 @@ import { Pool, type PoolKind } from "../_owner/pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 import { BrokenCluster, StalledJobError } from "./errors.ts";
 import type { ClusterBrokerStart, JobSettings } from "./_cluster_broker.ts";
-import type { ClusterReport } from "./_flight.ts";
+import type { ClusterReport } from "./_in_flight.ts";
 import { isServer, shown, type TlsOptions } from "./_address.ts";
 
 /** How a job waits before it is tried again. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { EncodedBlock, Kind } from "../_values/encoded.ts";
+import { EncodedSections, Encoding } from "../_values/encoded.ts";
 import type { Output } from "./_output.ts";
 import { encodeMessage, joined, MAIN, type Message, MessageReader, PacketReader, READER } from "./messages.ts";
 
@@ -35,7 +35,7 @@ const TAIL_BYTES = 2048;
 const CHUNK_BYTES = 1 << 16;
 
 /** How much is written to a pipe at once, at the most: so that it shows when something is read of a larger value. */
-const MOST_WRITTEN_BYTES = 1 << 20;
+const MAX_WRITTEN_BYTES = 1 << 20;
 
 /** How long after a child's end its pipes are read: another program may have inherited them, and never close them. */
 const GRACE_MS = 100;
@@ -44,7 +44,7 @@ const GRACE_MS = 100;
  * How much may come out of a pipe after the end of who wrote to it: what the pipe held, and what had been read of it.
  * The rest is somebody else's.
  */
-const MOST_AFTER_END = 1 << 18;
+const MAX_AFTER_END = 1 << 18;
 
 /** From so many probes without an answer on, they carry bytes; and at the most so many. */
 const FIRST_PADDED = 3;
@@ -52,7 +52,7 @@ const MAX_PADDING = 1 << 24;
 
 /** So many probes are sent at each look, and later ones after more and more looks; and at the most so many. */
 const FREQUENT_PROBES = 8;
-const MOST_LOOKS = 128;
+const MAX_LOOKS = 128;
 
 /** How many microtasks a stream takes, at the most, to give what was read to its reader. */
 const STREAM_HOPS = 16;
@@ -132,8 +132,8 @@ export class ChildProcess {
   }
 
   /** Sends a message. What is not read stays with the pipe: the end of the process is noticed all the same. */
-  send(header: readonly unknown[], ...blocks: EncodedBlock[]): void {
-    this.write(encodeMessage(header, ...blocks));
+  send(header: readonly unknown[], ...payloads: EncodedSections[]): void {
+    this.write(encodeMessage(header, ...payloads));
   }
 
   /** Sends messages that are encoded already. */
@@ -146,9 +146,9 @@ export class ChildProcess {
     this.#looksLeft = 1;
     for (const bytes of joined(parts)) {
       this.#sent += bytes.byteLength;
-      for (let at = 0; at < bytes.byteLength; at += MOST_WRITTEN_BYTES) {
+      for (let at = 0; at < bytes.byteLength; at += MAX_WRITTEN_BYTES) {
         this.#writes++;
-        this.#stdin.write(bytes.subarray(at, at + MOST_WRITTEN_BYTES)).then(done, done);
+        this.#stdin.write(bytes.subarray(at, at + MAX_WRITTEN_BYTES)).then(done, done);
       }
     }
   }
@@ -172,9 +172,12 @@ export class ChildProcess {
     const size = this.#unanswered < FIRST_PADDED ? 0 : Math.min(1 << (10 + this.#unanswered), MAX_PADDING);
     this.#unanswered++;
     this.#probed = this.#sent;
-    this.send(["probe", this.#sent], ...(size === 0 ? [] : [new EncodedBlock(Kind.JSON, [new Uint8Array(size)])]));
+    this.send(
+      ["probe", this.#sent],
+      ...(size === 0 ? [] : [new EncodedSections(Encoding.JSON, [new Uint8Array(size)])]),
+    );
     this.#probes = probes;
-    this.#looksLeft = Math.min(2 ** Math.max(0, probes - FREQUENT_PROBES), MOST_LOOKS);
+    this.#looksLeft = Math.min(2 ** Math.max(0, probes - FREQUENT_PROBES), MAX_LOOKS);
   }
 
   #hear(message: Message): void {
@@ -299,7 +302,7 @@ export class ChildProcess {
       if (done) return;
       if (this.#hasEnded) afterEnd += value.byteLength;
       // The end of the child does not wait for what others print.
-      const isItsOwn = afterEnd <= MOST_AFTER_END;
+      const isItsOwn = afterEnd <= MAX_AFTER_END;
       if (isItsOwn) this.#passing++;
       try {
         await take(value);

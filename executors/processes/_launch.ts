@@ -4,7 +4,7 @@
  * @module
  */
 
-import { inspect } from "../../futures/deadline.ts";
+import { inspect } from "../../futures/inspect.ts";
 import { entry } from "../_owner/entry.ts";
 import { importFlags } from "./_hosts.ts";
 import { absolutePath, isPath, pathOf } from "../_owner/paths.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { EncodedBlock, Kind } from "../_values/encoded.ts";
+import { EncodedSections, Encoding } from "../_values/encoded.ts";
 import { ChildProcess, type Death } from "./_child_process.ts";
 import {
   Consumer,
@@ -18,17 +18,17 @@ import {
   PACE_BITS,
   type Task,
 } from "../_queue/consumer.ts";
-import { Cell, MAX_INLINE_BYTES } from "../_queue/task_queue.ts";
+import { MAX_INLINE_BYTES, TaskState } from "../_queue/task_queue.ts";
 import { childArguments, fitting, isFree, type Launch } from "./_launch.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
 import { Output } from "./_output.ts";
 import {
-  blockOf,
-  blocksOf,
   type ChildSettings,
   encodeMessage,
   type Message,
-  type ResultBlock,
+  payloadOf,
+  payloadsOf,
+  type ResultPayload,
   type TaskEntry,
   VERSION,
 } from "./messages.ts";
@@ -62,7 +62,7 @@ export type DeathReport =
   | { problem: string };
 
 /** After so many children in a row that died while they were starting, the pool gives up. */
-const MOST_FAILED_STARTS = 3;
+const MAX_FAILED_STARTS = 3;
 
 /** How long after a child that could not be started the next one is; longer with each in a row. In milliseconds. */
 const RETRY_MS = 100;
@@ -74,7 +74,7 @@ const END_MS = 2_000;
  * How many tasks a child is given at once, at the most: one is running, the others must be returned before they can be cancelled. More make
  * small tasks cheaper. Only functions that have proved to be quick are given in such numbers.
  */
-const MOST_AT_ONCE = 256;
+const MAX_AT_ONCE = 256;
 
 /** A function is quick while as many tasks as a child is given at once take no longer than this, in milliseconds. */
 const QUICK_MS = 1;
@@ -83,7 +83,7 @@ const QUICK_MS = 1;
 const LOOK_MS = 500;
 
 /** After so many looks a child that gives no tasks back is killed, where they must not suffer from it. */
-const MOST_LOOKS = 10;
+const MAX_LOOKS = 10;
 
 /** Tasks that were given at once and are not done after this time are taken back, but for the one that runs, in milliseconds. */
 const TAKE_BACK_MS = 4;
@@ -95,7 +95,7 @@ const TAKE_BACK_MS = 4;
 const HELD_UP_MS = 16;
 
 /** How often that is doubled, at the most. */
-const MOST_DOUBLINGS = 6;
+const MAX_DOUBLINGS = 6;
 
 /**
  * How many bytes of a task a child takes in within a millisecond, on a busy machine: a large one has not begun for long
@@ -115,7 +115,7 @@ type ChildState =
 /** How often the end of the program hears whether output is still being written, in milliseconds. */
 const REPORT_MS = 100;
 
-type EncodedTask = Task<EncodedBlock>;
+type EncodedTask = Task<EncodedSections>;
 
 interface Child {
   readonly process: ChildProcess;
@@ -152,7 +152,7 @@ interface Child {
 
 class Broker {
   readonly #start: BrokerStart;
-  readonly #consumer: Consumer<EncodedBlock>;
+  readonly #consumer: Consumer<EncodedSections>;
   /** Whether children may import any module by their permissions. */
   readonly #canImportAll: boolean;
   readonly #outputs = { stdout: new Output(Deno.stdout), stderr: new Output(Deno.stderr) };
@@ -193,7 +193,9 @@ class Broker {
       if (this.#arriving !== undefined) await this.#arriving;
       else if (this.#idle.length === 0 && !this.#mayStart()) await this.#change();
       else if (this.#take()) this.#feed();
-      else if (this.#arriving === undefined) await this.#consumer.rest(this.#idle.length === this.#children.size);
+      else if (this.#arriving === undefined) {
+        await this.#consumer.waitForWork(this.#idle.length === this.#children.size);
+      }
     }
   }
 
@@ -238,11 +240,11 @@ class Broker {
       case "stop":
         void this.#stop(message.signal, message.progress);
         break;
-      case "return":
+      case "recall":
         for (const child of this.#children) if (child.given.length > 1) this.#takeBack(child);
         break;
       case "abort":
-        this.#abort(message.cell);
+        this.#abort(message.slot);
         break;
       case "kill":
         this.#endAll(message.signal);
@@ -253,15 +255,15 @@ class Broker {
   }
 
   /** Kills the process that runs a task. */
-  #abort(cell: number): void {
+  #abort(slot: number): void {
     for (const child of this.#children) {
-      if (child.state.name !== "BUSY" || child.given[0]?.cell !== cell) continue;
+      if (child.state.name !== "BUSY" || child.given[0]?.slot !== slot) continue;
       child.isAborted = true;
       child.process.kill("SIGKILL");
     }
-    const returned = this.#backlog.filter((task) => task.cell === cell);
+    const returned = this.#backlog.filter((task) => task.slot === slot);
     this.#failBacklog({ problem: "somebody has aborted the task" }, returned);
-    this.#consumer.answer(cell);
+    this.#consumer.acknowledgeAbort(slot);
   }
 
   /** Resolves when a child has become idle or has gone. */
@@ -289,7 +291,7 @@ class Broker {
         { args: childArguments(launch, modules), cwd: launch.cwd, env: launch.env },
         token,
         this.#outputs,
-        { message: (message) => this.#hear(child, message), ended: (death) => this.#bury(child, death) },
+        { message: (message) => this.#hear(child, message), ended: (death) => this.#onChildExit(child, death) },
       );
       child = {
         process,
@@ -332,10 +334,10 @@ class Broker {
     };
     child.process.send(["start", settings]);
     if (initializer === undefined) return;
-    const { fn, block } = initializer;
+    const { fn, payload } = initializer;
     this.#define(child, fn);
-    const encoded = EncodedBlock.from(fromPosted(block));
-    child.process.send(["initialize", fn, encoded.kind], encoded);
+    const encoded = EncodedSections.from(fromPosted(payload));
+    child.process.send(["initialize", fn, encoded.encoding], encoded);
   }
 
   /** The modules that a new child shall be able to import, the most urgent ones first. */
@@ -361,7 +363,7 @@ class Broker {
 
   /** A child could not be started, or died before it was ready: another one may be, but not for ever. */
   #failStart(report: DeathReport): void {
-    if (++this.#failedStarts >= MOST_FAILED_STARTS) this.#break(report);
+    if (++this.#failedStarts >= MAX_FAILED_STARTS) this.#break(report);
   }
 
   #define(child: Child, fn: number): void {
@@ -378,19 +380,19 @@ class Broker {
     const isBusy = this.#idle.length === 0 && !this.#mayStart();
     const firstId = child.lastId + 1;
     const entries: TaskEntry[] = [];
-    const blocks: EncodedBlock[] = [];
+    const payloads: EncodedSections[] = [];
     for (let most = 1; given.length < most;) {
       if (this.#backlog.length === 0 && (given.length === 0 || !this.#take())) break;
       const task = this.#backlog[0];
       const atOnce = isBusy ? this.#sizeFor(task) : 1;
       if (given.length > 0 && (given.length >= atOnce || !this.#canImport(child, this.#definitionOf(task)))) break;
       this.#backlog.shift();
-      if (!this.#consumer.start(task, given.length === 0 ? Cell.RUNNING : Cell.GIVEN)) continue;
-      const { fn, flags, block } = task;
+      if (!this.#consumer.start(task, given.length === 0 ? TaskState.RUNNING : TaskState.PREFETCHED)) continue;
+      const { fn, flags, payload } = task;
       this.#define(child, fn);
       given.push(task);
-      entries.push([fn, flags, block.kind, block.sections.length]);
-      blocks.push(block);
+      entries.push([fn, flags, payload.encoding, payload.sections.length]);
+      payloads.push(payload);
       most = Math.min(
         given.length === 1 ? atOnce : most,
         atOnce,
@@ -405,7 +407,7 @@ class Broker {
     child.isTakingBack = false;
     child.givenAt = performance.now();
     child.lastId += given.length;
-    child.process.write(encodeMessage(["tasks", firstId, entries], ...blocks));
+    child.process.write(encodeMessage(["tasks", firstId, entries], ...payloads));
     this.#look ??= setInterval(() => this.#lookAtBusy(), LOOK_MS);
     this.#watch ??= setInterval(() => this.#takeBackWhatWaits(), TAKE_BACK_MS);
   }
@@ -420,7 +422,7 @@ class Broker {
     const work = workOf(task);
     const size = this.#atOnce.get(work) ?? 1;
     const isQuick = performance.now() - child.givenAt <= QUICK_MS && !child.isTakingBack;
-    this.#atOnce.set(work, isQuick ? Math.min(MOST_AT_ONCE, size * 2) : Math.max(1, size >> 2));
+    this.#atOnce.set(work, isQuick ? Math.min(MAX_AT_ONCE, size * 2) : Math.max(1, size >> 2));
   }
 
   /**
@@ -471,7 +473,7 @@ class Broker {
     const { written } = child.process;
     if (written !== undefined && child.written !== undefined && written > child.written) child.looks = 0;
     child.written = written;
-    return ++child.looks >= MOST_LOOKS;
+    return ++child.looks >= MAX_LOOKS;
   }
 
   /** Whether a child may have tasks that it has not begun, and was not asked for them. */
@@ -481,11 +483,11 @@ class Broker {
 
   /** When what a child has not begun by then is taken back. */
   #dueAt({ given, givenAt, process }: Child): number {
-    const arrivalMs = given[0].block.room / TAKEN_IN_PER_MS;
+    const arrivalMs = given[0].payload.room / TAKEN_IN_PER_MS;
     if (given.length > 1) {
       return arrivalMs < 1 ? givenAt + TAKE_BACK_MS : process.writtenAt + arrivalMs;
     }
-    const doublings = Math.min(this.#returns.get(given[0]) ?? 0, MOST_DOUBLINGS);
+    const doublings = Math.min(this.#returns.get(given[0]) ?? 0, MAX_DOUBLINGS);
     return process.writtenAt + (HELD_UP_MS + arrivalMs) * 2 ** doublings;
   }
 
@@ -517,7 +519,7 @@ class Broker {
     // Where none has begun, it is not their function that is slow.
     if (from > 0) { for (const task of returned) this.#atOnce.set(workOf(task), 1); }
     child.tasks -= returned.length;
-    for (const task of returned) this.#consumer.mark(task, Cell.PENDING);
+    for (const task of returned) this.#consumer.setState(task, TaskState.PENDING);
     this.#backlog.unshift(...returned);
   }
 
@@ -553,7 +555,7 @@ class Broker {
         if (!this.#isStarting(child, header)) return;
         if (this.#start.initializer === undefined) throw unexpected(header);
         // The pool is broken by the initializer's error.
-        this.#consumer.fail(blockOf(header[1], message), Flag.ERROR);
+        this.#consumer.report(payloadOf(header[1], message), Flag.ERROR);
         this.#endAll("SIGTERM");
         return;
       }
@@ -565,11 +567,11 @@ class Broker {
       case "note":
         // What comes late is of no use.
         if (child.given.length > 0 && header[1] === child.nextId) {
-          this.#consumer.tell(child.given[0], blockOf(header[2], message));
+          this.#consumer.progress(child.given[0], payloadOf(header[2], message));
         }
         return;
       case "results":
-        this.#hearResults(child, header[1], blocksOf(message));
+        this.#hearResults(child, header[1], payloadsOf(message));
         return;
       case "returned": {
         const [, first, last] = header;
@@ -602,7 +604,7 @@ class Broker {
     throw unexpected(header);
   }
 
-  #hearResults(child: Child, firstId: number, results: ResultBlock[]): void {
+  #hearResults(child: Child, firstId: number, results: ResultPayload[]): void {
     const { given } = child;
     // Whatever a child says, it can only settle the tasks that it was given, one after the other.
     if (firstId !== child.nextId || results.length === 0 || results.length > given.length) {
@@ -610,12 +612,12 @@ class Broker {
     }
     const done = given.splice(0, results.length);
     child.nextId += done.length;
-    for (const [i, { flags, block }] of results.entries()) {
-      this.#consumer.reply(done[i], flags & (Flag.ERROR | PACE_BITS), block, false);
+    for (const [i, { flags, payload }] of results.entries()) {
+      this.#consumer.reply(done[i], flags & (Flag.ERROR | PACE_BITS), payload, false);
     }
     this.#consumer.ring();
     if (given.length > 0) {
-      this.#consumer.mark(given[0], Cell.RUNNING);
+      this.#consumer.setState(given[0], TaskState.RUNNING);
       return;
     }
     this.#learn(child, done.at(-1)!);
@@ -648,7 +650,7 @@ class Broker {
   }
 
   /** A child has ended. */
-  #bury(child: Child, death: Death): void {
+  #onChildExit(child: Child, death: Death): void {
     const { state } = child;
     this.#children.delete(child);
     this.#forgetIdle(child);
@@ -674,7 +676,7 @@ class Broker {
     }
     // The others had not begun. Those of a child that the pool has killed end with it.
     if (!isExpected && !this.#isEnding) this.#returnGiven(child, this.#mayHaveKilled(child) ? 1 : 0);
-    for (const task of child.given) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
+    for (const task of child.given) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonPayload(report));
     if (isStarting && !isInterrupted && !this.#isEnding) this.#failStart(report);
     if (this.#isEnding) this.#failBacklog(report);
     else this.#feed();
@@ -685,7 +687,7 @@ class Broker {
   #failBacklog(report: DeathReport, tasks: readonly EncodedTask[] = [...this.#backlog]): void {
     for (const task of tasks) {
       this.#backlog.splice(this.#backlog.indexOf(task), 1);
-      if (this.#consumer.start(task)) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonBlock(report));
+      if (this.#consumer.start(task)) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonPayload(report));
     }
   }
 
@@ -695,7 +697,7 @@ class Broker {
    */
   #mayHaveKilled({ given: [task], begunId, nextId, isAborted }: Child): boolean {
     if (
-      task === undefined || isAborted || begunId === nextId || task.block.room > MAX_INLINE_BYTES ||
+      task === undefined || isAborted || begunId === nextId || task.payload.room > MAX_INLINE_BYTES ||
       this.#spared.has(task)
     ) {
       return true;
@@ -706,7 +708,7 @@ class Broker {
 
   /** The pool is broken by a death, or a child that cannot be started: the other children are ended. */
   #break(report: DeathReport): void {
-    this.#consumer.fail(jsonBlock(report), Flag.ERROR | Flag.DIED);
+    this.#consumer.report(jsonPayload(report), Flag.ERROR | Flag.DIED);
     this.#endAll("SIGTERM");
   }
 
@@ -748,7 +750,7 @@ class Broker {
       Atomics.store(progress, 0, 1);
       Atomics.notify(progress, 0);
     }
-    this.#consumer.fail(jsonBlock(null), Flag.GONE);
+    this.#consumer.report(jsonPayload(null), Flag.GONE);
   }
 }
 
@@ -759,8 +761,8 @@ function unexpected(header: readonly unknown[]): Error {
 
 const encoder = new TextEncoder();
 
-function jsonBlock(value: unknown): EncodedBlock {
-  return new EncodedBlock(Kind.JSON, [encoder.encode(JSON.stringify(value))]);
+function jsonPayload(value: unknown): EncodedSections {
+  return new EncodedSections(Encoding.JSON, [encoder.encode(JSON.stringify(value))]);
 }
 
 function makeToken(): string {

@@ -6,7 +6,7 @@
  */
 
 import { Math } from "../../futures/builtins.ts";
-import { allocate, EncodedBlock, Kind } from "../_values/encoded.ts";
+import { allocate, EncodedSections, Encoding } from "../_values/encoded.ts";
 import { jsonOf } from "../_values/json.ts";
 
 /** Counted up when the other side would not understand the change. */
@@ -33,15 +33,15 @@ export type Header =
   // To the child.
   | ["start", settings: ChildSettings, lengths: number[]]
   | ["define", fn: number, definition: unknown, lengths: number[]]
-  | ["initialize", fn: number, kind: number, lengths: number[]]
+  | ["initialize", fn: number, encoding: number, lengths: number[]]
   | ["tasks", firstId: number, entries: TaskEntry[], lengths: number[]]
   | ["back", lastId: number, sent: number, lengths: number[]]
   | ["probe", sent: number, lengths: number[]]
   // From the child.
   | ["ready", version: number, lengths: number[]]
-  | ["failed", kind: number, lengths: number[]]
+  | ["failed", encoding: number, lengths: number[]]
   | ["begun", id: number, lengths: number[]]
-  | ["note", id: number, kind: number, lengths: number[]]
+  | ["note", id: number, encoding: number, lengths: number[]]
   | ["results", firstId: number, entries: ResultEntry[], lengths: number[]]
   | ["returned", firstId: number, lastId: number, lengths: number[]]
   | ["free", lastId: number, lengths: number[]]
@@ -49,8 +49,8 @@ export type Header =
   | ["lost", lengths: number[]];
 
 /** What a message says of each task, or result: how its payload is encoded, and how many of the message's sections that takes. */
-export type TaskEntry = [fn: number, flags: number, kind: number, sections: number];
-export type ResultEntry = [flags: number, kind: number, sections: number];
+export type TaskEntry = [fn: number, flags: number, encoding: number, sections: number];
+export type ResultEntry = [flags: number, encoding: number, sections: number];
 
 /** What a child has to know before anything else. */
 export interface ChildSettings {
@@ -74,8 +74,11 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** The bytes of a message. */
-export function encodeMessage(header: readonly unknown[], ...blocks: readonly EncodedBlock[]): readonly Uint8Array[] {
-  const sections = blocks.length === 1 ? blocks[0].sections : blocks.flatMap(({ sections }) => sections);
+export function encodeMessage(
+  header: readonly unknown[],
+  ...payloads: readonly EncodedSections[]
+): readonly Uint8Array[] {
+  const sections = payloads.length === 1 ? payloads[0].sections : payloads.flatMap(({ sections }) => sections);
   const lengths = sections.length === 1
     ? `[${sections[0].byteLength}]`
     : jsonOf(sections.map(({ byteLength }) => byteLength));
@@ -112,38 +115,38 @@ function isHeader(value: unknown): value is Header {
 }
 
 /**
- * The block that a message carries.
+ * The payload that a message carries.
  *
  * @throws {SyntaxError} It is none.
  */
-export function blockOf(kind: number, { sections }: Pick<Message, "sections">): EncodedBlock {
-  if (!isBlock(kind, sections)) {
-    throw new SyntaxError(`Cannot read as a block of kind ${kind}: ${sections.length} sections`);
+export function payloadOf(encoding: number, { sections }: Pick<Message, "sections">): EncodedSections {
+  if (!isPayload(encoding, sections)) {
+    throw new SyntaxError(`Cannot read as a payload of encoding ${encoding}: ${sections.length} sections`);
   }
-  return new EncodedBlock(kind, sections);
+  return new EncodedSections(encoding, sections);
 }
 
-function isBlock(kind: number, sections: readonly Uint8Array[]): boolean {
+function isPayload(encoding: number, sections: readonly Uint8Array[]): boolean {
   const count = sections.length;
-  switch (kind) {
-    case Kind.NONE:
+  switch (encoding) {
+    case Encoding.NONE:
       return count === 0;
-    case Kind.NUMBER:
+    case Encoding.NUMBER:
       return count === 1 && sections[0].byteLength === 8;
-    case Kind.JSON:
-    case Kind.TEXT:
+    case Encoding.JSON:
+    case Encoding.TEXT:
       return count === 1;
-    case Kind.BYTES:
+    case Encoding.BYTES:
       return count === 2;
-    case Kind.NUMBERS:
+    case Encoding.NUMBERS:
       return count === 2 && sections[1].byteLength % 8 === 0;
     default:
-      return (kind === Kind.GRAPH || kind === Kind.PARTS) && count > 0;
+      return (encoding === Encoding.GRAPH || encoding === Encoding.PARTS) && count > 0;
   }
 }
 
-/** The blocks that a message carries for its entries, one after the other. */
-export class BlockReader {
+/** The payloads that a message carries for its entries, one after the other. */
+export class PayloadReader {
   readonly #sections: readonly Uint8Array[];
   #next = 0;
 
@@ -151,16 +154,16 @@ export class BlockReader {
     this.#sections = sections;
   }
 
-  /** @throws {SyntaxError} It is no block. */
-  next(kind: number, count: number): EncodedBlock {
-    return blockOf(kind, { sections: this.#sections.slice(this.#next, this.#next += count) });
+  /** @throws {SyntaxError} It is no payload. */
+  next(encoding: number, count: number): EncodedSections {
+    return payloadOf(encoding, { sections: this.#sections.slice(this.#next, this.#next += count) });
   }
 }
 
 /** What became of a task, as a message says it. */
-export interface ResultBlock {
+export interface ResultPayload {
   readonly flags: number;
-  readonly block: EncodedBlock;
+  readonly payload: EncodedSections;
 }
 
 /**
@@ -168,11 +171,11 @@ export interface ResultBlock {
  *
  * @throws {TypeError | SyntaxError} It says something else: so nobody has to look at that twice.
  */
-export function blocksOf(message: Message): ResultBlock[] {
-  const blocks = new BlockReader(message);
-  return (message.header[2] as ResultEntry[]).map(([flags, kind, count]) => ({
+export function payloadsOf(message: Message): ResultPayload[] {
+  const payloads = new PayloadReader(message);
+  return (message.header[2] as ResultEntry[]).map(([flags, encoding, count]) => ({
     flags,
-    block: blocks.next(kind, count),
+    payload: payloads.next(encoding, count),
   }));
 }
 

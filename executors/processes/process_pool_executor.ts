@@ -7,7 +7,7 @@
  * @module
  */
 
-import { inspect } from "../../futures/deadline.ts";
+import { inspect } from "../../futures/inspect.ts";
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
 import type { BrokerStart } from "./_process_broker.ts";

@@ -5,7 +5,16 @@
  */
 
 import { performance, Promise } from "../../futures/builtins.ts";
-import { endThread, giveUp, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "../_runner/runner.ts";
+import {
+  abandonWorker,
+  endThread,
+  initialize,
+  prepareForUnhandledErrors,
+  runFor,
+  runTask,
+  turn,
+  TURN_MS,
+} from "../_runner/runner.ts";
 import { EMPTY } from "../_values/encoded.ts";
 import { importModule } from "../_functions/import.ts";
 import {
@@ -40,28 +49,28 @@ self.addEventListener("message", (event) => {
       sameProcess: true,
       definition: (fn) => consumer.definition(fn),
       import: importModule,
-      reply(task, flags, block, isFree) {
-        consumer.reply(task, flags, block, true, isFree ? Status.FINISHED : Status.AWAY);
+      reply(task, flags, payload, isFree) {
+        consumer.reply(task, flags, payload, true, isFree ? Status.FINISHED : Status.AWAY);
       },
-      giveUp(error) {
+      abandonWorker(error) {
         try {
-          consumer.fail(EMPTY, Flag.ERROR | Flag.DIED);
+          consumer.report(EMPTY, Flag.ERROR | Flag.DIED);
         } finally {
           // What went wrong; an owner that does not block hears of it even if that failed.
           report(error);
         }
       },
     });
-    // Else a failure would count as a stray error of some task, and the thread would answer nothing any more.
-    serve(data).catch(giveUp);
+    // Else a failure would count as an unhandled error of some task, and the thread would answer nothing any more.
+    serve(data).catch(abandonWorker);
   }
 });
 
 async function serve({ initializer }: ThreadStart): Promise<void> {
   if (initializer !== undefined) {
-    const failure = await initialize(initializer.fn, fromPosted(initializer.block));
+    const failure = await initialize(initializer.fn, fromPosted(initializer.payload));
     if (failure !== undefined) {
-      consumer.fail(failure);
+      consumer.report(failure);
       endThread();
       return;
     }
@@ -74,8 +83,8 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
   for (;;) {
     const taken = consumer.take();
     if (taken === undefined) {
-      if (hasRun) prepareForStrays();
-      const resting = consumer.rest();
+      if (hasRun) prepareForUnhandledErrors();
+      const resting = consumer.waitForWork();
       if (resting !== undefined) await resting;
       turnEnds = performance.now() + TURN_MS;
       continue;
@@ -85,7 +94,7 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
     const busy = run(taken instanceof Promise ? await taken : taken);
     if (busy !== undefined) await busy;
     if (performance.now() > turnEnds) {
-      await consumer.beAway(turn);
+      await consumer.yieldToEventLoop(turn);
       turnEnds = performance.now() + TURN_MS;
     }
   }

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { inspect } from "../../futures/deadline.ts";
+import { inspect } from "../../futures/inspect.ts";
 import { BrokenThreadPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
 import { entry } from "../_owner/entry.ts";

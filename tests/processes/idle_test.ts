@@ -1,7 +1,7 @@
 /** A task waits for no process while another one is idle, or could be started: whatever holds the first one up. */
 import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/assert";
 import { BrokenProcessPool, CancelledError, type Future, ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
-import { Cell } from "../../executors/_queue/task_queue.ts";
+import { TaskState } from "../../executors/_queue/task_queue.ts";
 import { aborted } from "../../executors/processes/process_pool_executor.ts";
 import {
   bestOf,
@@ -165,8 +165,8 @@ test("ProcessPoolExecutor: killWorkers() leaves no task behind that is taken bac
     // It runs when killWorkers() looks at it, and is pending when the processes hear of that.
     Atomics.compareExchange = ((words: Int32Array, index: number, from: number, to: number) => {
       const found = original(words, index, from, to);
-      if (to === Cell.CANCELLED && found === Cell.RUNNING) {
-        untilSync(() => Atomics.load(words, index) === Cell.PENDING, "a task that is taken back");
+      if (to === TaskState.CANCELLED && found === TaskState.RUNNING) {
+        untilSync(() => Atomics.load(words, index) === TaskState.PENDING, "a task that is taken back");
         isForced = true;
       }
       return found;

@@ -2,9 +2,15 @@
 import { createBell } from "../../futures/bell.ts";
 import * as kept from "../../futures/builtins.ts";
 import { Consumer, type ConsumerStart, DECODED, type PostedResult } from "../../executors/_queue/consumer.ts";
-import { Cell, createPoolMemory, type PoolMemory, ResultRing, TaskQueue } from "../../executors/_queue/task_queue.ts";
-import { type Memory, type Payload } from "../../executors/_values/memory.ts";
-import { Block, Kind } from "../../executors/_values/encoded.ts";
+import {
+  createPoolMemory,
+  type PoolMemory,
+  ResultRing,
+  TaskQueue,
+  TaskState,
+} from "../../executors/_queue/task_queue.ts";
+import type { Memory, Payload } from "../../executors/_values/memory.ts";
+import { Encoded, Encoding } from "../../executors/_values/encoded.ts";
 
 /** A payload of `size` bytes, all of them `fill`, that asks for `room`. */
 export class Bytes implements Payload {
@@ -24,9 +30,9 @@ export function isFilled({ bytes }: Memory, offset: number, byteLength: number, 
   return true;
 }
 
-/** A block of one number. */
-export function numberBlock(value: number): Block {
-  return new Block(Kind.NUMBER, "", value);
+/** An encoded number. */
+export function numberPayload(value: number): Encoded {
+  return new Encoded(Encoding.NUMBER, "", value);
 }
 
 /** The objects whose operations are intercepted: that of the global scope, and what the library keeps of it. */
@@ -180,8 +186,8 @@ export class Bench {
   }
 
   /** Owner: queues a task with one number. */
-  push(cell: number, value = 0, unfinished?: number): boolean {
-    Atomics.store(this.queue.cells, cell, Cell.PENDING);
-    return this.queue.push(cell, 0, Kind.NUMBER, 0, numberBlock(value), unfinished);
+  push(slot: number, value = 0, unfinished?: number): boolean {
+    Atomics.store(this.queue.slots, slot, TaskState.PENDING);
+    return this.queue.push(slot, 0, Encoding.NUMBER, 0, numberPayload(value), unfinished);
   }
 }

@@ -1,7 +1,7 @@
 /** The codec and its blocks, at the limits of each way that a value can go. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { SerializationError, transfer } from "@concurrent/futures";
-import { Block, EMPTY, Kind } from "../../executors/_values/encoded.ts";
+import { EMPTY, Encoded, Encoding } from "../../executors/_values/encoded.ts";
 import {
   decodeArguments,
   decodeItems,
@@ -20,29 +20,29 @@ const ARGS: EncodeOptions = { root: "args", sameProcess: true };
 const ERROR: EncodeOptions = { root: "error", sameProcess: true };
 
 /** Through shared memory, at an odd multiple of 8, with other bytes all around. */
-function through(block: Block): Block {
+function through(payload: Encoded): Encoded {
   const before = 8 * 5;
   const after = 64;
-  const memory = new Memory(new SharedArrayBuffer(before + block.room + after));
+  const memory = new Memory(new SharedArrayBuffer(before + payload.room + after));
   memory.bytes.fill(0xA5);
-  block.sharedIds = block.shared.map((_, i) => i + 7);
-  const byteLength = block.write(memory, before);
-  assert(byteLength <= block.room, `${byteLength} bytes, ${block.room} were asked for`);
+  payload.sharedIds = payload.shared.map((_, i) => i + 7);
+  const byteLength = payload.write(memory, before);
+  assert(byteLength <= payload.room, `${byteLength} bytes, ${payload.room} were asked for`);
   assert(memory.bytes.subarray(0, before).every((byte) => byte === 0xA5), "bytes before are untouched");
-  assert(memory.bytes.subarray(before + block.room).every((byte) => byte === 0xA5), "bytes after are untouched");
-  const read = Block.read(block.kind, memory, before, byteLength);
-  assertEquals(read.sharedIds, block.sharedIds);
-  read.shared = block.shared;
+  assert(memory.bytes.subarray(before + payload.room).every((byte) => byte === 0xA5), "bytes after are untouched");
+  const read = Encoded.read(payload.encoding, memory, before, byteLength);
+  assertEquals(read.sharedIds, payload.sharedIds);
+  read.shared = payload.shared;
   // The memory is used again before the value is decoded.
   memory.bytes.fill(0x5A);
   return read;
 }
 
 // deno-lint-ignore no-explicit-any
-function there(value: unknown, kind?: number): any {
-  const block = encodeValue(value, RESULT);
-  if (kind !== undefined) assertEquals(block.kind, kind, "the way that it goes");
-  return decodeValue(through(block));
+function there(value: unknown, encoding?: number): any {
+  const payload = encodeValue(value, RESULT);
+  if (encoding !== undefined) assertEquals(payload.encoding, encoding, "the way that it goes");
+  return decodeValue(through(payload));
 }
 
 function refusal(value: unknown, options: EncodeOptions = RESULT): SerializationError {
@@ -57,9 +57,9 @@ function refusal(value: unknown, options: EncodeOptions = RESULT): Serialization
 
 test("encodeValue() sends nothing for undefined, and 8 bytes for any number", () => {
   assertStrictEquals(encodeValue(undefined, RESULT), EMPTY);
-  assertStrictEquals(there(undefined, Kind.NONE), undefined);
+  assertStrictEquals(there(undefined, Encoding.NONE), undefined);
   for (const number of [0, -0, 1, -1, 0.1, NaN, Infinity, -Infinity, 2 ** 53, Number.MIN_VALUE, Number.MAX_VALUE]) {
-    assertStrictEquals(there(number, Kind.NUMBER), number);
+    assertStrictEquals(there(number, Encoding.NUMBER), number);
   }
 });
 
@@ -70,14 +70,14 @@ test("encodeArguments() tells no arguments, undefined, one number and a list apa
 });
 
 test("encodeValue() sends a text as it is, unless UTF-8 cannot say it", () => {
-  for (const text of ["", "x", '"', "\u{10ffff}", "\ufeffx"]) assertStrictEquals(there(text, Kind.TEXT), text);
-  for (const text of ["\ud800", "a\udc00b", "\udc00\ud800"]) assertStrictEquals(there(text, Kind.JSON), text);
+  for (const text of ["", "x", '"', "\u{10ffff}", "\ufeffx"]) assertStrictEquals(there(text, Encoding.TEXT), text);
+  for (const text of ["\ud800", "a\udc00b", "\udc00\ud800"]) assertStrictEquals(there(text, Encoding.JSON), text);
 });
 
 test("encodeValue() sends a lone buffer, or a lone view, as it is", () => {
   const { buffer } = new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]);
-  assertEquals(there(buffer, Kind.BYTES), buffer);
-  assertEquals(there(new ArrayBuffer(0), Kind.BYTES), new ArrayBuffer(0));
+  assertEquals(there(buffer, Encoding.BYTES), buffer);
+  assertEquals(there(new ArrayBuffer(0), Encoding.BYTES), new ArrayBuffer(0));
   for (
     const view of [
       new Uint8Array(buffer),
@@ -86,14 +86,14 @@ test("encodeValue() sends a lone buffer, or a lone view, as it is", () => {
       new Float64Array(buffer),
     ]
   ) {
-    const back = there(view, Kind.BYTES);
+    const back = there(view, Encoding.BYTES);
     assertStrictEquals(back.constructor, view.constructor);
     // Only the part that the view shows.
     assertEquals(back.buffer, buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
     assertEquals([back.byteOffset, back.byteLength], [0, view.byteLength]);
   }
   const resizable = new Uint8Array(new ArrayBuffer(2, { maxByteLength: 4 }));
-  assertStrictEquals(there(resizable, Kind.GRAPH).buffer.maxByteLength, 4);
+  assertStrictEquals(there(resizable, Encoding.GRAPH).buffer.maxByteLength, 4);
   class Own extends Uint8Array {}
   assertStrictEquals(refusal(new Own(2)).path, "result");
   assertStrictEquals(refusal(new Proxy(new Uint8Array(2), {})).path, "result");
@@ -101,25 +101,25 @@ test("encodeValue() sends a lone buffer, or a lone view, as it is", () => {
 
 test("decodeValue() makes views of the known classes only", () => {
   for (const name of ["Function", "Worker", "__proto__", "constructor", "toString"]) {
-    const error = thrownBy(() => decodeValue(new Block(Kind.BYTES, name, 0, [new ArrayBuffer(8)])));
+    const error = thrownBy(() => decodeValue(new Encoded(Encoding.BYTES, name, 0, [new ArrayBuffer(8)])));
     assertInstanceOf(error, SerializationError);
     assertStringIncludes(error.message, `Cannot read as a view of a buffer: ${JSON.stringify(name)}`);
   }
 });
 
 /** All items of a chunk. */
-function itemsOf(block: Block): unknown[] {
-  const { length, get } = decodeItems(block);
+function itemsOf(payload: Encoded): unknown[] {
+  const { length, get } = decodeItems(payload);
   return Array.from({ length }, (_, i) => get(i));
 }
 
 test("encodeItems() sends numbers as they are, and everything else as a list", () => {
   for (const items of [[1], [1.5, -0, NaN, Infinity, 2 ** 53]]) {
-    const block = encodeItems(items, ARGS);
-    assertStrictEquals(block.kind, Kind.NUMBERS);
-    assertEquals(itemsOf(through(block)), items);
+    const payload = encodeItems(items, ARGS);
+    assertStrictEquals(payload.encoding, Encoding.NUMBERS);
+    assertEquals(itemsOf(through(payload)), items);
     const outcome = encodeOutcome([items], true);
-    assertStrictEquals(outcome.kind, Kind.NUMBERS);
+    assertStrictEquals(outcome.encoding, Encoding.NUMBERS);
     assertEquals(decodeValue(through(outcome)), [items]);
   }
   for (const items of [[], ["a", "b"], [1, undefined], [1n, 2], [[1], { a: 1 }]]) {
@@ -143,7 +143,7 @@ test("encodeValue() uses JSON for plain values, and only where that loses nothin
       JSON.parse('{"__proto__":1}'),
     ]
   ) {
-    assertEquals(there(value, Kind.JSON), value);
+    assertEquals(there(value, Encoding.JSON), value);
   }
   const shared = {};
   const hidden = Object.defineProperty({}, "x", { value: 1 });
@@ -153,9 +153,9 @@ test("encodeValue() uses JSON for plain values, and only where that loses nothin
       shared,
     ]]
   ) {
-    assertEquals(there(value, Kind.GRAPH), value);
+    assertEquals(there(value, Encoding.GRAPH), value);
   }
-  assert(encodeValue(hidden, RESULT).kind !== Kind.JSON, "a hidden property shows");
+  assert(encodeValue(hidden, RESULT).encoding !== Encoding.JSON, "a hidden property shows");
   assertStrictEquals(there([-0])[0], -0);
   const holes = there([, 1]);
   assert(!(0 in holes) && holes.length === 2);
@@ -169,11 +169,11 @@ for (const [name, unit] of [["ASCII", "a"], ["two bytes", "é"], ["three bytes",
   test(`a text of ${name} crosses at every length around the limits, alone and inside other ways`, () => {
     for (const length of LENGTHS) {
       const text = unit.repeat(length).slice(0, length);
-      assertStrictEquals(there(text, text.isWellFormed() ? Kind.TEXT : Kind.JSON), text);
-      assertEquals(there([text, 1n], Kind.GRAPH), [text, 1n]);
+      assertStrictEquals(there(text, text.isWellFormed() ? Encoding.TEXT : Encoding.JSON), text);
+      assertEquals(there([text, 1n], Encoding.GRAPH), [text, 1n]);
       assertEquals(there({ [text]: text }), { [text]: text });
-      // The text of the block itself, without quotes.
-      if (text.isWellFormed()) assertStrictEquals(through(new Block(Kind.JSON, text)).text, text);
+      // The text of the payload itself, without quotes.
+      if (text.isWellFormed()) assertStrictEquals(through(new Encoded(Encoding.JSON, text)).text, text);
     }
   });
 }
@@ -270,10 +270,10 @@ test("views that share a buffer still do, whatever their order and parts", () =>
 test("a partial view takes only its part, and is none of the caller's memory", () => {
   const large = new Uint8Array(2 ** 20);
   const view = large.subarray(1001, 1011).fill(7);
-  const block = encodeValue([view, 1n], RESULT);
-  assert(block.room < 1000, `${block.room} bytes for 10`);
+  const payload = encodeValue([view, 1n], RESULT);
+  assert(payload.room < 1000, `${payload.room} bytes for 10`);
   view.fill(8);
-  assertEquals(decodeValue(through(block)), [new Uint8Array(10).fill(7), 1n]);
+  assertEquals(decodeValue(through(payload)), [new Uint8Array(10).fill(7), 1n]);
 });
 
 test("shared memory crosses as itself, also under several views", () => {
@@ -293,7 +293,7 @@ test("references that are shared or cyclic stay so through errors, __proto__ obj
   error.cause = cause;
   error.self = error;
   error.also = cause;
-  const arrived = there(error, Kind.GRAPH);
+  const arrived = there(error, Encoding.GRAPH);
   assertStrictEquals(arrived.self, arrived);
   assertStrictEquals(arrived.cause, arrived.also);
   assertStrictEquals(arrived.cause.cause, arrived);
@@ -443,9 +443,9 @@ test("a view whose buffer a getter detaches is refused, as one of a detached buf
 test("encodeItems() writes once what items share, and decodeItems() makes it for each when it is wanted", () => {
   const shared = { list: Array.from({ length: 1000 }, (_, i) => i) };
   const alone = encodeItems([shared, 1n], ARGS).room;
-  const block = encodeItems(Array.from({ length: 1000 }, (_, i) => ({ i, shared, again: shared })), ARGS);
-  assert(block.room < alone + 1000 * 200, `${block.room} bytes for 1,000 items, ${alone} for one`);
-  const { length, get } = decodeItems(through(block));
+  const payload = encodeItems(Array.from({ length: 1000 }, (_, i) => ({ i, shared, again: shared })), ARGS);
+  assert(payload.room < alone + 1000 * 200, `${payload.room} bytes for 1,000 items, ${alone} for one`);
+  const { length, get } = decodeItems(through(payload));
   assertStrictEquals(length, 1000);
   const [a, b, again] = [get(7), get(8), get(7)] as { i: number; shared: typeof shared; again: unknown }[];
   assertEquals([a, b, again].map(({ i }) => i), [7, 8, 7]);
@@ -572,9 +572,9 @@ test("decodeValue() and decodeItems() say of what is no value that it cannot be 
     "[1,[0],0,5]",
   ];
   for (const text of garbage) {
-    const block = new Block(Kind.GRAPH, text);
-    const read = [() => decodeValue(block), () => {
-      const { length, get } = decodeItems(block);
+    const payload = new Encoded(Encoding.GRAPH, text);
+    const read = [() => decodeValue(payload), () => {
+      const { length, get } = decodeItems(payload);
       for (let i = 0; i <= length; i++) get(i);
     }];
     const errors = read.map((read) => {
@@ -587,9 +587,9 @@ test("decodeValue() and decodeItems() say of what is no value that it cannot be 
     for (const error of errors) if (error !== undefined) assertInstanceOf(error, SerializationError, text);
     assert(errors.some((error) => error !== undefined), text);
   }
-  for (const kind of [Kind.JSON, Kind.CLONE]) {
-    assertInstanceOf(thrownBy(() => decodeValue(new Block(kind, "{"))), SerializationError);
-    assertInstanceOf(thrownBy(() => decodeItems(new Block(kind, "{"))), SerializationError);
+  for (const encoding of [Encoding.JSON, Encoding.CLONE]) {
+    assertInstanceOf(thrownBy(() => decodeValue(new Encoded(encoding, "{"))), SerializationError);
+    assertInstanceOf(thrownBy(() => decodeItems(new Encoded(encoding, "{"))), SerializationError);
   }
   assertEquals(({} as { polluted?: unknown }).polluted, undefined);
 });

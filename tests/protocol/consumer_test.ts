@@ -1,19 +1,19 @@
 /** Consumers: how they rest and are woken, at each moment at which the owner may come in between. */
 import { assert, assertEquals } from "@std/assert";
-import { Block, Kind } from "../../executors/_values/encoded.ts";
+import { Encoded, Encoding } from "../../executors/_values/encoded.ts";
 import { type ConsumerMessage, Flag, type Task } from "../../executors/_queue/consumer.ts";
 import { decodeArguments, encodeArguments } from "../../executors/_values/codec.ts";
-import { Cell, Status } from "../../executors/_queue/task_queue.ts";
+import { Status, TaskState } from "../../executors/_queue/task_queue.ts";
 import { test, within } from "../_helpers.ts";
-import { atEachStep, Bench, Interruption, numberBlock } from "./_kit.ts";
+import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
 
 /** How long a consumer may take to wake up, in milliseconds: one that sleeps on is noticed after it. */
 const SOON = 2_000;
 
-/** The message of a task that is given directly, with its cell as its number. */
-function assignment(cell: number): ConsumerMessage {
-  const { kind, text, number, buffers, shared } = numberBlock(cell);
-  return { type: "assign", cell, fn: 0, flags: 0, block: { kind, text, number, buffers, shared } };
+/** The message of a task that is given directly, with its slot as its number. */
+function assignment(slot: number): ConsumerMessage {
+  const { encoding, text, number, buffers, shared } = numberPayload(slot);
+  return { type: "assign", slot, fn: 0, flags: 0, payload: { encoding, text, number, buffers, shared } };
 }
 
 /** A consumer that takes one task and never comes to its end. */
@@ -21,7 +21,7 @@ async function takeOne({ consumers }: Bench, index: number): Promise<Task> {
   for (;;) {
     const task = consumers[index].take();
     if (task !== undefined) return await task;
-    await consumers[index].rest();
+    await consumers[index].waitForWork();
   }
 }
 
@@ -71,7 +71,7 @@ test("Consumer's status is STARTING, AWAY, ACTIVE, SPINNING, PARKED, WOKEN and A
   {
     using interruption = new Interruption(Infinity, () => {});
     interruption.atEach = look;
-    resting = consumer.rest();
+    resting = consumer.waitForWork();
   }
   look();
   const spinning = navigator.hardwareConcurrency > 1 ? [Status.SPINNING, Status.ACTIVE] : [];
@@ -82,7 +82,7 @@ test("Consumer's status is STARTING, AWAY, ACTIVE, SPINNING, PARKED, WOKEN and A
   assertEquals(statusesOf(bench), [Status.WOKEN], "other callbacks may come before who has awaited this");
   const task = await consumer.take();
   assertEquals(statusesOf(bench), [Status.ACTIVE]);
-  assertEquals([task!.cell, task!.block.number], [7, 42]);
+  assertEquals([task!.slot, task!.payload.number], [7, 42]);
 });
 
 test("TaskQueue.assign() takes consumers that start, spin or sleep, and refuses the others", async () => {
@@ -102,13 +102,13 @@ test("TaskQueue.assign() takes consumers that start, spin or sleep, and refuses 
   queue.statuses[0] = Status.STARTING;
   assertEquals(queue.assign(0, false), false, "it may have an initializer");
   queue.statuses[0] = Status.ACTIVE;
-  const resting = consumer.rest();
+  const resting = consumer.waitForWork();
   assert(resting !== undefined);
   assertEquals([queue.assign(0), queue.statuses[0]], [true, Status.ASSIGNED]);
   consumer.receive(assignment(5));
   await within(resting!, "the rest", SOON);
   assertEquals(statusesOf(bench), [Status.AWAY]);
-  assertEquals((await consumer.take())?.cell, 5);
+  assertEquals((await consumer.take())?.slot, 5);
   assertEquals(statusesOf(bench), [Status.ACTIVE]);
   assertEquals(consumer.take(), undefined, "it is given once");
 });
@@ -126,21 +126,21 @@ test("Consumer.begin() takes what was assigned while it was starting, before or 
     if (!early) consumer.receive(assignment(5));
     await within(begun, "begin()", SOON);
     assertEquals(statusesOf(bench), [Status.AWAY]);
-    assertEquals((await consumer.take())?.cell, 5);
+    assertEquals((await consumer.take())?.slot, 5);
     assertEquals(statusesOf(bench), [Status.ACTIVE]);
   }
 });
 
 // ---- no task is left lying ----------------------------------------------------------------------------------------
 
-test("Consumer.rest() misses no task that waits for nobody else, whenever it is pushed", async () => {
+test("Consumer.waitForWork() misses no task that waits for nobody else, whenever it is pushed", async () => {
   const steps = await atEachStep(async (at) => {
     const bench = new Bench(1);
     await bench.consumers[0].begin();
     // As the owner does that has seen all other tasks finished.
     const { taking, happened } = takeOneInterrupted(bench, 0, at, () => bench.push(3, at, 1));
     const task = await within(taking, `the task that was pushed before step ${at}`, SOON);
-    assertEquals([task.cell, task.block.number], [3, at]);
+    assertEquals([task.slot, task.payload.number], [3, at]);
     return happened;
   });
   assert(steps > 5, `${steps} steps`);
@@ -156,7 +156,7 @@ test("TaskQueue.push() wakes a sleeper only when there are more tasks than consu
   bench.push(2, 0, 2);
   assertEquals(statusesOf(bench), [Status.ACTIVE, Status.WOKEN, Status.STARTING]);
   assert(queue.park(1, Status.WOKEN));
-  await bench.consumers[0].beAway(() => {
+  await bench.consumers[0].yieldToEventLoop(() => {
     assertEquals(statusesOf(bench)[0], Status.AWAY);
     assertEquals(statusesOf(bench)[1], Status.WOKEN, "what is queued does not wait for who is away");
     assert(queue.park(1, Status.WOKEN));
@@ -167,7 +167,7 @@ test("TaskQueue.push() wakes a sleeper only when there are more tasks than consu
   assertEquals(statusesOf(bench)[0], Status.AWAY, "until it looks");
 });
 
-test("Consumer.rest() that has found a task lets nothing come before the look at the queue", async () => {
+test("Consumer.waitForWork() that has found a task lets nothing come before the look at the queue", async () => {
   let found = 0;
   await atEachStep(async (at) => {
     const bench = new Bench(1);
@@ -181,14 +181,14 @@ test("Consumer.rest() that has found a task lets nothing come before the look at
     let happened: boolean;
     {
       using interruption = new Interruption(at, () => bench.push(3, at, 1));
-      resting = consumer.rest();
+      resting = consumer.waitForWork();
       ({ happened } = interruption);
     }
     if (resting === undefined) {
       found++;
       assertEquals(statusesOf(bench), [Status.ACTIVE]);
       const task = consumer.take();
-      assert(task !== undefined && !(task instanceof Promise) && task.cell === 3 && !hasBeenCalled);
+      assert(task !== undefined && !(task instanceof Promise) && task.slot === 3 && !hasBeenCalled);
     } else {
       if (!happened) bench.push(3, at, 1);
       await within(resting, "the rest", SOON);
@@ -199,13 +199,13 @@ test("Consumer.rest() that has found a task lets nothing come before the look at
   if (navigator.hardwareConcurrency > 1) assert(found > 0);
 });
 
-test("Consumer.rest() misses no task, whenever it is pushed", async () => {
+test("Consumer.waitForWork() misses no task, whenever it is pushed", async () => {
   const steps = await atEachStep(async (at) => {
     const bench = new Bench(1);
     await bench.consumers[0].begin();
     const { taking, happened } = takeOneInterrupted(bench, 0, at, () => bench.push(3, at));
     const task = await within(taking, `the task that was pushed before step ${at}`, SOON);
-    assertEquals([task.cell, task.block.number], [3, at]);
+    assertEquals([task.slot, task.payload.number], [3, at]);
     assertEquals(statusesOf(bench), [Status.ACTIVE]);
     return happened;
   });
@@ -228,14 +228,14 @@ test("TaskQueue.push() misses no consumer, whenever that goes to rest", async ()
       interruption[Symbol.dispose]();
       if (!happened) rest();
       const task = await within(taking[0], `a task whose consumer went to rest at step ${at} of push()`, SOON);
-      assertEquals(task.cell, 3);
+      assertEquals(task.slot, 3);
       assert(queue.isEmpty());
       return happened;
     });
   }
 });
 
-test("Consumer.rest() misses no task, whenever it is assigned", async () => {
+test("Consumer.waitForWork() misses no task, whenever it is assigned", async () => {
   const outcomes = new Set<boolean>();
   await atEachStep(async (at) => {
     const bench = new Bench(1);
@@ -248,7 +248,7 @@ test("Consumer.rest() misses no task, whenever it is assigned", async () => {
     await messageLater();
     consumer.receive(assignment(5));
     const task = await within(taking, `the task that was assigned before step ${at}`, SOON);
-    assertEquals(task.cell, 5);
+    assertEquals(task.slot, 5);
     assertEquals(statusesOf(bench), [Status.ACTIVE]);
     return happened;
   });
@@ -274,7 +274,7 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
       let happened: boolean;
       {
         using interruption = new Interruption(at, act);
-        consumer.reply(task, 0, numberBlock(2), true, Status.FINISHED);
+        consumer.reply(task, 0, numberPayload(2), true, Status.FINISHED);
         taking = takeOne(bench, 0);
         ({ happened } = interruption);
       }
@@ -285,8 +285,8 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
         assertEquals(queue.assign(0), false, "it is given one at a time");
         consumer.receive(assignment(5));
       }
-      const taken = [(await within(taking, `what was ${way} before step ${at}`, SOON)).cell];
-      if (way === "assigned and pushed") taken.push((await within(takeOne(bench, 0), "the other one", SOON)).cell);
+      const taken = [(await within(taking, `what was ${way} before step ${at}`, SOON)).slot];
+      if (way === "assigned and pushed") taken.push((await within(takeOne(bench, 0), "the other one", SOON)).slot);
       assertEquals(taken.sort(), { "assigned": [5], "pushed": [6], "assigned and pushed": [5, 6] }[way]);
       assertEquals(statusesOf(bench), [Status.ACTIVE]);
       return happened;
@@ -295,13 +295,13 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
   }
 });
 
-test("Consumer.beAway() lets nobody assign a second task", async () => {
+test("Consumer.yieldToEventLoop() lets nobody assign a second task", async () => {
   const bench = new Bench(1);
   const { queue, consumers: [consumer] } = bench;
   await consumer.begin();
   queue.statuses[0] = Status.FINISHED;
   assert(queue.assign(0));
-  const away = consumer.beAway(() => {
+  const away = consumer.yieldToEventLoop(() => {
     assertEquals(queue.assign(0), false, "during the turn");
     return Promise.resolve();
   });
@@ -309,10 +309,10 @@ test("Consumer.beAway() lets nobody assign a second task", async () => {
   assertEquals(queue.assign(0), false, "after it");
   consumer.receive(assignment(5));
   await within(away, "the turn", SOON);
-  assertEquals((await within(takeOne(bench, 0), "the assigned task", SOON)).cell, 5);
+  assertEquals((await within(takeOne(bench, 0), "the assigned task", SOON)).slot, 5);
 });
 
-test("Consumer.beAway() keeps what was assigned to who has just finished", async () => {
+test("Consumer.yieldToEventLoop() keeps what was assigned to who has just finished", async () => {
   await atEachStep(async (at) => {
     const bench = new Bench(1);
     const { queue, consumers: [consumer] } = bench;
@@ -323,7 +323,7 @@ test("Consumer.beAway() keeps what was assigned to who has just finished", async
     let away: Promise<void>;
     {
       using interruption = new Interruption(at, () => isAssigned = queue.assign(0));
-      away = consumer.beAway(() => Promise.resolve());
+      away = consumer.yieldToEventLoop(() => Promise.resolve());
       ({ happened } = interruption);
     }
     if (!happened) isAssigned = queue.assign(0);
@@ -332,7 +332,7 @@ test("Consumer.beAway() keeps what was assigned to who has just finished", async
       consumer.receive(assignment(5));
     }
     await within(away, `the turn at step ${at}`, SOON);
-    if (isAssigned) assertEquals((await within(takeOne(bench, 0), "the assigned task", SOON)).cell, 5);
+    if (isAssigned) assertEquals((await within(takeOne(bench, 0), "the assigned task", SOON)).slot, 5);
     return happened;
   });
 });
@@ -348,9 +348,9 @@ test("TaskQueue.push() wakes another consumer when the one that it woke has not 
   assertEquals(statusesOf(bench), [Status.WOKEN, Status.PARKED, Status.PARKED]);
   // Whoever looks next, with the same number of tasks or more.
   assert(queue.wake(1));
-  assertEquals((await within(one, "the task of who has not answered", SOON)).cell, 4);
+  assertEquals((await within(one, "the task of who has not answered", SOON)).slot, 4);
   bench.push(5, 0, 2);
-  assertEquals((await within(two, "the next task", SOON)).cell, 5);
+  assertEquals((await within(two, "the next task", SOON)).slot, 5);
   assertEquals(queue.wake(3), false, "there is nobody left");
   assertEquals([queue.lacksConsumers(3, 3), queue.lacksConsumers(2, 3)], [true, false]);
 });
@@ -361,21 +361,21 @@ test("Consumer.reply() of a task that was ended in its midst has the next one wa
     const { queue, consumers: [consumer] } = bench;
     const other = park(bench, 1);
     await consumer.begin();
-    Atomics.store(queue.cells, 1, Cell.PENDING);
-    const task = { cell: 1, fn: 0, flags: 0, block: numberBlock(1) };
+    Atomics.store(queue.slots, 1, TaskState.PENDING);
+    const task = { slot: 1, fn: 0, flags: 0, payload: numberPayload(1) };
     assert(consumer.start(task));
     // As the owner counts: what consumers have finished is no longer under way.
     const push = () => bench.push(6, 0, queue.finished === 0 ? 2 : 1);
     let happened: boolean;
     {
       using interruption = new Interruption(at, push);
-      consumer.reply(task, Flag.ERROR, numberBlock(2), true, Status.AWAY);
+      consumer.reply(task, Flag.ERROR, numberPayload(2), true, Status.AWAY);
       ({ happened } = interruption);
     }
     if (!happened) push();
     assertEquals(statusesOf(bench)[0], Status.AWAY);
     // The first consumer never comes back from its task.
-    assertEquals((await within(other, `the task that was pushed before step ${at}`, SOON)).cell, 6);
+    assertEquals((await within(other, `the task that was pushed before step ${at}`, SOON)).slot, 6);
     return happened;
   });
 });
@@ -386,23 +386,25 @@ test("Consumer that comes back from where nobody counts on it misses no task", a
       const bench = new Bench(1);
       const { queue, consumers: [consumer] } = bench;
       await consumer.begin();
-      Atomics.store(queue.cells, 1, Cell.PENDING);
-      const task = { cell: 1, fn: 0, flags: 0, block: numberBlock(1) };
+      Atomics.store(queue.slots, 1, TaskState.PENDING);
+      const task = { slot: 1, fn: 0, flags: 0, payload: numberPayload(1) };
       assert(consumer.start(task));
-      consumer.reply(task, 0, numberBlock(2), true, Status.AWAY);
+      consumer.reply(task, 0, numberPayload(2), true, Status.AWAY);
       let happened: boolean;
       let taking: Promise<Task>;
       {
         using interruption = new Interruption(at, () => bench.push(6, 0, 1));
         if (way === "take()") taking = takeOne(bench, 0);
         else {
-          const back = way === "rest()" ? Promise.resolve(consumer.rest()) : consumer.beAway(() => Promise.resolve());
+          const back = way === "rest()"
+            ? Promise.resolve(consumer.waitForWork())
+            : consumer.yieldToEventLoop(() => Promise.resolve());
           taking = back.then(() => takeOne(bench, 0));
         }
         ({ happened } = interruption);
       }
       if (!happened) bench.push(6, 0, 1);
-      assertEquals((await within(taking, `the task that was pushed before step ${at} of ${way}`, SOON)).cell, 6);
+      assertEquals((await within(taking, `the task that was pushed before step ${at} of ${way}`, SOON)).slot, 6);
       assertEquals(statusesOf(bench), [Status.ACTIVE]);
       return happened;
     });
@@ -416,12 +418,12 @@ test("Consumer.take() is away while what a task mentions has not arrived: it cou
     await consumer.begin();
     const memory = new SharedArrayBuffer(64);
     // The arguments lie in shared memory, or mention some.
-    const block = isMovedOut
-      ? new Block(Kind.GRAPH, JSON.stringify([0, Kind.NONE]), 0, [], [memory])
+    const payload = isMovedOut
+      ? new Encoded(Encoding.GRAPH, JSON.stringify([0, Encoding.NONE]), 0, [], [memory])
       : encodeArguments([memory], { root: "args", sameProcess: true });
-    block.sharedIds = [8];
-    Atomics.store(queue.cells, 5, Cell.PENDING);
-    assert(queue.push(5, 0, block.kind, isMovedOut ? Flag.SHARED : 0, block));
+    payload.sharedIds = [8];
+    Atomics.store(queue.slots, 5, TaskState.PENDING);
+    assert(queue.push(5, 0, payload.encoding, isMovedOut ? Flag.SHARED : 0, payload));
     const taking = Promise.resolve(consumer.take());
     assertEquals(statusesOf(bench), [Status.AWAY]);
     consumer.receive({ type: "share", id: 8, memory });
@@ -431,7 +433,7 @@ test("Consumer.take() is away while what a task mentions has not arrived: it cou
   }
 });
 
-test("Consumer.rest() misses neither task when one is assigned and one is pushed, whenever that is", async () => {
+test("Consumer.waitForWork() misses neither task when one is assigned and one is pushed, whenever that is", async () => {
   await atEachStep(async (at) => {
     const bench = new Bench(2);
     const { queue, consumers } = bench;
@@ -446,7 +448,7 @@ test("Consumer.rest() misses neither task when one is assigned and one is pushed
     if (assigned) consumers[0].receive(assignment(5));
     else bench.push(5);
     const taken = await within(Promise.all([taking, other]), `both tasks of step ${at}`, SOON);
-    assertEquals(taken.map(({ cell }) => cell).sort(), [5, 6]);
+    assertEquals(taken.map(({ slot }) => slot).sort(), [5, 6]);
     return happened;
   });
 });
@@ -457,14 +459,14 @@ test("Consumer.take() wakes another consumer for what was pushed while it alone 
     const bench = new Bench(3);
     const others = [park(bench, 1), park(bench, 2)];
     await bench.consumers[0].begin();
-    const push = () => [4, 5, 6].forEach((cell) => bench.push(cell));
+    const push = () => [4, 5, 6].forEach((slot) => bench.push(slot));
     const { taking, happened } = takeOneInterrupted(bench, 0, at, push);
     const taken = await within(
       Promise.all([taking, ...others]),
       `three tasks that were pushed before step ${at}`,
       SOON,
     );
-    assertEquals(taken.map(({ cell }) => cell).sort(), [4, 5, 6]);
+    assertEquals(taken.map(({ slot }) => slot).sort(), [4, 5, 6]);
     return happened;
   });
 });
@@ -484,7 +486,7 @@ test("TaskQueue.push() wakes one sleeping consumer for each task, and none while
   assertEquals(statusesOf(bench).filter((status) => status === Status.PARKED).length, 1);
   // The two that were woken find the third task queued when they take theirs.
   const taken = await within(Promise.all(others), "three tasks", SOON);
-  assertEquals(taken.map(({ cell }) => cell).sort(), [4, 5, 6]);
+  assertEquals(taken.map(({ slot }) => slot).sort(), [4, 5, 6]);
 });
 
 test("TaskQueue.wake() keeps count of the sleeping, whenever others wake the same consumer", async () => {
@@ -494,7 +496,7 @@ test("TaskQueue.wake() keeps count of the sleeping, whenever others wake the sam
     await consumers[0].begin();
     let assigned = false;
     let happened: boolean;
-    const resting = consumers[0].rest();
+    const resting = consumers[0].waitForWork();
     {
       // Two threads want the same sleeper.
       using interruption = new Interruption(at, () => assigned = queue.assign(0));
@@ -509,7 +511,7 @@ test("TaskQueue.wake() keeps count of the sleeping, whenever others wake the sam
   });
 });
 
-test("Consumer.rest() leaves the counts of the spinning and the sleeping right, whenever a task comes", async () => {
+test("Consumer.waitForWork() leaves the counts of the spinning and the sleeping right, whenever a task comes", async () => {
   for (const how of ["push", "assign"]) {
     await atEachStep(async (at) => {
       const bench = new Bench(1);
@@ -540,7 +542,7 @@ test("TaskQueue.forgetConsumers() makes room for others in the places of those t
   assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
   const other = park(bench, 1);
   bench.push(5);
-  assertEquals((await within(other, "the task", SOON)).cell, 5);
+  assertEquals((await within(other, "the task", SOON)).slot, 5);
 });
 
 test("Consumer.take() has copied the arguments when the owner can use their memory again", async () => {
@@ -556,7 +558,7 @@ test("Consumer.take() has copied the arguments when the owner can use their memo
     });
     const task = await consumer.take();
     interruption[Symbol.dispose]();
-    assertEquals([task!.cell, task!.block.number], [5, 42], `before step ${at}`);
+    assertEquals([task!.slot, task!.payload.number], [5, 42], `before step ${at}`);
     assert(!queue.isEmpty());
     return interruption.happened;
   });
@@ -588,7 +590,7 @@ test("Consumer tells an owner that has tasks waiting when it has made room, or c
     const { queue, consumers: [consumer] } = bench;
     await consumer.begin();
     bench.push(5);
-    queue.cells[5] = Cell.CANCELLED;
+    queue.slots[5] = TaskState.CANCELLED;
     let found = false;
     let rings = 0;
     const interruption = new Interruption(at, () => {
@@ -617,15 +619,15 @@ test("Consumer.take() waits for functions and shared memory that are mentioned b
   assert(await consumer.definition(3) === definition);
 
   const memory = new SharedArrayBuffer(8);
-  const block = encodeArguments([memory], { root: "args", sameProcess: true });
-  block.sharedIds = [8];
-  Atomics.store(bench.queue.cells, 5, Cell.PENDING);
-  assert(bench.queue.push(5, 0, block.kind, 0, block));
+  const payload = encodeArguments([memory], { root: "args", sameProcess: true });
+  payload.sharedIds = [8];
+  Atomics.store(bench.queue.slots, 5, TaskState.PENDING);
+  assert(bench.queue.push(5, 0, payload.encoding, 0, payload));
   const taking = Promise.resolve(consumer.take());
   await messageLater();
   consumer.receive({ type: "share", id: 7, memory: new SharedArrayBuffer(16) });
   await messageLater();
   consumer.receive({ type: "share", id: 8, memory });
   const task = await within(taking, "the task", SOON);
-  assert(decodeArguments(task!.block)[0] === memory);
+  assert(decodeArguments(task!.payload)[0] === memory);
 });

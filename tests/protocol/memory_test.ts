@@ -46,10 +46,10 @@ function ringFrom(start: number): ResultRing {
   return new ResultRing(buffer);
 }
 
-function assertRecord(queue: TaskQueue | ResultRing, record: Record | undefined, cell: number, size: number): void {
-  assert(record !== undefined, `no record where ${cell} should be`);
-  assertEquals([record.cell, record.byteLength], [cell, size]);
-  assert(isFilled(queue.memory, record.offset, size, cell & 255), `payload of ${cell}`);
+function assertRecord(queue: TaskQueue | ResultRing, record: Record | undefined, slot: number, size: number): void {
+  assert(record !== undefined, `no record where ${slot} should be`);
+  assertEquals([record.slot, record.byteLength], [slot, size]);
+  assert(isFilled(queue.memory, record.offset, size, slot & 255), `payload of ${slot}`);
 }
 
 test("TaskQueue.claim() gives records back as they were pushed, in their order", () => {
@@ -62,7 +62,7 @@ test("TaskQueue.claim() gives records back as they were pushed, in their order",
   sizes.forEach((size, i) => {
     const record = queue.claim();
     assertRecord(queue, record, i, size);
-    assertEquals([record!.fn, record!.kind, record!.flags], [i + 100, i + 200, i + 300]);
+    assertEquals([record!.fn, record!.encoding, record!.flags], [i + 100, i + 200, i + 300]);
     assertEquals(record!.offset % 8, 0, "payloads are aligned to 8 bytes");
   });
   assertEquals(queue.claim(), undefined);
@@ -140,10 +140,10 @@ for (const start of STARTS) {
     for (let round = 0; round < 20; round++) {
       const [oldest, ...rest] = claimAll(queue);
       // A fixed shuffle.
-      rest.sort((a, b) => (a.cell * 7919) % 1009 - (b.cell * 7919) % 1009);
+      rest.sort((a, b) => (a.slot * 7919) % 1009 - (b.slot * 7919) % 1009);
       for (const record of rest) queue.giveBack(record);
       assertEquals(queue.push(0, 0, 0, 0, new Bytes(MAX_INLINE_BYTES)), false, "the oldest is still being read");
-      assert(isFilled(queue.memory, oldest.offset, oldest.byteLength, oldest.cell & 255), "the oldest is untouched");
+      assert(isFilled(queue.memory, oldest.offset, oldest.byteLength, oldest.slot & 255), "the oldest is untouched");
       queue.giveBack(oldest);
       const again = fill(queue);
       // What is skipped at the end of the memory can cost one.
@@ -163,8 +163,8 @@ for (const start of STARTS) {
     for (let more = 64; more > 0; more -= 8) {
       if (queue.push(1000, 0, 0, 0, new Bytes(size + more, 0xEE))) pushed++;
     }
-    for (const { cell, offset, byteLength } of all) {
-      assert(isFilled(queue.memory, offset, byteLength, cell & 255), `record ${cell} after ${pushed} more`);
+    for (const { slot, offset, byteLength } of all) {
+      assert(isFilled(queue.memory, offset, byteLength, slot & 255), `record ${slot} after ${pushed} more`);
     }
   });
 
@@ -181,7 +181,7 @@ for (const start of STARTS) {
         const record = ring.peek();
         assertRecord(ring, record, received, sizeOf(received));
         assertEquals(ring.peek(), record, "it stays until drop()");
-        assertEquals([record!.kind, record!.flags], [3, 4]);
+        assertEquals([record!.encoding, record!.flags], [3, 4]);
         ring.drop();
       }
     }

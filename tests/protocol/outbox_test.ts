@@ -1,16 +1,16 @@
 /** The results that a child has not written yet: many in one packet, each once and in order. */
 import { assert, assertEquals, fail } from "@std/assert";
-import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_values/encoded.ts";
+import { EMPTY, Encoded, EncodedSections, Encoding } from "../../executors/_values/encoded.ts";
 import { decodeValue, encodeValue } from "../../executors/_values/codec.ts";
 import { Outbox } from "../../executors/processes/child/_outbox.ts";
 import {
-  blocksOf,
   MAIN,
   MAX_PACKET_BYTES,
   type Message,
   MessageReader,
   PacketReader,
   PacketWriter,
+  payloadsOf,
 } from "../../executors/processes/messages.ts";
 import { test } from "../_helpers.ts";
 
@@ -41,10 +41,10 @@ function valuesOf(messages: readonly Message[]): Map<number, unknown> {
   const values = new Map<number, unknown>();
   for (const message of messages) {
     if (message.header[0] !== "results") continue;
-    for (const [i, { flags, block }] of blocksOf(message).entries()) {
+    for (const [i, { flags, payload }] of payloadsOf(message).entries()) {
       assertEquals(flags, (message.header[1] + i) % 2, "the flags of that task");
       assert(!values.has(message.header[1] + i), "each is written once");
-      values.set(message.header[1] + i, decodeValue(block.decoded()));
+      values.set(message.header[1] + i, decodeValue(payload.decoded()));
     }
   }
   return values;
@@ -82,10 +82,10 @@ for (const [what, make] of Object.entries(MAKERS)) {
 
 test("Outbox.say() writes what is there before the message, in one packet", () => {
   const { outbox, messages, sizes } = makeOutbox();
-  outbox.add(1, 1, new Block(Kind.TEXT, "one"));
+  outbox.add(1, 1, new Encoded(Encoding.TEXT, "one"));
   outbox.say(["begun", 2]);
   assertEquals(messages.map(({ header }) => header[0]), ["results", "begun"]);
   assertEquals(sizes.length, 1);
-  outbox.say(["failed", Kind.JSON], new EncodedBlock(Kind.JSON, [new Uint8Array([0x31])]));
+  outbox.say(["failed", Encoding.JSON], new EncodedSections(Encoding.JSON, [new Uint8Array([0x31])]));
   assertEquals(messages.length, 3, "nothing is written twice");
 });

@@ -16,7 +16,7 @@ import {
   ThreadPoolExecutor,
   transfer,
 } from "@concurrent/futures";
-import { internals, type Origin } from "../../futures/future.ts";
+import { type FutureOwner, internals } from "../../futures/future.ts";
 import { ring } from "../../futures/bell.ts";
 import { addSource, bell, deliverNow, describeSources, removeSource } from "../../futures/wakeup.ts";
 import {
@@ -197,8 +197,8 @@ test("a pool starts no second worker while the first has finished all, also when
 });
 
 test("a future of another thread settles once, and keeps its first outcome", () => {
-  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
-  const future = internals.create(origin);
+  const owner: FutureOwner = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const future = internals.create(owner);
   const calls: unknown[] = [];
   future.addDoneCallback((done) => calls.push(done.result(0)));
   internals.settle(future, true, 1);
@@ -221,7 +221,7 @@ test("the callbacks of a settled future are called although nothing else is list
 
 test("the event loop turns between the callbacks of many futures, and calls all of them once and in order", async () => {
   const COUNT = 2_000;
-  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const owner: FutureOwner = { peek: () => "running", revoke: () => false, collect: () => {} };
   const called: number[] = [];
   let before = -1;
   const timer = new Promise<void>((resolve) =>
@@ -232,7 +232,7 @@ test("the event loop turns between the callbacks of many futures, and calls all 
   );
   const all = Promise.withResolvers<void>();
   for (let i = 0; i < COUNT; i++) {
-    const future = internals.create(origin);
+    const future = internals.create(owner);
     future.addDoneCallback(() => {
       spin(0.02);
       if (called.push(i) === COUNT) all.resolve();
@@ -271,9 +271,9 @@ test("a source that has more than one turn's work is asked again, with timers in
 });
 
 test("a callback that blocks calls those after it, each once", async () => {
-  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const owner: FutureOwner = { peek: () => "running", revoke: () => false, collect: () => {} };
   const called: number[] = [];
-  const futures = Array.from({ length: 5 }, () => internals.create(origin));
+  const futures = Array.from({ length: 5 }, () => internals.create(owner));
   const all = Promise.withResolvers<void>();
   futures.forEach((future, i) => {
     future.addDoneCallback(() => {
@@ -289,8 +289,8 @@ test("a callback that blocks calls those after it, each once", async () => {
 });
 
 test("a callback that blocks and then settles a future leaves none out", async () => {
-  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
-  const [one, two] = [internals.create(origin), internals.create(origin)];
+  const owner: FutureOwner = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const [one, two] = [internals.create(owner), internals.create(owner)];
   const called = new Promise<void>((resolve) => two.addDoneCallback(() => resolve()));
   one.addDoneCallback(() => {
     deliverNow();
@@ -326,8 +326,8 @@ test("a task that waits for an idle worker gets it, whenever that comes to rest 
 });
 
 test("callbacks that were added before a future settled come before one that is added after, each once", () => {
-  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
-  const future = internals.create(origin);
+  const owner: FutureOwner = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const future = internals.create(owner);
   const called: string[] = [];
   future.addDoneCallback(() => called.push("before"));
   internals.settle(future, true, 1);
@@ -338,9 +338,9 @@ test("callbacks that were added before a future settled come before one that is 
 });
 
 test("a due callback may complete the future that result() without a timeout is called on", () => {
-  const origin: Origin = { peek: () => "running", revoke: () => false, collect: () => {} };
+  const owner: FutureOwner = { peek: () => "running", revoke: () => false, collect: () => {} };
   const bare = new Future<number>();
-  const other = internals.create(origin);
+  const other = internals.create(owner);
   other.addDoneCallback(() => bare.setResult(5));
   internals.settle(other, true, 1);
   assertStrictEquals(bare.result(), 5);
@@ -352,7 +352,7 @@ test("a due callback may complete the future that result() without a timeout is 
 function assertWhole(pool: Executor): void {
   assertStrictEquals(pool.submit(add, 1, 2).result(SOON), 3);
   for (const state of describeSources()) {
-    assertMatch(state, /unsettled=0 waiting=0 .*cells: pending=0 given=0 running=0 done=0 cancelled=0/s);
+    assertMatch(state, /unsettled=0 waiting=0 .*slots: pending=0 given=0 running=0 done=0 cancelled=0/s);
   }
 }
 
@@ -383,8 +383,8 @@ for (const when of ["while a worker is idle", "while none is", "behind others th
     };
     // Where a worker is idle, it is the message that cannot be sent.
     const post = Worker.prototype.postMessage;
-    const full = function (this: Worker, message: { type?: string; block?: { text: string } }, ...rest: []) {
-      if (message.block !== undefined && message.block.text !== "") {
+    const full = function (this: Worker, message: { type?: string; payload?: { text: string } }, ...rest: []) {
+      if (message.payload !== undefined && message.payload.text !== "") {
         throw new RangeError("Array buffer allocation failed");
       }
       post.call(this, message, ...rest);

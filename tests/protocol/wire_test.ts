@@ -1,9 +1,8 @@
 /** What travels between a broker and its children: messages, packets, and blocks as bytes, cut at every place. */
 import { assert, assertEquals, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
-import { Block, EMPTY, EncodedBlock, Kind } from "../../executors/_values/encoded.ts";
+import { EMPTY, Encoded, EncodedSections, Encoding } from "../../executors/_values/encoded.ts";
 import { Memory } from "../../executors/_values/memory.ts";
 import {
-  blockOf,
   encodeMessage,
   joined,
   MAIN,
@@ -12,6 +11,7 @@ import {
   MessageReader,
   PacketReader,
   PacketWriter,
+  payloadOf,
   READER,
 } from "../../executors/processes/messages.ts";
 import { Random, test } from "../_helpers.ts";
@@ -60,7 +60,7 @@ function* pieces(bytes: Uint8Array, ...places: number[]): Generator<Uint8Array> 
 type Plain = [header: unknown[], sections: readonly Uint8Array[]];
 
 function encoded([header, sections]: Plain): readonly Uint8Array[] {
-  return encodeMessage(header, ...(sections.length === 0 ? [] : [new EncodedBlock(Kind.GRAPH, sections)]));
+  return encodeMessage(header, ...(sections.length === 0 ? [] : [new EncodedSections(Encoding.GRAPH, sections)]));
 }
 
 function readMessages(parts: Iterable<Uint8Array>): Plain[] {
@@ -138,12 +138,12 @@ test("MessageReader reads a header of many pieces, and none that has no end", ()
 });
 
 test("joined() makes one piece of small messages, and copies no large section", () => {
-  const small = encodeMessage(["result", 1, 0, 2], new EncodedBlock(Kind.JSON, [new Uint8Array(1_000)]));
+  const small = encodeMessage(["result", 1, 0, 2], new EncodedSections(Encoding.JSON, [new Uint8Array(1_000)]));
   assertEquals(joined([...small, ...small, ...small]).length, 1);
   const large = new Uint8Array(1 << 20);
   const parts = joined([
     ...small,
-    ...encodeMessage(["result", 1, 0, 2], new EncodedBlock(Kind.JSON, [large])),
+    ...encodeMessage(["result", 1, 0, 2], new EncodedSections(Encoding.JSON, [large])),
     ...small,
   ]);
   assert(parts.some((part) => part.buffer === large.buffer));
@@ -167,10 +167,10 @@ test("MessageReader reads sections of many MiB, whatever the pieces", () => {
   }
 });
 
-test("blockOf() has the kind and the sections of a message", () => {
+test("payloadOf() has the encoding and the sections of a message", () => {
   const sections = [new Uint8Array([1, 2]), new Uint8Array([3])];
-  const block = blockOf(Kind.GRAPH, { sections });
-  assertEquals([block.kind, block.sections], [Kind.GRAPH, sections]);
+  const payload = payloadOf(Encoding.GRAPH, { sections });
+  assertEquals([payload.encoding, payload.sections], [Encoding.GRAPH, sections]);
 });
 
 // ---- packets ------------------------------------------------------------------------------------------------------
@@ -377,27 +377,30 @@ test("messages in packets, with output between them, arrive whole and in order, 
 
 // ---- blocks -------------------------------------------------------------------------------------------------------
 
-function block(kind: number, text: string, number = 0, buffers: ArrayBuffer[] = []): Block {
-  return new Block(kind, text, number, buffers);
+function payload(encoding: number, text: string, number = 0, buffers: ArrayBuffer[] = []): Encoded {
+  return new Encoded(encoding, text, number, buffers);
 }
 
 const bufferOf = (...bytes: number[]): ArrayBuffer => new Uint8Array(bytes).buffer;
 
-const BLOCKS: [string, Block][] = [
+const BLOCKS: [string, Encoded][] = [
   ["nothing", EMPTY],
   ...[0, -0, 1.5, -1, NaN, Infinity, -Infinity, 5e-324, Number.MAX_SAFE_INTEGER].map(
     (
       number,
-    ): [string, Block] => [`the number ${Object.is(number, -0) ? "-0" : number}`, block(Kind.NUMBER, "", number)],
+    ): [string, Encoded] => [
+      `the number ${Object.is(number, -0) ? "-0" : number}`,
+      payload(Encoding.NUMBER, "", number),
+    ],
   ),
-  ["short text", block(Kind.JSON, '"a"')],
-  ["text of one to four bytes each", block(Kind.JSON, JSON.stringify("aé€\u{1f600}\0\x1e\n".repeat(9)))],
-  ["long text", block(Kind.JSON, JSON.stringify("é".repeat(50_000)))],
-  ["a graph without buffers", block(Kind.GRAPH, "[1]")],
-  ["a graph of one buffer", block(Kind.GRAPH, "[1]", 0, [bufferOf(1, 2, 3)])],
+  ["short text", payload(Encoding.JSON, '"a"')],
+  ["text of one to four bytes each", payload(Encoding.JSON, JSON.stringify("aé€\u{1f600}\0\x1e\n".repeat(9)))],
+  ["long text", payload(Encoding.JSON, JSON.stringify("é".repeat(50_000)))],
+  ["a graph without buffers", payload(Encoding.GRAPH, "[1]")],
+  ["a graph of one buffer", payload(Encoding.GRAPH, "[1]", 0, [bufferOf(1, 2, 3)])],
   [
     "a graph of buffers, some empty",
-    block(Kind.GRAPH, "é".repeat(5), 0, [
+    payload(Encoding.GRAPH, "é".repeat(5), 0, [
       bufferOf(),
       bufferOf(1),
       bufferOf(...Array(8).keys()),
@@ -405,13 +408,13 @@ const BLOCKS: [string, Block][] = [
       new Uint8Array(100_001).fill(9).buffer,
     ]),
   ],
-  ["a graph without text", block(Kind.GRAPH, "", 0, [bufferOf(5)])],
+  ["a graph without text", payload(Encoding.GRAPH, "", 0, [bufferOf(5)])],
 ];
 
-function assertSameBlock(actual: Block, expected: Block, what: string): void {
-  assertEquals([actual.kind, actual.text], [expected.kind, expected.text], what);
+function assertSamePayload(actual: Encoded, expected: Encoded, what: string): void {
+  assertEquals([actual.encoding, actual.text], [expected.encoding, expected.text], what);
   assert(Object.is(actual.number, expected.number), `${what}: ${actual.number}`);
-  const bytes = ({ buffers }: Block) => buffers.map((buffer) => new Uint8Array(buffer));
+  const bytes = ({ buffers }: Encoded) => buffers.map((buffer) => new Uint8Array(buffer));
   assertEquals(bytes(actual), bytes(expected), what);
 }
 
@@ -422,41 +425,41 @@ function usedMemory(byteLength: number): Memory {
   return new Memory(shared);
 }
 
-test("EncodedBlock.from() and decoded() lose nothing", () => {
+test("EncodedSections.from() and decoded() lose nothing", () => {
   for (const [what, original] of BLOCKS) {
-    const encoded = EncodedBlock.from(original);
-    assertEquals(encoded.kind, original.kind, what);
-    assertSameBlock(encoded.decoded(), original, what);
+    const encoded = EncodedSections.from(original);
+    assertEquals(encoded.encoding, original.encoding, what);
+    assertSamePayload(encoded.decoded(), original, what);
     // As bytes that are a part of others, as those that a reader gives.
     const parts = encoded.sections.map((section) => {
       const around = new Uint8Array(section.length + 16).fill(0xee);
       around.set(section, 5);
       return around.subarray(5, 5 + section.length);
     });
-    assertSameBlock(new EncodedBlock(encoded.kind, parts).decoded(), original, `${what}, amid others`);
+    assertSamePayload(new EncodedSections(encoded.encoding, parts).decoded(), original, `${what}, amid others`);
   }
 });
 
-test("EncodedBlock is written as Block is, and either reads what the other has written", () => {
+test("EncodedSections is written as Encoded is, and either reads what the other has written", () => {
   for (const [what, original] of BLOCKS) {
-    const encoded = EncodedBlock.from(original);
+    const encoded = EncodedSections.from(original);
     for (const offset of [0, 64]) {
       const size = offset + original.room + encoded.room + 64;
       const [a, b] = [usedMemory(size), usedMemory(size)];
       const lengths = [original.write(a, offset), encoded.write(b, offset)];
       assertEquals(lengths[1], lengths[0], `${what}: lengths`);
       assert(lengths[0] <= original.room && lengths[1] <= encoded.room, `${what}: more than its room`);
-      const { kind } = original;
-      for (const [who, memory] of [["Block", a], ["EncodedBlock", b]] as const) {
+      const { encoding } = original;
+      for (const [who, memory] of [["Encoded", a], ["EncodedSections", b]] as const) {
         const [decoded, still] = [
-          Block.read(kind, memory, offset, lengths[0]),
-          EncodedBlock.read(kind, memory, offset, lengths[0]),
+          Encoded.read(encoding, memory, offset, lengths[0]),
+          EncodedSections.read(encoding, memory, offset, lengths[0]),
         ];
         // Copied: what is written there later changes nothing.
         const rest = memory.bytes.slice(offset + lengths[0]);
         memory.bytes.fill(0x5a);
-        assertSameBlock(decoded, original, `${what}, written by ${who}, read by Block`);
-        assertSameBlock(still.decoded(), original, `${what}, written by ${who}, read by EncodedBlock`);
+        assertSamePayload(decoded, original, `${what}, written by ${who}, read by Encoded`);
+        assertSamePayload(still.decoded(), original, `${what}, written by ${who}, read by EncodedSections`);
         assertEquals(still.room, encoded.room, `${what}: room`);
         assert(rest.every((byte) => byte === 0xa5), `${what}: ${who} wrote beyond its end`);
       }
@@ -464,43 +467,43 @@ test("EncodedBlock is written as Block is, and either reads what the other has w
   }
 });
 
-test("EncodedBlock that is read and written again, through messages and packets, stays the same", () => {
+test("EncodedSections that is read and written again, through messages and packets, stays the same", () => {
   for (const [what, original] of BLOCKS) {
-    const encoded = EncodedBlock.from(original);
+    const encoded = EncodedSections.from(original);
     const written: Uint8Array[] = [];
     new PacketWriter(TOKEN, (bytes) => written.push(bytes.slice())).write(
-      encodeMessage(["result", 1, 0, encoded.kind], encoded),
+      encodeMessage(["result", 1, 0, encoded.encoding], encoded),
     );
     const messages: Message[] = [];
     const reader = new MessageReader((message) => messages.push(message));
     const packets = new PacketReader(TOKEN, (bytes) => reader.push(bytes), () => assert(false, "output"));
     for (const bytes of written) packets.push(bytes);
     assertEquals(messages.length, 1, what);
-    const arrived = blockOf(encoded.kind, messages[0]);
+    const arrived = payloadOf(encoded.encoding, messages[0]);
     const memory = usedMemory(arrived.room + 8);
     const length = arrived.write(memory, 0);
-    assertSameBlock(Block.read(arrived.kind, memory, 0, length), original, what);
-    assertSameBlock(arrived.decoded(), original, what);
+    assertSamePayload(Encoded.read(arrived.encoding, memory, 0, length), original, what);
+    assertSamePayload(arrived.decoded(), original, what);
   }
 });
 
-test("EncodedBlock of nothing is always the same one, and takes no room", () => {
-  const none = EncodedBlock.from(EMPTY);
-  assertStrictEquals(EncodedBlock.read(Kind.NONE, usedMemory(8), 0, 0), none);
+test("EncodedSections of nothing is always the same one, and takes no room", () => {
+  const none = EncodedSections.from(EMPTY);
+  assertStrictEquals(EncodedSections.read(Encoding.NONE, usedMemory(8), 0, 0), none);
   assertEquals([none.room, none.sections, none.write(usedMemory(8), 0)], [0, [], 0]);
   assertStrictEquals(none.decoded(), EMPTY);
 });
 
-test("EncodedBlock asks for no less room than its bytes, at random", () => {
+test("EncodedSections asks for no less room than its bytes, at random", () => {
   withSeeds(200, (random) => {
     const buffers = Array.from({ length: random.below(5) }, () => random.bytes(random.below(40)).buffer);
     const text = decoder.decode(random.bytes(random.below(60)));
-    const original = block(Kind.GRAPH, text, 0, buffers);
-    const encoded = EncodedBlock.from(original);
+    const original = payload(Encoding.GRAPH, text, 0, buffers);
+    const encoded = EncodedSections.from(original);
     const memory = usedMemory(encoded.room + 64);
     const length = encoded.write(memory, 8);
     assert(length <= encoded.room, `${length} bytes in a room of ${encoded.room}`);
     assert(memory.bytes.subarray(8 + encoded.room).every((byte) => byte === 0xa5), "it wrote beyond its room");
-    assertSameBlock(EncodedBlock.read(Kind.GRAPH, memory, 8, length).decoded(), original, "a graph");
+    assertSamePayload(EncodedSections.read(Encoding.GRAPH, memory, 8, length).decoded(), original, "a graph");
   });
 });

@@ -2,7 +2,7 @@
 import { ring } from "../../futures/bell.ts";
 import { Consumer, type ConsumerStart, DECODED } from "../../executors/_queue/consumer.ts";
 import { type PoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
-import { isFilled, numberBlock } from "./_kit.ts";
+import { isFilled, numberPayload } from "./_kit.ts";
 
 export type Part =
   | { part: "claim"; memory: PoolMemory; seen: Uint8Array; totals: Float64Array; index: number; done: Int32Array }
@@ -91,7 +91,7 @@ async function consume({ start }: Part & { part: "consume" }): Promise<never> {
   await consumer.begin();
   for (;;) {
     const task = await consumer.take();
-    if (task === undefined) await consumer.rest();
-    else if (consumer.start(task)) consumer.reply(task, 0, numberBlock(task.block.number + 1));
+    if (task === undefined) await consumer.waitForWork();
+    else if (consumer.start(task)) consumer.reply(task, 0, numberPayload(task.payload.number + 1));
   }
 }

@@ -6,7 +6,7 @@
  */
 
 import { Atomics } from "../../../futures/builtins.ts";
-import { type Block, EncodedBlock, Kind } from "../../_values/encoded.ts";
+import { type Encoded, EncodedSections, Encoding } from "../../_values/encoded.ts";
 import { Memory } from "../../_values/memory.ts";
 import { encodeMessage, type PacketWriter } from "../messages.ts";
 
@@ -44,21 +44,21 @@ export class Outbox {
   }
 
   /** Takes in what became of a task; the next one has the next number. Large ones are written at once. */
-  add(id: number, flags: number, block: Block): void {
-    if (!isSmall(block)) {
-      const encoded = EncodedBlock.from(block);
-      this.say(["results", id, [[flags, encoded.kind, encoded.sections.length]]], encoded);
+  add(id: number, flags: number, payload: Encoded): void {
+    if (!isSmall(payload)) {
+      const encoded = EncodedSections.from(payload);
+      this.say(["results", id, [[flags, encoded.encoding, encoded.sections.length]]], encoded);
       return;
     }
     const words = this.#words;
     this.#lock();
     try {
-      if (!this.#hasRoom(block.room)) this.#writeAll();
+      if (!this.#hasRoom(payload.room)) this.#writeAll();
       if (words[OUTBOX.COUNT]++ === 0) words[OUTBOX.FIRST] = id;
-      const hasSection = block.kind !== Kind.NONE;
-      this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, `[${flags},${block.kind},${hasSection ? 1 : 0}],`);
+      const hasSection = payload.encoding !== Encoding.NONE;
+      this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, `[${flags},${payload.encoding},${hasSection ? 1 : 0}],`);
       if (!hasSection) return;
-      const byteLength = block.write(this.#memory, OUTBOX.SECTIONS_AT + words[OUTBOX.SECTIONS]);
+      const byteLength = payload.write(this.#memory, OUTBOX.SECTIONS_AT + words[OUTBOX.SECTIONS]);
       words[OUTBOX.SECTIONS] += byteLength;
       this.#append(OUTBOX.LENGTHS, OUTBOX.LENGTHS_AT, `${byteLength},`);
     } finally {
@@ -78,10 +78,10 @@ export class Outbox {
   }
 
   /** Writes all results, and then a message. */
-  say(header: readonly unknown[], ...blocks: EncodedBlock[]): void {
+  say(header: readonly unknown[], ...payloads: EncodedSections[]): void {
     this.#lock();
     try {
-      this.#writeAll(encodeMessage(header, ...blocks));
+      this.#writeAll(encodeMessage(header, ...payloads));
     } finally {
       this.#unlock();
     }
@@ -137,6 +137,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Whether a block is a number or a short text, or nothing. */
-function isSmall({ kind, room }: Block): boolean {
-  return room <= 256 && (kind === Kind.NONE || kind === Kind.NUMBER || kind === Kind.JSON || kind === Kind.TEXT);
+function isSmall({ encoding, room }: Encoded): boolean {
+  return room <= 256 &&
+    (encoding === Encoding.NONE || encoding === Encoding.NUMBER || encoding === Encoding.JSON ||
+      encoding === Encoding.TEXT);
 }

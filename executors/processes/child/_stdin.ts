@@ -34,7 +34,7 @@ const CHUNK_BYTES = 1 << 16;
 /** How long the main thread looks for input before it sleeps: waking it up takes about as long. */
 const SPIN_MS = 0.05;
 /** After so many vain looks in a row, it looks only once in a while. */
-const MOST_VAIN = 8;
+const MAX_VAIN = 8;
 
 /** How long a child may take to end when its input has ended. */
 const END_MS = 1_000;
@@ -314,7 +314,7 @@ export class Stdin {
   #spin(): boolean {
     const words = this.#words;
     if (Atomics.load(words, TAIL) !== this.#head) return true;
-    if (this.#vain >= MOST_VAIN && this.#vain++ % MOST_VAIN !== 0) return false;
+    if (this.#vain >= MAX_VAIN && this.#vain++ % MAX_VAIN !== 0) return false;
     const until = performance.now() + SPIN_MS;
     do {
       for (let i = 0; i < 16; i++) {

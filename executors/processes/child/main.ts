@@ -5,20 +5,28 @@
  */
 
 import { Atomics, performance } from "../../../futures/builtins.ts";
-import { EncodedBlock } from "../../_values/encoded.ts";
+import { EncodedSections } from "../../_values/encoded.ts";
 import type { Definition } from "../../_functions/definition.ts";
 import { importModule } from "../../_functions/import.ts";
 import { Outbox } from "./_outbox.ts";
 import type { Import } from "../../_functions/resolve.ts";
-import { endProcess, initialize, prepareForStrays, runFor, runTask, turn, TURN_MS } from "../../_runner/runner.ts";
+import {
+  endProcess,
+  initialize,
+  prepareForUnhandledErrors,
+  runFor,
+  runTask,
+  turn,
+  TURN_MS,
+} from "../../_runner/runner.ts";
 import { Stdin } from "./_stdin.ts";
 import {
-  blockOf,
-  BlockReader,
   type ChildSettings,
   type Message,
   MessageReader,
   PacketWriter,
+  payloadOf,
+  PayloadReader,
   VERSION,
 } from "../messages.ts";
 
@@ -35,10 +43,10 @@ export async function serve(imports: Imports): Promise<never> {
       await stdin.wait();
       stdin.read((bytes) => child.reader.push(bytes));
       await child.work();
-      if (child.hasRun) prepareForStrays();
+      if (child.hasRun) prepareForUnhandledErrors();
     }
   } catch (error) {
-    // Else a failure would count as a stray error of some task, and the process would answer nothing any more.
+    // Else a failure would count as an unhandled error of some task, and the process would answer nothing any more.
     cannotGoOn(error);
   }
 }
@@ -52,10 +60,10 @@ function cannotGoOn(error: unknown): never {
 }
 
 interface EncodedTask {
-  readonly cell: number;
+  readonly slot: number;
   readonly fn: number;
   readonly flags: number;
-  readonly encoded: EncodedBlock;
+  readonly encoded: EncodedSections;
 }
 
 class Child {
@@ -100,11 +108,11 @@ class Child {
         this.#definitions[header[1]] = header[2] as Definition;
         return undefined;
       case "initialize":
-        return this.#initialize(header[1], blockOf(header[2], message));
+        return this.#initialize(header[1], payloadOf(header[2], message));
       case "tasks": {
-        const blocks = new BlockReader(message);
-        const tasks = header[2].map(([fn, flags, kind, count], i) => {
-          return { cell: header[1] + i, fn, flags, encoded: blocks.next(kind, count) };
+        const payloads = new PayloadReader(message);
+        const tasks = header[2].map(([fn, flags, encoding, count], i) => {
+          return { slot: header[1] + i, fn, flags, encoded: payloads.next(encoding, count) };
         });
         return this.#runAll(tasks, 0);
       }
@@ -132,12 +140,12 @@ class Child {
     return undefined;
   }
 
-  #run({ cell, fn, flags, encoded }: EncodedTask): Promise<void> | undefined {
-    if (!this.#stdin.begin(cell)) return undefined;
-    if (this.#announces) this.#outbox.say(["begun", cell]);
+  #run({ slot, fn, flags, encoded }: EncodedTask): Promise<void> | undefined {
+    if (!this.#stdin.begin(slot)) return undefined;
+    if (this.#announces) this.#outbox.say(["begun", slot]);
     this.hasRun = true;
-    this.#running = cell;
-    return runTask({ cell, fn, flags, block: encoded.decoded() });
+    this.#running = slot;
+    return runTask({ slot, fn, flags, payload: encoded.decoded() });
   }
 
   #start({ version, token, name, hasInitializer, announces, mainModule }: ChildSettings): void {
@@ -150,21 +158,21 @@ class Child {
       sameProcess: false,
       definition: (fn) => this.#definitions[fn],
       import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
-      reply: ({ cell }, flags, block, isFree) => {
-        this.#outbox.add(cell, flags, block);
+      reply: ({ slot }, flags, payload, isFree) => {
+        this.#outbox.add(slot, flags, payload);
         // Something of the task's may come before the next one, and take long.
         if (!isFree) this.#outbox.flush();
       },
-      tell: (block) => this.#outbox.say(["note", this.#running, block.kind], EncodedBlock.from(block)),
-      giveUp: cannotGoOn,
+      tell: (payload) => this.#outbox.say(["note", this.#running, payload.encoding], EncodedSections.from(payload)),
+      abandonWorker: cannotGoOn,
     });
     if (version !== VERSION || !hasInitializer) this.#outbox.say(["ready", VERSION]);
   }
 
-  async #initialize(fn: number, block: EncodedBlock): Promise<void> {
-    const failure = await initialize(fn, block.decoded());
+  async #initialize(fn: number, payload: EncodedSections): Promise<void> {
+    const failure = await initialize(fn, payload.decoded());
     if (failure === undefined) this.#outbox.say(["ready", VERSION]);
-    else this.#outbox.say(["failed", failure.kind], EncodedBlock.from(failure));
+    else this.#outbox.say(["failed", failure.encoding], EncodedSections.from(failure));
   }
 
   /** Between two tasks: a turn of the event loop now and then. */

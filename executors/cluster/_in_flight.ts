@@ -1,16 +1,16 @@
 /**
  * The tasks of a `ClusterExecutor` that the cluster has, and the jobs that carry them: what becomes of them, and who is told.
  *
- * A task is PENDING in the pool's queue, GIVEN while it is here, RUNNING when a node has told that it has begun, or PENDING again when it comes back; a job only
+ * A task is PENDING in the pool's queue, PREFETCHED while it is here, RUNNING when a node has told that it has begun, or PENDING again when it comes back; a job only
  * carries tasks. What of a task comes too late, because it has come back or is done, finds it no longer a part of its job.
  *
  * @module
  */
 
-import { Block, EMPTY, Kind } from "../_values/encoded.ts";
+import { EMPTY, Encoded, Encoding } from "../_values/encoded.ts";
 import { type Consumer, Flag, flagsOfCount, type Task } from "../_queue/consumer.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
-import { Cell } from "../_queue/task_queue.ts";
+import { TaskState } from "../_queue/task_queue.ts";
 import { LARGE_BYTES } from "./_keep.ts";
 import { aliasOf, checkJobResult, fromPayload, howOf, type Outcome, type TaskData, toPayload } from "./_jobs.ts";
 
@@ -27,7 +27,7 @@ export interface ClusterReport {
  * few tasks take that long. What is added at once becomes at least so many jobs, if it can, so that many workers have something of it; and tasks with more
  * bytes than that become jobs of their own.
  */
-const MOST_PACKED = 32;
+const MAX_PACKED = 32;
 const PACK_MS = 5;
 const SHARES = 16;
 const SMALL_BYTES = 1_024;
@@ -36,7 +36,7 @@ const SMALL_BYTES = 1_024;
 const HOLD_MS = 50;
 
 /** A task that the pool's queue has no more. */
-export interface Sent {
+export interface InFlightTask {
   readonly task: Task;
   /** The how manieth of its executor it is. */
   readonly number: number;
@@ -58,7 +58,7 @@ export type News = "added" | "begun" | "over";
 export interface Job {
   readonly id: string;
   /** In their order; some may not belong to it any more. */
-  readonly all: readonly Sent[];
+  readonly all: readonly InFlightTask[];
   /** Whether the server has it. */
   isAdded: boolean;
   /** When something was heard of it last. */
@@ -78,7 +78,7 @@ export interface FlightOptions {
 }
 
 /** See above. */
-export class Flight {
+export class InFlight {
   readonly #consumer: Consumer;
   readonly #options: FlightOptions;
   /** What is told when a task has left. */
@@ -86,12 +86,12 @@ export class Flight {
   readonly jobs: Map<string, Job> = new Map();
   /** Large jobs that the server needs not keep any more. */
   readonly delivered: string[] = [];
-  /** The tasks of jobs, by their cells. */
-  readonly #sent = new Map<number, Sent>();
+  /** The tasks of jobs, by their slots. */
+  readonly #sent = new Map<number, InFlightTask>();
   /** Tasks that are going to be jobs. */
-  #batch: Sent[] = [];
+  #batch: InFlightTask[] = [];
   /** Tasks that came back and are pending again, and until when they stay here. */
-  #backlog: Sent[] = [];
+  #backlog: InFlightTask[] = [];
   #heldUntil = 0;
   /** What tasks of a function take, in milliseconds, on the average of the last ones. */
   readonly #paces = new Map<number, number>();
@@ -122,8 +122,8 @@ export class Flight {
     return this.#heldUntil - performance.now();
   }
 
-  ofCell(cell: number): Sent | undefined {
-    return this.#sent.get(cell);
+  ofSlot(slot: number): InFlightTask | undefined {
+    return this.#sent.get(slot);
   }
 
   // From the pool's queue to a job
@@ -137,19 +137,19 @@ export class Flight {
       modules: urls.map((url) => this.#options.aliases.get(url) ?? aliasOf(url)),
       name: nameOf(definition),
       how: howOf(task.flags),
-      payload: toPayload(task.block),
+      payload: toPayload(task.payload),
     };
     this.#give({ task, number, data, returns: 0, hasBegun: false });
   }
 
-  #give(sent: Sent): void {
-    this.#sent.set(sent.task.cell, sent);
+  #give(sent: InFlightTask): void {
+    this.#sent.set(sent.task.slot, sent);
     this.#batch.push(sent);
   }
 
   /** Takes what came back and is not cancelled again, in the order in which it was submitted; what is being cancelled is waited for. */
   takeBacklog(): void {
-    const pending = this.#backlog.filter(({ task }) => this.#consumer.start(task, Cell.PENDING));
+    const pending = this.#backlog.filter(({ task }) => this.#consumer.start(task, TaskState.PENDING));
     const isBeingCancelled = pending.length < this.#backlog.length;
     this.#backlog = pending;
     if (isBeingCancelled) {
@@ -158,7 +158,7 @@ export class Flight {
     }
     this.#backlog = [];
     for (const sent of pending.sort((a, b) => a.number - b.number)) {
-      if (this.#consumer.start(sent.task, Cell.GIVEN)) this.#give(sent);
+      if (this.#consumer.start(sent.task, TaskState.PREFETCHED)) this.#give(sent);
     }
   }
 
@@ -182,11 +182,11 @@ export class Flight {
   }
 
   /** How many tasks from this one on become one job. */
-  #packed(batch: readonly Sent[], from: number): number {
+  #packed(batch: readonly InFlightTask[], from: number): number {
     const { fn } = batch[from].task;
     const pace = this.#paces.get(fn);
     if (pace === undefined || !this.#options.packs) return 1;
-    const most = Math.min(MOST_PACKED, PACK_MS / pace, Math.ceil(batch.length / SHARES));
+    const most = Math.min(MAX_PACKED, PACK_MS / pace, Math.ceil(batch.length / SHARES));
     let length = 1;
     while (length < most && batch[from + length]?.task.fn === fn && isSmall(batch[from + length])) length++;
     return length;
@@ -201,9 +201,9 @@ export class Flight {
     for (const sent of job.all) sent.onNews?.("added");
   }
 
-  markBegun(sent: Sent | undefined): void {
+  markBegun(sent: InFlightTask | undefined): void {
     if (sent?.job === undefined) return;
-    if (!sent.hasBegun) this.#consumer.mark(sent.task, Cell.RUNNING);
+    if (!sent.hasBegun) this.#consumer.setState(sent.task, TaskState.RUNNING);
     sent.hasBegun = true;
     sent.onNews?.("begun");
   }
@@ -216,25 +216,25 @@ export class Flight {
    */
   complete(job: Job, value: unknown, bytes: number): void {
     checkJobResult(value, job.all.length);
-    const blocks = value.outcomes.map((outcome) => "ok" in outcome ? fromPayload(outcome.payload) : EMPTY);
+    const payloads = value.outcomes.map((outcome) => "ok" in outcome ? fromPayload(outcome.payload) : EMPTY);
     let room = bytes;
     for (const [i, sent] of job.all.entries()) {
-      room += sent.task.block.room;
-      if (sent.job === job) this.#onOutcome(sent, value.outcomes[i], blocks[i]);
+      room += sent.task.payload.room;
+      if (sent.job === job) this.#onOutcome(sent, value.outcomes[i], payloads[i]);
     }
     if (room > LARGE_BYTES) this.delivered.push(job.id);
     this.end(job);
   }
 
-  #onOutcome(sent: Sent, outcome: Outcome, block: Block): void {
+  #onOutcome(sent: InFlightTask, outcome: Outcome, payload: Encoded): void {
     if ("returned" in outcome) this.putBack(sent);
     else if ("unknown" in outcome) {
       const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: sent.data.modules };
-      this.#settle(sent, Flag.ERROR | Flag.DIED, reportBlock(report));
+      this.#settle(sent, Flag.ERROR | Flag.DIED, reportPayload(report));
     } else {
       const { fn } = sent.task;
       this.#paces.set(fn, (outcome.ms + (this.#paces.get(fn) ?? outcome.ms)) / 2);
-      this.#settle(sent, outcome.ok ? 0 : Flag.ERROR, block, outcome.attempt);
+      this.#settle(sent, outcome.ok ? 0 : Flag.ERROR, payload, outcome.attempt);
     }
   }
 
@@ -253,23 +253,23 @@ export class Flight {
     else this.fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
   }
 
-  #settle(sent: Sent, flags: number, block: Block, attempts = 1): void {
+  #settle(sent: InFlightTask, flags: number, payload: Encoded, attempts = 1): void {
     // The owner may be waiting to cancel it.
     this.markBegun(sent);
     this.#forget(sent);
-    this.#consumer.reply(sent.task, flags | flagsOfCount(attempts), block, false);
+    this.#consumer.reply(sent.task, flags | flagsOfCount(attempts), payload, false);
   }
 
-  #forget(sent: Sent): void {
+  #forget(sent: InFlightTask): void {
     sent.job = undefined;
-    this.#sent.delete(sent.task.cell);
+    this.#sent.delete(sent.task.slot);
     sent.onNews?.("over");
   }
 
   /** Fails what still belongs to a job. */
   fail(job: Job, report: Omit<ClusterReport, "job">): void {
     for (const sent of job.all) {
-      if (sent.job === job) this.#settle(sent, Flag.ERROR | Flag.DIED, reportBlock({ ...report, job: sent.data.id }));
+      if (sent.job === job) this.#settle(sent, Flag.ERROR | Flag.DIED, reportPayload({ ...report, job: sent.data.id }));
     }
     this.end(job);
   }
@@ -281,15 +281,15 @@ export class Flight {
   }
 
   /** Takes a task back that has not begun. */
-  putBack(sent: Sent): void {
-    if (this.#sent.get(sent.task.cell) !== sent) return;
+  putBack(sent: InFlightTask): void {
+    if (this.#sent.get(sent.task.slot) !== sent) return;
     if (sent.job === undefined) this.#batch = this.#batch.filter((other) => other !== sent);
     this.#forget(sent);
     sent.returns++;
-    this.#consumer.mark(sent.task, Cell.PENDING);
+    this.#consumer.setState(sent.task, TaskState.PENDING);
     this.#backlog.push(sent);
     this.#heldUntil = performance.now() + HOLD_MS;
-    this.#consumer.stir();
+    this.#consumer.wakeUp();
   }
 
   /** Takes back all that is no part of a job yet. */
@@ -300,12 +300,12 @@ export class Flight {
   }
 }
 
-function isSmall({ task }: Sent): boolean {
-  return task.block.room <= SMALL_BYTES;
+function isSmall({ task }: InFlightTask): boolean {
+  return task.payload.room <= SMALL_BYTES;
 }
 
-export function reportBlock(report: ClusterReport | null): Block {
-  return new Block(Kind.JSON, JSON.stringify(report));
+export function reportPayload(report: ClusterReport | null): Encoded {
+  return new Encoded(Encoding.JSON, JSON.stringify(report));
 }
 
 /** The name under which nodes have a function: that of its export. */

@@ -1,24 +1,24 @@
-/** What becomes of a task: its cell, its cancellation, its result. */
+/** What becomes of a task: its slot, its cancellation, its result. */
 import { assert, assertEquals } from "@std/assert";
-import { Block, EMPTY, Kind } from "../../executors/_values/encoded.ts";
+import { EMPTY, Encoded, Encoding } from "../../executors/_values/encoded.ts";
 import { type ConsumerStart, Flag, type Task } from "../../executors/_queue/consumer.ts";
 import {
-  Cell,
   createPoolMemory,
   MAX_INLINE_BYTES,
-  NO_CELL,
+  NO_SLOT,
   ResultRing,
   TaskQueue,
+  TaskState,
 } from "../../executors/_queue/task_queue.ts";
 import { addSource, bell, blockUntil, removeSource } from "../../futures/wakeup.ts";
 import { BOUND, test, within } from "../_helpers.ts";
-import { atEachStep, Bench, Interruption, numberBlock } from "./_kit.ts";
+import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
 
 /** How long two threads may take to run no task of some that are queued, in milliseconds. */
 const SOON = 5_000;
 
 /** A result that goes by message: too large for the ring. */
-const LARGE = new Block(Kind.JSON, JSON.stringify("x".repeat(MAX_INLINE_BYTES)));
+const LARGE = new Encoded(Encoding.JSON, JSON.stringify("x".repeat(MAX_INLINE_BYTES)));
 
 /** Takes a task that is there. */
 function take(bench: Bench, index = 0): Task {
@@ -27,22 +27,22 @@ function take(bench: Bench, index = 0): Task {
   return task;
 }
 
-/** Owner: the cells and flags of all results that have arrived, oldest first; frees their cells. */
-function collect({ rings, ports, queue }: Bench): [cell: number, flags: number][] {
+/** Owner: the slots and flags of all results that have arrived, oldest first; frees their slots. */
+function collect({ rings, ports, queue }: Bench): [slot: number, flags: number][] {
   const found: [number, number][] = [];
   rings.forEach((ring, index) => {
     for (let record = ring.peek(); record !== undefined; record = ring.peek()) {
       ring.drop();
-      found.push([record.cell, record.flags]);
+      found.push([record.slot, record.flags]);
     }
     while (ring.hasPosted()) {
       const result = ports[index].receive();
       assert(result !== undefined, "a result was counted before it was posted");
       ring.countReceived();
-      found.push([result.cell, result.flags]);
+      found.push([result.slot, result.flags]);
     }
   });
-  for (const [cell] of found) Atomics.store(queue.cells, cell, Cell.FREE);
+  for (const [slot] of found) Atomics.store(queue.slots, slot, TaskState.FREE);
   return found;
 }
 
@@ -54,7 +54,7 @@ test("Consumer.start() and cancel(): whenever they meet, exactly one of them win
     bench.push(9);
     let cancelled = false;
     const interruption = new Interruption(at, () => {
-      cancelled = Atomics.compareExchange(queue.cells, 9, Cell.PENDING, Cell.CANCELLED) === Cell.PENDING;
+      cancelled = Atomics.compareExchange(queue.slots, 9, TaskState.PENDING, TaskState.CANCELLED) === TaskState.PENDING;
     });
     const task = take(bench);
     const started = consumer.start(task);
@@ -62,15 +62,15 @@ test("Consumer.start() and cancel(): whenever they meet, exactly one of them win
     interruption[Symbol.dispose]();
     assertEquals(started, !cancelled, `before step ${at}`);
     winners.add(cancelled ? "cancel" : "start");
-    // In any case the owner learns once that the cell is free.
+    // In any case the owner learns once that the slot is free.
     assertEquals(collect(bench), [[9, started ? 0 : Flag.CANCELLED]]);
     return interruption.happened;
   });
   assertEquals(winners.size, 2);
 });
 
-for (const [name, block] of [["small", numberBlock(1)], ["large", LARGE]] as const) {
-  test(`Consumer.reply() with a ${name} result does not touch the cell's next task, whenever the owner collects`, async () => {
+for (const [name, payload] of [["small", numberPayload(1)], ["large", LARGE]] as const) {
+  test(`Consumer.reply() with a ${name} result does not touch the slot's next task, whenever the owner collects`, async () => {
     let reused = 0;
     await atEachStep((at) => {
       const bench = new Bench(1);
@@ -81,18 +81,18 @@ for (const [name, block] of [["small", numberBlock(1)], ["large", LARGE]] as con
       let collected: unknown[] = [];
       const interruption = new Interruption(at, () => {
         collected = collect(bench);
-        // The cell is used again at once.
+        // The slot is used again at once.
         if (collected.length > 0) bench.push(9, 2);
       });
-      consumer.reply(task, 0, block);
+      consumer.reply(task, 0, payload);
       interruption[Symbol.dispose]();
       if (collected.length === 0) assertEquals(collect(bench), [[9, 0]]);
       else {
         reused++;
-        assertEquals(queue.cells[9], Cell.PENDING, `the owner came before step ${at}`);
+        assertEquals(queue.slots[9], TaskState.PENDING, `the owner came before step ${at}`);
         const next = take(bench);
-        assertEquals(next.block.number, 2);
-        assert(consumer.start(next), `the next task of the cell is lost when the owner comes before step ${at}`);
+        assertEquals(next.payload.number, 2);
+        assert(consumer.start(next), `the next task of the slot is lost when the owner comes before step ${at}`);
       }
       assertEquals(collect(bench), []);
       return interruption.happened;
@@ -110,14 +110,14 @@ for (const [name, block] of [["small", numberBlock(1)], ["large", LARGE]] as con
       const rings = bench.bell[1];
       const interruption = new Interruption(at, () => {
         const { finished } = queue;
-        const mark = queue.cells[9];
+        const mark = queue.slots[9];
         const rung = bench.bell[1] !== rings;
         const isThere = collect(bench).length === 1;
-        assert(!isThere || mark === Cell.DONE, `before step ${at}: published, and its mark is ${mark}`);
+        assert(!isThere || mark === TaskState.DONE, `before step ${at}: published, and its mark is ${mark}`);
         assert(!isThere || finished === 1, `before step ${at}: published, and not counted as finished`);
         assert(!rung || isThere, `before step ${at}: rung, and nothing is there`);
       });
-      consumer.reply(task, 0, block);
+      consumer.reply(task, 0, payload);
       interruption[Symbol.dispose]();
       assertEquals(bench.bell[1], rings + 1);
       return interruption.happened;
@@ -132,13 +132,13 @@ test("Consumer.fail() publishes and rings, whatever the owner does meanwhile", a
     let rung = false;
     const interruption = new Interruption(at, () => {
       rung = bench.bell[1] > 0;
-      seen = bench.rings[0].peek() === undefined ? [] : [NO_CELL];
+      seen = bench.rings[0].peek() === undefined ? [] : [NO_SLOT];
     });
-    bench.consumers[0].fail(numberBlock(1));
+    bench.consumers[0].report(numberPayload(1));
     interruption[Symbol.dispose]();
     assert(!rung || seen.length === 1, `before step ${at}: rung, and nothing is there`);
     const record = bench.rings[0].peek();
-    assertEquals([record?.cell, record?.flags, bench.bell[1]], [NO_CELL, Flag.ERROR, 1]);
+    assertEquals([record?.slot, record?.flags, bench.bell[1]], [NO_SLOT, Flag.ERROR, 1]);
     return interruption.happened;
   });
 });
@@ -146,28 +146,28 @@ test("Consumer.fail() publishes and rings, whatever the owner does meanwhile", a
 test("Consumer.reply() finds a way for every result when the ring is full", () => {
   const bench = new Bench(1);
   const { consumers: [consumer] } = bench;
-  const text = new Block(Kind.JSON, JSON.stringify("x".repeat(1000)));
+  const text = new Encoded(Encoding.JSON, JSON.stringify("x".repeat(1000)));
   for (let round = 0; round < 3; round++) {
     const expected: [number, number][] = [];
-    for (let cell = 0; cell < 100; cell++) {
-      bench.push(cell);
+    for (let slot = 0; slot < 100; slot++) {
+      bench.push(slot);
       const task = take(bench);
       assert(consumer.start(task));
       consumer.reply(task, 0, text);
-      expected.push([cell, 0]);
+      expected.push([slot, 0]);
     }
     assertEquals(collect(bench).sort(([a], [b]) => a - b), expected);
   }
 });
 
 test(
-  "Consumer's cells: with four of them, used again at once, 30,000 tasks of two threads are run or cancelled once each",
+  "Consumer's slots: with four of them, used again at once, 30,000 tasks of two threads are run or cancelled once each",
   async () => {
     const TASKS = 30_000;
     const memory = createPoolMemory(2);
     const queue = new TaskQueue(memory);
     const free = [0, 1, 2, 3];
-    /** The task of each cell, and whether it was cancelled. */
+    /** The task of each slot, and whether it was cancelled. */
     const current: ({ value: number; cancelled: boolean } | undefined)[] = [];
     const outcomes = new Uint8Array(TASKS);
     let [next, ended, cancels] = [0, 0, 0];
@@ -194,27 +194,28 @@ test(
       collect() {
         for (const ring of rings) {
           for (let record = ring.peek(); record !== undefined; record = ring.peek()) {
-            const { value, cancelled } = current[record.cell]!;
+            const { value, cancelled } = current[record.slot]!;
             assertEquals((record.flags & Flag.CANCELLED) !== 0, cancelled, `task ${value}`);
             if (!cancelled) assertEquals(ring.memory.view.getFloat64(record.offset), value + 1);
             outcomes[value]++;
             ended++;
             ring.drop();
-            Atomics.store(queue.cells, record.cell, Cell.FREE);
-            current[record.cell] = undefined;
-            free.push(record.cell);
+            Atomics.store(queue.slots, record.slot, TaskState.FREE);
+            current[record.slot] = undefined;
+            free.push(record.slot);
           }
         }
         while (next < TASKS && free.length > 0) {
-          const cell = free.pop()!;
-          Atomics.store(queue.cells, cell, Cell.PENDING);
-          assert(queue.push(cell, 0, Kind.NUMBER, 0, numberBlock(next)));
-          current[cell] = { value: next++, cancelled: false };
+          const slot = free.pop()!;
+          Atomics.store(queue.slots, slot, TaskState.PENDING);
+          assert(queue.push(slot, 0, Encoding.NUMBER, 0, numberPayload(next)));
+          current[slot] = { value: next++, cancelled: false };
           // The one before may be queued, be running, or be done.
-          const other = current[(cell + 1) & 3];
+          const other = current[(slot + 1) & 3];
           if (
             next % 5 === 0 && next < TASKS - 20 && other !== undefined &&
-            Atomics.compareExchange(queue.cells, (cell + 1) & 3, Cell.PENDING, Cell.CANCELLED) === Cell.PENDING
+            Atomics.compareExchange(queue.slots, (slot + 1) & 3, TaskState.PENDING, TaskState.CANCELLED) ===
+              TaskState.PENDING
           ) {
             other.cancelled = true;
             cancels++;
