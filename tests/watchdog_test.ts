@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { bestOf, type Ended, runProgram, test } from "./_helpers.ts";
 
 /** What both kinds of pools are doing: two tasks run, and three wait. */
-const SLOTS = /slots: pending=3 given=0 running=2 done=0 cancelled=0/;
+const SLOTS = /slots: pending=3 prefetched=0 running=2 done=0 cancelled=0/;
 const KINDS = ["ThreadPoolExecutor", "ProcessPoolExecutor"];
 
 /** Runs the test in `hangs.ts` of each kind of pool, and checks how it ends. */

@@ -6,7 +6,7 @@
  */
 
 import { Encoded, Encoding } from "../_values/encoded.ts";
-import type { ConsumerMessage } from "../_queue/consumer.ts";
+import type { ConsumerMessage } from "../_queue/protocol.ts";
 import { Memory } from "../_values/memory.ts";
 
 /** Memory for large arguments up to this size is used again. */

@@ -6,7 +6,7 @@
 
 import { inspect } from "../../futures/inspect.ts";
 import { SerializationError } from "../../futures/errors.ts";
-import type { Initializer } from "../_queue/consumer.ts";
+import type { Initializer } from "../_queue/protocol.ts";
 import { isBundled, PACKAGE } from "../_functions/own_modules.ts";
 import { lookAt } from "./paths.ts";
 import type { Pool } from "./pool.ts";

@@ -5,7 +5,7 @@
  */
 
 import { inspect } from "../../futures/inspect.ts";
-import { type BrokenExecutor, InvalidStateError, SerializationError, ShutdownError } from "../../futures/errors.ts";
+import { InvalidStateError, SerializationError, ShutdownError } from "../../futures/errors.ts";
 import { type Future, type FutureOwner, internals } from "../../futures/future.ts";
 import { ring, SEQUENCE, STATE } from "../../futures/bell.ts";
 import { ensureStack, LOADING } from "../../futures/stack.ts";
@@ -20,70 +20,28 @@ import {
   type Source,
 } from "../../futures/wakeup.ts";
 import { EMPTY, Encoded, EncodedSections, Encoding } from "../_values/encoded.ts";
-import { decodeValue, encodeArguments, encodeItems, encodeValue } from "../_values/codec.ts";
-import type { EncodeOptions } from "../_values/codec.ts";
+import { decodeValue, encodeArguments, encodeItems, type EncodeOptions, encodeValue } from "../_values/codec.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,
-  countOf,
-  Flag,
   fromPosted,
-  paceOf,
+  msOf,
   type PostedPayload,
   type PostedResult,
-  toPosted,
-} from "../_queue/consumer.ts";
-import { type Definition, definitionKey } from "../_functions/definition.ts";
-import { describe } from "../_functions/describe.ts";
-import {
-  createPoolMemory,
-  MAX_INLINE_BYTES,
-  NO_SLOT,
-  ResultRing,
-  SLOTS,
-  TaskQueue,
+  RecordType,
+  TaskFlag,
   TaskState,
-} from "../_queue/task_queue.ts";
+  toPosted,
+} from "../_queue/protocol.ts";
+import { type Definition, definitionKey } from "../_functions/definition.ts";
+import type { PoolKind } from "./kind.ts";
+import { describe } from "../_functions/describe.ts";
+import { createPoolMemory, MAX_INLINE_BYTES, ResultRing, SLOTS, TaskQueue } from "../_queue/task_queue.ts";
 import { importingModule } from "../_functions/resolve.ts";
 import { SharedArguments } from "./_shared_arguments.ts";
 
 // deno-lint-ignore ban-types -- any function will do
 type AnyFunction = Function;
-
-/** What is special about one kind of pool. */
-export interface PoolKind {
-  /** What the pool is called in messages. */
-  readonly name: string;
-  /** How many consumers there can be. */
-  readonly maxConsumers: number;
-  /** Whether consumers share memory with this thread beyond the pool's. */
-  readonly sameProcess: boolean;
-  /** Whether consumers run code of the user's before they take a task. */
-  readonly initializes?: boolean;
-  /** Starts the Web Worker of a consumer. */
-  startWorker(index: number): Worker;
-  /** What the kind of worker wants to know besides {@linkcode ConsumerStart}; called for each worker. */
-  startOptions(): object;
-  /** An error for a future of a pool that broke: a new one for each. */
-  brokenError(message: string, cause: unknown): BrokenExecutor;
-  /** Present where the one consumer is a broker: it has to end its processes before it can be ended itself. */
-  readonly broker?: {
-    /** An error for a future whose task, or pool, died with a process. */
-    deathError(report: unknown): Error;
-  };
-  /**
-   * Present where not every function can be sent.
-   *
-   * @throws {TaskNotFoundError} This one cannot.
-   */
-  checkDefinition?(definition: Definition): void;
-  /** How long cancel() waits for a task to be returned, in milliseconds. */
-  readonly returnMs?: number;
-  /** Present where something is told of tasks while they run. */
-  told?(future: Future<unknown>, value: unknown): void;
-  /** Present where results tell how often their tasks were begun. */
-  noteCount?(future: Future<unknown>, count: number): void;
-}
 
 /** Where a task is that is handed over. */
 const Place = {
@@ -125,8 +83,8 @@ const IDLE_MS = 100;
 const REST_MS = 0.05;
 const COPIED_PER_MS = 2 ** 22;
 
-/** How long cancel() waits for a process to return a task, in milliseconds, unless the kind of pool says another time; one that does not answer runs it. */
-const RETURN_MS = 1_000;
+/** How long `cancel()` waits for a prefetched task to be recalled, in milliseconds, unless the kind of pool says another time; one that does not answer runs it. */
+const RECALL_MS = 1_000;
 
 /** How long a task may lie in the queue while a worker sleeps, or could be started, in milliseconds. */
 const LOOK_AGAIN_MS = 20;
@@ -165,7 +123,7 @@ export class Pool implements Source, FutureOwner {
   readonly #futures: (Future<unknown> | undefined)[] = new Array(SLOTS).fill(undefined);
   /** The functions of the slots whose tasks are timed, and what an item of a function took. */
   readonly #timed = new Map<number, number>();
-  readonly #paces = new Map<number, number>();
+  readonly #msPerItem = new Map<number, number>();
   /** How many looks in a row have found that nobody comes, and how many tasks had been finished at the last one. */
   #vainLooks = 0;
   #finishedAtLook = 0;
@@ -218,7 +176,7 @@ export class Pool implements Source, FutureOwner {
     } catch (error) {
       return internals.fail(error);
     }
-    return this.#enqueue(number, payload, isTimed ? Flag.TIMED : 0);
+    return this.#enqueue(number, payload, isTimed ? TaskFlag.TIMED : 0);
   }
 
   /**
@@ -236,7 +194,7 @@ export class Pool implements Source, FutureOwner {
     } catch {
       return undefined;
     }
-    return this.#enqueue(number, payload, Flag.CHUNK | Flag.TIMED | (isColumn ? Flag.COLUMN : 0));
+    return this.#enqueue(number, payload, TaskFlag.CHUNK | TaskFlag.TIMED | (isColumn ? TaskFlag.COLUMN : 0));
   }
 
   /**
@@ -384,7 +342,7 @@ export class Pool implements Source, FutureOwner {
     if (slot === undefined) return false;
     task.slot = slot;
     this.#futures[slot] = future;
-    if ((task.flags & Flag.TIMED) !== 0) this.#timed.set(slot, fn);
+    if ((task.flags & TaskFlag.TIMED) !== 0) this.#timed.set(slot, fn);
     internals.setSlot(future, slot);
     Atomics.store(this.#queue.slots, slot, TaskState.PENDING);
     const isLarge = payload.room > MAX_INLINE_BYTES;
@@ -394,12 +352,12 @@ export class Pool implements Source, FutureOwner {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
       if (isLarge) {
         task.payload = this.#shared.moveOut(payload);
-        task.flags |= Flag.SHARED;
+        task.flags |= TaskFlag.SHARED;
       }
       this.#shared.enter(slot, task.payload);
       if (this.#queue.append(slot, fn, task.payload.encoding, task.flags, task.payload)) {
         task.place = Place.PUBLISHED;
-        if ((task.flags & Flag.SHARED) !== 0) this.#shared.own(slot, task.payload);
+        if ((task.flags & TaskFlag.SHARED) !== 0) this.#shared.own(slot, task.payload);
         this.#queue.wake(this.#unfinished);
         this.#lookLater();
         return true;
@@ -511,7 +469,7 @@ export class Pool implements Source, FutureOwner {
     });
     this.#keepsProgramAlive = !unref(worker);
     if (this.#workers.length === 0) addSource(this);
-    if (this.#kind.broker) addEventListener("unload", this.#onUnload);
+    if (this.#kind.stop === "ask") addEventListener("unload", this.#onUnload);
     this.#workers.push({ index, worker, results: new ResultRing(results), port: port1 });
   }
 
@@ -554,7 +512,7 @@ export class Pool implements Source, FutureOwner {
   /** Blocks until a task that waits behind another one in a process is returned or begun, which takes some microseconds. */
   #awaitReturn(slot: number): boolean {
     this.#tellWorkers({ type: "recall", slot: slot });
-    return Atomics.wait(this.#queue.slots, slot, TaskState.PREFETCHED, this.#kind.returnMs ?? RETURN_MS) !==
+    return Atomics.wait(this.#queue.slots, slot, TaskState.PREFETCHED, this.#kind.recallMs ?? RECALL_MS) !==
       "timed-out";
   }
 
@@ -580,75 +538,84 @@ export class Pool implements Source, FutureOwner {
     for (let n = 1; this.#workers.length > 0; n++) {
       const record = results.peek();
       if (record === undefined) break;
-      let { flags } = record;
+      let { type } = record;
       let payload: Encoded;
       try {
         payload = Encoded.read(record.encoding, results.memory, record.offset, record.byteLength);
       } catch (error) {
-        ({ flags, payload } = unreadable(flags, error));
+        ({ type, payload } = unreadable(type, error));
       }
       results.drop();
-      this.#settle(record.slot, flags, payload);
+      this.#onRecord(record.slot, type, record.detail, payload);
       if ((n & 31) === 0 && performance.now() >= until) return true;
     }
     while (this.#workers.length > 0 && results.hasPosted()) {
-      const { slot, flags, payload: posted } = receive(port);
+      const { slot, type, detail, payload: posted } = receive(port);
       results.countReceived();
-      let read: { flags: number; payload: Encoded };
+      let read: { type: number; payload: Encoded };
       try {
-        read = { flags, payload: fromPosted(posted) };
+        read = { type, payload: fromPosted(posted) };
       } catch (error) {
-        read = unreadable(flags, error);
+        read = unreadable(type, error);
       }
-      this.#settle(slot, read.flags, read.payload);
+      this.#onRecord(slot, read.type, detail, read.payload);
       if (performance.now() >= until) return true;
     }
     return false;
   }
 
-  #settle(slot: number, flags: number, payload: Encoded): void {
-    if (slot === NO_SLOT) {
-      this.#hear(flags, readable(payload));
-      return;
-    }
-    if ((flags & Flag.ANSWERED) !== 0) {
-      this.#unpin(slot);
-      return;
-    }
+  #onRecord(slot: number, type: number, detail: number, payload: Encoded): void {
     const future = this.#futures[slot];
-    if ((flags & Flag.TOLD) !== 0) {
-      if (future !== undefined) this.#kind.told?.(future, readable(payload));
-      return;
+    switch (type) {
+      case RecordType.VALUE:
+      case RecordType.ERROR:
+      case RecordType.LOST:
+        this.#settle(slot, type, detail, payload);
+        return;
+      case RecordType.CANCELLED:
+        this.#freeSlot(slot);
+        return;
+      case RecordType.PROGRESS:
+        if (future !== undefined) this.#kind.onEvent?.(future, { progress: readable(payload) });
+        return;
+      case RecordType.ABORT_ACKNOWLEDGED:
+        this.#unpin(slot);
+        return;
+      default:
+        this.#onReport(type, readable(payload));
     }
-    if (this.#kind.noteCount === undefined) this.#learnPace(slot, paceOf(flags));
-    else if (future !== undefined) this.#kind.noteCount(future, countOf(flags));
+  }
+
+  #settle(slot: number, type: number, detail: number, payload: Encoded): void {
+    const future = this.#futures[slot];
+    if (this.#kind.detail === "msPerItem") this.#learnMsPerItem(slot, msOf(detail));
+    else if (future !== undefined) this.#kind.onEvent?.(future, { attempts: detail });
     this.#freeSlot(slot);
-    if ((flags & Flag.CANCELLED) !== 0) return;
     this.#collected = (this.#collected + 1) | 0;
     if (future === undefined) return;
     let value: unknown;
     try {
       value = decodeValue(payload);
-      if ((flags & Flag.DIED) !== 0) value = this.#kind.broker!.deathError(value);
+      if (type === RecordType.LOST) value = this.#kind.errorOf!(value);
     } catch (error) {
       value = error;
-      flags |= Flag.ERROR;
+      type = RecordType.ERROR;
     }
-    internals.settle(future, (flags & Flag.ERROR) === 0, value);
+    internals.settle(future, type === RecordType.VALUE, value);
     this.#unsettled--;
   }
 
-  #learnPace(slot: number, pace: number): void {
-    const fn = pace === 0 ? undefined : this.#timed.get(slot);
+  #learnMsPerItem(slot: number, ms: number): void {
+    const fn = ms === 0 ? undefined : this.#timed.get(slot);
     if (fn === undefined) return;
     // What it took of late counts more: the first calls of a function are slow.
-    this.#paces.set(fn, (pace + (this.#paces.get(fn) ?? pace)) / 2);
+    this.#msPerItem.set(fn, (ms + (this.#msPerItem.get(fn) ?? ms)) / 2);
   }
 
   /** How many milliseconds an item of a function takes, if it was mapped before. */
-  paceOf(fn: AnyFunction): number | undefined {
+  msPerItem(fn: AnyFunction): number | undefined {
     const number = this.#functions.get(fn);
-    return number === undefined ? undefined : this.#paces.get(number);
+    return number === undefined ? undefined : this.#msPerItem.get(number);
   }
 
   #freeSlot(slot: number): void {
@@ -719,10 +686,10 @@ export class Pool implements Source, FutureOwner {
   }
 
   /** What a consumer says of itself. */
-  #hear(flags: number, value: unknown): void {
-    if ((flags & Flag.GONE) !== 0) this.#terminateWorkers();
-    else if ((flags & Flag.DIED) === 0) this.break("Worker could not be initialized", value);
-    else if (this.#kind.broker) this.#break(() => this.#kind.broker!.deathError(value));
+  #onReport(type: number, value: unknown): void {
+    if (type === RecordType.GONE) this.#terminateWorkers();
+    else if (type === RecordType.INITIALIZER_FAILED) this.break("Worker could not be initialized", value);
+    else if (this.#kind.errorOf !== undefined) this.#break(() => this.#kind.errorOf!(value));
     else this.break("Worker cannot answer", "a task has changed what that takes");
   }
 
@@ -798,7 +765,7 @@ export class Pool implements Source, FutureOwner {
 
   /** Ends the workers; a broker ends by itself, after its processes. */
   #stopWorkers(signal?: Deno.Signal): void {
-    if (!this.#kind.broker || this.#workers.length === 0) {
+    if (this.#kind.stop === "terminate" || this.#workers.length === 0) {
       this.#terminateWorkers();
     } else if (!this.#isStopping) {
       this.#isStopping = true;
@@ -851,13 +818,13 @@ function notSent(error: unknown): unknown {
 }
 
 /** In place of a result that cannot be read: why. */
-function unreadable(flags: number, error: unknown): { flags: number; payload: Encoded } {
+function unreadable(type: number, error: unknown): { type: number; payload: Encoded } {
   const reason = error instanceof Error ? error.message : error;
   const refusal = new SerializationError(`Cannot read result, which a worker has sent: ${reason}`, "result", {
     cause: error,
   });
   const payload = encodeValue(refusal, { root: "error", sameProcess: true });
-  return { flags: (flags | Flag.ERROR) & ~Flag.DIED, payload };
+  return { type: type === RecordType.VALUE || type === RecordType.LOST ? RecordType.ERROR : type, payload };
 }
 
 /** What a block says, or why it cannot be read: a worker whose task has changed it may send anything. */

@@ -6,156 +6,24 @@
  */
 
 import { ring } from "../../futures/bell.ts";
-import { Atomics, JSON, Math, performance, Promise, withResolvers } from "../../futures/builtins.ts";
-import { EMPTY, Encoded, EncodedSections, Encoding, immovable, wholeBuffer } from "../_values/encoded.ts";
+import { Atomics, JSON, performance, Promise, withResolvers } from "../../futures/builtins.ts";
+import { EMPTY, Encoded, EncodedSections, immovable } from "../_values/encoded.ts";
 import type { Definition } from "../_functions/definition.ts";
 import {
-  MAX_INLINE_BYTES,
-  NO_SLOT,
-  type PoolMemory,
-  type Record,
-  ResultRing,
+  type ConsumerMessage,
+  type ConsumerStart,
+  fromPosted,
+  type PostedPayload,
+  type PostedResult,
+  RecordType,
+  sectionsOf,
   Status,
-  TaskQueue,
+  TaskFlag,
   TaskState,
-} from "./task_queue.ts";
+  toPosted,
+} from "./protocol.ts";
+import { MAX_INLINE_BYTES, NO_SLOT, ResultRing, TaskQueue, type TaskRecord } from "./task_queue.ts";
 import { Memory } from "../_values/memory.ts";
-
-/** Bits of a record that say what it is for. */
-export const Flag = {
-  /** The arguments are a list of argument lists, the result a {@linkcode ChunkOutcome}. */
-  CHUNK: 1,
-  /** The result is what the task threw. */
-  ERROR: 2,
-  /** The arguments are in shared memory of their own; the payload says which, how large and how encoded. */
-  SHARED: 4,
-  /** No result: the task was found cancelled, and its slot is free again. */
-  CANCELLED: 8,
-  /** The result is how the process died that ran the task, or any process, as a report of the broker's. */
-  DIED: 16,
-  /** Not about a task: the broker has ended all its processes. */
-  GONE: 32,
-  /** With CHUNK: the arguments are a list of lone arguments. */
-  COLUMN: 64,
-  /** In a result: not the task's, but something to tell of it while it runs. It shares its bit with that. */
-  TOLD: 64,
-  /** The owner wants to know how long it takes: see {@linkcode flagsOfPace}. */
-  TIMED: 128,
-  /** In a result: not the task's, but the answer to an `abort`. It shares its bit with that. */
-  ANSWERED: 128,
-} as const;
-
-/** The bits of a result's flags that tell how long an item took. */
-export const PACE_BITS = 0x7fff_ff00;
-const PACE_SHIFT = 8;
-const PACES_PER_MS = 8_000;
-
-/** The bits that tell how many milliseconds an item took; in steps of an eighth of a microsecond, up to a second. */
-export function flagsOfPace(ms: number): number {
-  return Math.min(PACE_BITS >> PACE_SHIFT, Math.ceil(ms * PACES_PER_MS)) << PACE_SHIFT;
-}
-
-/** The same bits as a count. */
-export function flagsOfCount(count: number): number {
-  return Math.min(PACE_BITS >> PACE_SHIFT, count) << PACE_SHIFT;
-}
-
-export function countOf(flags: number): number {
-  return (flags & PACE_BITS) >> PACE_SHIFT;
-}
-
-/** How many milliseconds an item took; 0 where a result does not tell. */
-export function paceOf(flags: number): number {
-  return ((flags & PACE_BITS) >> PACE_SHIFT) / PACES_PER_MS;
-}
-
-/** The first message to a consumer. */
-export interface ConsumerStart {
-  memory: PoolMemory;
-  /** Which consumer it is. */
-  index: number;
-  results: SharedArrayBuffer;
-  /** For results that do not fit into shared memory. */
-  port: MessagePort;
-  bell: Int32Array;
-  /** All functions so far; a function's number is its index. */
-  definitions: Definition[];
-  /** All shared memory that tasks refer to by now. */
-  shared: Map<number, SharedArrayBuffer>;
-}
-
-/** What to call in a worker before its first task. */
-export interface Initializer {
-  fn: number;
-  payload: PostedPayload;
-}
-
-/** A later message to a consumer. */
-export type ConsumerMessage =
-  | { type: "define"; fn: number; definition: Definition }
-  | { type: "share"; id: number; memory: SharedArrayBuffer }
-  | { type: "unshare"; id: number }
-  | {
-    type: "assign";
-    slot: number;
-    fn: number;
-    flags: number;
-    payload: PostedPayload;
-  }
-  /** To a broker: ends its processes, by a signal where one is given, and then itself. */
-  | { type: "stop"; signal?: Deno.Signal; progress?: Int32Array }
-  /** To a broker: sends all its processes a signal, and starts no more. */
-  | { type: "kill"; signal: Deno.Signal }
-  /** To a broker: takes back what was given and has not begun, since the task of this slot is to be cancelled. */
-  | { type: "recall"; slot: number }
-  /** To a broker: ends whatever runs the task of this slot, and says so. */
-  | { type: "abort"; slot: number };
-
-/** A block as a message carries it. */
-export interface PostedPayload {
-  encoding: number;
-  text: string;
-  /** Whether the text is the first of the buffers, as UTF-8. */
-  isEncoded?: boolean;
-  number: number;
-  buffers: ArrayBuffer[];
-  shared: SharedArrayBuffer[];
-  clone?: { value: unknown; list: Transferable[] };
-}
-
-/** A result that was posted. */
-export interface PostedResult {
-  slot: number;
-  flags: number;
-  payload: PostedPayload;
-}
-
-/** A block in the form of a message, and what is to be transferred with it. */
-export function toPosted(payload: Encoded | EncodedSections): { posted: PostedPayload; list: Transferable[] } {
-  if (payload instanceof Encoded) return postedOf(payload);
-  const buffers = payload.sections.map(wholeBuffer);
-  const { encoding } = payload;
-  if (encoding === Encoding.NUMBER) return postedOf(payload.decoded());
-  return { posted: { encoding, text: "", isEncoded: true, number: 0, buffers, shared: [] }, list: buffers };
-}
-
-function postedOf(payload: Encoded): { posted: PostedPayload; list: Transferable[] } {
-  const { encoding, text, number, buffers, shared, clone } = payload;
-  return {
-    posted: { encoding, text, number, buffers, shared, clone },
-    list: [...buffers, ...(clone?.list ?? [])],
-  };
-}
-
-/** The block of a message. */
-export function fromPosted({ encoding, text, isEncoded, number, buffers, shared, clone }: PostedPayload): Encoded {
-  if (isEncoded) return encodedOf({ encoding, buffers }).decoded();
-  return new Encoded(encoding, text, number, buffers, shared, clone);
-}
-
-function encodedOf({ encoding, buffers }: Pick<PostedPayload, "encoding" | "buffers">): EncodedSections {
-  return new EncodedSections(encoding, buffers.map((buffer) => new Uint8Array(buffer)));
-}
 
 /** A task that was taken; what it carries is decoded, or stays bytes for who passes it on. */
 export interface Task<B extends Encoded | EncodedSections = Encoded> {
@@ -177,7 +45,7 @@ export const DECODED: Form<Encoded> = { read: Encoded.read, fromPosted };
 /** For who passes tasks on. */
 export const ENCODED: Form<EncodedSections> = {
   read: EncodedSections.read,
-  fromPosted: (posted) => posted.isEncoded ? encodedOf(posted) : EncodedSections.from(fromPosted(posted)),
+  fromPosted: (posted) => posted.isEncoded ? sectionsOf(posted) : EncodedSections.from(fromPosted(posted)),
 };
 
 /** How long an idle consumer looks for work before it sleeps, in milliseconds: as long as waking it would take. */
@@ -295,7 +163,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     }
     const { slot, fn, encoding, flags, offset, byteLength } = record;
     const { memory } = this.#queue;
-    if ((flags & Flag.SHARED) !== 0) {
+    if ((flags & TaskFlag.SHARED) !== 0) {
       const where = Encoded.read(encoding, memory, offset, byteLength);
       this.#queue.giveBack(record);
       this.#goAway(Status.ACTIVE);
@@ -323,11 +191,11 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     }
   }
 
-  async #takeShared({ slot, fn, flags }: Record, { text, sharedIds }: Encoded): Promise<Task<B>> {
+  async #takeShared({ slot, fn, flags }: TaskRecord, { text, sharedIds }: Encoded): Promise<Task<B>> {
     const [byteLength, encoding] = JSON.parse(text);
     const [id, ...rest] = sharedIds;
     const payload = this.#form.read(encoding, new Memory(await this.#memory(id)), 0, byteLength);
-    return this.#share({ slot, fn, flags: flags & ~Flag.SHARED, payload }, rest);
+    return this.#share({ slot, fn, flags: flags & ~TaskFlag.SHARED, payload }, rest);
   }
 
   /** Adds the memory that a task refers to. */
@@ -432,7 +300,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   start({ slot }: Task<B>, as: number = TaskState.RUNNING): boolean {
     if (this.#isAway) this.#comeBack();
     if (Atomics.compareExchange(this.#queue.slots, slot, TaskState.PENDING, as) === TaskState.PENDING) return true;
-    this.#publish(slot, Flag.CANCELLED, EMPTY);
+    this.#publish(slot, RecordType.CANCELLED, EMPTY);
     // Nobody waits for this task any more, but perhaps for its place.
     this.#tellWaitingOwner();
     return false;
@@ -455,8 +323,9 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
    */
   reply(
     { slot }: Task<B>,
-    flags: number,
+    type: number,
     payload: Encoded | EncodedSections,
+    detail = 0,
     rings = true,
     next: number = Status.ACTIVE,
   ): void {
@@ -470,7 +339,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     Atomics.store(this.#queue.slots, slot, TaskState.DONE);
     this.#queue.countFinished();
     try {
-      this.#publish(slot, flags, payload);
+      this.#publish(slot, type, payload, detail);
     } catch (error) {
       // It is replied again, and counted then.
       this.#queue.countFinished(-1);
@@ -482,7 +351,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   /** Tells the owner something of a task that runs, if there is room: elsewhere it could come after the task's result. */
   progress({ slot }: Task<B>, payload: Encoded | EncodedSections): void {
     if (payload.room > MAX_INLINE_BYTES || payload.shared.length > 0) return;
-    if (this.#results.push(slot, payload.encoding, Flag.TOLD, payload)) ring(this.#bell);
+    if (this.#results.push(slot, RecordType.PROGRESS, payload)) ring(this.#bell);
   }
 
   /** Ends a rest, for who has something to do that did not come from the queue. */
@@ -492,7 +361,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
 
   /** Says that an `abort` has been obeyed as far as it could. */
   acknowledgeAbort(slot: number): void {
-    this.#publish(slot, Flag.ANSWERED, EMPTY);
+    this.#publish(slot, RecordType.ABORT_ACKNOWLEDGED, EMPTY);
     ring(this.#bell);
   }
 
@@ -502,18 +371,18 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   }
 
   /** Tells the owner something about this consumer itself: that it cannot work, and why, or that it has ended. */
-  report(reason: Encoded | EncodedSections, flags: number = Flag.ERROR): void {
-    this.#publish(NO_SLOT, flags, reason);
+  report(type: number, reason: Encoded | EncodedSections = EMPTY): void {
+    this.#publish(NO_SLOT, type, reason);
     ring(this.#bell);
   }
 
-  #publish(slot: number, flags: number, payload: Encoded | EncodedSections): void {
+  #publish(slot: number, type: number, payload: Encoded | EncodedSections, detail = 0): void {
     if (payload.room <= MAX_INLINE_BYTES && payload.shared.length === 0) {
       payload.takeMoved("result");
-      if (this.#results.push(slot, payload.encoding, flags, payload)) return;
+      if (this.#results.push(slot, type, payload, detail)) return;
     }
     const { posted, list } = toPosted(payload);
-    const result: PostedResult = { slot, flags, payload: posted };
+    const result: PostedResult = { slot, type, detail, payload: posted };
     try {
       this.#port.postMessage(result, list);
     } catch (error) {

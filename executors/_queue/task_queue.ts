@@ -7,6 +7,7 @@
 
 import { Atomics, Math } from "../../futures/builtins.ts";
 import { Memory, type Payload } from "../_values/memory.ts";
+import { Status, TaskState } from "./protocol.ts";
 
 /** Tasks that can be in the queue or running at once; more wait in the owner's memory. */
 export const SLOTS = 1 << 14;
@@ -34,56 +35,35 @@ const PARKED = 4;
 const WAITING = 5;
 const CONTROL_WORDS = 16;
 
-/** What happened to a task; in lifecycle order. */
-export const TaskState = {
-  /** Not in use. Owner only. */
-  FREE: 0,
-  /** In the queue. Set by the owner before it publishes. */
-  PENDING: 1,
-  /** With a process that has not begun it. Set by a broker, from PENDING, and back: it can be cancelled once it has been returned. */
-  PREFETCHED: 2,
-  /** Being run. Set by the consumer that took it, from PENDING or PREFETCHED only. */
-  RUNNING: 3,
-  /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING only. */
-  DONE: 4,
-  /** Will never run. Set by the owner, from PENDING only. */
-  CANCELLED: 5,
-} as const;
-
-/** What a consumer is doing. */
-export const Status = {
-  /** Not yet running its loop: its thread starts, and runs its initializer. */
-  STARTING: 0,
-  /** Runs a task, or takes one next with nothing of the user's in between. */
-  ACTIVE: 1,
-  /** Looks for work without sleeping. */
-  SPINNING: 2,
-  /** Sleeps in its event loop. */
-  PARKED: 3,
-  /** Was given one task directly, by message, by the owner. */
-  ASSIGNED: 4,
-  /** Has finished a task, and takes the next one when it has published the result, with nothing in between. */
-  FINISHED: 5,
-  /** Has no task, and code of the user's may run all the same, for ever even: nobody counts on it. */
-  AWAY: 6,
-  /** Was woken and has not answered: where a callback of a finished task computes, it will not for long. */
-  WOKEN: 7,
-} as const;
-
 /** The statuses, besides PARKED, from which a consumer comes to an assigned task: those of an idle one, and all. */
 const IDLE = [Status.SPINNING, Status.FINISHED];
 const ASSIGNABLE = [...IDLE, Status.STARTING];
 
-/** One record of the queue or of a ring. */
-export interface Record {
-  /** The task's slot. */
+/** A task in the queue. */
+export interface TaskRecord {
   slot: number;
-  /** The task's function; unused in results. */
+  /** The task's function. */
   fn: number;
   /** How the payload is encoded. */
   encoding: number;
-  /** Bits that say what the record is for. */
+  /** Bits of `TaskFlag`. */
   flags: number;
+  /** The payload's size in bytes. */
+  byteLength: number;
+  /** Where the payload begins, in bytes, in the memory that it was taken from. */
+  offset: number;
+}
+
+/** A record in a worker's ring. */
+export interface ResultRecord {
+  /** The task's slot; `NO_SLOT` where it is of the worker itself. */
+  slot: number;
+  /** A `RecordType`. */
+  type: number;
+  /** What the kind of worker has measured: how long an item took, see `stepsOf()`, or how often the task was begun. */
+  detail: number;
+  /** How the payload is encoded. */
+  encoding: number;
   /** The payload's size in bytes. */
   byteLength: number;
   /** Where the payload begins, in bytes, in the memory that it was taken from. */
@@ -116,9 +96,9 @@ class RecordRing {
     tail: number,
     limit: number,
     slot: number,
-    fn: number,
+    detail: number,
     encoding: number,
-    flags: number,
+    type: number,
     payload: Payload,
   ): number {
     const { words } = this;
@@ -134,9 +114,9 @@ class RecordRing {
     const byteLength = payload.room === 0 ? 0 : payload.write(this.memory, (at + HEADER_WORDS) * 4);
     const length = RecordRing.wordsFor(byteLength);
     words[at + 1] = slot;
-    words[at + 2] = fn;
+    words[at + 2] = detail;
     words[at + 3] = encoding;
-    words[at + 4] = flags;
+    words[at + 4] = type;
     words[at + 5] = byteLength;
     Atomics.store(words, at, length);
     if (filler > 0) {
@@ -145,17 +125,6 @@ class RecordRing {
       Atomics.store(words, skipped, filler);
     }
     return (tail + filler + length) | 0;
-  }
-
-  read(at: number): Record {
-    return {
-      slot: this.words[at + 1],
-      fn: this.words[at + 2],
-      encoding: this.words[at + 3],
-      flags: this.words[at + 4],
-      byteLength: this.words[at + 5],
-      offset: (at + HEADER_WORDS) * 4,
-    };
   }
 }
 
@@ -268,7 +237,7 @@ export class TaskQueue {
    *
    * @returns `undefined` when the queue is empty.
    */
-  claim(): Record | undefined {
+  claim(): TaskRecord | undefined {
     const { words, mask } = this.#ring;
     for (;;) {
       const head = Atomics.load(this.#control, HEAD);
@@ -289,12 +258,19 @@ export class TaskQueue {
         Atomics.store(words, at, -length);
         continue;
       }
-      return this.#ring.read(at);
+      return {
+        slot: words[at + 1],
+        fn: words[at + 2],
+        encoding: words[at + 3],
+        flags: words[at + 4],
+        byteLength: words[at + 5],
+        offset: (at + HEADER_WORDS) * 4,
+      };
     }
   }
 
   /** Consumer: lets the owner reuse the memory of a claimed record. */
-  giveBack(record: Record): void {
+  giveBack(record: TaskRecord): void {
     const { words } = this.#ring;
     const at = record.offset / 4 - HEADER_WORDS;
     Atomics.store(words, at, -words[at]);
@@ -433,7 +409,7 @@ export class TaskQueue {
       this.#control[TAIL]
     } reclaimed=${this.#reclaimed} finished=${this.finished} ` +
       `spinning=${this.#control[SPINNING]} parked=${this.#control[PARKED]} statuses=[${statuses}] ` +
-      `slots: pending=${slots[TaskState.PENDING]} given=${slots[TaskState.PREFETCHED]} running=${
+      `slots: pending=${slots[TaskState.PENDING]} prefetched=${slots[TaskState.PREFETCHED]} running=${
         slots[TaskState.RUNNING]
       } done=${slots[TaskState.DONE]} cancelled=${slots[TaskState.CANCELLED]}`;
   }
@@ -461,19 +437,14 @@ export class ResultRing {
   }
 
   /** Consumer: appends a result; `false` when there is no room. */
-  push(
-    slot: number,
-    encoding: number,
-    flags: number,
-    payload: Payload,
-  ): boolean {
+  push(slot: number, type: number, payload: Payload & { readonly encoding: number }, detail = 0): boolean {
     const next = this.#ring.write(
       this.#control[TAIL],
       (Atomics.load(this.#control, HEAD) + RESULT_WORDS) | 0,
       slot,
-      0,
-      encoding,
-      flags,
+      detail,
+      payload.encoding,
+      type,
       payload,
     );
     if (next === -1) return false;
@@ -482,14 +453,24 @@ export class ResultRing {
   }
 
   /** Owner: the oldest result, which stays until {@linkcode drop}. */
-  peek(): Record | undefined {
+  peek(): ResultRecord | undefined {
     const { words, mask } = this.#ring;
     for (;;) {
       const head = this.#control[HEAD];
       if (head === Atomics.load(this.#control, TAIL)) return undefined;
       const at = head & mask;
-      if (words[at + 1] !== FILLER) return this.#ring.read(at);
-      Atomics.store(this.#control, HEAD, (head + words[at]) | 0);
+      if (words[at + 1] === FILLER) {
+        Atomics.store(this.#control, HEAD, (head + words[at]) | 0);
+        continue;
+      }
+      return {
+        slot: words[at + 1],
+        detail: words[at + 2],
+        encoding: words[at + 3],
+        type: words[at + 4],
+        byteLength: words[at + 5],
+        offset: (at + HEADER_WORDS) * 4,
+      };
     }
   }
 

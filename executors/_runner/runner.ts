@@ -10,10 +10,10 @@
 import { Atomics, Math, performance, Promise } from "../../futures/builtins.ts";
 import { SerializationError, TaskExitError } from "../../futures/errors.ts";
 import { EMPTY, type Encoded } from "../_values/encoded.ts";
-import { decodeArguments, decodeItems, encodeValue } from "../_values/codec.ts";
+import { decodeArguments, decodeItems, type EncodeOptions, encodeValue } from "../_values/codec.ts";
 import { EXIT, isExit, outcomeOf } from "../../futures/task_exit.ts";
-import type { EncodeOptions } from "../_values/codec.ts";
-import { Flag, flagsOfPace, type Task } from "../_queue/consumer.ts";
+import type { Task } from "../_queue/consumer.ts";
+import { RecordType, stepsOf, TaskFlag } from "../_queue/protocol.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { encodeError, encodeOutcome } from "../_values/outcome.ts";
 import { explain, type Import, isThenable, resolve, type TaskFunction } from "../_functions/resolve.ts";
@@ -33,7 +33,7 @@ export interface TaskPort {
    *
    * @throws {SerializationError} What the payload moves cannot move: nothing was sent, and something else may be.
    */
-  reply(task: Task, flags: number, payload: Encoded, isFree: boolean): void;
+  reply(task: Task, type: number, payload: Encoded, steps: number, isFree: boolean): void;
   /** Tells the owner something of the task that runs; only processes do. */
   tell?(payload: Encoded): void;
   /** Ends the worker, which cannot answer: a task has changed or closed what that takes. It must not stay, or its task would never end. */
@@ -69,8 +69,10 @@ let isAbandoned = false;
 
 /** What became of a run, as it is told. */
 interface Reply {
-  readonly flags: number;
+  readonly type: number;
   readonly payload: Encoded;
+  /** How long an item took, as `stepsOf()` says it. */
+  readonly steps?: number;
 }
 
 /**
@@ -94,11 +96,11 @@ abstract class Run {
   }
 
   /** Encodes an outcome. */
-  protected abstract encode(flags: number, outcome: unknown): Reply;
+  protected abstract encode(type: number, outcome: unknown): Reply;
   /** Tells what became of it, and whether nothing of it runs any more. */
   protected abstract tell(reply: Reply, isFree: boolean): void;
 
-  end(flags: number, outcome: unknown, isFree = false): void {
+  end(type: number, outcome: unknown, isFree = false): void {
     if (this.isOver) return;
     if (this.#isEncoding) {
       // Not encoded here: an error that is reported while another one is, as by a getter of this one, would end the
@@ -109,7 +111,7 @@ abstract class Run {
     this.#isEncoding = true;
     encoded = this;
     try {
-      const reply = this.encode(flags, (flags & Flag.ERROR) === 0 ? outcome : this.#explain(outcome));
+      const reply = this.encode(type, type === RecordType.ERROR ? this.#explain(outcome) : outcome);
       this.isOver = true;
       this.tell(reply, isFree);
     } catch (error) {
@@ -187,7 +189,7 @@ function callFor<R>(run: Run, call: () => R): R {
 
 function endTask(how: string, exitCode: number): never {
   const outcome = new TaskExitError(`Task called ${how}`, exitCode);
-  ownerOfNow()?.end(Flag.ERROR, outcome);
+  ownerOfNow()?.end(RecordType.ERROR, outcome);
   // Unwinds the task; should it catch this and go on, what it returns comes too late. Not the outcome itself: the task
   // could add getters.
   throw Object.defineProperty(new TaskExitError(outcome.message, exitCode), EXIT, { value: outcome });
@@ -218,7 +220,7 @@ self.addEventListener("unhandledrejection", (event) => {
 /** An error that nobody caught in a timer, or a rejection that nobody handled: it ends its task, if that still runs. */
 function onUnhandledError(error: unknown, owner: Run | undefined): void {
   if (isExit(error)) return;
-  if (owner !== undefined && !owner.isOver) owner.end(Flag.ERROR, error);
+  if (owner !== undefined && !owner.isOver) owner.end(RecordType.ERROR, error);
   else printError(`Uncaught in ${taskPort.name}, after its task was done:`, error);
 }
 
@@ -277,17 +279,17 @@ export async function initialize(fn: number, payload: Encoded): Promise<Encoded 
 class InitializerRun extends Run {
   failure: Encoded | undefined;
 
-  protected override encode(flags: number, outcome: unknown): Reply {
+  protected override encode(type: number, outcome: unknown): Reply {
     return {
-      flags,
-      payload: (flags & Flag.ERROR) === 0
-        ? EMPTY
-        : encodeError(outcome, taskPort.sameProcess, (encode) => this.attempt(encode)),
+      type,
+      payload: type === RecordType.ERROR
+        ? encodeError(outcome, taskPort.sameProcess, (encode) => this.attempt(encode))
+        : EMPTY,
     };
   }
 
-  protected override tell({ flags, payload }: Reply): void {
-    if ((flags & Flag.ERROR) !== 0) this.failure = payload;
+  protected override tell({ type, payload }: Reply): void {
+    if (type === RecordType.ERROR) this.failure = payload;
   }
 }
 
@@ -319,19 +321,19 @@ class Timer {
     this.#begun = performance.now();
   }
 
-  flagsFor(items: number): number {
-    return this.#begun === undefined ? 0 : flagsOfPace((performance.now() - this.#begun) / Math.max(1, items));
+  stepsFor(items: number): number {
+    return this.#begun === undefined ? 0 : stepsOf((performance.now() - this.#begun) / Math.max(1, items));
   }
 }
 
 function timerFor({ flags }: Task): Timer | undefined {
-  return (flags & Flag.TIMED) === 0 ? undefined : new Timer();
+  return (flags & TaskFlag.TIMED) === 0 ? undefined : new Timer();
 }
 
 /** Runs a task and replies; returns a promise when it takes more than this turn. */
 export function runTask(task: Task): Promise<void> | undefined {
   const fn = functions.get(task.fn);
-  if ((task.flags & Flag.CHUNK) !== 0) return runChunk(task, fn);
+  if ((task.flags & TaskFlag.CHUNK) !== 0) return runChunk(task, fn);
   const run = new TaskRun(task);
   const call = (fn: TaskFunction) => {
     run.timer?.start();
@@ -350,26 +352,28 @@ class TaskRun extends Run {
     this.timer = timerFor(task);
   }
 
-  protected override encode(flags: number, outcome: unknown): Reply {
-    if ((flags & Flag.ERROR) === 0) {
+  protected override encode(type: number, outcome: unknown): Reply {
+    if (type === RecordType.VALUE) {
       try {
-        return { flags, payload: this.attempt(() => encodeValue(outcome, resultOptions)) };
+        return { type, payload: this.attempt(() => encodeValue(outcome, resultOptions)) };
       } catch (error) {
-        flags |= Flag.ERROR;
         outcome = error;
       }
     }
-    return { flags, payload: encodeError(outcome, taskPort.sameProcess, (encode) => this.attempt(encode)) };
+    return {
+      type: RecordType.ERROR,
+      payload: encodeError(outcome, taskPort.sameProcess, (encode) => this.attempt(encode)),
+    };
   }
 
-  protected override tell({ flags, payload }: Reply, isFree: boolean): void {
-    const pace = this.timer?.flagsFor(1) ?? 0;
+  protected override tell({ type, payload }: Reply, isFree: boolean): void {
+    const steps = this.timer?.stepsFor(1) ?? 0;
     try {
-      taskPort.reply(this.#task, flags | pace, payload, isFree);
+      taskPort.reply(this.#task, type, payload, steps, isFree);
     } catch (error) {
       // Memory that cannot move: only the attempt tells, and nothing was sent.
       if (!(error instanceof SerializationError)) throw error;
-      taskPort.reply(this.#task, flags | pace | Flag.ERROR, encodeError(error, taskPort.sameProcess), isFree);
+      taskPort.reply(this.#task, RecordType.ERROR, encodeError(error, taskPort.sameProcess), steps, isFree);
     }
   }
 }
@@ -379,9 +383,9 @@ function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
   try {
     const value = callFor(run, call);
     if (isThenable(value)) return settleLater(run, value);
-    run.end(0, value, true);
+    run.end(RecordType.VALUE, value, true);
   } catch (error) {
-    run.end(Flag.ERROR, error, true);
+    run.end(RecordType.ERROR, error, true);
   }
   current = undefined;
   return undefined;
@@ -400,14 +404,14 @@ async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void>
 /** Ends a run by what its promise comes to. Not as free: what else the task has left comes before the next task. */
 async function endWith(run: Run, promise: PromiseLike<unknown>): Promise<void> {
   let outcome: unknown;
-  let flags = 0;
+  let type: number = RecordType.VALUE;
   try {
     outcome = await promise;
   } catch (error) {
     outcome = error;
-    flags = Flag.ERROR;
+    type = RecordType.ERROR;
   }
-  run.end(flags, outcome);
+  run.end(type, outcome);
 }
 
 /** Runs a chunk's items one after the other, up to the first that fails. */
@@ -431,7 +435,7 @@ function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | und
   const call = (fn: TaskFunction) => {
     timer.start();
     const { length, get } = decodeItems(task.payload);
-    const isColumn = (task.flags & Flag.COLUMN) !== 0;
+    const isColumn = (task.flags & TaskFlag.COLUMN) !== 0;
     return go(length, isColumn ? (i) => fn(get(i)) : (i) => fn(...get(i) as unknown[]));
   };
   return runWith(run, () => fn === undefined ? loadAndCall(task.fn, call) : call(fn));
@@ -448,14 +452,14 @@ class ChunkRun extends Run {
     this.#task = task;
   }
 
-  protected override encode(flags: number, outcome: unknown): Reply {
-    const error: [] | [unknown] = (flags & Flag.ERROR) === 0 ? [] : [outcome];
-    const pace = this.timer.flagsFor(this.results.length + error.length);
+  protected override encode(type: number, outcome: unknown): Reply {
+    const error: [] | [unknown] = type === RecordType.ERROR ? [outcome] : [];
+    const steps = this.timer.stepsFor(this.results.length + error.length);
     const payload = encodeOutcome([this.results, ...error], taskPort.sameProcess, (encode) => this.attempt(encode));
-    return { flags: pace, payload };
+    return { type: RecordType.VALUE, payload, steps };
   }
 
-  protected override tell({ flags, payload }: Reply, isFree: boolean): void {
-    taskPort.reply(this.#task, flags, payload, isFree);
+  protected override tell({ type, payload, steps = 0 }: Reply, isFree: boolean): void {
+    taskPort.reply(this.#task, type, payload, steps, isFree);
   }
 }

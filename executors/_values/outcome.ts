@@ -6,8 +6,7 @@
 
 import { SerializationError } from "../../futures/errors.ts";
 import type { Encoded } from "./encoded.ts";
-import { encodeJson, encodeNumbers, encodeValue } from "./codec.ts";
-import type { ChunkOutcome } from "./codec.ts";
+import { type ChunkOutcome, encodeJson, encodeNumbers, encodeValue } from "./codec.ts";
 import { isExit, outcomeOf } from "../../futures/task_exit.ts";
 import type { EncodeOptions } from "./_graph_writer.ts";
 import { joinParts } from "./_parts.ts";

@@ -10,8 +10,8 @@
 import "ioredis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { Consumer, type ConsumerMessage, type ConsumerStart, DECODED, Flag } from "../_queue/consumer.ts";
-import { TaskState } from "../_queue/task_queue.ts";
+import { Consumer, DECODED } from "../_queue/consumer.ts";
+import { type ConsumerMessage, type ConsumerStart, RecordType, TaskState } from "../_queue/protocol.ts";
 import { type Address, shown } from "./_address.ts";
 import { connect, inspectServer, isRefusal, takeJobs } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
@@ -421,7 +421,7 @@ class ClusterBroker {
   #break(message: string): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
-    this.#consumer.report(reportPayload({ what: "unreachable", message }), Flag.ERROR | Flag.DIED);
+    this.#consumer.report(RecordType.BROKEN, reportPayload({ what: "unreachable", message }));
     this.#onChange();
   }
 
@@ -438,7 +438,7 @@ class ClusterBroker {
       Atomics.store(progress, 0, 1);
       Atomics.notify(progress, 0);
     }
-    this.#consumer.report(reportPayload(null), Flag.GONE);
+    this.#consumer.report(RecordType.GONE);
   }
 }
 

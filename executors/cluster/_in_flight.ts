@@ -8,9 +8,9 @@
  */
 
 import { EMPTY, Encoded, Encoding } from "../_values/encoded.ts";
-import { type Consumer, Flag, flagsOfCount, type Task } from "../_queue/consumer.ts";
+import type { Consumer, Task } from "../_queue/consumer.ts";
+import { RecordType, TaskState } from "../_queue/protocol.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
-import { TaskState } from "../_queue/task_queue.ts";
 import { LARGE_BYTES } from "./_keep.ts";
 import { aliasOf, checkJobResult, fromPayload, howOf, type Outcome, type TaskData, toPayload } from "./_jobs.ts";
 
@@ -230,11 +230,11 @@ export class InFlight {
     if ("returned" in outcome) this.putBack(sent);
     else if ("unknown" in outcome) {
       const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: sent.data.modules };
-      this.#settle(sent, Flag.ERROR | Flag.DIED, reportPayload(report));
+      this.#settle(sent, RecordType.LOST, reportPayload(report));
     } else {
       const { fn } = sent.task;
       this.#paces.set(fn, (outcome.ms + (this.#paces.get(fn) ?? outcome.ms)) / 2);
-      this.#settle(sent, outcome.ok ? 0 : Flag.ERROR, payload, outcome.attempt);
+      this.#settle(sent, outcome.ok ? RecordType.VALUE : RecordType.ERROR, payload, outcome.attempt);
     }
   }
 
@@ -253,11 +253,11 @@ export class InFlight {
     else this.fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
   }
 
-  #settle(sent: InFlightTask, flags: number, payload: Encoded, attempts = 1): void {
+  #settle(sent: InFlightTask, type: number, payload: Encoded, attempts = 1): void {
     // The owner may be waiting to cancel it.
     this.markBegun(sent);
     this.#forget(sent);
-    this.#consumer.reply(sent.task, flags | flagsOfCount(attempts), payload, false);
+    this.#consumer.reply(sent.task, type, payload, attempts, false);
   }
 
   #forget(sent: InFlightTask): void {
@@ -269,7 +269,7 @@ export class InFlight {
   /** Fails what still belongs to a job. */
   fail(job: Job, report: Omit<ClusterReport, "job">): void {
     for (const sent of job.all) {
-      if (sent.job === job) this.#settle(sent, Flag.ERROR | Flag.DIED, reportPayload({ ...report, job: sent.data.id }));
+      if (sent.job === job) this.#settle(sent, RecordType.LOST, reportPayload({ ...report, job: sent.data.id }));
     }
     this.end(job);
   }

@@ -5,7 +5,7 @@
  */
 
 import { EMPTY, Encoded, Encoding, wholeBuffer } from "../_values/encoded.ts";
-import { Flag } from "../_queue/consumer.ts";
+import { TaskFlag } from "../_queue/protocol.ts";
 
 /** Counted up when a node would not understand the change. */
 export const VERSION = 1;
@@ -118,8 +118,8 @@ export function fromPayload(payload: unknown): Encoded {
 
 /** How a task is to be called, by its flags. */
 export function howOf(flags: number): TaskData["how"] {
-  if ((flags & Flag.CHUNK) === 0) return "call";
-  return (flags & Flag.COLUMN) === 0 ? "chunk" : "column";
+  if ((flags & TaskFlag.CHUNK) === 0) return "call";
+  return (flags & TaskFlag.COLUMN) === 0 ? "chunk" : "column";
 }
 
 /**

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { decodeArguments, decodeItems, encodeValue, type Items } from "../_values/codec.ts";
-import type { ChunkOutcome } from "../_values/codec.ts";
+import { type ChunkOutcome, decodeArguments, decodeItems, encodeValue, type Items } from "../_values/codec.ts";
 import { encodeOutcome } from "../_values/outcome.ts";
 import { tell } from "../_runner/runner.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";

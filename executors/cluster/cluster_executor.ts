@@ -7,12 +7,13 @@
 import { TaskNotFoundError } from "../../futures/errors.ts";
 import { inspect } from "../../futures/inspect.ts";
 import type { Future } from "../../futures/future.ts";
-import type { ConsumerStart } from "../_queue/consumer.ts";
+import type { ConsumerStart } from "../_queue/protocol.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { entry } from "../_owner/entry.ts";
 import type { MapTarget } from "../_map/map.ts";
 import { checkBag, nextChunksize, requestReadOfOwnModules } from "../_owner/options.ts";
-import { Pool, type PoolKind } from "../_owner/pool.ts";
+import type { PoolKind } from "../_owner/kind.ts";
+import { Pool } from "../_owner/pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 import { BrokenCluster, StalledJobError } from "./errors.ts";
 import type { ClusterBrokerStart, JobSettings } from "./_cluster_broker.ts";
@@ -92,7 +93,7 @@ export type ClusterFuture<T> = Future<T> & {
 };
 
 /** How long `cancel()` waits for the broker to take a task back, in milliseconds: the server or a node may be slow. */
-const RETURN_MS = 5_000;
+const RECALL_MS = 5_000;
 
 /** For how many workers the chunks of a map are made, since nobody knows how many there are. */
 const WORKERS = 8;
@@ -129,6 +130,8 @@ export class ClusterExecutor extends Executor {
       name: "ClusterExecutor",
       maxConsumers: 1,
       sameProcess: false,
+      detail: "attempts",
+      stop: "ask",
       startWorker: () => startBroker(address.redis),
       startOptions: (): Omit<ClusterBrokerStart, keyof ConsumerStart> => ({
         address,
@@ -138,11 +141,13 @@ export class ClusterExecutor extends Executor {
         unreachableAfter,
       }),
       brokenError: (message, cause) => new BrokenCluster(message, { cause }),
-      broker: { deathError: (report) => errorOf(report as ClusterReport, address) },
+      errorOf: (report) => errorOf(report as ClusterReport, address),
       checkDefinition: refuseWithoutExport,
-      returnMs: RETURN_MS,
-      told: (future, value) => this.#tellListeners(future, value),
-      noteCount: (future, count) => this.#attempts.set(future, count),
+      recallMs: RECALL_MS,
+      onEvent: (future, event) => {
+        if ("attempts" in event) this.#attempts.set(future, event.attempts);
+        else this.#tellListeners(future, event.progress);
+      },
     };
     this.#pool = new Pool(kind);
   }

@@ -7,18 +7,17 @@
 
 import { EncodedSections, Encoding } from "../_values/encoded.ts";
 import { ChildProcess, type Death } from "./_child_process.ts";
+import { Consumer, ENCODED, type Task } from "../_queue/consumer.ts";
 import {
-  Consumer,
   type ConsumerMessage,
   type ConsumerStart,
-  ENCODED,
-  Flag,
   fromPosted,
   type Initializer,
-  PACE_BITS,
-  type Task,
-} from "../_queue/consumer.ts";
-import { MAX_INLINE_BYTES, TaskState } from "../_queue/task_queue.ts";
+  RecordType,
+  TaskFlag,
+  TaskState,
+} from "../_queue/protocol.ts";
+import { MAX_INLINE_BYTES } from "../_queue/task_queue.ts";
 import { childArguments, fitting, isFree, type Launch } from "./_launch.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
 import { Output } from "./_output.ts";
@@ -555,7 +554,7 @@ class Broker {
         if (!this.#isStarting(child, header)) return;
         if (this.#start.initializer === undefined) throw unexpected(header);
         // The pool is broken by the initializer's error.
-        this.#consumer.report(payloadOf(header[1], message), Flag.ERROR);
+        this.#consumer.report(RecordType.INITIALIZER_FAILED, payloadOf(header[1], message));
         this.#endAll("SIGTERM");
         return;
       }
@@ -612,8 +611,8 @@ class Broker {
     }
     const done = given.splice(0, results.length);
     child.nextId += done.length;
-    for (const [i, { flags, payload }] of results.entries()) {
-      this.#consumer.reply(done[i], flags & (Flag.ERROR | PACE_BITS), payload, false);
+    for (const [i, { type, steps, payload }] of results.entries()) {
+      this.#consumer.reply(done[i], type, payload, steps, false);
     }
     this.#consumer.ring();
     if (given.length > 0) {
@@ -676,7 +675,7 @@ class Broker {
     }
     // The others had not begun. Those of a child that the pool has killed end with it.
     if (!isExpected && !this.#isEnding) this.#returnGiven(child, this.#mayHaveKilled(child) ? 1 : 0);
-    for (const task of child.given) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonPayload(report));
+    for (const task of child.given) this.#consumer.reply(task, RecordType.LOST, jsonPayload(report));
     if (isStarting && !isInterrupted && !this.#isEnding) this.#failStart(report);
     if (this.#isEnding) this.#failBacklog(report);
     else this.#feed();
@@ -687,7 +686,7 @@ class Broker {
   #failBacklog(report: DeathReport, tasks: readonly EncodedTask[] = [...this.#backlog]): void {
     for (const task of tasks) {
       this.#backlog.splice(this.#backlog.indexOf(task), 1);
-      if (this.#consumer.start(task)) this.#consumer.reply(task, Flag.ERROR | Flag.DIED, jsonPayload(report));
+      if (this.#consumer.start(task)) this.#consumer.reply(task, RecordType.LOST, jsonPayload(report));
     }
   }
 
@@ -708,7 +707,7 @@ class Broker {
 
   /** The pool is broken by a death, or a child that cannot be started: the other children are ended. */
   #break(report: DeathReport): void {
-    this.#consumer.report(jsonPayload(report), Flag.ERROR | Flag.DIED);
+    this.#consumer.report(RecordType.BROKEN, jsonPayload(report));
     this.#endAll("SIGTERM");
   }
 
@@ -750,7 +749,7 @@ class Broker {
       Atomics.store(progress, 0, 1);
       Atomics.notify(progress, 0);
     }
-    this.#consumer.report(jsonPayload(null), Flag.GONE);
+    this.#consumer.report(RecordType.GONE);
   }
 }
 
@@ -772,7 +771,7 @@ function makeToken(): string {
 
 /** Tells kinds of work apart that take different times: the tasks of a function, and its chunks. */
 function workOf({ fn, flags }: EncodedTask): number {
-  return (flags & Flag.CHUNK) === 0 ? fn : -1 - fn;
+  return (flags & TaskFlag.CHUNK) === 0 ? fn : -1 - fn;
 }
 
 let broker: Broker | undefined;

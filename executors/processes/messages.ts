@@ -6,11 +6,12 @@
  */
 
 import { Math } from "../../futures/builtins.ts";
+import { RecordType } from "../_queue/protocol.ts";
 import { allocate, EncodedSections, Encoding } from "../_values/encoded.ts";
 import { jsonOf } from "../_values/json.ts";
 
 /** Counted up when the other side would not understand the change. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** ASCII "record separator", which begins each JSON text of a sequence (RFC 7464) and is nowhere inside of one. */
 const RS = 0x1e;
@@ -50,7 +51,7 @@ export type Header =
 
 /** What a message says of each task, or result: how its payload is encoded, and how many of the message's sections that takes. */
 export type TaskEntry = [fn: number, flags: number, encoding: number, sections: number];
-export type ResultEntry = [flags: number, encoding: number, sections: number];
+export type ResultEntry = [type: number, steps: number, encoding: number, sections: number];
 
 /** What a child has to know before anything else. */
 export interface ChildSettings {
@@ -162,8 +163,16 @@ export class PayloadReader {
 
 /** What became of a task, as a message says it. */
 export interface ResultPayload {
-  readonly flags: number;
+  /** `RecordType.VALUE` or `ERROR`: all that a child can say of a task. */
+  readonly type: number;
+  readonly steps: number;
   readonly payload: EncodedSections;
+}
+
+/** A child can say of a task only what it gave. */
+function typeOf(type: unknown): number {
+  if (type === RecordType.VALUE || type === RecordType.ERROR) return type;
+  throw new SyntaxError(`Cannot read as the type of a result: ${stringifyJson(type)}`);
 }
 
 /**
@@ -173,8 +182,9 @@ export interface ResultPayload {
  */
 export function payloadsOf(message: Message): ResultPayload[] {
   const payloads = new PayloadReader(message);
-  return (message.header[2] as ResultEntry[]).map(([flags, encoding, count]) => ({
-    flags,
+  return (message.header[2] as ResultEntry[]).map(([type, steps, encoding, count]) => ({
+    type: typeOf(type),
+    steps: steps | 0,
     payload: payloads.next(encoding, count),
   }));
 }

@@ -11,7 +11,7 @@ import { inspect } from "../../futures/inspect.ts";
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
 import type { BrokerStart } from "./_process_broker.ts";
-import type { ConsumerStart } from "../_queue/consumer.ts";
+import type { ConsumerStart } from "../_queue/protocol.ts";
 import { deathError } from "./_death_error.ts";
 import { configFlags } from "./_config.ts";
 import { entry } from "../_owner/entry.ts";
@@ -27,7 +27,8 @@ import {
 } from "../_owner/options.ts";
 import { isPath, lookAt, mayLookAt, pathOf } from "../_owner/paths.ts";
 import { grantedBy, type Permissions } from "./permissions.ts";
-import { Pool, type PoolKind } from "../_owner/pool.ts";
+import type { PoolKind } from "../_owner/kind.ts";
+import { Pool } from "../_owner/pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 
 /** Options of {@linkcode ProcessPoolExecutor}. */
@@ -189,9 +190,13 @@ export class ProcessPoolExecutor extends Executor {
     const launch = prepareLaunch(permissions, env, cwd, deno);
     const kind: PoolKind = {
       name: "ProcessPoolExecutor",
-      told: (future, value) => this.#listeners.get(future)?.(value),
+      onEvent: (future, event) => {
+        if ("progress" in event) this.#listeners.get(future)?.(event.progress);
+      },
       maxConsumers: 1,
       sameProcess: false,
+      detail: "msPerItem",
+      stop: "ask",
       startWorker: () => startBroker(name, executableOf(deno)),
       startOptions: (): Omit<BrokerStart, keyof ConsumerStart> => ({
         initializer: initialize?.(),
@@ -202,7 +207,7 @@ export class ProcessPoolExecutor extends Executor {
         replaces: onWorkerCrash === "replace",
       }),
       brokenError: (message, cause) => new BrokenProcessPool(message, { cause }),
-      broker: { deathError },
+      errorOf: deathError,
     };
     const pool = this.#pool = new Pool(kind);
     const initialize = initializer && prepareInitializer(pool, initializer, initargs);
@@ -249,7 +254,7 @@ export class ProcessPoolExecutor extends Executor {
     return {
       submit: (args) => pool.submit(fn, args, true),
       submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
-      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers, pool.paceOf(fn)),
+      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers, pool.msPerItem(fn)),
     };
   }
 

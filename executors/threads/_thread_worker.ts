@@ -15,19 +15,16 @@ import {
   turn,
   TURN_MS,
 } from "../_runner/runner.ts";
-import { EMPTY } from "../_values/encoded.ts";
 import { importModule } from "../_functions/import.ts";
+import { Consumer, DECODED, type Task } from "../_queue/consumer.ts";
 import {
-  Consumer,
   type ConsumerMessage,
   type ConsumerStart,
-  DECODED,
-  Flag,
   fromPosted,
   type Initializer,
-  type Task,
-} from "../_queue/consumer.ts";
-import { Status } from "../_queue/task_queue.ts";
+  RecordType,
+  Status,
+} from "../_queue/protocol.ts";
 
 /** The first message to the thread. */
 export interface ThreadStart extends ConsumerStart {
@@ -49,12 +46,12 @@ self.addEventListener("message", (event) => {
       sameProcess: true,
       definition: (fn) => consumer.definition(fn),
       import: importModule,
-      reply(task, flags, payload, isFree) {
-        consumer.reply(task, flags, payload, true, isFree ? Status.FINISHED : Status.AWAY);
+      reply(task, type, payload, steps, isFree) {
+        consumer.reply(task, type, payload, steps, true, isFree ? Status.FINISHED : Status.AWAY);
       },
       abandonWorker(error) {
         try {
-          consumer.report(EMPTY, Flag.ERROR | Flag.DIED);
+          consumer.report(RecordType.BROKEN);
         } finally {
           // What went wrong; an owner that does not block hears of it even if that failed.
           report(error);
@@ -70,7 +67,7 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
   if (initializer !== undefined) {
     const failure = await initialize(initializer.fn, fromPosted(initializer.payload));
     if (failure !== undefined) {
-      consumer.report(failure);
+      consumer.report(RecordType.INITIALIZER_FAILED, failure);
       endThread();
       return;
     }

@@ -20,7 +20,8 @@ import {
   prepareInitializer,
   requestReadOfOwnModules,
 } from "../_owner/options.ts";
-import { Pool, type PoolKind } from "../_owner/pool.ts";
+import type { PoolKind } from "../_owner/kind.ts";
+import { Pool } from "../_owner/pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 
 /** Options of {@linkcode ThreadPoolExecutor}. */
@@ -110,6 +111,8 @@ export class ThreadPoolExecutor extends Executor {
       name: "ThreadPoolExecutor",
       maxConsumers: maxWorkers,
       sameProcess: true,
+      detail: "msPerItem",
+      stop: "terminate",
       initializes: initializer !== undefined,
       startWorker: (index) => startThread(`${prefix}_${index}`),
       startOptions: () => ({ initializer: initialize?.() }),
@@ -164,7 +167,7 @@ export class ThreadPoolExecutor extends Executor {
     return {
       submit: (args) => pool.submit(fn, args, true),
       submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
-      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers, pool.paceOf(fn)),
+      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers, pool.msPerItem(fn)),
     };
   }
 

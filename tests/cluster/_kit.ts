@@ -1,8 +1,7 @@
 /** A cluster on this machine: a Redis server, and nodes in processes of their own. */
 import { assert } from "@std/assert";
 import { ClusterExecutor, type ClusterExecutorOptions } from "@concurrent/futures/cluster";
-import { type TestOptions, until } from "../_helpers.ts";
-import { test } from "../_helpers.ts";
+import { test, type TestOptions, until } from "../_helpers.ts";
 import { hasServer, RedisServer } from "./_redis.ts";
 
 /** The command that starts a node. */

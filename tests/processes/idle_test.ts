@@ -1,7 +1,7 @@
 /** A task waits for no process while another one is idle, or could be started: whatever holds the first one up. */
 import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/assert";
 import { BrokenProcessPool, CancelledError, type Future, ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
-import { TaskState } from "../../executors/_queue/task_queue.ts";
+import { TaskState } from "../../executors/_queue/protocol.ts";
 import { aborted } from "../../executors/processes/process_pool_executor.ts";
 import {
   bestOf,

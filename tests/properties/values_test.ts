@@ -3,9 +3,14 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { BOUND, test, within } from "../_helpers.ts";
 import { assertSame } from "../_same.ts";
-import { decodeItems, decodeValue, encodeItems, encodeValue } from "../../executors/_values/codec.ts";
+import {
+  type ChunkOutcome,
+  decodeItems,
+  decodeValue,
+  encodeItems,
+  encodeValue,
+} from "../../executors/_values/codec.ts";
 import { encodeOutcome } from "../../executors/_values/outcome.ts";
-import type { ChunkOutcome } from "../../executors/_values/codec.ts";
 import { list } from "../fixtures/tasks.ts";
 import { holds, key, KINDS, leaf, text, withPool } from "./_kit.ts";
 

@@ -1,19 +1,16 @@
 /** What the tests of the worker protocol share: payloads, consumers on this thread, and interruptions between any two steps. */
 import { createBell } from "../../futures/bell.ts";
 import * as kept from "../../futures/builtins.ts";
-import { Consumer, type ConsumerStart, DECODED, type PostedResult } from "../../executors/_queue/consumer.ts";
-import {
-  createPoolMemory,
-  type PoolMemory,
-  ResultRing,
-  TaskQueue,
-  TaskState,
-} from "../../executors/_queue/task_queue.ts";
+import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
+import { type ConsumerStart, type PostedResult, TaskState } from "../../executors/_queue/protocol.ts";
+import { createPoolMemory, type PoolMemory, ResultRing, TaskQueue } from "../../executors/_queue/task_queue.ts";
 import type { Memory, Payload } from "../../executors/_values/memory.ts";
 import { Encoded, Encoding } from "../../executors/_values/encoded.ts";
 
 /** A payload of `size` bytes, all of them `fill`, that asks for `room`. */
 export class Bytes implements Payload {
+  readonly encoding = 3;
+
   constructor(readonly size: number, readonly fill: number = 0, readonly room: number = size) {}
 
   write({ bytes }: Memory, offset: number): number {

@@ -1,9 +1,9 @@
 /** Consumers: how they rest and are woken, at each moment at which the owner may come in between. */
 import { assert, assertEquals } from "@std/assert";
 import { Encoded, Encoding } from "../../executors/_values/encoded.ts";
-import { type ConsumerMessage, Flag, type Task } from "../../executors/_queue/consumer.ts";
+import type { Task } from "../../executors/_queue/consumer.ts";
+import { type ConsumerMessage, RecordType, Status, TaskFlag, TaskState } from "../../executors/_queue/protocol.ts";
 import { decodeArguments, encodeArguments } from "../../executors/_values/codec.ts";
-import { Status, TaskState } from "../../executors/_queue/task_queue.ts";
 import { test, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
 
@@ -274,7 +274,7 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
       let happened: boolean;
       {
         using interruption = new Interruption(at, act);
-        consumer.reply(task, 0, numberPayload(2), true, Status.FINISHED);
+        consumer.reply(task, 0, numberPayload(2), 0, true, Status.FINISHED);
         taking = takeOne(bench, 0);
         ({ happened } = interruption);
       }
@@ -369,7 +369,7 @@ test("Consumer.reply() of a task that was ended in its midst has the next one wa
     let happened: boolean;
     {
       using interruption = new Interruption(at, push);
-      consumer.reply(task, Flag.ERROR, numberPayload(2), true, Status.AWAY);
+      consumer.reply(task, RecordType.ERROR, numberPayload(2), 0, true, Status.AWAY);
       ({ happened } = interruption);
     }
     if (!happened) push();
@@ -389,7 +389,7 @@ test("Consumer that comes back from where nobody counts on it misses no task", a
       Atomics.store(queue.slots, 1, TaskState.PENDING);
       const task = { slot: 1, fn: 0, flags: 0, payload: numberPayload(1) };
       assert(consumer.start(task));
-      consumer.reply(task, 0, numberPayload(2), true, Status.AWAY);
+      consumer.reply(task, 0, numberPayload(2), 0, true, Status.AWAY);
       let happened: boolean;
       let taking: Promise<Task>;
       {
@@ -423,7 +423,7 @@ test("Consumer.take() is away while what a task mentions has not arrived: it cou
       : encodeArguments([memory], { root: "args", sameProcess: true });
     payload.sharedIds = [8];
     Atomics.store(queue.slots, 5, TaskState.PENDING);
-    assert(queue.push(5, 0, payload.encoding, isMovedOut ? Flag.SHARED : 0, payload));
+    assert(queue.push(5, 0, payload.encoding, isMovedOut ? TaskFlag.SHARED : 0, payload));
     const taking = Promise.resolve(consumer.take());
     assertEquals(statusesOf(bench), [Status.AWAY]);
     consumer.receive({ type: "share", id: 8, memory });

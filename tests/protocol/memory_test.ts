@@ -4,9 +4,10 @@ import {
   createPoolMemory,
   MAX_INLINE_BYTES,
   type PoolMemory,
-  type Record,
+  type ResultRecord,
   ResultRing,
   TaskQueue,
+  type TaskRecord,
 } from "../../executors/_queue/task_queue.ts";
 import { BOUND, pause, test, within } from "../_helpers.ts";
 import { Bytes, isFilled } from "./_kit.ts";
@@ -46,7 +47,12 @@ function ringFrom(start: number): ResultRing {
   return new ResultRing(buffer);
 }
 
-function assertRecord(queue: TaskQueue | ResultRing, record: Record | undefined, slot: number, size: number): void {
+function assertRecord(
+  queue: TaskQueue | ResultRing,
+  record: TaskRecord | ResultRecord | undefined,
+  slot: number,
+  size: number,
+): void {
   assert(record !== undefined, `no record where ${slot} should be`);
   assertEquals([record.slot, record.byteLength], [slot, size]);
   assert(isFilled(queue.memory, record.offset, size, slot & 255), `payload of ${slot}`);
@@ -155,7 +161,7 @@ for (const start of STARTS) {
     const queue = queueFrom(start);
     // Before the oldest record lies room for one of its size, and at the end there is some that is too small.
     const size = 1008;
-    const all: Record[] = [];
+    const all: TaskRecord[] = [];
     for (let i = 0; queue.push(i, 0, 0, 0, new Bytes(size, i)); i++);
     all.push(...claimAll(queue));
     queue.giveBack(all.shift()!);
@@ -174,14 +180,14 @@ for (const start of STARTS) {
     let received = 0;
     assertEquals(ring.peek(), undefined);
     while (received < 20_000) {
-      while (ring.push(pushed, 3, 4, new Bytes(sizeOf(pushed), pushed))) pushed++;
+      while (ring.push(pushed, 4, new Bytes(sizeOf(pushed), pushed), pushed + 5)) pushed++;
       assert(pushed > received, "an empty ring takes something");
       const most = received + 1 + (received % 40);
       for (; received < Math.min(pushed, most); received++) {
         const record = ring.peek();
         assertRecord(ring, record, received, sizeOf(received));
         assertEquals(ring.peek(), record, "it stays until drop()");
-        assertEquals([record!.encoding, record!.flags], [3, 4]);
+        assertEquals([record!.encoding, record!.type, record!.detail], [3, 4, received + 5]);
         ring.drop();
       }
     }
@@ -194,8 +200,8 @@ for (const start of STARTS) {
 }
 
 /** Claims all that is queued. */
-function claimAll(queue: TaskQueue): Record[] {
-  const records: Record[] = [];
+function claimAll(queue: TaskQueue): TaskRecord[] {
+  const records: TaskRecord[] = [];
   for (let record = queue.claim(); record !== undefined; record = queue.claim()) records.push(record);
   return records;
 }
@@ -216,14 +222,14 @@ test("ResultRing.push() uses the whole ring, and keeps what the owner still look
   const ring = ringFrom(0);
   const size = 1000;
   const fits = Math.floor(RING_BYTES / (size + HEADER_BYTES));
-  for (let i = 0; i < fits; i++) assert(ring.push(i, 0, 0, new Bytes(size, i)), `result ${i}`);
-  assertEquals(ring.push(fits, 0, 0, new Bytes(size)), false);
+  for (let i = 0; i < fits; i++) assert(ring.push(i, 0, new Bytes(size, i)), `result ${i}`);
+  assertEquals(ring.push(fits, 0, new Bytes(size)), false);
   const first = ring.peek()!;
-  assertEquals(ring.push(fits, 0, 0, new Bytes(size)), false, "peek() gives nothing back");
+  assertEquals(ring.push(fits, 0, new Bytes(size)), false, "peek() gives nothing back");
   assertRecord(ring, first, 0, size);
   ring.drop();
-  assertEquals(ring.push(fits, 0, 0, new Bytes(size, fits)), true);
-  assertEquals(ring.push(fits, 0, 0, new Bytes(size)), false);
+  assertEquals(ring.push(fits, 0, new Bytes(size, fits)), true);
+  assertEquals(ring.push(fits, 0, new Bytes(size)), false);
 });
 
 test("ResultRing: posted results are counted by the consumer and by the owner, beyond the limit of 32 bits", () => {

@@ -41,8 +41,9 @@ function valuesOf(messages: readonly Message[]): Map<number, unknown> {
   const values = new Map<number, unknown>();
   for (const message of messages) {
     if (message.header[0] !== "results") continue;
-    for (const [i, { flags, payload }] of payloadsOf(message).entries()) {
-      assertEquals(flags, (message.header[1] + i) % 2, "the flags of that task");
+    for (const [i, { type, steps, payload }] of payloadsOf(message).entries()) {
+      const id = message.header[1] + i;
+      assertEquals([type, steps], [id % 2, id % 5], "what is said of that task");
       assert(!values.has(message.header[1] + i), "each is written once");
       values.set(message.header[1] + i, decodeValue(payload.decoded()));
     }
@@ -68,7 +69,12 @@ for (const [what, make] of Object.entries(MAKERS)) {
     for (let id = 1; id <= 1_000; id++) {
       const value = make(id);
       wanted.set(id, value);
-      outbox.add(id, id % 2, value === undefined ? EMPTY : encodeValue(value, { root: "result", sameProcess: false }));
+      outbox.add(
+        id,
+        id % 2,
+        value === undefined ? EMPTY : encodeValue(value, { root: "result", sameProcess: false }),
+        id % 5,
+      );
     }
     outbox.flush();
     assertEquals(valuesOf(messages), wanted);
@@ -82,7 +88,7 @@ for (const [what, make] of Object.entries(MAKERS)) {
 
 test("Outbox.say() writes what is there before the message, in one packet", () => {
   const { outbox, messages, sizes } = makeOutbox();
-  outbox.add(1, 1, new Encoded(Encoding.TEXT, "one"));
+  outbox.add(1, 1, new Encoded(Encoding.TEXT, "one"), 1);
   outbox.say(["begun", 2]);
   assertEquals(messages.map(({ header }) => header[0]), ["results", "begun"]);
   assertEquals(sizes.length, 1);

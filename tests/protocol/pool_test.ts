@@ -352,7 +352,7 @@ test("a due callback may complete the future that result() without a timeout is 
 function assertWhole(pool: Executor): void {
   assertStrictEquals(pool.submit(add, 1, 2).result(SOON), 3);
   for (const state of describeSources()) {
-    assertMatch(state, /unsettled=0 waiting=0 .*slots: pending=0 given=0 running=0 done=0 cancelled=0/s);
+    assertMatch(state, /unsettled=0 waiting=0 .*slots: pending=0 prefetched=0 running=0 done=0 cancelled=0/s);
   }
 }
 

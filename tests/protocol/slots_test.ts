@@ -1,14 +1,14 @@
 /** What becomes of a task: its slot, its cancellation, its result. */
 import { assert, assertEquals } from "@std/assert";
 import { EMPTY, Encoded, Encoding } from "../../executors/_values/encoded.ts";
-import { type ConsumerStart, Flag, type Task } from "../../executors/_queue/consumer.ts";
+import type { Task } from "../../executors/_queue/consumer.ts";
+import { type ConsumerStart, RecordType, TaskState } from "../../executors/_queue/protocol.ts";
 import {
   createPoolMemory,
   MAX_INLINE_BYTES,
   NO_SLOT,
   ResultRing,
   TaskQueue,
-  TaskState,
 } from "../../executors/_queue/task_queue.ts";
 import { addSource, bell, blockUntil, removeSource } from "../../futures/wakeup.ts";
 import { BOUND, test, within } from "../_helpers.ts";
@@ -27,19 +27,19 @@ function take(bench: Bench, index = 0): Task {
   return task;
 }
 
-/** Owner: the slots and flags of all results that have arrived, oldest first; frees their slots. */
-function collect({ rings, ports, queue }: Bench): [slot: number, flags: number][] {
+/** Owner: the slots and types of all results that have arrived, oldest first; frees their slots. */
+function collect({ rings, ports, queue }: Bench): [slot: number, type: number][] {
   const found: [number, number][] = [];
   rings.forEach((ring, index) => {
     for (let record = ring.peek(); record !== undefined; record = ring.peek()) {
       ring.drop();
-      found.push([record.slot, record.flags]);
+      found.push([record.slot, record.type]);
     }
     while (ring.hasPosted()) {
       const result = ports[index].receive();
       assert(result !== undefined, "a result was counted before it was posted");
       ring.countReceived();
-      found.push([result.slot, result.flags]);
+      found.push([result.slot, result.type]);
     }
   });
   for (const [slot] of found) Atomics.store(queue.slots, slot, TaskState.FREE);
@@ -63,7 +63,7 @@ test("Consumer.start() and cancel(): whenever they meet, exactly one of them win
     assertEquals(started, !cancelled, `before step ${at}`);
     winners.add(cancelled ? "cancel" : "start");
     // In any case the owner learns once that the slot is free.
-    assertEquals(collect(bench), [[9, started ? 0 : Flag.CANCELLED]]);
+    assertEquals(collect(bench), [[9, started ? RecordType.VALUE : RecordType.CANCELLED]]);
     return interruption.happened;
   });
   assertEquals(winners.size, 2);
@@ -134,11 +134,11 @@ test("Consumer.fail() publishes and rings, whatever the owner does meanwhile", a
       rung = bench.bell[1] > 0;
       seen = bench.rings[0].peek() === undefined ? [] : [NO_SLOT];
     });
-    bench.consumers[0].report(numberPayload(1));
+    bench.consumers[0].report(RecordType.BROKEN, numberPayload(1));
     interruption[Symbol.dispose]();
     assert(!rung || seen.length === 1, `before step ${at}: rung, and nothing is there`);
     const record = bench.rings[0].peek();
-    assertEquals([record?.slot, record?.flags, bench.bell[1]], [NO_SLOT, Flag.ERROR, 1]);
+    assertEquals([record?.slot, record?.type, bench.bell[1]], [NO_SLOT, RecordType.BROKEN, 1]);
     return interruption.happened;
   });
 });
@@ -195,7 +195,7 @@ test(
         for (const ring of rings) {
           for (let record = ring.peek(); record !== undefined; record = ring.peek()) {
             const { value, cancelled } = current[record.slot]!;
-            assertEquals((record.flags & Flag.CANCELLED) !== 0, cancelled, `task ${value}`);
+            assertEquals(record.type === RecordType.CANCELLED, cancelled, `task ${value}`);
             if (!cancelled) assertEquals(ring.memory.view.getFloat64(record.offset), value + 1);
             outcomes[value]++;
             ended++;

@@ -1,6 +1,7 @@
 /** A thread for the tests of the worker protocol: plays the part that its first message names. */
 import { ring } from "../../futures/bell.ts";
-import { Consumer, type ConsumerStart, DECODED } from "../../executors/_queue/consumer.ts";
+import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
+import type { ConsumerStart } from "../../executors/_queue/protocol.ts";
 import { type PoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { isFilled, numberPayload } from "./_kit.ts";
 

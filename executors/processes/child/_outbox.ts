@@ -44,10 +44,10 @@ export class Outbox {
   }
 
   /** Takes in what became of a task; the next one has the next number. Large ones are written at once. */
-  add(id: number, flags: number, payload: Encoded): void {
+  add(id: number, type: number, payload: Encoded, steps: number): void {
     if (!isSmall(payload)) {
       const encoded = EncodedSections.from(payload);
-      this.say(["results", id, [[flags, encoded.encoding, encoded.sections.length]]], encoded);
+      this.say(["results", id, [[type, steps, encoded.encoding, encoded.sections.length]]], encoded);
       return;
     }
     const words = this.#words;
@@ -56,7 +56,7 @@ export class Outbox {
       if (!this.#hasRoom(payload.room)) this.#writeAll();
       if (words[OUTBOX.COUNT]++ === 0) words[OUTBOX.FIRST] = id;
       const hasSection = payload.encoding !== Encoding.NONE;
-      this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, `[${flags},${payload.encoding},${hasSection ? 1 : 0}],`);
+      this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, `[${type},${steps},${payload.encoding},${hasSection ? 1 : 0}],`);
       if (!hasSection) return;
       const byteLength = payload.write(this.#memory, OUTBOX.SECTIONS_AT + words[OUTBOX.SECTIONS]);
       words[OUTBOX.SECTIONS] += byteLength;

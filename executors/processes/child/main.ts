@@ -158,8 +158,8 @@ class Child {
       sameProcess: false,
       definition: (fn) => this.#definitions[fn],
       import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
-      reply: ({ slot }, flags, payload, isFree) => {
-        this.#outbox.add(slot, flags, payload);
+      reply: ({ slot }, type, payload, steps, isFree) => {
+        this.#outbox.add(slot, type, payload, steps);
         // Something of the task's may come before the next one, and take long.
         if (!isFree) this.#outbox.flush();
       },
