@@ -2,7 +2,9 @@
  * The worker that ends a test which hangs. A timer cannot: the main thread may be blocked. It is sent the shared memory of each pool, so that
  * it can tell their state then, and kills the process.
  */
-import { type PoolMemory, ResultRing, TaskQueue } from "../executors/_queue/task_queue.ts";
+import type { PoolMemory } from "../executors/_queue/protocol.ts";
+import { ResultRing } from "../executors/_queue/ring.ts";
+import { TaskQueue } from "../executors/_queue/task_queue.ts";
 import { SEQUENCE, STATE } from "../futures/bell.ts";
 
 /** What the main thread says. */

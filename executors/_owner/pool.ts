@@ -21,22 +21,24 @@ import {
 } from "../../futures/wakeup.ts";
 import { EMPTY, Encoded, EncodedSections, Encoding } from "../_values/encoded.ts";
 import { decodeValue, encodeArguments, encodeItems, type EncodeOptions, encodeValue } from "../_values/codec.ts";
+import { fromPosted, toPosted } from "../_queue/posted.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,
-  fromPosted,
+  MAX_INLINE_BYTES,
   msOf,
   type PostedPayload,
   type PostedResult,
   RecordType,
+  SLOTS,
   TaskFlag,
   TaskState,
-  toPosted,
 } from "../_queue/protocol.ts";
+import { ResultRing } from "../_queue/ring.ts";
+import { createPoolMemory, TaskQueue } from "../_queue/task_queue.ts";
 import { type Definition, definitionKey } from "../_functions/definition.ts";
 import type { PoolKind } from "./kind.ts";
 import { describe } from "../_functions/describe.ts";
-import { createPoolMemory, MAX_INLINE_BYTES, ResultRing, SLOTS, TaskQueue } from "../_queue/task_queue.ts";
 import { importingModule } from "../_functions/resolve.ts";
 import { SharedArguments } from "./_shared_arguments.ts";
 
@@ -262,7 +264,7 @@ export class Pool implements Source, FutureOwner {
       if (task.place === Place.NONE) this.#giveBack(task);
     }
     // It may be this what was interrupted.
-    this.#queue.wake();
+    this.#queue.parking.wake();
     this.#startWorkers();
   }
 
@@ -358,7 +360,7 @@ export class Pool implements Source, FutureOwner {
       if (this.#queue.append(slot, fn, task.payload.encoding, task.flags, task.payload)) {
         task.place = Place.PUBLISHED;
         if ((task.flags & TaskFlag.SHARED) !== 0) this.#shared.own(slot, task.payload);
-        this.#queue.wake(this.#unfinished);
+        this.#queue.parking.wake(this.#unfinished);
         this.#lookLater();
         return true;
       }
@@ -393,12 +395,12 @@ export class Pool implements Source, FutureOwner {
 
   /** A worker that is reserved for a task. */
   #assignable(mayStart: boolean): Worker | undefined {
-    return this.#workers.find(({ index }) => this.#queue.assign(index, mayStart))?.worker;
+    return this.#workers.find(({ index }) => this.#queue.parking.assign(index, mayStart))?.worker;
   }
 
   /** Whether there are workers that sleep, or that are not yet there. */
   get #hasMoreWorkers(): boolean {
-    return this.#queue.hasSleepers() || this.#workers.length < this.#kind.maxConsumers;
+    return this.#queue.parking.hasSleepers() || this.#workers.length < this.#kind.maxConsumers;
   }
 
   #lookLater(): void {
@@ -410,8 +412,8 @@ export class Pool implements Source, FutureOwner {
     const [queue, begun] = [this.#queue, this.#workers.length];
     const isAllTaken = queue.isEmpty() && this.#waiting.length === this.#published;
     if (begun === 0 || isAllTaken || !this.#hasMoreWorkers) return;
-    const isStuck = !queue.wake(this.#unfinished) && !queue.hasSleepers() &&
-      queue.lacksConsumers(this.#unfinished, begun) && this.#finishedAtLook === queue.finished;
+    const isStuck = !queue.parking.wake(this.#unfinished) && !queue.parking.hasSleepers() &&
+      queue.parking.lacksConsumers(this.#unfinished, begun) && this.#finishedAtLook === queue.finished;
     this.#finishedAtLook = queue.finished;
     this.#vainLooks = isStuck ? this.#vainLooks + 1 : 0;
     if (this.#vainLooks >= LOOKS_BEFORE_START && begun < this.#kind.maxConsumers) {
@@ -633,7 +635,7 @@ export class Pool implements Source, FutureOwner {
     if (waiting.length === 0) return;
     this.#publishWhatFits();
     const isWaiting = this.#published < waiting.length;
-    this.#queue.setWaiting(isWaiting);
+    this.#queue.parking.setWaiting(isWaiting);
     // Again, because a worker may have made room or come to rest before it could see that.
     if (isWaiting) this.#publishWhatFits();
     // Moved up only when half of it is gone, so that each task is moved about once.
@@ -758,7 +760,7 @@ export class Pool implements Source, FutureOwner {
       // Idle for that long, they all sleep.
       if (this.#unsettled === 0) {
         this.#terminateWorkers();
-        this.#queue.forgetConsumers();
+        this.#queue.parking.forgetConsumers();
       } else this.#keepsProgramAlive = true;
     }, IDLE_MS);
   }

@@ -7,23 +7,26 @@
 
 import { ring } from "../../futures/bell.ts";
 import { Atomics, JSON, performance, Promise, withResolvers } from "../../futures/builtins.ts";
-import { EMPTY, Encoded, EncodedSections, immovable } from "../_values/encoded.ts";
 import type { Definition } from "../_functions/definition.ts";
+import { EMPTY, Encoded, EncodedSections, immovable } from "../_values/encoded.ts";
+import { Memory } from "../_values/memory.ts";
+import type { Parking } from "./parking.ts";
+import { fromPosted, sectionsOf, toPosted } from "./posted.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,
-  fromPosted,
+  MAX_INLINE_BYTES,
+  NO_SLOT,
   type PostedPayload,
   type PostedResult,
   RecordType,
-  sectionsOf,
   Status,
   TaskFlag,
+  type TaskRecord,
   TaskState,
-  toPosted,
 } from "./protocol.ts";
-import { MAX_INLINE_BYTES, NO_SLOT, ResultRing, TaskQueue, type TaskRecord } from "./task_queue.ts";
-import { Memory } from "../_values/memory.ts";
+import { ResultRing } from "./ring.ts";
+import { TaskQueue } from "./task_queue.ts";
 
 /** A task that was taken; what it carries is decoded, or stays bytes for who passes it on. */
 export interface Task<B extends Encoded | EncodedSections = Encoded> {
@@ -63,6 +66,7 @@ async function resolveWith<T>(resolve: (value: T) => void, promise: Promise<T>):
 export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   readonly #form: Form<B>;
   readonly #queue: TaskQueue;
+  readonly #parking: Parking;
   readonly #results: ResultRing;
   readonly #index: number;
   readonly #port: MessagePort;
@@ -80,6 +84,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   constructor(start: ConsumerStart, form: Form<B>) {
     this.#form = form;
     this.#queue = new TaskQueue(start.memory);
+    this.#parking = this.#queue.parking;
     this.#results = new ResultRing(start.results);
     this.#index = start.index;
     this.#port = start.port;
@@ -106,7 +111,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
         if (this.#wake !== undefined) {
           // The message is what wakes it; the wait that is left over must end, too.
           this.#wake(undefined);
-          Atomics.notify(this.#queue.statuses, this.#index);
+          Atomics.notify(this.#parking.statuses, this.#index);
         }
       }
     }
@@ -144,21 +149,23 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   take(): Task<B> | Promise<Task<B>> | undefined {
     // Here and nowhere else: a promise of this library's may be followed by other callbacks before its waiter goes on.
     if (this.#isAway) this.#comeBack();
-    else Atomics.compareExchange(this.#queue.statuses, this.#index, Status.FINISHED, Status.ACTIVE);
+    else Atomics.compareExchange(this.#parking.statuses, this.#index, Status.FINISHED, Status.ACTIVE);
     const assigned = this.#assigned;
     // One that was assigned and has not arrived comes before what is queued.
-    if (assigned === undefined && Atomics.load(this.#queue.statuses, this.#index) === Status.ASSIGNED) return undefined;
+    if (assigned === undefined && Atomics.load(this.#parking.statuses, this.#index) === Status.ASSIGNED) {
+      return undefined;
+    }
     const record = assigned === undefined ? this.#queue.claim() : undefined;
     if (assigned === undefined && record === undefined) return undefined;
     if (this.#hasRested) {
       // Who published while this consumer was looking for work woke nobody else.
       this.#hasRested = false;
-      if (!this.#queue.isEmpty()) this.#queue.wake();
+      if (!this.#queue.isEmpty()) this.#parking.wake();
     }
     if (record === undefined) {
       this.#assigned = undefined;
       // Taken while it rests, for who took a task meanwhile: it waits for no other one.
-      Atomics.store(this.#queue.statuses, this.#index, Status.ACTIVE);
+      Atomics.store(this.#parking.statuses, this.#index, Status.ACTIVE);
       return assigned;
     }
     const { slot, fn, encoding, flags, offset, byteLength } = record;
@@ -180,14 +187,14 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   /** From now on nobody counts on this consumer: other code may run before it goes on, or its task be cancelled. */
   #goAway(from: number): number {
     this.#isAway = true;
-    return Atomics.compareExchange(this.#queue.statuses, this.#index, from, Status.AWAY);
+    return Atomics.compareExchange(this.#parking.statuses, this.#index, from, Status.AWAY);
   }
 
   /** From now on it is counted on. */
   #comeBack(): void {
     this.#isAway = false;
     for (const from of [Status.AWAY, Status.WOKEN]) {
-      if (Atomics.compareExchange(this.#queue.statuses, this.#index, from, Status.ACTIVE) === from) return;
+      if (Atomics.compareExchange(this.#parking.statuses, this.#index, from, Status.ACTIVE) === from) return;
     }
   }
 
@@ -218,17 +225,17 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   waitForWork(mayLook = true): Promise<void> | undefined {
     this.#hasRested = true;
     if (this.#isAway) this.#comeBack();
-    const isAssigned = Atomics.load(this.#queue.statuses, this.#index) === Status.ASSIGNED;
+    const isAssigned = Atomics.load(this.#parking.statuses, this.#index) === Status.ASSIGNED;
     return !isAssigned && mayLook && this.#spin() ? undefined : this.#sleep(isAssigned);
   }
 
   async #sleep(isAssigned: boolean): Promise<void> {
-    const { statuses } = this.#queue;
+    const { statuses } = this.#parking;
     const index = this.#index;
-    if (!isAssigned && this.#queue.park(index, Status.ACTIVE)) {
+    if (!isAssigned && this.#parking.park(index, Status.ACTIVE)) {
       this.#tellWaitingOwner();
       // Looked at once more after going to sleep: who published before that saw nobody to wake.
-      if (!this.#queue.isEmpty()) this.#queue.unpark(index, Status.WOKEN);
+      if (!this.#queue.isEmpty()) this.#parking.unpark(index, Status.WOKEN);
       else {
         const wait = Atomics.waitAsync(statuses, index, Status.PARKED);
         if (wait.async) {
@@ -247,9 +254,9 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
 
   /** Looks for a task without sleeping; `true` when there may be one. */
   #spin(): boolean {
-    const { statuses } = this.#queue;
+    const { statuses } = this.#parking;
     const index = this.#index;
-    if (!this.#queue.startSpinning(MAX_SPINNING)) return false;
+    if (!this.#parking.startSpinning(MAX_SPINNING)) return false;
     Atomics.store(statuses, index, Status.SPINNING);
     this.#tellWaitingOwner();
     const until = performance.now() + SPIN_MS;
@@ -259,14 +266,14 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
         found = !this.#queue.isEmpty() || Atomics.load(statuses, index) !== Status.SPINNING;
       }
     } while (!found && performance.now() < until);
-    this.#queue.stopSpinning();
+    this.#parking.stopSpinning();
     // If this fails, the owner has assigned a task.
     const free = Atomics.compareExchange(statuses, index, Status.SPINNING, Status.ACTIVE) === Status.SPINNING;
     return found && free;
   }
 
   #tellWaitingOwner(): void {
-    if (this.#queue.isOwnerWaiting()) ring(this.#bell);
+    if (this.#parking.isOwnerWaiting()) ring(this.#bell);
   }
 
   /** Is away while the event loop has its turn, which may take long: nobody counts on this consumer. */
@@ -274,7 +281,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     // If both fail, it is away already, or has been assigned a task.
     this.#goAway(Status.ACTIVE);
     this.#goAway(Status.FINISHED);
-    if (!this.#queue.isEmpty()) this.#queue.wake();
+    if (!this.#queue.isEmpty()) this.#parking.wake();
     await turn();
     await this.begin();
   }
@@ -285,7 +292,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   }
 
   async #takeAssigned(): Promise<void> {
-    const { statuses } = this.#queue;
+    const { statuses } = this.#parking;
     while (Atomics.load(statuses, this.#index) === Status.ASSIGNED && this.#assigned === undefined) {
       await this.#message();
     }
@@ -333,7 +340,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     // And before the task counts as finished: who is ACTIVE and has no task is about to take one.
     if (next === Status.AWAY) this.#goAway(Status.ACTIVE);
     else if (next === Status.FINISHED) {
-      Atomics.compareExchange(this.#queue.statuses, this.#index, Status.ACTIVE, Status.FINISHED);
+      Atomics.compareExchange(this.#parking.statuses, this.#index, Status.ACTIVE, Status.FINISHED);
     }
     // Before the result: once the owner has that, the slot may already be another task's.
     Atomics.store(this.#queue.slots, slot, TaskState.DONE);
@@ -356,7 +363,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
 
   /** Ends a rest, for who has something to do that did not come from the queue. */
   wakeUp(): void {
-    if (this.#queue.unpark(this.#index, Status.WOKEN)) this.#wake?.(undefined);
+    if (this.#parking.unpark(this.#index, Status.WOKEN)) this.#wake?.(undefined);
   }
 
   /** Says that an `abort` has been obeyed as far as it could. */

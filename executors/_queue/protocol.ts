@@ -6,9 +6,45 @@
  */
 
 import { Math } from "../../futures/builtins.ts";
-import { Encoded, EncodedSections, Encoding, wholeBuffer } from "../_values/encoded.ts";
 import type { Definition } from "../_functions/definition.ts";
-import type { PoolMemory } from "./task_queue.ts";
+
+/** Tasks that can be in the queue or running at once; more wait in the owner's memory. */
+export const SLOTS = 1 << 14;
+
+/** In place of a slot's number: a record about the consumer itself, not about a task. */
+export const NO_SLOT = -1;
+
+/** Largest `Payload.room` of what travels in the queue or in a ring; larger payloads get memory of their own. */
+export const MAX_INLINE_BYTES = 16 * 1024;
+
+/** What a consumer needs to attach itself to a pool's memory. */
+export interface PoolMemory {
+  /** Control block, slots, statuses and queue. */
+  buffer: SharedArrayBuffer;
+  /** How many consumers there can be. */
+  consumers: number;
+}
+
+/** The words of a control block, that of a pool or that of a ring of results. */
+export const Word = {
+  /** Where the oldest record begins. Set by who takes records: the consumers of a queue, the owner of a ring. */
+  HEAD: 0,
+  /** Where the next record will begin. Set by who writes records. */
+  TAIL: 1,
+  /** Of a pool: how many tasks consumers have finished. */
+  FINISHED: 2,
+  /** Of a pool: how many consumers are looking for work without sleeping. */
+  SPINNING: 3,
+  /** Of a pool: how many consumers sleep. */
+  PARKED: 4,
+  /** Of a pool: whether the owner has tasks that wait for room or for an idle consumer. */
+  WAITING: 5,
+  /** Of a ring: how many results the consumer has posted as messages. */
+  POSTED: 6,
+} as const;
+
+/** Size of a control block in 4-byte words. */
+export const CONTROL_WORDS = 16;
 
 /** What happened to a task; in lifecycle order. */
 export const TaskState = {
@@ -16,7 +52,10 @@ export const TaskState = {
   FREE: 0,
   /** In the queue. Set by the owner before it publishes. */
   PENDING: 1,
-  /** With a process that has not begun it. Set by a broker, from PENDING, and back: it can be cancelled once it has been returned. */
+  /**
+   * With a process that has not begun it. Set by a broker, from PENDING, and back: it can be cancelled once it has been
+   * recalled.
+   */
   PREFETCHED: 2,
   /** Being run. Set by the consumer that took it, from PENDING or PREFETCHED only. */
   RUNNING: 3,
@@ -79,6 +118,37 @@ export const RecordType = {
   /** Of a broker: it has ended all that it had started. */
   GONE: 8,
 } as const;
+
+/** A task in the queue. */
+export interface TaskRecord {
+  slot: number;
+  /** The task's function. */
+  fn: number;
+  /** How the payload is encoded. */
+  encoding: number;
+  /** Bits of `TaskFlag`. */
+  flags: number;
+  /** The payload's size in bytes. */
+  byteLength: number;
+  /** Where the payload begins, in bytes, in the memory that it was taken from. */
+  offset: number;
+}
+
+/** A record in a worker's ring. */
+export interface ResultRecord {
+  /** The task's slot; `NO_SLOT` where it is of the worker itself. */
+  slot: number;
+  /** A `RecordType`. */
+  type: number;
+  /** What the kind of worker has measured: how long an item took, see `stepsOf()`, or how often the task was begun. */
+  detail: number;
+  /** How the payload is encoded. */
+  encoding: number;
+  /** The payload's size in bytes. */
+  byteLength: number;
+  /** Where the payload begins, in bytes, in the memory that it was taken from. */
+  offset: number;
+}
 
 const STEPS_PER_MS = 8_000;
 const MAX_STEPS = 0x7fff_ffff;
@@ -153,31 +223,4 @@ export interface PostedResult {
   type: number;
   detail: number;
   payload: PostedPayload;
-}
-
-/** A block in the form of a message, and what is to be transferred with it. */
-export function toPosted(payload: Encoded | EncodedSections): { posted: PostedPayload; list: Transferable[] } {
-  if (payload instanceof Encoded) return postedOf(payload);
-  const buffers = payload.sections.map(wholeBuffer);
-  const { encoding } = payload;
-  if (encoding === Encoding.NUMBER) return postedOf(payload.decoded());
-  return { posted: { encoding, text: "", isEncoded: true, number: 0, buffers, shared: [] }, list: buffers };
-}
-
-function postedOf(payload: Encoded): { posted: PostedPayload; list: Transferable[] } {
-  const { encoding, text, number, buffers, shared, clone } = payload;
-  return {
-    posted: { encoding, text, number, buffers, shared, clone },
-    list: [...buffers, ...(clone?.list ?? [])],
-  };
-}
-
-/** The block of a message. */
-export function fromPosted({ encoding, text, isEncoded, number, buffers, shared, clone }: PostedPayload): Encoded {
-  if (isEncoded) return sectionsOf({ encoding, buffers }).decoded();
-  return new Encoded(encoding, text, number, buffers, shared, clone);
-}
-
-export function sectionsOf({ encoding, buffers }: Pick<PostedPayload, "encoding" | "buffers">): EncodedSections {
-  return new EncodedSections(encoding, buffers.map((buffer) => new Uint8Array(buffer)));
 }

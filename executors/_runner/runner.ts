@@ -1,25 +1,25 @@
 /**
  * How a worker runs tasks: what a thread and a child process have in common.
  *
- * A task's run ends once, by what comes first: it returns, throws, calls `Deno.exit()` or `self.close()`, leaves a rejection unhandled,
- * or throws in a timer.
- *
  * @module
  */
 
 import { Atomics, Math, performance, Promise } from "../../futures/builtins.ts";
-import { SerializationError, TaskExitError } from "../../futures/errors.ts";
+import { SerializationError } from "../../futures/errors.ts";
 import { EMPTY, type Encoded } from "../_values/encoded.ts";
 import { decodeArguments, decodeItems, type EncodeOptions, encodeValue } from "../_values/codec.ts";
-import { EXIT, isExit, outcomeOf } from "../../futures/task_exit.ts";
-import type { Task } from "../_queue/consumer.ts";
 import { RecordType, stepsOf, TaskFlag } from "../_queue/protocol.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { encodeError, encodeOutcome } from "../_values/outcome.ts";
 import { explain, type Import, isThenable, resolve, type TaskFunction } from "../_functions/resolve.ts";
+import { current, type Reply, Run, type RunnerTask, type RunWorker } from "./_run.ts";
+import { callFor, loadRuns, runOfNow, watchTasks } from "./_unhandled.ts";
+
+export type { RunnerTask };
+export { endProcess, endThread } from "./_unhandled.ts";
 
 /** Where tasks come from and results go. */
-export interface TaskPort {
+export interface TaskPort<T extends RunnerTask = RunnerTask> {
   /** What the worker is called in messages. */
   readonly name: string;
   /** Whether results go to another thread of this process. */
@@ -33,228 +33,18 @@ export interface TaskPort {
    *
    * @throws {SerializationError} What the payload moves cannot move: nothing was sent, and something else may be.
    */
-  reply(task: Task, type: number, payload: Encoded, steps: number, isFree: boolean): void;
-  /** Tells the owner something of the task that runs; only processes do. */
-  tell?(payload: Encoded): void;
-  /** Ends the worker, which cannot answer: a task has changed or closed what that takes. It must not stay, or its task would never end. */
+  reply(task: T, type: number, payload: Encoded, steps: number, isFree: boolean): void;
+  /** Takes what a task that runs says of its progress. It may get lost. */
+  progress(task: T, payload: Encoded): void;
+  /**
+   * Ends the worker, which cannot answer: a task has changed or closed what that takes. It must not stay, or its task
+   * would never end.
+   */
   abandonWorker(error: unknown): void;
 }
 
 /** How long tasks are run one after the other before timers and I/O of this thread get their turn, in milliseconds. */
 export const TURN_MS = 10;
-
-let taskPort: TaskPort;
-let resultOptions: EncodeOptions;
-
-/** Says where tasks come from. Must be called before anything else. */
-export function runFor(port: TaskPort): void {
-  taskPort = port;
-  resultOptions = { root: "result", sameProcess: taskPort.sameProcess };
-}
-
-/**
- * Tells the owner something of the task that runs. It may get lost.
- *
- * @throws {SerializationError} The value cannot cross.
- */
-export function tell(value: unknown): void {
-  taskPort.tell?.(encodeValue(value, resultOptions));
-}
-
-/** Kept, because a task may replace it. */
-const { error: printError } = console;
-
-/** Whether this worker cannot answer any more. */
-let isAbandoned = false;
-
-/** What became of a run, as it is told. */
-interface Reply {
-  readonly type: number;
-  readonly payload: Encoded;
-  /** How long an item took, as `stepsOf()` says it. */
-  readonly steps?: number;
-}
-
-/**
- * A task's run: it ends once, by what comes first, and is told once.
- *
- * To encode an outcome calls getters of it, and these may do whatever a task may, also end this run: by `Deno.exit()`,
- * or by an error that is reported. What ended it so is told in place of the outcome, when that has been encoded:
- * nothing of the task's runs after that.
- */
-abstract class Run {
-  isOver = false;
-  /** Lets the thread go on to the next task. */
-  onOver: (() => void) | undefined;
-  #isEncoding = false;
-  /** What ended it while its outcome was being encoded. */
-  #interruption: { error: unknown } | undefined;
-  readonly #fn: number;
-
-  constructor(fn: number) {
-    this.#fn = fn;
-  }
-
-  /** Encodes an outcome. */
-  protected abstract encode(type: number, outcome: unknown): Reply;
-  /** Tells what became of it, and whether nothing of it runs any more. */
-  protected abstract tell(reply: Reply, isFree: boolean): void;
-
-  end(type: number, outcome: unknown, isFree = false): void {
-    if (this.isOver) return;
-    if (this.#isEncoding) {
-      // Not encoded here: an error that is reported while another one is, as by a getter of this one, would end the
-      // worker.
-      this.#interruption ??= { error: outcome };
-      return;
-    }
-    this.#isEncoding = true;
-    encoded = this;
-    try {
-      const reply = this.encode(type, type === RecordType.ERROR ? this.#explain(outcome) : outcome);
-      this.isOver = true;
-      this.tell(reply, isFree);
-    } catch (error) {
-      this.isOver = true;
-      abandonWorker(error);
-    }
-    encoded = undefined;
-    this.onOver?.();
-  }
-
-  #explain(error: unknown): unknown {
-    try {
-      return this.attempt(() => explain(functions.get(this.#fn), error));
-    } catch (error) {
-      return error;
-    }
-  }
-
-  /** Encodes something, which may run anything; throws also what has ended the run meanwhile. */
-  protected attempt<T>(encode: () => T): T {
-    this.#interruption = undefined;
-    let value: T | undefined;
-    try {
-      value = encode();
-    } catch (error) {
-      if (!this.#isInterrupted()) throw isExit(error) ? outcomeOf(error) : error;
-    }
-    if (this.#isInterrupted()) throw this.#interruption!.error;
-    return value as T;
-  }
-
-  #isInterrupted(): boolean {
-    return this.#interruption !== undefined;
-  }
-}
-
-/** Says that this worker cannot go on: a task has changed what it needs. */
-export function abandonWorker(error: unknown): void {
-  isAbandoned = true;
-  taskPort.abandonWorker(error);
-}
-
-/** The task that runs now, if any. */
-let current: Run | undefined;
-
-/** The task whose outcome is being encoded, if any: what its getters do is its own. */
-let encoded: Run | undefined;
-
-/**
- * Which task started what runs now, also when that task is done: timers and promises keep it. Node's module takes
- * milliseconds to load, so that is begun only when it can matter: when a task uses timers, or is followed by a rest.
- */
-let tasks: { getStore(): Run | undefined; run<R>(run: Run, call: () => R): R } | undefined;
-let isLoadingTasks = false;
-
-async function loadTasks(): Promise<void> {
-  if (isLoadingTasks) return;
-  isLoadingTasks = true;
-  const { AsyncLocalStorage } = await import("node:async_hooks");
-  tasks = new AsyncLocalStorage<Run>();
-}
-
-/**
- * The task that what runs now belongs to. Not everything tells: listeners, ports and Node's callbacks are called
- * without a context. That is then put down to the task that holds this worker, which would else wait for ever.
- */
-function ownerOfNow(): Run | undefined {
-  return encoded ?? tasks?.getStore() ?? current;
-}
-
-/** Calls a function as a part of a task. */
-function callFor<R>(run: Run, call: () => R): R {
-  return tasks === undefined ? call() : tasks.run(run, call);
-}
-
-function endTask(how: string, exitCode: number): never {
-  const outcome = new TaskExitError(`Task called ${how}`, exitCode);
-  ownerOfNow()?.end(RecordType.ERROR, outcome);
-  // Unwinds the task; should it catch this and go on, what it returns comes too late. Not the outcome itself: the task
-  // could add getters.
-  throw Object.defineProperty(new TaskExitError(outcome.message, exitCode), EXIT, { value: outcome });
-}
-
-/** How the worker itself ends, and not only a task. */
-export const endProcess = Deno.exit;
-export const endThread: () => void = self.close.bind(self);
-
-// Both end the worker without a word to who waits for the task.
-Deno.exit = (code?: number) => {
-  const exitCode = code ?? Deno.exitCode;
-  endTask(`Deno.exit(${exitCode})`, exitCode);
-};
-self.close = () => endTask("self.close()", 0);
-
-// Uncaught, they would end the whole program.
-self.addEventListener("error", (event) => {
-  if (isAbandoned) return;
-  event.preventDefault();
-  onUnhandledError(event.error ?? new Error(event.message), ownerOfNow());
-});
-self.addEventListener("unhandledrejection", (event) => {
-  event.preventDefault();
-  onUnhandledError(event.reason, ownerOfNow());
-});
-
-/** An error that nobody caught in a timer, or a rejection that nobody handled: it ends its task, if that still runs. */
-function onUnhandledError(error: unknown, owner: Run | undefined): void {
-  if (isExit(error)) return;
-  if (owner !== undefined && !owner.isOver) owner.end(RecordType.ERROR, error);
-  else printError(`Uncaught in ${taskPort.name}, after its task was done:`, error);
-}
-
-// The event of an error in a timer does not tell which task had set the timer; so it is caught here.
-for (const name of ["setTimeout", "setInterval", "setImmediate", "queueMicrotask"]) {
-  const descriptor = Object.getOwnPropertyDescriptor(globalThis, name)!;
-  let watched: unknown;
-  Object.defineProperty(globalThis, name, {
-    configurable: true,
-    enumerable: true,
-    // Made when a task wants it first: looking at a timer is enough to make Deno set Node's up, which takes milliseconds.
-    get: () => watched ??= watch(descriptor.get?.call(globalThis) ?? descriptor.value),
-    set: (replacement) => watched = replacement,
-  });
-}
-
-function watch(original: (...args: unknown[]) => unknown): unknown {
-  void loadTasks();
-  const replacement = (fn: unknown, ...rest: unknown[]) => original(typeof fn === "function" ? owned(fn) : fn, ...rest);
-  // With what belongs to it, such as its name and Node's promisified form.
-  return Object.defineProperties(replacement, Object.getOwnPropertyDescriptors(original));
-}
-
-// deno-lint-ignore ban-types -- whatever a timer is given
-function owned(fn: Function): (...args: unknown[]) => unknown {
-  const owner = ownerOfNow();
-  return function (this: unknown, ...args) {
-    try {
-      return owner === undefined ? fn.apply(this, args) : callFor(owner, () => fn.apply(this, args));
-    } catch (error) {
-      onUnhandledError(error, owner);
-    }
-  };
-}
 
 const scratch = new Int32Array(new SharedArrayBuffer(4));
 
@@ -265,121 +55,131 @@ export async function turn(): Promise<void> {
   if (wait.async) await wait.value;
 }
 
+/** The runner of this thread, for what tasks call by themselves. */
+let runner: Runner | undefined;
+
+/** Makes the runner of this thread, and watches what tasks do here from now on. */
+export function runFor<T extends RunnerTask>(port: TaskPort<T>): Runner {
+  runner = new Runner(port);
+  watchTasks(runner);
+  return runner;
+}
+
 /**
- * Runs the initializer.
+ * Tells the owner how far the calling task has come. It may get lost; what a task says that is done goes nowhere.
  *
- * @returns What it threw, as a payload; `undefined` when it has succeeded.
+ * @throws {SerializationError} The value cannot cross.
  */
-export async function initialize(fn: number, payload: Encoded): Promise<Encoded | undefined> {
-  const run = new InitializerRun(fn);
-  await runWith(run, async () => (await load(fn))(...decodeArguments(payload)));
-  return run.failure;
+export function progress(value: unknown): void {
+  runner?.progress(value);
 }
 
-class InitializerRun extends Run {
-  failure: Encoded | undefined;
+/** Runs the tasks of one worker. */
+export class Runner implements RunWorker {
+  readonly port: TaskPort;
+  readonly resultOptions: EncodeOptions;
+  readonly #functions = new Map<number, TaskFunction>();
+  #hasRun = false;
+  /** Whether this worker can answer no more. */
+  isAbandoned = false;
 
-  protected override encode(type: number, outcome: unknown): Reply {
-    return {
-      type,
-      payload: type === RecordType.ERROR
-        ? encodeError(outcome, taskPort.sameProcess, (encode) => this.attempt(encode))
-        : EMPTY,
+  constructor(port: TaskPort) {
+    this.port = port;
+    this.resultOptions = { root: "result", sameProcess: port.sameProcess };
+  }
+
+  get name(): string {
+    return this.port.name;
+  }
+
+  explain(fn: number, error: unknown): unknown {
+    return explain(this.#functions.get(fn), error);
+  }
+
+  abandonWorker(error: unknown): void {
+    this.isAbandoned = true;
+    this.port.abandonWorker(error);
+  }
+
+  /** See the function of this name. Nothing moves with it, and no memory is shared by it: it may get lost. */
+  progress(value: unknown): void {
+    const payload = encodeValue(value, { root: "result", sameProcess: false });
+    const run = runOfNow();
+    if (run?.task !== undefined && !run.isOver) this.port.progress(run.task, payload);
+  }
+
+  /** Begins to load what it takes to tell apart the unhandled errors of tasks, if there were any; called in a pause. */
+  prepareForUnhandledErrors(): void {
+    if (this.#hasRun) void loadRuns();
+  }
+
+  /**
+   * Runs the initializer.
+   *
+   * @returns What it threw, as a payload; `undefined` when it has succeeded.
+   */
+  async initialize(fn: number, payload: Encoded): Promise<Encoded | undefined> {
+    const run = new InitializerRun(this, fn);
+    await runWith(run, async () => (await this.#load(fn))(...decodeArguments(payload)));
+    return run.failure;
+  }
+
+  /** Runs a task and replies; returns a promise when it takes more than this turn. */
+  runTask(task: RunnerTask): Promise<void> | undefined {
+    this.#hasRun = true;
+    const fn = this.#functions.get(task.fn);
+    if ((task.flags & TaskFlag.CHUNK) !== 0) return this.#runChunk(task, fn);
+    const run = new TaskRun(this, task);
+    const call = (fn: TaskFunction) => {
+      run.timer?.start();
+      return fn(...decodeArguments(task.payload));
     };
+    return runWith(run, () => fn === undefined ? this.#loadAndCall(task.fn, call) : call(fn));
   }
 
-  protected override tell({ type, payload }: Reply): void {
-    if (type === RecordType.ERROR) this.failure = payload;
-  }
-}
-
-/** Begins to load what telling the unhandled errors of tasks apart takes; called in a pause. */
-export function prepareForUnhandledErrors(): void {
-  void loadTasks();
-}
-
-const functions = new Map<number, TaskFunction>();
-
-async function load(fn: number): Promise<TaskFunction> {
-  let loaded = functions.get(fn);
-  if (loaded === undefined) {
-    loaded = await resolve(await taskPort.definition(fn), taskPort.import);
-    functions.set(fn, loaded);
-  }
-  return loaded;
-}
-
-async function loadAndCall(fn: number, call: (fn: TaskFunction) => unknown): Promise<unknown> {
-  return await call(await load(fn));
-}
-
-/** Measures how long the items of a task take, without what it takes to load their function. */
-class Timer {
-  #begun: number | undefined;
-
-  start(): void {
-    this.#begun = performance.now();
-  }
-
-  stepsFor(items: number): number {
-    return this.#begun === undefined ? 0 : stepsOf((performance.now() - this.#begun) / Math.max(1, items));
-  }
-}
-
-function timerFor({ flags }: Task): Timer | undefined {
-  return (flags & TaskFlag.TIMED) === 0 ? undefined : new Timer();
-}
-
-/** Runs a task and replies; returns a promise when it takes more than this turn. */
-export function runTask(task: Task): Promise<void> | undefined {
-  const fn = functions.get(task.fn);
-  if ((task.flags & TaskFlag.CHUNK) !== 0) return runChunk(task, fn);
-  const run = new TaskRun(task);
-  const call = (fn: TaskFunction) => {
-    run.timer?.start();
-    return fn(...decodeArguments(task.payload));
-  };
-  return runWith(run, () => fn === undefined ? loadAndCall(task.fn, call) : call(fn));
-}
-
-class TaskRun extends Run {
-  readonly timer: Timer | undefined;
-  readonly #task: Task;
-
-  constructor(task: Task) {
-    super(task.fn);
-    this.#task = task;
-    this.timer = timerFor(task);
-  }
-
-  protected override encode(type: number, outcome: unknown): Reply {
-    if (type === RecordType.VALUE) {
-      try {
-        return { type, payload: this.attempt(() => encodeValue(outcome, resultOptions)) };
-      } catch (error) {
-        outcome = error;
+  /** Runs a chunk's items one after the other, up to the first that fails. */
+  #runChunk(task: RunnerTask, fn: TaskFunction | undefined): Promise<void> | undefined {
+    const run = new ChunkRun(this, task);
+    const { results, timer } = run;
+    const go = (length: number, call: (i: number) => unknown): Promise<void> | undefined => {
+      while (results.length < length) {
+        const value = call(results.length);
+        if (isThenable(value)) return goOn(value, length, call);
+        results.push(value);
       }
-    }
-    return {
-      type: RecordType.ERROR,
-      payload: encodeError(outcome, taskPort.sameProcess, (encode) => this.attempt(encode)),
     };
+    const goOn = async (value: unknown, length: number, call: (i: number) => unknown): Promise<void> => {
+      results.push(await value);
+      while (results.length < length) {
+        const next = call(results.length);
+        results.push(isThenable(next) ? await next : next);
+      }
+    };
+    const call = (fn: TaskFunction) => {
+      timer.start();
+      const { length, get } = decodeItems(task.payload);
+      const isColumn = (task.flags & TaskFlag.COLUMN) !== 0;
+      return go(length, isColumn ? (i) => fn(get(i)) : (i) => fn(...get(i) as unknown[]));
+    };
+    return runWith(run, () => fn === undefined ? this.#loadAndCall(task.fn, call) : call(fn));
   }
 
-  protected override tell({ type, payload }: Reply, isFree: boolean): void {
-    const steps = this.timer?.stepsFor(1) ?? 0;
-    try {
-      taskPort.reply(this.#task, type, payload, steps, isFree);
-    } catch (error) {
-      // Memory that cannot move: only the attempt tells, and nothing was sent.
-      if (!(error instanceof SerializationError)) throw error;
-      taskPort.reply(this.#task, RecordType.ERROR, encodeError(error, taskPort.sameProcess), steps, isFree);
+  async #load(fn: number): Promise<TaskFunction> {
+    let loaded = this.#functions.get(fn);
+    if (loaded === undefined) {
+      loaded = await resolve(await this.port.definition(fn), this.port.import);
+      this.#functions.set(fn, loaded);
     }
+    return loaded;
+  }
+
+  async #loadAndCall(fn: number, call: (fn: TaskFunction) => unknown): Promise<unknown> {
+    return await call(await this.#load(fn));
   }
 }
 
 function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
-  current = run;
+  current.run = run;
   try {
     const value = callFor(run, call);
     if (isThenable(value)) return settleLater(run, value);
@@ -387,7 +187,7 @@ function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
   } catch (error) {
     run.end(RecordType.ERROR, error, true);
   }
-  current = undefined;
+  current.run = undefined;
   return undefined;
 }
 
@@ -398,7 +198,7 @@ async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void>
     if (run.isOver) resolve();
     void endWith(run, value);
   });
-  current = undefined;
+  current.run = undefined;
 }
 
 /** Ends a run by what its promise comes to. Not as free: what else the task has left comes before the next task. */
@@ -414,52 +214,105 @@ async function endWith(run: Run, promise: PromiseLike<unknown>): Promise<void> {
   run.end(type, outcome);
 }
 
-/** Runs a chunk's items one after the other, up to the first that fails. */
-function runChunk(task: Task, fn: TaskFunction | undefined): Promise<void> | undefined {
-  const run = new ChunkRun(task);
-  const { results, timer } = run;
-  const go = (length: number, call: (i: number) => unknown): Promise<void> | undefined => {
-    while (results.length < length) {
-      const value = call(results.length);
-      if (isThenable(value)) return goOn(value, length, call);
-      results.push(value);
+class InitializerRun extends Run {
+  readonly task = undefined;
+  failure: Encoded | undefined;
+  readonly #port: TaskPort;
+
+  constructor(runner: Runner, fn: number) {
+    super(runner, fn);
+    this.#port = runner.port;
+  }
+
+  protected override encode(type: number, outcome: unknown): Reply {
+    return {
+      type,
+      payload: type === RecordType.ERROR
+        ? encodeError(outcome, this.#port.sameProcess, (encode) => this.attempt(encode))
+        : EMPTY,
+    };
+  }
+
+  protected override tell({ type, payload }: Reply): void {
+    if (type === RecordType.ERROR) this.failure = payload;
+  }
+}
+
+/** Measures how long the items of a task take, without what it takes to load their function. */
+class Timer {
+  #begun: number | undefined;
+
+  start(): void {
+    this.#begun = performance.now();
+  }
+
+  stepsFor(items: number): number {
+    return this.#begun === undefined ? 0 : stepsOf((performance.now() - this.#begun) / Math.max(1, items));
+  }
+}
+
+function timerFor({ flags }: RunnerTask): Timer | undefined {
+  return (flags & TaskFlag.TIMED) === 0 ? undefined : new Timer();
+}
+
+class TaskRun extends Run {
+  readonly task: RunnerTask;
+  readonly timer: Timer | undefined;
+  readonly #runner: Runner;
+
+  constructor(runner: Runner, task: RunnerTask) {
+    super(runner, task.fn);
+    this.task = task;
+    this.timer = timerFor(task);
+    this.#runner = runner;
+  }
+
+  protected override encode(type: number, outcome: unknown): Reply {
+    if (type === RecordType.VALUE) {
+      try {
+        return { type, payload: this.attempt(() => encodeValue(outcome, this.#runner.resultOptions)) };
+      } catch (error) {
+        outcome = error;
+      }
     }
-  };
-  const goOn = async (value: unknown, length: number, call: (i: number) => unknown): Promise<void> => {
-    results.push(await value);
-    while (results.length < length) {
-      const next = call(results.length);
-      results.push(isThenable(next) ? await next : next);
+    const { sameProcess } = this.#runner.port;
+    return { type: RecordType.ERROR, payload: encodeError(outcome, sameProcess, (encode) => this.attempt(encode)) };
+  }
+
+  protected override tell({ type, payload }: Reply, isFree: boolean): void {
+    const { port } = this.#runner;
+    const steps = this.timer?.stepsFor(1) ?? 0;
+    try {
+      port.reply(this.task, type, payload, steps, isFree);
+    } catch (error) {
+      // Memory that cannot move: only the attempt tells, and nothing was sent.
+      if (!(error instanceof SerializationError)) throw error;
+      port.reply(this.task, RecordType.ERROR, encodeError(error, port.sameProcess), steps, isFree);
     }
-  };
-  const call = (fn: TaskFunction) => {
-    timer.start();
-    const { length, get } = decodeItems(task.payload);
-    const isColumn = (task.flags & TaskFlag.COLUMN) !== 0;
-    return go(length, isColumn ? (i) => fn(get(i)) : (i) => fn(...get(i) as unknown[]));
-  };
-  return runWith(run, () => fn === undefined ? loadAndCall(task.fn, call) : call(fn));
+  }
 }
 
 /** Whatever ends a chunk, the results so far are delivered. */
 class ChunkRun extends Run {
+  readonly task: RunnerTask;
   readonly results: unknown[] = [];
   readonly timer: Timer = new Timer();
-  readonly #task: Task;
+  readonly #port: TaskPort;
 
-  constructor(task: Task) {
-    super(task.fn);
-    this.#task = task;
+  constructor(runner: Runner, task: RunnerTask) {
+    super(runner, task.fn);
+    this.task = task;
+    this.#port = runner.port;
   }
 
   protected override encode(type: number, outcome: unknown): Reply {
     const error: [] | [unknown] = type === RecordType.ERROR ? [outcome] : [];
     const steps = this.timer.stepsFor(this.results.length + error.length);
-    const payload = encodeOutcome([this.results, ...error], taskPort.sameProcess, (encode) => this.attempt(encode));
+    const payload = encodeOutcome([this.results, ...error], this.#port.sameProcess, (encode) => this.attempt(encode));
     return { type: RecordType.VALUE, payload, steps };
   }
 
   protected override tell({ type, payload, steps = 0 }: Reply, isFree: boolean): void {
-    taskPort.reply(this.#task, type, payload, steps, isFree);
+    this.#port.reply(this.task, type, payload, steps, isFree);
   }
 }

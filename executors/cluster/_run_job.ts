@@ -6,7 +6,7 @@
 
 import { type ChunkOutcome, decodeArguments, decodeItems, encodeValue, type Items } from "../_values/codec.ts";
 import { encodeOutcome } from "../_values/outcome.ts";
-import { tell } from "../_runner/runner.ts";
+import { progress } from "../_runner/runner.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";
 import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
 
@@ -45,7 +45,7 @@ export async function runTask({ module, name, how, payload, job }: Call, imports
   const encoded = fromPayload(payload);
   const start = performance.now();
   if (how === "call") {
-    const value = await runAs(job, tell, async () => {
+    const value = await runAs(job, progress, async () => {
       try {
         return await fn(...listOf(decodeArguments(encoded)));
       } catch (error) {
@@ -57,7 +57,7 @@ export async function runTask({ module, name, how, payload, job }: Call, imports
   }
   const { length, get } = decodeItems(encoded);
   const calls: Items = { length, get: how === "column" ? (i) => [get(i)] : (i) => listOf(get(i)) };
-  const outcome = await runAs(job, tell, () => runAll(fn, calls, job));
+  const outcome = await runAs(job, progress, () => runAll(fn, calls, job));
   const ms = performance.now() - start;
   return [toPayload(encodeOutcome(outcome, false)), ms];
 }

@@ -6,10 +6,11 @@
 
 import { EncodedSections, Encoding } from "../_values/encoded.ts";
 import type { Output } from "./_output.ts";
-import { encodeMessage, joined, MAIN, type Message, MessageReader, PacketReader, READER } from "./messages.ts";
+import { encodeMessage, joined, type Message, MessageReader } from "./messages.ts";
+import { MAIN, PacketReader, READER } from "./packets.ts";
 
 /** How a child ended. */
-export interface Death {
+export interface ChildExit {
   pid: number;
   exitCode: number;
   signal: Deno.Signal | null;
@@ -23,9 +24,9 @@ export interface Death {
 
 /** What a broker wants to hear of a child. */
 export interface Listener {
-  message(message: Message): void;
+  onMessage(message: Message): void;
   /** Called once, after all messages. */
-  ended(death: Death): void;
+  onExit(exit: ChildExit): void;
 }
 
 /** How much of a child's standard error is kept, in bytes. */
@@ -41,32 +42,34 @@ const MAX_WRITTEN_BYTES = 1 << 20;
 const GRACE_MS = 100;
 
 /**
- * How much may come out of a pipe after the end of who wrote to it: what the pipe held, and what had been read of it.
- * The rest is somebody else's.
+ * How much may come out of a pipe after the end of the child that wrote to it: what the pipe held, and what had been
+ * read of it. The rest is somebody else's.
  */
 const MAX_AFTER_END = 1 << 18;
 
-/** From so many probes without an answer on, they carry bytes; and at the most so many. */
+/** After so many probes without an answer the next ones carry bytes: more and more, and at the most so many. */
 const FIRST_PADDED = 3;
 const MAX_PADDING = 1 << 24;
 
-/** So many probes are sent at each look, and later ones after more and more looks; and at the most so many. */
+/** So many probes come one look after the other, and the next ones after more and more looks: at the most so many. */
 const FREQUENT_PROBES = 8;
-const MAX_LOOKS = 128;
+const MAX_LOOKS_BETWEEN = 128;
 
 /** How many microtasks a stream takes, at the most, to give what was read to its reader. */
 const STREAM_HOPS = 16;
 
 /** A child and what goes in and comes out. */
 export class ChildProcess {
+  /** What its packets begin with: nothing that a task could guess. */
+  readonly token: string = crypto.getRandomValues(new Uint8Array(16)).toHex();
   readonly #process: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly #listener: Listener;
   #tail = new Uint8Array(0);
   /** What is being passed on of its standard error. */
   #stderrWrite: Promise<void> | undefined;
-  #fault: string | undefined;
-  #isRobbed = false;
+  /** What was wrong with what it said, or with what it got. */
+  #wrong: Pick<ChildExit, "fault" | "isRobbed"> | undefined;
   /** How many bytes were sent, how many writes are not done, and how many are. */
   #sent = 0;
   #writes = 0;
@@ -80,43 +83,39 @@ export class ChildProcess {
   #unanswered = 0;
   #probes = 0;
   #looksLeft = 1;
-  /** What the main thread of the child says while a probe is under way. */
+  /** What the main thread of the child says while a probe has no answer. */
   #held: Uint8Array[] = [];
   readonly #readers = [MAIN, READER].map(() => new MessageReader((message) => this.#hear(message)));
-  /** Whether the child has ended, and from how many pipes something is being passed on that it may have written. */
-  #hasEnded = false;
+  /** From how many pipes something is being passed on that the child may have written. */
   #passing = 0;
+  /** Whether the process has ended, and whether the listener has heard of that. */
+  #hasEnded = false;
+  #isOver = false;
 
   /** @throws It cannot be started. */
   constructor(
     command: string,
     options: Deno.CommandOptions,
-    token: string,
     outputs: { stdout: Output; stderr: Output },
     listener: Listener,
   ) {
     this.#listener = listener;
     this.#process = new Deno.Command(command, { ...options, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
     this.#stdin = this.#process.stdin.getWriter();
-    // What cannot be written any more is told by the end of the process.
+    // The end of the process tells what cannot be written any more.
     this.#stdin.closed.catch(() => {});
-    const pumps = [this.#pumpStdout(token, outputs.stdout), this.#pumpStderr(outputs.stderr)];
-    // A message that cannot be read is a fault of the child's.
-    for (const pump of pumps) {
-      pump.catch((error) => {
-        if (error instanceof RobbedError) this.#isRobbed = true;
-        else this.#fault = String(error);
-        this.kill("SIGKILL");
-      });
-    }
+    const pumps = [this.#pumpStdout(outputs.stdout), this.#pumpStderr(outputs.stderr)];
+    for (const pump of pumps) pump.catch((error) => this.#fault(error));
     void this.#awaitEnd(Promise.allSettled(pumps));
   }
 
-  get pid(): number {
-    return this.#process.pid;
+  /** Kills a child that has said what cannot be read, or from whose input somebody else has read. */
+  #fault(error: unknown): void {
+    this.#wrong = { ...this.#wrong, ...(error instanceof RobbedError ? { isRobbed: true } : { fault: String(error) }) };
+    this.kill("SIGKILL");
   }
 
-  /** Whether something that it has printed is being passed on. */
+  /** Whether something that the child has printed is being passed on. */
   get isPassingOn(): boolean {
     return this.#passing > 0;
   }
@@ -126,7 +125,7 @@ export class ChildProcess {
     return this.#writes === 0 ? this.#writtenAt : Infinity;
   }
 
-  /** How often a part of what was sent has gone into the pipe, while not all of it has; `undefined` when all has. */
+  /** How many parts of what was sent have gone into the pipe, while not all of it has; `undefined` when all has. */
   get written(): number | undefined {
     return this.#writes === 0 ? undefined : this.#written;
   }
@@ -153,9 +152,9 @@ export class ChildProcess {
     }
   }
 
-  /** Has the child give back what it has not begun, up to a task, if all has arrived that was sent before. */
-  takeBack(last: number): void {
-    this.send(["back", last, this.#sent]);
+  /** Has the child say which tasks up to a number it has not begun, if all has arrived that was sent before. */
+  recall(last: number): void {
+    this.send(["recall", last, this.#sent]);
   }
 
   /**
@@ -177,31 +176,32 @@ export class ChildProcess {
       ...(size === 0 ? [] : [new EncodedSections(Encoding.JSON, [new Uint8Array(size)])]),
     );
     this.#probes = probes;
-    this.#looksLeft = Math.min(2 ** Math.max(0, probes - FREQUENT_PROBES), MAX_LOOKS);
+    this.#looksLeft = Math.min(2 ** Math.max(0, probes - FREQUENT_PROBES), MAX_LOOKS_BETWEEN);
   }
 
   #hear(message: Message): void {
     const { header } = message;
     if (header[0] === "lost") throw new RobbedError();
     if (header[0] !== "reached") {
-      this.#listener.message(message);
+      this.#listener.onMessage(message);
       return;
     }
     if (header[1] !== this.#probed || this.#unanswered === 0) return;
     this.#unanswered = 0;
-    this.#giveHeld();
+    this.#takeHeld();
   }
 
   /**
-   * Takes in what the child says; what its main thread says, not before it is clear that nobody has read what was for
-   * it.
+   * Takes in what the child says. What its main thread says waits until it is clear that nobody else has read what was
+   * sent to it.
    */
   #take(bytes: Uint8Array, stream: number): void {
+    if (this.#isOver) return;
     if (stream === MAIN && this.#unanswered > 0) this.#held.push(bytes.slice());
     else this.#readers[stream].push(bytes);
   }
 
-  #giveHeld(): void {
+  #takeHeld(): void {
     for (const bytes of this.#held.splice(0)) this.#readers[MAIN].push(bytes);
   }
 
@@ -218,11 +218,11 @@ export class ChildProcess {
     }
   }
 
-  async #pumpStdout(token: string, output: Output): Promise<void> {
+  async #pumpStdout(output: Output): Promise<void> {
     /** What was printed, and the messages after it: they wait until that has been written. */
     let inOrder: { bytes: Uint8Array; stream: number | undefined }[] = [];
     const packets = new PacketReader(
-      token,
+      this.token,
       (bytes, stream) => {
         if (inOrder.length === 0) this.#take(bytes, stream);
         else inOrder.push({ bytes: bytes.slice(), stream });
@@ -243,12 +243,13 @@ export class ChildProcess {
     });
     packets.end();
     await writeInOrder();
-    this.#giveHeld();
+    this.#takeHeld();
   }
 
   /**
-   * Waits until what a task wrote to stderr has been passed on, before its result is: that was in its pipe sooner, so it has been read in the same
-   * turn of the event loop as what stdout brought, or before; but its reader may come later.
+   * Waits until what a task wrote to stderr has been passed on, before its result is. That was in its pipe before the
+   * result was in the other one, so it has been read in the same turn of the event loop, or sooner; but its reader may
+   * come later.
    */
   async #settleStderr(): Promise<void> {
     for (let i = 0; i < STREAM_HOPS && this.#stderrWrite === undefined; i++) await undefined;
@@ -280,14 +281,25 @@ export class ChildProcess {
       clearTimeout(timer);
       // As long as somebody reads slowly what was printed, there may be more.
     } while (!areRead && this.#passing > 0);
-    this.#listener.ended({
-      pid: this.pid,
+    this.#takeLast();
+    this.#isOver = true;
+    this.#listener.onExit({
+      pid: this.#process.pid,
       exitCode: code,
       signal,
       stderr: new TextDecoder().decode(this.#tail),
-      fault: this.#fault,
-      isRobbed: this.#isRobbed,
+      ...this.#wrong,
     });
+  }
+
+  /** A probe gets no answer any more: what the child has said counts, unless something was wrong. */
+  #takeLast(): void {
+    if (this.#wrong !== undefined) return;
+    try {
+      this.#takeHeld();
+    } catch (error) {
+      this.#fault(error);
+    }
   }
 
   /** Reads a pipe to its end. The bytes lie in memory that is used again. */
@@ -314,5 +326,5 @@ export class ChildProcess {
   }
 }
 
-/** Somebody else has read what was for a child. */
+/** Somebody else has read what was sent to a child. */
 class RobbedError extends Error {}

@@ -1,11 +1,24 @@
 /**
- * What to tell who waits for a task when a process died.
+ * What a broker reports of a process that died, and the error that futures fail with then.
  *
  * @module
  */
 
 import { BrokenProcessPool } from "../../futures/errors.ts";
-import type { DeathReport } from "./_process_broker.ts";
+import type { ChildExit } from "./_child_process.ts";
+
+/** How a child died, and what it was doing, or why it could not be started: a broker tells its owner, as JSON. */
+export type DeathReport =
+  | ChildExit & {
+    during: "start" | "idle" | "task";
+    /** The signal that the pool itself sent to end it. */
+    sent?: Deno.Signal;
+    /** Why the pool killed it: to end its task, or because it kept tasks that were recalled. */
+    killedFor?: "abort" | "silence";
+    /** How many in a row died while they were starting. */
+    failedStarts: number;
+  }
+  | { problem: string };
 
 const WHEN = {
   start: "while it was starting",
@@ -17,7 +30,7 @@ const WHEN = {
 export function deathError(report: unknown): BrokenProcessPool {
   const death = report as DeathReport;
   if ("problem" in death) return new BrokenProcessPool(`Process could not be started: ${death.problem}`);
-  const { pid, exitCode, signal, stderr, fault, isRobbed, during, sent, isAborted, isSilent, failedStarts } = death;
+  const { pid, exitCode, signal, stderr, fault, isRobbed, during, sent, killedFor, failedStarts } = death;
   const how = signal === null ? `terminated abruptly with exit code ${exitCode}` : `was killed by signal ${signal}`;
   const sentences = [`Process ${pid} ${how} ${WHEN[during]}`];
   if (isRobbed) {
@@ -27,14 +40,15 @@ export function deathError(report: unknown): BrokenProcessPool {
     );
   } else if (fault !== undefined) {
     sentences.push(
-      `The pool did that, because it said what no process says (${fault}): a task has changed what its process needs to answer`,
+      `The pool did that, because it said what no process says (${fault}): ` +
+        "a task has changed what its process needs to answer",
     );
-  } else if (isSilent) {
+  } else if (killedFor === "silence") {
     sentences.push(
       "The pool did that, because it gave none of the tasks back that waited behind this one: " +
         "it was stopped, or the task has changed what its process needs to answer",
     );
-  } else if (isAborted) sentences.push("Somebody has aborted the task");
+  } else if (killedFor === "abort") sentences.push("Somebody has aborted the task");
   else if (sent === undefined) sentences.push(likelyCause(death));
   else {
     const way = sent === "SIGKILL" ? "killWorkers()" : "terminateWorkers()";
@@ -51,7 +65,8 @@ export function deathError(report: unknown): BrokenProcessPool {
 
 function likelyCause({ signal, stderr, during }: Exclude<DeathReport, { problem: string }>): string {
   if (/out of memory|heap limit/i.test(stderr)) {
-    return "It ran out of memory: process less at once, or set DENO_V8_FLAGS=--max-old-space-size=<MiB> by the option env";
+    return "It ran out of memory: " +
+      "process less at once, or set DENO_V8_FLAGS=--max-old-space-size=<MiB> by the option env";
   }
   switch (signal) {
     case "SIGKILL":
@@ -72,5 +87,6 @@ function likelyCause({ signal, stderr, during }: Exclude<DeathReport, { problem:
     return "Likely causes: Deno cannot load the modules of this library there, or refuses an option, " +
       "or the option deno names another program; see what it wrote";
   }
-  return "Likely causes: code that ends the process past Deno.exit() (FFI, a Node addon), or a task that changed what its process needs to answer";
+  return "Likely causes: code that ends the process past Deno.exit() (FFI, a Node addon), " +
+    "or a task that changed what its process needs to answer";
 }

@@ -5,26 +5,11 @@
  */
 
 import { performance, Promise } from "../../futures/builtins.ts";
-import {
-  abandonWorker,
-  endThread,
-  initialize,
-  prepareForUnhandledErrors,
-  runFor,
-  runTask,
-  turn,
-  TURN_MS,
-} from "../_runner/runner.ts";
 import { importModule } from "../_functions/import.ts";
 import { Consumer, DECODED, type Task } from "../_queue/consumer.ts";
-import {
-  type ConsumerMessage,
-  type ConsumerStart,
-  fromPosted,
-  type Initializer,
-  RecordType,
-  Status,
-} from "../_queue/protocol.ts";
+import { fromPosted } from "../_queue/posted.ts";
+import { type ConsumerMessage, type ConsumerStart, type Initializer, RecordType, Status } from "../_queue/protocol.ts";
+import { endThread, runFor, type Runner, turn, TURN_MS } from "../_runner/runner.ts";
 
 /** The first message to the thread. */
 export interface ThreadStart extends ConsumerStart {
@@ -33,39 +18,41 @@ export interface ThreadStart extends ConsumerStart {
 }
 
 const report = reportError.bind(globalThis);
-let consumer: Consumer;
+let consumer: Consumer | undefined;
 
 // Not self.onmessage, which a task may set.
 self.addEventListener("message", (event) => {
   const { data } = event as MessageEvent<ThreadStart | ConsumerMessage>;
-  if ("type" in data) consumer.receive(data);
-  else {
-    consumer = new Consumer(data, DECODED);
-    runFor({
-      name: self.name,
-      sameProcess: true,
-      definition: (fn) => consumer.definition(fn),
-      import: importModule,
-      reply(task, type, payload, steps, isFree) {
-        consumer.reply(task, type, payload, steps, true, isFree ? Status.FINISHED : Status.AWAY);
-      },
-      abandonWorker(error) {
-        try {
-          consumer.report(RecordType.BROKEN);
-        } finally {
-          // What went wrong; an owner that does not block hears of it even if that failed.
-          report(error);
-        }
-      },
-    });
-    // Else a failure would count as an unhandled error of some task, and the thread would answer nothing any more.
-    serve(data).catch(abandonWorker);
-  }
+  if (consumer !== undefined) consumer.receive(data as ConsumerMessage);
+  else start(data as ThreadStart, consumer = new Consumer(data as ThreadStart, DECODED));
 });
 
-async function serve({ initializer }: ThreadStart): Promise<void> {
+function start({ initializer }: ThreadStart, consumer: Consumer): void {
+  const runner = runFor<Task>({
+    name: self.name,
+    sameProcess: true,
+    definition: (fn) => consumer.definition(fn),
+    import: importModule,
+    reply(task, type, payload, steps, isFree) {
+      consumer.reply(task, type, payload, steps, true, isFree ? Status.FINISHED : Status.AWAY);
+    },
+    progress: (task, payload) => consumer.progress(task, payload),
+    abandonWorker(error) {
+      try {
+        consumer.report(RecordType.BROKEN);
+      } finally {
+        // What went wrong; an owner that does not block hears of it even if that failed.
+        report(error);
+      }
+    },
+  });
+  // Else a failure would count as an unhandled error of some task, and the thread would answer nothing any more.
+  serve(runner, consumer, initializer).catch((error) => runner.abandonWorker(error));
+}
+
+async function serve(runner: Runner, consumer: Consumer, initializer: Initializer | undefined): Promise<void> {
   if (initializer !== undefined) {
-    const failure = await initialize(initializer.fn, fromPosted(initializer.payload));
+    const failure = await runner.initialize(initializer.fn, fromPosted(initializer.payload));
     if (failure !== undefined) {
       consumer.report(RecordType.INITIALIZER_FAILED, failure);
       endThread();
@@ -74,19 +61,17 @@ async function serve({ initializer }: ThreadStart): Promise<void> {
   }
   // Not before: nobody waits for a thread whose initializer runs while another one is idle.
   await consumer.begin();
-  const run = (task: Task) => consumer.start(task) ? runTask(task) : undefined;
+  const run = (task: Task) => consumer.start(task) ? runner.runTask(task) : undefined;
   let turnEnds = performance.now() + TURN_MS;
-  let hasRun = false;
   for (;;) {
     const taken = consumer.take();
     if (taken === undefined) {
-      if (hasRun) prepareForUnhandledErrors();
+      runner.prepareForUnhandledErrors();
       const resting = consumer.waitForWork();
       if (resting !== undefined) await resting;
       turnEnds = performance.now() + TURN_MS;
       continue;
     }
-    hasRun = true;
     // Run from here in any case: behind a task that has finished comes the next look at the queue, and no microtask.
     const busy = run(taken instanceof Promise ? await taken : taken);
     if (busy !== undefined) await busy;

@@ -23,6 +23,7 @@ import {
 } from "../fixtures/crash_tasks.ts";
 import { makeError, rejectValue, throwValue } from "../fixtures/errors.ts";
 import { add, echo, passGate, square } from "../fixtures/tasks.ts";
+import { project } from "../_projects.ts";
 import { assertSame } from "../_same.ts";
 
 const name = "ProcessPoolExecutor";
@@ -402,3 +403,50 @@ test(`${name} {replace}: two of three processes that die while they start are re
   // One at a time: nothing but the death itself starts the next process.
   for (let i = 0; i < 3; i++) await both(() => pool.submit(square, i), (value) => assertEquals(value, i * i));
 });
+
+/**
+ * In place of a process: one that passes all on to a real one but the pool's question whether its input has arrived, and
+ * dies when the task has answered. Another program keeps the output open, so its end does not come.
+ */
+const UNABLE_TO_SAY = `
+  const [folder, deno, ...args] = Deno.args;
+  const [stdout, stderr] = ["inherit", "inherit"];
+  const child = new Deno.Command(deno, { args, stdin: "piped", stdout, stderr }).spawn();
+  const keeper = new Deno.Command("sleep", { args: ["60"], stdin: "null", stdout, stderr: "null" }).spawn();
+  Deno.writeTextFileSync(folder + "/keeper", String(keeper.pid));
+  const exists = (name) => Array.from(Deno.readDirSync(folder), ({ name }) => name).includes(name);
+  const input = child.stdin.getWriter();
+  for await (const bytes of Deno.stdin.readable) {
+    const isQuestion = new TextDecoder().decode(bytes).startsWith('\\x1e["probe",');
+    if (!isQuestion || !exists("begun")) await input.write(bytes);
+    else {
+      Deno.writeTextFileSync(folder + "/asked", "");
+      while (!exists("answered")) await new Promise((resolve) => setTimeout(resolve, 1));
+      Deno.exit(5);
+    }
+  }`;
+
+test(
+  `${name}: what a process answered counts though it dies before it has said whether its input has arrived`,
+  async () => {
+    const folder = project({ "unable.ts": UNABLE_TO_SAY });
+    const deno = Deno.execPath();
+    const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/unable.ts' '${folder}' '${deno}' "$@"\n`;
+    Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+    try {
+      using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno: `${folder}/deno` });
+      const future = pool.submit((folder: string) => {
+        Deno.writeTextFileSync(`${folder}/begun`, "");
+        const names = () => Array.from(Deno.readDirSync(folder), ({ name }) => name);
+        while (!names().includes("asked")) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+        // When the answer has been written.
+        setTimeout(() => Deno.writeTextFileSync(`${folder}/answered`, ""), 0);
+        return "an answer";
+      }, folder);
+      assertEquals(await within(future), "an answer");
+    } finally {
+      Deno.kill(Number(Deno.readTextFileSync(`${folder}/keeper`)), "SIGKILL");
+    }
+  },
+  { linuxOnly: true },
+);

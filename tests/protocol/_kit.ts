@@ -2,8 +2,9 @@
 import { createBell } from "../../futures/bell.ts";
 import * as kept from "../../futures/builtins.ts";
 import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
-import { type ConsumerStart, type PostedResult, TaskState } from "../../executors/_queue/protocol.ts";
-import { createPoolMemory, type PoolMemory, ResultRing, TaskQueue } from "../../executors/_queue/task_queue.ts";
+import { type ConsumerStart, type PoolMemory, type PostedResult, TaskState } from "../../executors/_queue/protocol.ts";
+import { ResultRing } from "../../executors/_queue/ring.ts";
+import { createPoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
 import type { Memory, Payload } from "../../executors/_values/memory.ts";
 import { Encoded, Encoding } from "../../executors/_values/encoded.ts";
 

@@ -28,9 +28,9 @@ async function takeOne({ consumers }: Bench, index: number): Promise<Task> {
 /** Lets a consumer begin and fall asleep, without looking for work first. */
 function park(bench: Bench, index: number): Promise<Task> {
   void bench.consumers[index].begin();
-  assert(bench.queue.startSpinning(1));
+  assert(bench.queue.parking.startSpinning(1));
   const taking = takeOne(bench, index);
-  bench.queue.stopSpinning();
+  bench.queue.parking.stopSpinning();
   return taking;
 }
 
@@ -50,7 +50,7 @@ function messageLater(): Promise<void> {
 }
 
 function statusesOf({ queue }: Bench): number[] {
-  return [...queue.statuses];
+  return [...queue.parking.statuses];
 }
 
 // ---- states -------------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ test("Consumer's status is STARTING, AWAY, ACTIVE, SPINNING, PARKED, WOKEN and A
   assertEquals(statusesOf(bench), [Status.ACTIVE]);
   const seen: number[] = [];
   const look = () => {
-    if (seen.at(-1) !== queue.statuses[0]) seen.push(queue.statuses[0]);
+    if (seen.at(-1) !== queue.parking.statuses[0]) seen.push(queue.parking.statuses[0]);
   };
   let resting: Promise<void> | undefined;
   {
@@ -85,12 +85,12 @@ test("Consumer's status is STARTING, AWAY, ACTIVE, SPINNING, PARKED, WOKEN and A
   assertEquals([task!.slot, task!.payload.number], [7, 42]);
 });
 
-test("TaskQueue.assign() takes consumers that start, spin or sleep, and refuses the others", async () => {
+test("Parking.assign() takes consumers that start, spin or sleep, and refuses the others", async () => {
   const bench = new Bench(1);
   const { queue, consumers: [consumer] } = bench;
   const tryFrom = (status: number): [boolean, number] => {
-    queue.statuses[0] = status;
-    return [queue.assign(0), queue.statuses[0]];
+    queue.parking.statuses[0] = status;
+    return [queue.parking.assign(0), queue.parking.statuses[0]];
   };
   assertEquals(tryFrom(Status.STARTING), [true, Status.ASSIGNED]);
   assertEquals(tryFrom(Status.SPINNING), [true, Status.ASSIGNED]);
@@ -99,12 +99,12 @@ test("TaskQueue.assign() takes consumers that start, spin or sleep, and refuses 
   assertEquals(tryFrom(Status.ASSIGNED), [false, Status.ASSIGNED]);
   assertEquals(tryFrom(Status.AWAY), [false, Status.AWAY], "it may never come back");
   assertEquals(tryFrom(Status.WOKEN), [false, Status.WOKEN], "it may not answer");
-  queue.statuses[0] = Status.STARTING;
-  assertEquals(queue.assign(0, false), false, "it may have an initializer");
-  queue.statuses[0] = Status.ACTIVE;
+  queue.parking.statuses[0] = Status.STARTING;
+  assertEquals(queue.parking.assign(0, false), false, "it may have an initializer");
+  queue.parking.statuses[0] = Status.ACTIVE;
   const resting = consumer.waitForWork();
   assert(resting !== undefined);
-  assertEquals([queue.assign(0), queue.statuses[0]], [true, Status.ASSIGNED]);
+  assertEquals([queue.parking.assign(0), queue.parking.statuses[0]], [true, Status.ASSIGNED]);
   consumer.receive(assignment(5));
   await within(resting!, "the rest", SOON);
   assertEquals(statusesOf(bench), [Status.AWAY]);
@@ -117,7 +117,7 @@ test("Consumer.begin() takes what was assigned while it was starting, before or 
   for (const early of [true, false]) {
     const bench = new Bench(1);
     const [consumer] = bench.consumers;
-    assert(bench.queue.assign(0));
+    assert(bench.queue.parking.assign(0));
     if (early) consumer.receive(assignment(5));
     let hasBegun = false;
     const begun = consumer.begin().then(() => hasBegun = true);
@@ -149,17 +149,17 @@ test("Consumer.waitForWork() misses no task that waits for nobody else, whenever
 test("TaskQueue.push() wakes a sleeper only when there are more tasks than consumers that work", async () => {
   const bench = new Bench(3);
   const { queue } = bench;
-  queue.statuses[0] = queue.statuses[1] = Status.ACTIVE;
-  assert(queue.park(1, Status.ACTIVE));
+  queue.parking.statuses[0] = queue.parking.statuses[1] = Status.ACTIVE;
+  assert(queue.parking.park(1, Status.ACTIVE));
   bench.push(1, 0, 1);
   assertEquals(statusesOf(bench), [Status.ACTIVE, Status.PARKED, Status.STARTING], "the first one has just finished");
   bench.push(2, 0, 2);
   assertEquals(statusesOf(bench), [Status.ACTIVE, Status.WOKEN, Status.STARTING]);
-  assert(queue.park(1, Status.WOKEN));
+  assert(queue.parking.park(1, Status.WOKEN));
   await bench.consumers[0].yieldToEventLoop(() => {
     assertEquals(statusesOf(bench)[0], Status.AWAY);
     assertEquals(statusesOf(bench)[1], Status.WOKEN, "what is queued does not wait for who is away");
-    assert(queue.park(1, Status.WOKEN));
+    assert(queue.parking.park(1, Status.WOKEN));
     bench.push(3, 0, 1);
     assertEquals(statusesOf(bench)[1], Status.WOKEN, "nor what comes then");
     return Promise.resolve();
@@ -242,8 +242,13 @@ test("Consumer.waitForWork() misses no task, whenever it is assigned", async () 
     const { queue, consumers: [consumer] } = bench;
     await consumer.begin();
     let assigned = false;
-    const { taking, happened } = takeOneInterrupted(bench, 0, at, () => outcomes.add(assigned = queue.assign(0)));
-    if (!assigned) assigned = queue.assign(0);
+    const { taking, happened } = takeOneInterrupted(
+      bench,
+      0,
+      at,
+      () => outcomes.add(assigned = queue.parking.assign(0)),
+    );
+    if (!assigned) assigned = queue.parking.assign(0);
     assert(assigned, "a consumer that rests can be assigned a task");
     await messageLater();
     consumer.receive(assignment(5));
@@ -267,7 +272,7 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
       assert(consumer.start(task));
       let isAssigned = false;
       const act = () => {
-        if (way !== "pushed") outcomes.add(isAssigned = queue.assign(0));
+        if (way !== "pushed") outcomes.add(isAssigned = queue.parking.assign(0));
         if (way !== "assigned") bench.push(6, 0, 1);
       };
       let taking: Promise<Task>;
@@ -282,7 +287,7 @@ test("Consumer.reply() frees a consumer for the next task, which it misses at no
       if (way !== "pushed" && !isAssigned) bench.push(5);
       await messageLater();
       if (isAssigned) {
-        assertEquals(queue.assign(0), false, "it is given one at a time");
+        assertEquals(queue.parking.assign(0), false, "it is given one at a time");
         consumer.receive(assignment(5));
       }
       const taken = [(await within(taking, `what was ${way} before step ${at}`, SOON)).slot];
@@ -299,14 +304,14 @@ test("Consumer.yieldToEventLoop() lets nobody assign a second task", async () =>
   const bench = new Bench(1);
   const { queue, consumers: [consumer] } = bench;
   await consumer.begin();
-  queue.statuses[0] = Status.FINISHED;
-  assert(queue.assign(0));
+  queue.parking.statuses[0] = Status.FINISHED;
+  assert(queue.parking.assign(0));
   const away = consumer.yieldToEventLoop(() => {
-    assertEquals(queue.assign(0), false, "during the turn");
+    assertEquals(queue.parking.assign(0), false, "during the turn");
     return Promise.resolve();
   });
   await messageLater();
-  assertEquals(queue.assign(0), false, "after it");
+  assertEquals(queue.parking.assign(0), false, "after it");
   consumer.receive(assignment(5));
   await within(away, "the turn", SOON);
   assertEquals((await within(takeOne(bench, 0), "the assigned task", SOON)).slot, 5);
@@ -317,16 +322,16 @@ test("Consumer.yieldToEventLoop() keeps what was assigned to who has just finish
     const bench = new Bench(1);
     const { queue, consumers: [consumer] } = bench;
     await consumer.begin();
-    queue.statuses[0] = Status.FINISHED;
+    queue.parking.statuses[0] = Status.FINISHED;
     let isAssigned = false;
     let happened: boolean;
     let away: Promise<void>;
     {
-      using interruption = new Interruption(at, () => isAssigned = queue.assign(0));
+      using interruption = new Interruption(at, () => isAssigned = queue.parking.assign(0));
       away = consumer.yieldToEventLoop(() => Promise.resolve());
       ({ happened } = interruption);
     }
-    if (!happened) isAssigned = queue.assign(0);
+    if (!happened) isAssigned = queue.parking.assign(0);
     if (isAssigned) {
       await messageLater();
       consumer.receive(assignment(5));
@@ -341,18 +346,18 @@ test("TaskQueue.push() wakes another consumer when the one that it woke has not 
   const bench = new Bench(3);
   const { queue } = bench;
   // A callback of a finished task computes there: it has a sleeper's status and does nothing.
-  queue.statuses[0] = Status.ACTIVE;
-  assert(queue.park(0, Status.ACTIVE));
+  queue.parking.statuses[0] = Status.ACTIVE;
+  assert(queue.parking.park(0, Status.ACTIVE));
   const [one, two] = [park(bench, 1), park(bench, 2)];
   bench.push(4, 0, 1);
   assertEquals(statusesOf(bench), [Status.WOKEN, Status.PARKED, Status.PARKED]);
   // Whoever looks next, with the same number of tasks or more.
-  assert(queue.wake(1));
+  assert(queue.parking.wake(1));
   assertEquals((await within(one, "the task of who has not answered", SOON)).slot, 4);
   bench.push(5, 0, 2);
   assertEquals((await within(two, "the next task", SOON)).slot, 5);
-  assertEquals(queue.wake(3), false, "there is nobody left");
-  assertEquals([queue.lacksConsumers(3, 3), queue.lacksConsumers(2, 3)], [true, false]);
+  assertEquals(queue.parking.wake(3), false, "there is nobody left");
+  assertEquals([queue.parking.lacksConsumers(3, 3), queue.parking.lacksConsumers(2, 3)], [true, false]);
 });
 
 test("Consumer.reply() of a task that was ended in its midst has the next one wait for nobody", async () => {
@@ -381,7 +386,7 @@ test("Consumer.reply() of a task that was ended in its midst has the next one wa
 });
 
 test("Consumer that comes back from where nobody counts on it misses no task", async () => {
-  for (const way of ["take()", "rest()", "beAway()"]) {
+  for (const way of ["take()", "waitForWork()", "yieldToEventLoop()"]) {
     await atEachStep(async (at) => {
       const bench = new Bench(1);
       const { queue, consumers: [consumer] } = bench;
@@ -396,7 +401,7 @@ test("Consumer that comes back from where nobody counts on it misses no task", a
         using interruption = new Interruption(at, () => bench.push(6, 0, 1));
         if (way === "take()") taking = takeOne(bench, 0);
         else {
-          const back = way === "rest()"
+          const back = way === "waitForWork()"
             ? Promise.resolve(consumer.waitForWork())
             : consumer.yieldToEventLoop(() => Promise.resolve());
           taking = back.then(() => takeOne(bench, 0));
@@ -441,7 +446,7 @@ test("Consumer.waitForWork() misses neither task when one is assigned and one is
     await consumers[0].begin();
     let assigned = false;
     const { taking, happened } = takeOneInterrupted(bench, 0, at, () => {
-      assigned = queue.assign(0);
+      assigned = queue.parking.assign(0);
       bench.push(6);
     });
     await messageLater();
@@ -475,11 +480,11 @@ test("TaskQueue.push() wakes one sleeping consumer for each task, and none while
   const bench = new Bench(3);
   const others = [park(bench, 0), park(bench, 1), park(bench, 2)];
   const { queue } = bench;
-  assert(queue.startSpinning(1));
-  assertEquals(queue.startSpinning(1), false, "only so many may look at once");
+  assert(queue.parking.startSpinning(1));
+  assertEquals(queue.parking.startSpinning(1), false, "only so many may look at once");
   bench.push(4);
   assertEquals(statusesOf(bench).filter((status) => status === Status.PARKED).length, 3);
-  queue.stopSpinning();
+  queue.parking.stopSpinning();
   bench.push(5);
   assertEquals(statusesOf(bench).filter((status) => status === Status.PARKED).length, 2);
   bench.push(6);
@@ -489,7 +494,7 @@ test("TaskQueue.push() wakes one sleeping consumer for each task, and none while
   assertEquals(taken.map(({ slot }) => slot).sort(), [4, 5, 6]);
 });
 
-test("TaskQueue.wake() keeps count of the sleeping, whenever others wake the same consumer", async () => {
+test("Parking.wake() keeps count of the sleeping, whenever others wake the same consumer", async () => {
   await atEachStep(async (at) => {
     const bench = new Bench(2);
     const { queue, consumers } = bench;
@@ -499,8 +504,8 @@ test("TaskQueue.wake() keeps count of the sleeping, whenever others wake the sam
     const resting = consumers[0].waitForWork();
     {
       // Two threads want the same sleeper.
-      using interruption = new Interruption(at, () => assigned = queue.assign(0));
-      queue.wake();
+      using interruption = new Interruption(at, () => assigned = queue.parking.assign(0));
+      queue.parking.wake();
       happened = interruption.happened;
     }
     if (assigned) consumers[0].receive(assignment(5));
@@ -520,7 +525,7 @@ test("Consumer.waitForWork() leaves the counts of the spinning and the sleeping 
       let assigned = false;
       const act = () => {
         if (how === "push") bench.push(5);
-        else assigned = queue.assign(0);
+        else assigned = queue.parking.assign(0);
         assert(!queue.describe().includes("parked=-"), "who wakes counts down, so who sleeps was counted");
       };
       const { taking, happened } = takeOneInterrupted(bench, 0, at, act);
@@ -533,11 +538,11 @@ test("Consumer.waitForWork() leaves the counts of the spinning and the sleeping 
   }
 });
 
-test("TaskQueue.forgetConsumers() makes room for others in the places of those that were stopped asleep", async () => {
+test("Parking.forgetConsumers() makes room for others in the places of those that were stopped asleep", async () => {
   const bench = new Bench(2);
   const { queue } = bench;
-  for (const index of [0, 1]) assert(queue.park(index, Status.STARTING));
-  queue.forgetConsumers();
+  for (const index of [0, 1]) assert(queue.parking.park(index, Status.STARTING));
+  queue.parking.forgetConsumers();
   assertEquals(statusesOf(bench), [Status.STARTING, Status.STARTING]);
   assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
   const other = park(bench, 1);
@@ -575,11 +580,11 @@ test("Consumer tells an owner that has tasks waiting when it has made room, or c
     let rings = 0;
     const { taking, happened } = takeOneInterrupted(bench, 0, at, () => {
       rings = bench.bell[1];
-      queue.setWaiting(true);
-      found = queue.assign(0);
+      queue.parking.setWaiting(true);
+      found = queue.parking.assign(0);
     });
     assert(found || bench.bell[1] > rings, `at step ${at} the owner is not told of an idle consumer`);
-    if (!found) assert(queue.assign(0));
+    if (!found) assert(queue.parking.assign(0));
     consumer.receive(assignment(5));
     await within(taking, "the task", SOON);
     return happened;
@@ -595,7 +600,7 @@ test("Consumer tells an owner that has tasks waiting when it has made room, or c
     let rings = 0;
     const interruption = new Interruption(at, () => {
       rings = bench.bell[1];
-      queue.setWaiting(true);
+      queue.parking.setWaiting(true);
       found = bench.rings[0].peek() !== undefined;
     });
     const task = await consumer.take();

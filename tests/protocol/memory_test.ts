@@ -1,14 +1,13 @@
 /** The task queue and the rings of results, without consumers. */
 import { assert, assertEquals } from "@std/assert";
 import {
-  createPoolMemory,
   MAX_INLINE_BYTES,
   type PoolMemory,
   type ResultRecord,
-  ResultRing,
-  TaskQueue,
   type TaskRecord,
-} from "../../executors/_queue/task_queue.ts";
+} from "../../executors/_queue/protocol.ts";
+import { ResultRing } from "../../executors/_queue/ring.ts";
+import { createPoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { BOUND, pause, test, within } from "../_helpers.ts";
 import { Bytes, isFilled } from "./_kit.ts";
 

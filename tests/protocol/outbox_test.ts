@@ -3,15 +3,8 @@ import { assert, assertEquals, fail } from "@std/assert";
 import { EMPTY, Encoded, EncodedSections, Encoding } from "../../executors/_values/encoded.ts";
 import { decodeValue, encodeValue } from "../../executors/_values/codec.ts";
 import { Outbox } from "../../executors/processes/child/_outbox.ts";
-import {
-  MAIN,
-  MAX_PACKET_BYTES,
-  type Message,
-  MessageReader,
-  PacketReader,
-  PacketWriter,
-  payloadsOf,
-} from "../../executors/processes/messages.ts";
+import { type Message, MessageReader, payloadsOf } from "../../executors/processes/messages.ts";
+import { MAIN, MAX_PACKET_BYTES, PacketReader, PacketWriter } from "../../executors/processes/packets.ts";
 import { test } from "../_helpers.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";

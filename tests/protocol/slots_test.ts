@@ -2,14 +2,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { EMPTY, Encoded, Encoding } from "../../executors/_values/encoded.ts";
 import type { Task } from "../../executors/_queue/consumer.ts";
-import { type ConsumerStart, RecordType, TaskState } from "../../executors/_queue/protocol.ts";
 import {
-  createPoolMemory,
+  type ConsumerStart,
   MAX_INLINE_BYTES,
   NO_SLOT,
-  ResultRing,
-  TaskQueue,
-} from "../../executors/_queue/task_queue.ts";
+  RecordType,
+  TaskState,
+} from "../../executors/_queue/protocol.ts";
+import { ResultRing } from "../../executors/_queue/ring.ts";
+import { createPoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { addSource, bell, blockUntil, removeSource } from "../../futures/wakeup.ts";
 import { BOUND, test, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
@@ -125,7 +126,7 @@ for (const [name, payload] of [["small", numberPayload(1)], ["large", LARGE]] as
   });
 }
 
-test("Consumer.fail() publishes and rings, whatever the owner does meanwhile", async () => {
+test("Consumer.report() publishes and rings, whatever the owner does meanwhile", async () => {
   await atEachStep((at) => {
     const bench = new Bench(1);
     let seen: unknown[] = [];

@@ -5,15 +5,12 @@ import { Memory } from "../../executors/_values/memory.ts";
 import {
   encodeMessage,
   joined,
-  MAIN,
   MAX_HEADER_BYTES,
   type Message,
   MessageReader,
-  PacketReader,
-  PacketWriter,
   payloadOf,
-  READER,
 } from "../../executors/processes/messages.ts";
+import { MAIN, PacketReader, PacketWriter, READER } from "../../executors/processes/packets.ts";
 import { Random, test } from "../_helpers.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";

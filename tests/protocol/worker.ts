@@ -1,8 +1,8 @@
 /** A thread for the tests of the worker protocol: plays the part that its first message names. */
 import { ring } from "../../futures/bell.ts";
 import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
-import type { ConsumerStart } from "../../executors/_queue/protocol.ts";
-import { type PoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
+import type { ConsumerStart, PoolMemory } from "../../executors/_queue/protocol.ts";
+import { TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { isFilled, numberPayload } from "./_kit.ts";
 
 export type Part =

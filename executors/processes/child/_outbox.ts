@@ -1,6 +1,7 @@
 /**
- * The results that a child has and has not written yet. A write takes longer than a quick task, so one is made for many of them. They lie in memory that the
- * thread which reads the input shares: when a task turns out not to be quick, that thread writes what came before it.
+ * The results that a child has and has not written yet. A write takes longer than a quick task, so one write carries
+ * many of them. They lie in memory that the main thread shares with the thread that reads the input: when a task turns
+ * out not to be quick, the reading thread writes the results that came before it.
  *
  * @module
  */
@@ -8,12 +9,16 @@
 import { Atomics } from "../../../futures/builtins.ts";
 import { type Encoded, EncodedSections, Encoding } from "../../_values/encoded.ts";
 import { Memory } from "../../_values/memory.ts";
-import { encodeMessage, type PacketWriter } from "../messages.ts";
+import { encodeMessage } from "../messages.ts";
+import type { PacketWriter } from "../packets.ts";
 
-/** Where things are in the memory: words, and where areas begin and end in bytes. All results together fit into one packet. */
+/**
+ * Where things are in the memory: words, and where areas begin and end in bytes. All results together fit into one
+ * packet.
+ */
 export const OUTBOX = {
-  /** A lock: 0 free, 1 taken, 2 taken and waited for. */
-  LOCK: 0,
+  /** How many words there are. The first one is a lock: 0 free, 1 taken, 2 taken and waited for. */
+  WORDS: 8,
   /** The number of the first task whose result is here, and of how many results. */
   FIRST: 1,
   COUNT: 2,
@@ -34,7 +39,7 @@ const ENTRY_BYTES = 32;
 /** The main thread's side. */
 export class Outbox {
   readonly buffer: SharedArrayBuffer = new SharedArrayBuffer(OUTBOX.END);
-  readonly #words = new Int32Array(this.buffer, 0, 8);
+  readonly #words = new Int32Array(this.buffer, 0, OUTBOX.WORDS);
   readonly #memory = new Memory(this.buffer);
   #packets: PacketWriter | undefined;
 
@@ -51,7 +56,7 @@ export class Outbox {
       return;
     }
     const words = this.#words;
-    this.#lock();
+    lock(this.#words);
     try {
       if (!this.#hasRoom(payload.room)) this.#writeAll();
       if (words[OUTBOX.COUNT]++ === 0) words[OUTBOX.FIRST] = id;
@@ -62,28 +67,28 @@ export class Outbox {
       words[OUTBOX.SECTIONS] += byteLength;
       this.#append(OUTBOX.LENGTHS, OUTBOX.LENGTHS_AT, `${byteLength},`);
     } finally {
-      this.#unlock();
+      unlock(this.#words);
     }
   }
 
   /** Writes all results. */
   flush(): void {
     if (Atomics.load(this.#words, OUTBOX.COUNT) === 0) return;
-    this.#lock();
+    lock(this.#words);
     try {
       this.#writeAll();
     } finally {
-      this.#unlock();
+      unlock(this.#words);
     }
   }
 
   /** Writes all results, and then a message. */
   say(header: readonly unknown[], ...payloads: EncodedSections[]): void {
-    this.#lock();
+    lock(this.#words);
     try {
       this.#writeAll(encodeMessage(header, ...payloads));
     } finally {
-      this.#unlock();
+      unlock(this.#words);
     }
   }
 
@@ -103,38 +108,49 @@ export class Outbox {
 
   #writeAll(more: readonly Uint8Array[] = []): void {
     const words = this.#words;
-    const parts = words[OUTBOX.COUNT] === 0 ? more : [...this.#take(), ...more];
-    // Before it is written: what fails half-way would be no better the second time.
-    words.fill(0, OUTBOX.FIRST);
+    // Taken out before they are written: what fails half-way would be no better the second time.
+    const parts = words[OUTBOX.COUNT] === 0 ? more : [takeResults(words, OUTBOX), ...more];
     if (parts.length > 0) this.#packets!.write(parts);
-  }
-
-  #take(): Uint8Array[] {
-    const words = this.#words;
-    const { bytes } = this.#memory;
-    const area = (word: number, at: number, comma = 0) => bytes.slice(at, at + words[word] - comma);
-    const textOf = (word: number, at: number) => decoder.decode(area(word, at, words[word] > 0 ? 1 : 0));
-    const entries = textOf(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT);
-    const lengths = textOf(OUTBOX.LENGTHS, OUTBOX.LENGTHS_AT);
-    return [
-      encoder.encode(`\x1e["results",${words[OUTBOX.FIRST]},[${entries}],[${lengths}]]\n`),
-      area(OUTBOX.SECTIONS, OUTBOX.SECTIONS_AT),
-    ];
-  }
-
-  #lock(): void {
-    const words = this.#words;
-    if (Atomics.compareExchange(words, OUTBOX.LOCK, 0, 1) === 0) return;
-    while (Atomics.exchange(words, OUTBOX.LOCK, 2) !== 0) Atomics.wait(words, OUTBOX.LOCK, 2);
-  }
-
-  #unlock(): void {
-    if (Atomics.exchange(this.#words, OUTBOX.LOCK, 0) === 2) Atomics.notify(this.#words, OUTBOX.LOCK, 1);
   }
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// The reading thread gets the texts of the following functions, so they use nothing of this module.
+
+/** Takes the lock of an outbox, or waits for it. */
+export function lock(words: Int32Array): void {
+  if (Atomics.compareExchange(words, 0, 0, 1) === 0) return;
+  while (Atomics.exchange(words, 0, 2) !== 0) Atomics.wait(words, 0, 2);
+}
+
+export function unlock(words: Int32Array): void {
+  if (Atomics.exchange(words, 0, 0) === 2) Atomics.notify(words, 0, 1);
+}
+
+/** Takes all results out of an outbox whose lock is held, as the bytes of one message. */
+export function takeResults(words: Int32Array, LAYOUT: typeof OUTBOX): Uint8Array {
+  const area = (word: number, at: number) => new Uint8Array(words.buffer, at, words[word]);
+  // An area of texts ends with a comma that its list does not want.
+  const list = (word: number, at: number) => area(word, at).subarray(0, -1);
+  const parts: (string | Uint8Array)[] = [
+    `\x1e["results",${words[LAYOUT.FIRST]},[`,
+    list(LAYOUT.ENTRIES, LAYOUT.ENTRIES_AT),
+    "],[",
+    list(LAYOUT.LENGTHS, LAYOUT.LENGTHS_AT),
+    "]]\n",
+    area(LAYOUT.SECTIONS, LAYOUT.SECTIONS_AT),
+  ];
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const message = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part !== "string") message.set(part, at);
+    else for (let i = 0; i < part.length; i++) message[at + i] = part.charCodeAt(i);
+    at += part.length;
+  }
+  words.fill(0, LAYOUT.FIRST);
+  return message;
+}
 
 /** Whether a block is a number or a short text, or nothing. */
 function isSmall({ encoding, room }: Encoded): boolean {

@@ -1,15 +1,12 @@
 /**
- * The standard input of a child, read by a thread of its own: so the child's event loop goes on while it waits for tasks, and its end,
- * which is that of the parent, is noticed also while a task computes.
+ * The standard input of a child, read by a thread of its own: so the child's event loop goes on while it waits for
+ * tasks, and the end of the input, which is that of the parent, is noticed also while a task computes.
  *
  * @module
  */
 
 import { Atomics, Math, performance } from "../../../futures/builtins.ts";
-import { OUTBOX, type Outbox } from "./_outbox.ts";
-import { MAX_PACKET_BYTES } from "../messages.ts";
-
-type Layout = typeof OUTBOX;
+import type { Look, Looking } from "./_answers.ts";
 
 /** The words of the memory that both threads share. */
 const HEAD = 0;
@@ -18,12 +15,7 @@ const TAIL = 1;
 const FULL = 2;
 /** Whether the input has ended. */
 const ENDED = 3;
-/**
- * The number of the task that the main thread has begun last, or, as -1 - n, that tasks up to n are taken back. The main thread begins a task, and
- * the reading thread takes tasks back, by compare-and-exchange: one of them wins.
- */
-export const BEGUN = 4;
-const WORDS = 8;
+const WORDS = 4;
 
 /** Size of the memory for what was read and not yet taken: a power of two. */
 const RING_BYTES = 1 << 18;
@@ -39,158 +31,26 @@ const MAX_VAIN = 8;
 /** How long a child may take to end when its input has ended. */
 const END_MS = 1_000;
 
-/** Begins a task; `false` when it was taken back. */
-export function beginTask(words: Int32Array, id: number): boolean {
-  for (;;) {
-    const begun = Atomics.load(words, BEGUN);
-    if (begun < 0 && id < -begun) return false;
-    if (Atomics.compareExchange(words, BEGUN, begun, id) === begun) return true;
-  }
-}
-
 /**
- * Takes back the tasks up to a number that have not begun. The text of this function is sent, too.
+ * What the reading thread runs. Its text is sent as a `data:` URL, which needs no permission, so it uses nothing from
+ * around it.
  *
- * @returns The first of them.
- */
-export function takeTasksBack(words: Int32Array, last: number, BEGUN: number): number {
-  for (;;) {
-    const begun = Atomics.load(words, BEGUN);
-    const first = begun < 0 ? -begun : begun + 1;
-    // The main thread may have read more meanwhile, and begun what was sent later: that must be known the next time.
-    if (first > last || Atomics.compareExchange(words, BEGUN, begun, -1 - last) === begun) return first;
-  }
-}
-
-/**
- * What the reading thread runs. Its text is sent as a `data:` URL, which needs no permission; so it uses nothing from around it.
- *
- * It passes the input on, and answers messages which the main thread could not obey while it computes: to take tasks
- * back, and to say whether all of the input has arrived. When the input ends, or nobody reads its answers any more, it
- * leaves the main thread a while to end the process. One that computes does not: then this thread kills it.
+ * It passes the input on, and shows it to `look`, which answers what this thread has to. When the input ends, or nobody
+ * reads these answers any more, the main thread has a while to end the process. One that computes does not: then this
+ * thread kills it, as it does when somebody else has read a part of the input.
  */
 function readLoop(
   WORDS: number,
   RING_BYTES: number,
   CHUNK: number,
   END_MS: number,
-  OUTBOX: Layout,
-  MAX_PACKET: number,
-  takeTasksBack: (words: Int32Array, last: number, BEGUN: number) => number,
+  makeLook: (...memory: readonly SharedArrayBuffer[]) => Look,
 ): void {
-  const [HEAD, TAIL, FULL, ENDED, BEGUN] = [0, 1, 2, 3, 4];
-  const { stdin, stdout, kill, pid } = Deno;
-  const encoder = new TextEncoder();
-  const decoder = new TextDecoder();
-  let words: Int32Array;
-  let results: Int32Array;
-  let token = "";
-  /** The beginning of a header, and how many bytes of sections are still to come. */
-  let line = "";
-  let skipped = 0;
-  /** How many bytes have been read, and how many before the header. */
-  let read = 0;
-  let readBefore = 0;
-  /** Whether a part of the input was read by somebody else. */
-  let isLost = false;
+  const [HEAD, TAIL, FULL, ENDED] = [0, 1, 2, 3];
+  const { stdin, kill, pid } = Deno;
 
-  /** Looks at bytes that were read. Where they make no sense, others are missing. */
-  function look(bytes: Uint8Array): void {
-    try {
-      lookAt(bytes);
-    } catch (error) {
-      isLost = !(error instanceof Deno.errors.BrokenPipe);
-      if (isLost) say('"lost"');
-      throw error;
-    }
-  }
-
-  function lookAt(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length;) {
-      if (skipped > 0) {
-        const count = Math.min(skipped, bytes.length - at);
-        skipped -= count;
-        at += count;
-        continue;
-      }
-      if (line === "") {
-        readBefore = read + at;
-        if (bytes[at] !== 0x1e) throw new SyntaxError("no header");
-      }
-      const end = bytes.indexOf(10, at);
-      line += decoder.decode(bytes.slice(at, end === -1 ? bytes.length : end), { stream: end === -1 });
-      if (end === -1) break;
-      at = end + 1;
-      for (const length of JSON.parse(line.slice(line.lastIndexOf("[")).slice(0, -1))) skipped += length;
-      if (line.startsWith('\x1e["start",')) token = JSON.parse(line.slice(1))[1].token;
-      else if (line.startsWith('\x1e["back",')) takeBack(JSON.parse(line.slice(1)));
-      else if (line.startsWith('\x1e["probe",')) answer(JSON.parse(line.slice(1))[1]);
-      line = "";
-    }
-    read += bytes.length;
-  }
-
-  /** Fails where somebody else has read what was sent before. */
-  function assertReached(sent: number): void {
-    if (sent !== readBefore) throw new RangeError(`${sent} bytes were sent and ${readBefore} read`);
-  }
-
-  /** Says whether all has arrived that was sent before. */
-  function answer(sent: number): void {
-    assertReached(sent);
-    say(`"reached",${sent}`);
-  }
-
-  function say(header: string): void {
-    write(1, encoder.encode(`\x1e[${header},[]]\n`));
-  }
-
-  function takeBack([, last, sent]: [name: string, last: number, sent: number]): void {
-    // A task that has never arrived has not begun, and its process cannot be used any more.
-    assertReached(sent);
-    // Until all is said: then the main thread may say that it is free.
-    while (Atomics.exchange(results, OUTBOX.LOCK, 2) !== 0) Atomics.wait(results, OUTBOX.LOCK, 2);
-    const first = takeTasksBack(words, last, BEGUN);
-    writeResults();
-    say(`"returned",${first},${last}`);
-    Atomics.store(results, OUTBOX.LOCK, 0);
-    Atomics.notify(results, OUTBOX.LOCK, 1);
-  }
-
-  /** The results of the main thread that wait behind a task which is not quick. */
-  function writeResults(): void {
-    if (results[OUTBOX.COUNT] === 0) return;
-    const bytes = new Uint8Array(results.buffer);
-    const area = (word: number, at: number) => bytes.slice(at, at + results[word]);
-    const textOf = (word: number, at: number) => decoder.decode(area(word, at)).slice(0, -1);
-    const entries = textOf(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT);
-    const lengths = textOf(OUTBOX.LENGTHS, OUTBOX.LENGTHS_AT);
-    const header = encoder.encode(`\x1e["results",${results[OUTBOX.FIRST]},[${entries}],[${lengths}]]\n`);
-    write(0, new Uint8Array([...header, ...area(OUTBOX.SECTIONS, OUTBOX.SECTIONS_AT)]));
-    results.fill(0, OUTBOX.FIRST);
-  }
-
-  /** Writes bytes of a stream, in packets. */
-  function write(stream: number, bytes: Uint8Array): void {
-    const most = MAX_PACKET - token.length - 16;
-    for (let at = 0; at < bytes.length; at += most) {
-      const part = bytes.subarray(at, at + most);
-      const line = encoder.encode(`\x1e["${token}",${stream},${part.length}]\n`);
-      const packet = new Uint8Array([...line, ...part, 10]);
-      for (let written = 0; written < packet.length;) {
-        try {
-          written += stdout.writeSync(packet.subarray(written));
-        } catch (error) {
-          if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-          // A program that shares the pipe has made it non-blocking, and it is full.
-          Atomics.wait(words, WORDS - 1, 0, 1);
-        }
-      }
-    }
-  }
-
-  /** Passes the input on until it ends. */
-  async function pass(ring: Uint8Array): Promise<void> {
+  /** Passes the input on until it ends; `false` when somebody else has read a part of it. */
+  async function pass(words: Int32Array, ring: Uint8Array, look: Look): Promise<boolean> {
     let tail = 0;
     /** What was read and has found no room. */
     const waiting: Uint8Array[] = [];
@@ -234,34 +94,34 @@ function readLoop(
       // Quicker than to await it, and takes no copy.
       for (let bytes; !isPutting && (bytes = target(CHUNK)).length > 0;) {
         const count = stdin.readSync(bytes);
-        if (count === null) return;
+        if (count === null) return true;
         publish(count);
-        look(bytes.subarray(0, count));
+        if (!look(bytes.subarray(0, count))) return false;
       }
-      // The main thread computes and takes nothing: the input is read on all the same, because it may end, or hold
-      // what is for this thread.
+      // The main thread computes and takes nothing. This thread reads on all the same, because the input may end, or
+      // hold what this thread has to answer.
       const count = await stdin.read(chunk);
-      if (count === null) return;
+      if (count === null) return true;
       waiting.push(chunk.slice(0, count));
       if (!isPutting) void put();
-      look(chunk.subarray(0, count));
+      if (!look(chunk.subarray(0, count))) return false;
     }
   }
 
   self.addEventListener("message", async (event) => {
-    const [memory, outbox] = (event as MessageEvent<SharedArrayBuffer[]>).data;
-    results = new Int32Array(outbox, 0, 8);
-    words = new Int32Array(memory, 0, WORDS);
+    const [memory, ...rest] = (event as MessageEvent<SharedArrayBuffer[]>).data;
+    const words = new Int32Array(memory, 0, WORDS);
+    let isWhole = true;
     try {
-      await pass(new Uint8Array(memory, WORDS * 4, RING_BYTES));
+      isWhole = await pass(words, new Uint8Array(memory, WORDS * 4, RING_BYTES), makeLook(...rest));
     } catch {
-      // Nobody reads any more what this process writes; or its input has a hole, and it is about to be killed.
+      // Nobody reads any more what this process writes.
     }
-    if (!isLost) {
+    if (isWhole) {
       Atomics.store(words, ENDED, 1);
       Atomics.notify(words, ENDED);
     }
-    Atomics.wait(words, WORDS - 1, 0, END_MS);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, END_MS);
     kill(pid, "SIGKILL");
   });
 }
@@ -276,21 +136,19 @@ export class Stdin {
   /**
    * Starts the thread.
    *
-   * @param outbox What that thread writes when the main thread is not quick.
+   * @param looking How that thread looks at the input, and answers.
    * @param onEnd Called when the input has ended, also while a task awaits something; it must end the process.
    */
-  constructor(outbox: Outbox, onEnd: () => void) {
+  constructor({ text, memory: others }: Looking, onEnd: () => void) {
     const memory = new SharedArrayBuffer(WORDS * 4 + RING_BYTES);
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
-    const layout = JSON.stringify(OUTBOX);
-    const sizes = [WORDS, RING_BYTES, CHUNK_BYTES, END_MS];
-    const text = `(${readLoop})(${sizes}, ${layout}, ${MAX_PACKET_BYTES}, ${takeTasksBack})`;
-    const reader = new Worker(`data:application/javascript,${encodeURIComponent(text)}`, {
+    const program = `(${readLoop})(${[WORDS, RING_BYTES, CHUNK_BYTES, END_MS]}, ${text})`;
+    const reader = new Worker(`data:application/javascript,${encodeURIComponent(program)}`, {
       type: "module",
       name: "stdin",
     });
-    reader.postMessage([memory, outbox.buffer]);
+    reader.postMessage([memory, ...others]);
     const end = Atomics.waitAsync(this.#words, ENDED, 0);
     if (end.async) void end.value.then(onEnd);
     else onEnd();
@@ -304,11 +162,6 @@ export class Stdin {
       const wait = Atomics.waitAsync(words, TAIL, this.#head);
       if (wait.async) await wait.value;
     }
-  }
-
-  /** Begins a task; `false` when it was taken back. */
-  begin(id: number): boolean {
-    return beginTask(this.#words, id);
   }
 
   #spin(): boolean {

@@ -8,42 +8,33 @@ import { Atomics, performance } from "../../../futures/builtins.ts";
 import { EncodedSections } from "../../_values/encoded.ts";
 import type { Definition } from "../../_functions/definition.ts";
 import { importModule } from "../../_functions/import.ts";
+import { answersFor } from "./_answers.ts";
 import { Outbox } from "./_outbox.ts";
 import type { Import } from "../../_functions/resolve.ts";
-import {
-  endProcess,
-  initialize,
-  prepareForUnhandledErrors,
-  runFor,
-  runTask,
-  turn,
-  TURN_MS,
-} from "../../_runner/runner.ts";
+import { endProcess, runFor, type Runner, type RunnerTask, turn, TURN_MS } from "../../_runner/runner.ts";
 import { Stdin } from "./_stdin.ts";
-import {
-  type ChildSettings,
-  type Message,
-  MessageReader,
-  PacketWriter,
-  payloadOf,
-  PayloadReader,
-  VERSION,
-} from "../messages.ts";
+import { beginTask, createTurns } from "./_turns.ts";
+import { type ChildSettings, type Message, MessageReader, payloadOf, PayloadReader, VERSION } from "../messages.ts";
+import { PacketWriter } from "../packets.ts";
 
-/** How modules are imported that the child may not read by itself: written out in its main module, they need no permission. */
+/**
+ * How modules are imported that the child may not read by itself: written out in its main module, they need no
+ * permission.
+ */
 export type Imports = { [url: string]: Import };
 
 /** Serves tasks until the standard input ends, and the process with it. */
 export async function serve(imports: Imports): Promise<never> {
   const outbox = new Outbox();
-  const stdin = new Stdin(outbox, () => endProcess(0));
-  const child = new Child(stdin, outbox, imports);
+  const turns = createTurns();
+  const stdin = new Stdin(answersFor(outbox, turns), () => endProcess(0));
+  const child = new Child(turns, outbox, imports);
   try {
     for (;;) {
       await stdin.wait();
       stdin.read((bytes) => child.reader.push(bytes));
       await child.work();
-      if (child.hasRun) prepareForUnhandledErrors();
+      child.runner?.prepareForUnhandledErrors();
     }
   } catch (error) {
     // Else a failure would count as an unhandled error of some task, and the process would answer nothing any more.
@@ -59,15 +50,19 @@ function cannotGoOn(error: unknown): never {
   return endProcess(1);
 }
 
+interface ChildTask extends RunnerTask {
+  readonly id: number;
+}
+
 interface EncodedTask {
-  readonly slot: number;
+  readonly id: number;
   readonly fn: number;
   readonly flags: number;
   readonly encoded: EncodedSections;
 }
 
 class Child {
-  readonly #stdin: Stdin;
+  readonly #turns: Int32Array;
   readonly #imports: Imports;
   readonly #definitions: Definition[] = [];
   readonly #messages: Message[] = [];
@@ -75,12 +70,12 @@ class Child {
   readonly #write = writerOfStdout();
   readonly #outbox: Outbox;
   #announces = false;
-  #running = -1;
   #turnEnds = 0;
-  hasRun = false;
+  /** Made by the first message. */
+  runner: Runner | undefined;
 
-  constructor(stdin: Stdin, outbox: Outbox, imports: Imports) {
-    this.#stdin = stdin;
+  constructor(turns: Int32Array, outbox: Outbox, imports: Imports) {
+    this.#turns = turns;
     this.#outbox = outbox;
     this.#imports = imports;
     hideStdin();
@@ -112,16 +107,16 @@ class Child {
       case "tasks": {
         const payloads = new PayloadReader(message);
         const tasks = header[2].map(([fn, flags, encoding, count], i) => {
-          return { slot: header[1] + i, fn, flags, encoded: payloads.next(encoding, count) };
+          return { id: header[1] + i, fn, flags, encoded: payloads.next(encoding, count) };
         });
         return this.#runAll(tasks, 0);
       }
-      case "back":
-        // The reading thread has given back what was not begun. Nothing of a task's comes before the next one now.
+      case "recall":
+        // The reading thread has said which tasks had not begun. Nothing of a task's comes before the next one now.
         this.#outbox.say(["free", header[1]]);
         return undefined;
       case "probe":
-        // The reading thread has done that.
+        // The reading thread has answered it.
         return undefined;
       default:
         throw new Error(`unreachable: a child was sent ${JSON.stringify(header)}`);
@@ -131,7 +126,7 @@ class Child {
   /** Runs tasks, from one of them on; returns a promise when that takes more than this turn. */
   #runAll(tasks: readonly EncodedTask[], from: number): Promise<void> | undefined {
     for (let i = from; i < tasks.length; i++) {
-      const busy = this.#run(tasks[i]) ?? this.#rest();
+      const busy = this.#run(tasks[i]) ?? this.#yield();
       if (busy === undefined) continue;
       this.#outbox.flush();
       return busy.then(() => this.#runAll(tasks, i + 1));
@@ -140,12 +135,11 @@ class Child {
     return undefined;
   }
 
-  #run({ slot, fn, flags, encoded }: EncodedTask): Promise<void> | undefined {
-    if (!this.#stdin.begin(slot)) return undefined;
-    if (this.#announces) this.#outbox.say(["begun", slot]);
-    this.hasRun = true;
-    this.#running = slot;
-    return runTask({ slot, fn, flags, payload: encoded.decoded() });
+  #run({ id, fn, flags, encoded }: EncodedTask): Promise<void> | undefined {
+    if (!beginTask(this.#turns, id)) return undefined;
+    if (this.#announces) this.#outbox.say(["begun", id]);
+    const task: ChildTask = { id, fn, flags, payload: encoded.decoded() };
+    return this.runner!.runTask(task);
   }
 
   #start({ version, token, name, hasInitializer, announces, mainModule }: ChildSettings): void {
@@ -153,30 +147,31 @@ class Child {
     this.#outbox.open(new PacketWriter(token, this.#write));
     // As in a thread: the program's, not the one that only begins this process.
     Object.defineProperty(Deno, "mainModule", { value: mainModule });
-    runFor({
+    this.runner = runFor<ChildTask>({
       name,
       sameProcess: false,
       definition: (fn) => this.#definitions[fn],
       import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
-      reply: ({ slot }, type, payload, steps, isFree) => {
-        this.#outbox.add(slot, type, payload, steps);
+      reply: ({ id }, type, payload, steps, isFree) => {
+        this.#outbox.add(id, type, payload, steps);
         // Something of the task's may come before the next one, and take long.
         if (!isFree) this.#outbox.flush();
       },
-      tell: (payload) => this.#outbox.say(["note", this.#running, payload.encoding], EncodedSections.from(payload)),
+      progress: ({ id }, payload) =>
+        this.#outbox.say(["progress", id, payload.encoding], EncodedSections.from(payload)),
       abandonWorker: cannotGoOn,
     });
     if (version !== VERSION || !hasInitializer) this.#outbox.say(["ready", VERSION]);
   }
 
   async #initialize(fn: number, payload: EncodedSections): Promise<void> {
-    const failure = await initialize(fn, payload.decoded());
+    const failure = await this.runner!.initialize(fn, payload.decoded());
     if (failure === undefined) this.#outbox.say(["ready", VERSION]);
     else this.#outbox.say(["failed", failure.encoding], EncodedSections.from(failure));
   }
 
-  /** Between two tasks: a turn of the event loop now and then. */
-  #rest(): Promise<void> | undefined {
+  /** Between two tasks: gives the event loop a turn now and then. */
+  #yield(): Promise<void> | undefined {
     const now = performance.now();
     if (now < this.#turnEnds) return undefined;
     this.#turnEnds = now + TURN_MS;
@@ -201,7 +196,9 @@ function writerOfStdout(): (bytes: Uint8Array) => void {
   };
 }
 
-/** A task may close its standard output, as a stream that is piped to it does at its end; the protocol still needs it. */
+/**
+ * A task may close its standard output, as a stream that is piped to it does at its end; the protocol still needs it.
+ */
 function keepStdout(write: (bytes: Uint8Array) => void): void {
   let writable: WritableStream<Uint8Array> | undefined;
   Object.defineProperties(Deno.stdout, {

@@ -1,0 +1,36 @@
+/**
+ * Payloads as messages carry them: those that are too large for shared memory, or that hold what must be transferred.
+ *
+ * @module
+ */
+
+import { Encoded, EncodedSections, Encoding, wholeBuffer } from "../_values/encoded.ts";
+import type { PostedPayload } from "./protocol.ts";
+
+/** A payload in the form of a message, and what is to be transferred with it. */
+export function toPosted(payload: Encoded | EncodedSections): { posted: PostedPayload; list: Transferable[] } {
+  if (payload instanceof Encoded) return postedOf(payload);
+  const buffers = payload.sections.map(wholeBuffer);
+  const { encoding } = payload;
+  if (encoding === Encoding.NUMBER) return postedOf(payload.decoded());
+  return { posted: { encoding, text: "", isEncoded: true, number: 0, buffers, shared: [] }, list: buffers };
+}
+
+function postedOf(payload: Encoded): { posted: PostedPayload; list: Transferable[] } {
+  const { encoding, text, number, buffers, shared, clone } = payload;
+  return {
+    posted: { encoding, text, number, buffers, shared, clone },
+    list: [...buffers, ...(clone?.list ?? [])],
+  };
+}
+
+/** The payload of a message. */
+export function fromPosted({ encoding, text, isEncoded, number, buffers, shared, clone }: PostedPayload): Encoded {
+  if (isEncoded) return sectionsOf({ encoding, buffers }).decoded();
+  return new Encoded(encoding, text, number, buffers, shared, clone);
+}
+
+/** The payload of a message that came as bytes. */
+export function sectionsOf({ encoding, buffers }: Pick<PostedPayload, "encoding" | "buffers">): EncodedSections {
+  return new EncodedSections(encoding, buffers.map((buffer) => new Uint8Array(buffer)));
+}

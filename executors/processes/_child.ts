@@ -1,0 +1,397 @@
+/**
+ * What a broker knows of one child: its state, the tasks that it has, and what it may say now.
+ *
+ * @module
+ */
+
+import { EncodedSections } from "../_values/encoded.ts";
+import { type Batching, type EncodedTask, LOOK_MS, Patience } from "./_batching.ts";
+import { type ChildExit, ChildProcess } from "./_child_process.ts";
+import type { DeathReport } from "./_death_error.ts";
+import { type Definition, modulesOf } from "../_functions/definition.ts";
+import { type Initializer } from "../_queue/protocol.ts";
+import { fromPosted } from "../_queue/posted.ts";
+import { childArguments, isFree, type Launch } from "./_launch.ts";
+import {
+  type ChildSettings,
+  encodeMessage,
+  type Message,
+  payloadOf,
+  payloadsOf,
+  type ResultPayload,
+  type TaskEntry,
+  VERSION,
+} from "./messages.ts";
+import type { Output } from "./_output.ts";
+
+/**
+ * What a child is doing.
+ *
+ * | state    | meaning                                                         | next                 |
+ * | -------- | --------------------------------------------------------------- | -------------------- |
+ * | STARTING | it has not said `ready`                                         | IDLE, ENDING         |
+ * | IDLE     | it has nothing to do                                            | BUSY, ENDING         |
+ * | BUSY     | it has tasks                                                    | IDLE, AWAY, ENDING   |
+ * | AWAY     | all of its tasks were recalled: something else computes there   | IDLE, ENDING         |
+ * | ENDING   | its input was ended, or it was sent a signal: it gets no task   |                      |
+ *
+ * The process may end in any of them. In all but ENDING nobody expects that.
+ */
+type ChildState =
+  | { readonly name: "STARTING" | "IDLE" | "AWAY" }
+  | {
+    readonly name: "BUSY";
+    /** When it got its tasks. */
+    readonly givenAt: number;
+    /** Whether they are recalled: it was asked which of them it has not begun, or has answered that. */
+    readonly recall: "none" | "asked" | "answered";
+  }
+  | { readonly name: "ENDING"; readonly sent?: Deno.Signal; readonly wasStarting: boolean };
+
+/** What all children of a pool have in common. */
+export interface ChildOptions {
+  launch: Launch;
+  /** What to call in each child before its first task. */
+  initializer: Initializer | undefined;
+  maxTasksPerChild: number;
+  /** Whether only the task fails that a dead child was running. */
+  replaces: boolean;
+}
+
+/** What a broker does with what a child says. */
+export interface ChildOwner {
+  definition(fn: number): Definition;
+  onReady(child: Child): void;
+  /** It speaks another version of the protocol. */
+  onWrongVersion(version: number): void;
+  onInitializerFailed(error: EncodedSections): void;
+  onProgress(task: EncodedTask, payload: EncodedSections): void;
+  onResults(done: readonly EncodedTask[], results: readonly ResultPayload[], running: EncodedTask | undefined): void;
+  /** It will not run these. */
+  onRecalled(tasks: readonly EncodedTask[]): void;
+  /** It has nothing to do, and could begin something. */
+  onIdle(child: Child): void;
+  onExit(child: Child, exit: ChildExit): void;
+}
+
+/** A child process that runs tasks. */
+export class Child {
+  readonly #process: ChildProcess;
+  readonly #options: ChildOptions;
+  readonly #batching: Batching;
+  readonly #owner: ChildOwner;
+  /** The modules that it was started for. It can import others only where its permissions let it. */
+  readonly #modules: ReadonlySet<string>;
+  readonly #startedAt = performance.now();
+  #state: ChildState = { name: "STARTING" };
+  /** The tasks that it has and has not answered, in order: the first one runs, the others are prefetched. */
+  readonly #tasks: EncodedTask[] = [];
+  /** How many tasks it may still get. */
+  #tasksLeft: number;
+  /** The number of the last task that it got, and of the first one that it has not answered. */
+  #lastId = 0;
+  #nextId = 1;
+  /** The number of the last task that it has announced to begin; only where a death fails no other task. */
+  #begunId = 0;
+  readonly #patience = new Patience();
+  #killedFor: "abort" | "silence" | undefined;
+  /** Which functions it knows. */
+  readonly #defined = new Set<number>();
+
+  /** @throws It cannot be started. */
+  constructor(
+    name: string,
+    modules: readonly string[],
+    options: ChildOptions,
+    outputs: { stdout: Output; stderr: Output },
+    batching: Batching,
+    owner: ChildOwner,
+  ) {
+    const { launch, initializer, maxTasksPerChild, replaces } = options;
+    this.#process = new ChildProcess(
+      launch.deno,
+      { args: childArguments(launch, modules), cwd: launch.cwd, env: launch.env },
+      outputs,
+      { onMessage: (message) => this.#hear(message), onExit: (exit) => owner.onExit(this, exit) },
+    );
+    this.#options = options;
+    this.#batching = batching;
+    this.#owner = owner;
+    this.#modules = new Set(modules);
+    this.#tasksLeft = maxTasksPerChild;
+    const settings: ChildSettings = {
+      version: VERSION,
+      token: this.#process.token,
+      name,
+      hasInitializer: initializer !== undefined,
+      announces: replaces,
+      mainModule: launch.mainModule,
+    };
+    this.#process.send(["start", settings]);
+    if (initializer !== undefined) this.#initialize(initializer);
+  }
+
+  #initialize({ fn, payload }: Initializer): void {
+    this.#define(fn);
+    const encoded = EncodedSections.from(fromPosted(payload));
+    this.#process.send(["initialize", fn, encoded.encoding], encoded);
+  }
+
+  #define(fn: number): void {
+    if (this.#defined.has(fn)) return;
+    this.#defined.add(fn);
+    this.#process.send(["define", fn, this.#owner.definition(fn)]);
+  }
+
+  get state(): ChildState["name"] {
+    return this.#state.name;
+  }
+
+  /** The tasks that it has and has not answered, in order: the first one runs, the others are prefetched. */
+  get tasks(): readonly EncodedTask[] {
+    return this.#tasks;
+  }
+
+  /** How many tasks it may still get. */
+  get tasksLeft(): number {
+    return this.#tasksLeft;
+  }
+
+  /** Whether it has announced to begin the first of its tasks. */
+  get hasBegun(): boolean {
+    return this.#begunId === this.#nextId;
+  }
+
+  get isAborted(): boolean {
+    return this.#killedFor === "abort";
+  }
+
+  canImport(definition: Definition): boolean {
+    const { launch } = this.#options;
+    return modulesOf(definition).every((url) => this.#modules.has(url) || isFree(launch, url));
+  }
+
+  /** Runs tasks, which have been marked as started: one, or several quick ones. It must be idle. */
+  run(tasks: readonly EncodedTask[]): void {
+    const entries: TaskEntry[] = [];
+    const payloads: EncodedSections[] = [];
+    for (const { fn, flags, payload } of tasks) {
+      this.#define(fn);
+      entries.push([fn, flags, payload.encoding, payload.sections.length]);
+      payloads.push(payload);
+    }
+    this.#tasks.push(...tasks);
+    this.#tasksLeft -= tasks.length;
+    this.#state = { name: "BUSY", givenAt: performance.now(), recall: "none" };
+    this.#process.write(encodeMessage(["tasks", this.#lastId + 1, entries], ...payloads));
+    this.#lastId += tasks.length;
+  }
+
+  // What it says
+
+  #hear(message: Message): void {
+    const { header } = message;
+    switch (header[0]) {
+      case "ready":
+        if (!this.#isStarting(header)) return;
+        if (header[1] !== VERSION) this.#owner.onWrongVersion(header[1]);
+        else {
+          this.#owner.onReady(this);
+          this.#beIdle();
+        }
+        return;
+      case "failed":
+        if (!this.#isStarting(header)) return;
+        if (this.#options.initializer === undefined) throw unexpected(header);
+        this.#owner.onInitializerFailed(payloadOf(header[1], message));
+        return;
+      case "begun":
+        // It has answered all before, and can begin only the next one.
+        if (!this.#options.replaces || this.#tasks.length === 0 || header[1] !== this.#nextId) throw unexpected(header);
+        this.#begunId = header[1];
+        return;
+      case "progress":
+        // What comes late is of no use.
+        if (this.#tasks.length > 0 && header[1] === this.#nextId) {
+          this.#owner.onProgress(this.#tasks[0], payloadOf(header[2], message));
+        }
+        return;
+      case "results":
+        this.#hearResults(header[1], payloadsOf(message));
+        return;
+      case "recalled":
+        this.#hearRecalled(header[1], header[2], header);
+        return;
+      case "free": {
+        const [, last] = header;
+        if (!(last <= this.#lastId)) throw unexpected(header);
+        // It may have got others meanwhile, and those were recalled, too.
+        if (this.#state.name === "AWAY" && last === this.#lastId) this.#beIdle();
+        return;
+      }
+      default:
+        throw unexpected(header);
+    }
+  }
+
+  /** Whether it says what only a child can say that is starting; `false` where nobody listens to that any more. */
+  #isStarting(header: readonly unknown[]): boolean {
+    if (this.#state.name === "STARTING") return true;
+    if (this.#state.name === "ENDING" && this.#state.wasStarting) return false;
+    throw unexpected(header);
+  }
+
+  #hearResults(firstId: number, results: ResultPayload[]): void {
+    // Whatever a child says, it can only settle the tasks that it has, one after the other.
+    if (firstId !== this.#nextId || results.length === 0 || results.length > this.#tasks.length) {
+      throw unexpected(["results", firstId, results.length]);
+    }
+    const done = this.#tasks.splice(0, results.length);
+    this.#nextId += done.length;
+    this.#owner.onResults(done, results, this.#tasks[0]);
+    if (this.#tasks.length > 0) return;
+    if (this.#state.name === "BUSY") {
+      const { givenAt, recall } = this.#state;
+      this.#batching.learn(done.at(-1)!, performance.now() - givenAt, recall !== "none");
+      this.#nextId = this.#lastId + 1;
+      this.#beIdle();
+    } else {
+      // It was told to end.
+      this.#process.end();
+    }
+  }
+
+  #hearRecalled(first: number, last: number, header: readonly unknown[]): void {
+    // It may have answered them all meanwhile, and got others.
+    if (last < this.#nextId) return;
+    const isFitting = Number.isInteger(first) && first >= this.#nextId && first <= last + 1 && last <= this.#lastId;
+    if (!isFitting) throw unexpected(header);
+    // Its end decides what becomes of them.
+    if (this.#state.name === "ENDING" || this.#killedFor === "abort") return;
+    if (this.#state.name !== "BUSY" || this.#state.recall !== "asked") throw unexpected(header);
+    this.#state = { ...this.#state, recall: "answered" };
+    if (first === this.#nextId) this.#batching.onHeldUp(this.#tasks[0]);
+    const recalled = this.takeFrom(first - this.#nextId);
+    if (this.#tasks.length === 0) {
+      this.#nextId = this.#lastId + 1;
+      this.#state = { name: "AWAY" };
+    }
+    this.#owner.onRecalled(recalled);
+  }
+
+  /** Takes the tasks away that it has not begun: those from a place on. */
+  takeFrom(place: number): EncodedTask[] {
+    const taken = this.#tasks.splice(place);
+    // Where it has begun none, it is not their function that is slow.
+    if (place > 0) this.#batching.onSlow(taken);
+    this.#tasksLeft += taken.length;
+    return taken;
+  }
+
+  #beIdle(): void {
+    if (this.#state.name === "ENDING") return;
+    this.#state = { name: "IDLE" };
+    this.#owner.onIdle(this);
+  }
+
+  // Looking after it
+
+  /** Recalls what it has not begun when it is time; `false` where there is nothing to be recalled. */
+  recallIfLate(now: number): boolean {
+    if (this.#state.name !== "BUSY" || !this.#mayHaveUnbegun()) return false;
+    const { givenAt } = this.#state;
+    const { writtenAt } = this.#process;
+    if (now >= this.#batching.recallAt({ tasks: this.#tasks, givenAt, writtenAt })) this.#recall();
+    return true;
+  }
+
+  /** Recalls the tasks that wait behind another one, if there are any. */
+  recallPrefetched(): void {
+    if (this.#tasks.length > 1 && this.#mayHaveUnbegun()) this.#recall();
+  }
+
+  /** Whether it may have tasks that it has not begun, and was not asked for them. */
+  #mayHaveUnbegun(): boolean {
+    return this.#state.name === "BUSY" && this.#state.recall === "none" &&
+      this.#tasks.length > (this.hasBegun ? 1 : 0);
+  }
+
+  #recall(): void {
+    if (this.#state.name !== "BUSY") return;
+    this.#state = { ...this.#state, recall: "asked" };
+    this.#patience.begin();
+    this.#process.recall(this.#lastId);
+  }
+
+  /** Looks whether it has lost what it was sent; `false` where it owes no answer. */
+  look(now: number): boolean {
+    if (this.#state.name !== "STARTING" && this.#state.name !== "BUSY") return false;
+    const since = this.#state.name === "BUSY" ? this.#state.givenAt : this.#startedAt;
+    if (now - since < LOOK_MS) return true;
+    if (this.#keepsOthers()) {
+      this.#killedFor ??= "silence";
+      this.#process.kill("SIGKILL");
+    }
+    this.#process.probe();
+    return true;
+  }
+
+  /**
+   * Whether it does not let go of tasks, although its reading thread could: the task that runs may have stopped it. Where
+   * a task can harm no other one, those behind it do not wait for ever.
+   */
+  #keepsOthers(): boolean {
+    const isAsked = this.#state.name === "BUSY" && this.#state.recall !== "none";
+    if (!this.#options.replaces || !isAsked || this.#tasks.length < 2) return false;
+    // Its answer waits behind what it has printed.
+    return !this.#process.isPassingOn && this.#patience.isAtEnd(this.#process.written);
+  }
+
+  // Its end
+
+  /** Lets it end when it has done what it does. */
+  end(): void {
+    this.#beEnding();
+    this.#process.end();
+  }
+
+  /** Ends it by a signal. */
+  kill(signal: Deno.Signal): void {
+    this.#beEnding(signal);
+    this.#process.kill(signal);
+  }
+
+  #beEnding(sent?: Deno.Signal): void {
+    const { name } = this.#state;
+    const wasStarting = this.#state.name === "ENDING" ? this.#state.wasStarting : name === "STARTING";
+    this.#state = { name: "ENDING", sent, wasStarting };
+  }
+
+  /** Kills it where it has not ended for long after it was told to. */
+  killAtLast(): void {
+    this.#process.kill("SIGKILL");
+  }
+
+  /** Kills it if it runs the task of a slot. */
+  abort(slot: number): void {
+    if (this.#state.name !== "BUSY" || this.#tasks[0]?.slot !== slot) return;
+    this.#killedFor = "abort";
+    this.#process.kill("SIGKILL");
+  }
+
+  /** What is told of its end. */
+  reportOf(exit: ChildExit, failedStarts: number): DeathReport {
+    return {
+      ...exit,
+      during: this.#state.name === "STARTING" ? "start" : this.#tasks.length === 0 ? "idle" : "task",
+      sent: this.#state.name === "ENDING" ? this.#state.sent : undefined,
+      killedFor: this.#killedFor,
+      failedStarts,
+    };
+  }
+}
+
+/** What kills a child that says what it cannot say now: a task has changed it. */
+function unexpected(header: readonly unknown[]): Error {
+  return new Error(`not now: ${JSON.stringify(header)}`);
+}

@@ -1,0 +1,253 @@
+/**
+ * The children of a broker: which of them are idle, whether another one may be started, and who looks after them.
+ *
+ * @module
+ */
+
+import { type Batching, type EncodedTask, LOOK_MS, RECALL_LOOK_MS } from "./_batching.ts";
+import { Child, type ChildOptions, type ChildOwner } from "./_child.ts";
+import { type Definition, modulesOf } from "../_functions/definition.ts";
+import { fitting, isFree } from "./_launch.ts";
+import type { Output } from "./_output.ts";
+
+export interface ChildrenOptions extends ChildOptions {
+  /** What children are called in messages. */
+  name: string;
+  maxWorkers: number;
+}
+
+/** After so many children in a row that died while they were starting, the pool gives up. */
+const MAX_FAILED_STARTS = 3;
+
+/** How long after a child that could not be started the next one is; longer with each in a row. In milliseconds. */
+const RETRY_MS = 100;
+
+/** How long children may take to end by themselves, in milliseconds. */
+const END_MS = 2_000;
+
+/** All children of a broker. */
+export class Children {
+  readonly #options: ChildrenOptions;
+  readonly #outputs: { stdout: Output; stderr: Output };
+  readonly #batching: Batching;
+  readonly #owner: ChildOwner;
+  /** Whether children may import any module by their permissions. */
+  readonly #canImportAll: boolean;
+  readonly #all = new Set<Child>();
+  /** Those that are idle, the last one on top: its caches are the warmest. */
+  readonly #idle: Child[] = [];
+  #started = 0;
+  #failedStarts = 0;
+  /** Runs while no child is started, because one could not be a moment ago. */
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  /** Each runs while there may be a child to look at. */
+  #recallTimer: ReturnType<typeof setInterval> | undefined;
+  #lookTimer: ReturnType<typeof setInterval> | undefined;
+  /** Runs while children that were told to end may do so by themselves. */
+  #lastSignal: ReturnType<typeof setTimeout> | undefined;
+  /** Whether no more are started. */
+  #isClosed = false;
+  #emptied: PromiseWithResolvers<void> | undefined;
+
+  constructor(
+    options: ChildrenOptions,
+    outputs: { stdout: Output; stderr: Output },
+    batching: Batching,
+    owner: ChildOwner,
+  ) {
+    this.#options = options;
+    this.#outputs = outputs;
+    this.#batching = batching;
+    this.#owner = owner;
+    this.#canImportAll = options.launch.canRead && options.launch.imports === undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.#all.size === 0;
+  }
+
+  /** Resolves when none is left. */
+  get emptied(): Promise<void> {
+    if (this.isEmpty) return Promise.resolve();
+    this.#emptied ??= Promise.withResolvers<void>();
+    return this.#emptied.promise;
+  }
+
+  // Starting
+
+  mayStart(): boolean {
+    if (this.#isClosed || this.#retry !== undefined) return false;
+    let live = 0;
+    for (const { state } of this.#all) if (state !== "ENDING") live++;
+    return live < this.#options.maxWorkers;
+  }
+
+  get starting(): number {
+    let starting = 0;
+    for (const { state } of this.#all) if (state === "STARTING") starting++;
+    return starting;
+  }
+
+  /**
+   * Starts one.
+   *
+   * @param definitions Functions whose modules it shall be able to import, the most urgent ones first.
+   * @param onRetry Called a while after it could not be started, when another one may be.
+   * @returns Why it could not be started; `undefined` when it was.
+   */
+  start(definitions: Iterable<Definition>, onRetry: () => void): string | undefined {
+    const modules = fitting(this.#wantedModules(definitions));
+    const { name } = this.#options;
+    let child: Child;
+    try {
+      child = new Child(`${name}_${this.#started}`, modules, this.#options, this.#outputs, this.#batching, this.#owner);
+    } catch (error) {
+      // Nothing has changed yet that could make it possible now.
+      this.#retry ??= setTimeout(() => {
+        this.#retry = undefined;
+        onRetry();
+      }, RETRY_MS * (this.#failedStarts + 1));
+      return error instanceof Error ? error.message : String(error);
+    }
+    this.#started++;
+    this.#all.add(child);
+    this.#lookAfter();
+    return undefined;
+  }
+
+  #wantedModules(definitions: Iterable<Definition>): Set<string> {
+    const wanted = new Set<string>();
+    if (this.#canImportAll) return wanted;
+    for (const definition of definitions) {
+      for (const url of modulesOf(definition)) if (!isFree(this.#options.launch, url)) wanted.add(url);
+    }
+    return wanted;
+  }
+
+  canImport(child: Child, definition: Definition): boolean {
+    return this.#canImportAll || child.canImport(definition);
+  }
+
+  /** How many in a row could not be started, or died before they were ready. */
+  get failedStarts(): number {
+    return this.#failedStarts;
+  }
+
+  /** One has started. */
+  resetFailedStarts(): void {
+    this.#failedStarts = 0;
+  }
+
+  /** One could not be started, or died before it was ready; `false` where the next one would not fare better. */
+  countFailedStart(): boolean {
+    return ++this.#failedStarts < MAX_FAILED_STARTS;
+  }
+
+  // Those that are idle
+
+  get hasIdle(): boolean {
+    return this.#idle.length > 0;
+  }
+
+  get areIdle(): boolean {
+    return this.#idle.length === this.#all.size;
+  }
+
+  addIdle(child: Child): void {
+    this.#idle.push(child);
+  }
+
+  takeIdle(): Child | undefined {
+    return this.#idle.pop();
+  }
+
+  #forgetIdle(child: Child): void {
+    const at = this.#idle.indexOf(child);
+    if (at !== -1) this.#idle.splice(at, 1);
+  }
+
+  // Those that are busy
+
+  /** Has one that is idle run tasks. */
+  run(child: Child, tasks: readonly EncodedTask[]): void {
+    child.run(tasks);
+    this.#lookAfter();
+    this.#recallTimer ??= setInterval(() => {
+      const now = performance.now();
+      if (this.#count((child) => child.recallIfLate(now)) > 0) return;
+      clearInterval(this.#recallTimer);
+      this.#recallTimer = undefined;
+    }, RECALL_LOOK_MS);
+  }
+
+  #lookAfter(): void {
+    this.#lookTimer ??= setInterval(() => {
+      const now = performance.now();
+      if (this.#count((child) => child.look(now)) > 0) return;
+      clearInterval(this.#lookTimer);
+      this.#lookTimer = undefined;
+    }, LOOK_MS);
+  }
+
+  /** Calls a function for all of them; returns for how many it was true. */
+  #count(call: (child: Child) => boolean): number {
+    let count = 0;
+    for (const child of this.#all) if (call(child)) count++;
+    return count;
+  }
+
+  /** Recalls all tasks that wait behind another one. */
+  recallPrefetched(): void {
+    for (const child of this.#all) child.recallPrefetched();
+  }
+
+  /** Kills the one that runs the task of a slot. */
+  abort(slot: number): void {
+    for (const child of this.#all) child.abort(slot);
+  }
+
+  // Their end
+
+  /** Lets one end when it has done what it does. */
+  end(child: Child): void {
+    this.#forgetIdle(child);
+    child.end();
+  }
+
+  /** Sends all a signal, and kills those that have not ended a while later. No more are started. */
+  kill(signal: Deno.Signal): void {
+    this.#isClosed = true;
+    this.#idle.length = 0;
+    for (const child of this.#all) child.kill(signal);
+    this.#killLater();
+  }
+
+  /** Lets those end that have nothing to do, and kills the others: nobody waits for what they do. */
+  endAll(): void {
+    this.#isClosed = true;
+    this.#idle.length = 0;
+    for (const child of this.#all) {
+      if (child.state === "IDLE" || child.state === "AWAY") child.end();
+      else if (child.state !== "ENDING") child.kill("SIGKILL");
+    }
+    this.#killLater();
+  }
+
+  #killLater(): void {
+    if (this.isEmpty) return;
+    this.#lastSignal ??= setTimeout(() => {
+      for (const child of this.#all) child.killAtLast();
+    }, END_MS);
+  }
+
+  /** One has ended. */
+  remove(child: Child): void {
+    this.#all.delete(child);
+    this.#forgetIdle(child);
+    if (!this.isEmpty) return;
+    clearTimeout(this.#lastSignal);
+    this.#lastSignal = undefined;
+    this.#emptied?.resolve();
+    this.#emptied = undefined;
+  }
+}

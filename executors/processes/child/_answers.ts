@@ -1,0 +1,137 @@
+/**
+ * What the thread that reads a child's input answers by itself, because the main thread could not while it computes:
+ * it recalls tasks that have not begun, and says whether all of the input has arrived.
+ *
+ * @module
+ */
+
+import { lock, OUTBOX, type Outbox, takeResults, unlock } from "./_outbox.ts";
+import { MAX_PACKET_BYTES, READER } from "../packets.ts";
+import { recallTasks } from "./_turns.ts";
+
+/** Looks at bytes of the input, in order; `false` when somebody else has read a part of it. */
+export type Look = (bytes: Uint8Array) => boolean;
+
+/** How the reading thread makes its {@linkcode Look}: by a text that makes a function, and what that is called with. */
+export interface Looking {
+  readonly text: string;
+  readonly memory: readonly SharedArrayBuffer[];
+}
+
+/** What the reading thread needs to answer. */
+export function answersFor(outbox: Outbox, turns: Int32Array): Looking {
+  const tools = [lock, unlock, takeResults, recallTasks];
+  const constants = [JSON.stringify(OUTBOX), READER, MAX_PACKET_BYTES];
+  return {
+    text: `(${makeAnswers})(${[...constants, ...tools]})`,
+    memory: [outbox.buffer, turns.buffer as SharedArrayBuffer],
+  };
+}
+
+/** Its text is sent to the reading thread, so it uses nothing from around it. */
+function makeAnswers(
+  LAYOUT: typeof OUTBOX,
+  READER: number,
+  MAX_PACKET: number,
+  lockOutbox: typeof lock,
+  unlockOutbox: typeof unlock,
+  takeAllResults: typeof takeResults,
+  recallUpTo: typeof recallTasks,
+): (outbox: SharedArrayBuffer, turns: SharedArrayBuffer) => Look {
+  return (outbox, turnsMemory) => {
+    const encoder = new TextEncoder();
+    const decoder = new TextDecoder();
+    const pause = new Int32Array(new SharedArrayBuffer(4));
+    const turns = new Int32Array(turnsMemory);
+    const words = new Int32Array(outbox, 0, LAYOUT.WORDS);
+    let token = "";
+    /** The beginning of a header, and how many bytes of sections are still to come. */
+    let line = "";
+    let skipped = 0;
+    /** How many bytes have been read, and how many before the header. */
+    let read = 0;
+    let readBefore = 0;
+
+    // Where the bytes make no sense, others are missing.
+    return (bytes) => {
+      try {
+        look(bytes);
+        return true;
+      } catch (error) {
+        if (error instanceof Deno.errors.BrokenPipe) throw error;
+        say('"lost"');
+        return false;
+      }
+    };
+
+    function look(bytes: Uint8Array): void {
+      for (let at = 0; at < bytes.length;) {
+        if (skipped > 0) {
+          const count = Math.min(skipped, bytes.length - at);
+          skipped -= count;
+          at += count;
+          continue;
+        }
+        if (line === "") {
+          readBefore = read + at;
+          if (bytes[at] !== 0x1e) throw new SyntaxError("no header");
+        }
+        const end = bytes.indexOf(10, at);
+        line += decoder.decode(bytes.slice(at, end === -1 ? bytes.length : end), { stream: end === -1 });
+        if (end === -1) break;
+        at = end + 1;
+        for (const length of JSON.parse(line.slice(line.lastIndexOf("[")).slice(0, -1))) skipped += length;
+        if (line.startsWith('\x1e["start",')) token = JSON.parse(line.slice(1))[1].token;
+        else if (line.startsWith('\x1e["recall",')) recall(JSON.parse(line.slice(1)));
+        else if (line.startsWith('\x1e["probe",')) answerProbe(JSON.parse(line.slice(1)));
+        line = "";
+      }
+      read += bytes.length;
+    }
+
+    /** Fails where somebody else has read what was sent before. */
+    function assertReached(sent: number): void {
+      if (sent !== readBefore) throw new RangeError(`${sent} bytes were sent and ${readBefore} read`);
+    }
+
+    function answerProbe([, sent]: [name: string, sent: number]): void {
+      assertReached(sent);
+      say(`"reached",${sent}`);
+    }
+
+    function recall([, last, sent]: [name: string, last: number, sent: number]): void {
+      // A task that has never arrived has not begun, and its process cannot be used any more.
+      assertReached(sent);
+      // Held until all is said: only then may the main thread say that it is free.
+      lockOutbox(words);
+      const first = recallUpTo(turns, last);
+      // The results that wait behind a task which is not quick.
+      if (words[LAYOUT.COUNT] > 0) write(0, takeAllResults(words, LAYOUT));
+      say(`"recalled",${first},${last}`);
+      unlockOutbox(words);
+    }
+
+    function say(header: string): void {
+      write(READER, encoder.encode(`\x1e[${header},[]]\n`));
+    }
+
+    /** Writes bytes of a stream, in packets. */
+    function write(stream: number, bytes: Uint8Array): void {
+      const most = MAX_PACKET - token.length - 16;
+      for (let at = 0; at < bytes.length; at += most) {
+        const part = bytes.subarray(at, at + most);
+        const line = encoder.encode(`\x1e["${token}",${stream},${part.length}]\n`);
+        const packet = new Uint8Array([...line, ...part, 10]);
+        for (let written = 0; written < packet.length;) {
+          try {
+            written += Deno.stdout.writeSync(packet.subarray(written));
+          } catch (error) {
+            if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+            // A program that shares the pipe has made it non-blocking, and it is full.
+            Atomics.wait(pause, 0, 0, 1);
+          }
+        }
+      }
+    }
+  };
+}
