@@ -27,11 +27,7 @@ const DOORS: Record<string, string> = {
 };
 
 /** Nodes of a cluster run their tasks in the processes of a pool. */
-const EXCEPTIONS = [
-  "cluster/_node.ts → processes/process_pool_executor.ts",
-  "cluster/_node.ts → processes/permissions.ts",
-  "cluster/node.ts → processes/permissions.ts",
-];
+const EXCEPTIONS = ["cluster/_node_pool.ts → processes/process_pool_executor.ts"];
 
 interface Graph {
   modules: { specifier: string; dependencies?: { code?: { specifier: string }; type?: { specifier: string } }[] }[];

@@ -26,6 +26,11 @@ export interface TlsOptions {
   key?: string;
 }
 
+/** What all keys of a queue begin with on the server. */
+export function keyStart({ prefix, queue }: Address): string {
+  return `${prefix}:${queue}:`;
+}
+
 /** Whether a text is the address of a server. */
 export function isServer(redis: string): boolean {
   const protocol = URL.parse(redis)?.protocol;

@@ -13,7 +13,10 @@ const MAX_PAUSE_MS = 1_000;
 /** How long an attempt to connect may take, in milliseconds. */
 const CONNECT_MS = 5_000;
 
-/** Opens a connection, which is made again whenever it breaks; what was sent meanwhile is sent then. */
+/** How many jobs one command adds, asks for or takes back at the most: in between, others have their turn. */
+export const MAX_BATCH = 500;
+
+/** Opens a connection. Whenever it breaks it is made again, and sends what waits. */
 export function connect({ redis, tls }: Address): Redis {
   const options: RedisOptions = {
     lazyConnect: true,
@@ -26,12 +29,12 @@ export function connect({ redis, tls }: Address): Redis {
     ...(tls === undefined ? {} : { tls: { ...tls } }),
   };
   const client = new Redis(redis, options);
-  // Each failed attempt is an event; who waits for the connection says what went wrong.
+  // Each failed attempt is an event. Whoever waits for the connection says what went wrong.
   client.on("error", () => {});
   return client;
 }
 
-/** What connecting can never mend: a wrong password, or no permission. */
+/** Whether it is of no use to connect again: the password is wrong, or the user may not do this. */
 export function isRefusal(error: unknown): error is Error {
   return error instanceof Error &&
     /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password|ERR DB index)/.test(error.message);
@@ -43,7 +46,7 @@ const OLDEST = [6, 2];
 /**
  * Looks at the server's version and at how it keeps data.
  *
- * @returns What may lose jobs, in sentences.
+ * @returns Warnings of what may lose jobs.
  * @throws {Error} The server is too old.
  */
 export async function inspectServer(client: Redis): Promise<string[]> {
@@ -61,7 +64,8 @@ export async function inspectServer(client: Redis): Promise<string[]> {
     [, appendOnly] = await client.config("GET", "appendonly") as string[];
   } catch {
     warnings.push(
-      "It does not tell how it keeps data (CONFIG is not allowed): see that maxmemory-policy is noeviction and appendonly is yes",
+      "It does not tell how it keeps data (CONFIG is not allowed): " +
+        "see that maxmemory-policy is noeviction and appendonly is yes",
     );
     return warnings;
   }
@@ -75,9 +79,10 @@ export async function inspectServer(client: Redis): Promise<string[]> {
 }
 
 /**
- * What {@linkcode takeJobs} does, all at once. The engine's own way removes one at a time, those that have ended as well, and tells apart only by an event which of these it was. The names of the keys are
- * those of BullMQ 3 to 6: the lists `wait` and `paused`, the sorted sets `prioritized` and `delayed`, and in a job's hash `atm` (how often it has failed) and
- * `stc` (how often its node was lost).
+ * What {@linkcode takeJobs} does, all at once. The engine itself would remove one job at a time, also those that have
+ * ended, and only an event would say which of these it was. The names of the keys are those of BullMQ 3 to 6: the lists
+ * `wait` and `paused`, the sorted sets `prioritized` and `delayed`, and in a job's hash `atm` (how often it has failed)
+ * and `stc` (how often its node was lost).
  */
 const TAKE = `
 local taken = {}

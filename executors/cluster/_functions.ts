@@ -10,12 +10,13 @@ import { entry } from "../_owner/entry.ts";
 import { importModule } from "../_functions/import.ts";
 import { taskRef } from "../task_ref.ts";
 import type { Address } from "./_address.ts";
-import { functionChannel, type TaskData } from "./_jobs.ts";
+import type { TaskData } from "./_jobs.ts";
+import { functionChannel } from "./_messages.ts";
 import type { Call, Returned } from "./_run_job.ts";
 
 /**
- * For how long no node has to have a function before its tasks fail, in milliseconds: after the server was away, the
- * nodes connect again one after the other. And after how long that is looked at anew.
+ * For how many milliseconds no node must have a function before its tasks fail: after the server was away, the nodes
+ * connect again one after the other. What was seen longer ago than `FORGET_MS` does not count.
  */
 const NOBODY_MS = 1_000;
 const FORGET_MS = 10_000;
@@ -26,9 +27,9 @@ export class Functions {
   /** The URLs of the modules, by the name that jobs use. */
   readonly #modules: ReadonlyMap<string, string>;
   readonly #exports = new Map<string, ReadonlySet<string>>();
-  /** Since when no node has a function, and when that was looked at last; by the function. */
+  /** Since when no node has a function, and when this node has looked last; by the function. */
   readonly #nobody = new Map<string, { readonly since: number; seen: number }>();
-  /** What processes call for each task. */
+  /** Runs a task in a process. */
   readonly runTask: (call: Call) => Promise<Returned>;
   /** Imports a module in a process; does nothing where it is none of these. */
   readonly tryModule: (url: string) => Promise<void>;

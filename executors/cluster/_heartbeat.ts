@@ -8,15 +8,15 @@
 
 import type { Redis } from "ioredis";
 
-/** How long a connection may say nothing though it was asked, in milliseconds; less where that is too long to wait. */
+/** For how many milliseconds a connection may say nothing though it was asked: at the most, and at the least. */
 const MAX_SILENT_MS = 5_000;
-const LEAST_SILENT_MS = 1_000;
+const MIN_SILENT_MS = 1_000;
 
 /** How often a connection is looked at in that time. */
 const LOOKS = 5;
 
-/** How much a slow network takes of a large value, in bytes a millisecond. */
-const SLOWEST = 1_000;
+/** How many bytes a slow network takes in a millisecond. */
+const SLOW_BYTES_PER_MS = 1_000;
 
 /** A connection that is listened to. */
 interface Watched {
@@ -42,7 +42,7 @@ export class Heartbeat {
    * @param patience How long a connection may say nothing, in milliseconds, where that is not too short or too long.
    */
   constructor(clients: readonly Redis[], patience: number) {
-    this.#patience = Math.max(LEAST_SILENT_MS, Math.min(MAX_SILENT_MS, patience));
+    this.#patience = Math.max(MIN_SILENT_MS, Math.min(MAX_SILENT_MS, patience));
     this.#pause = this.#patience / LOOKS;
     this.#all = clients.map((client) => listen({ client, unanswered: 0, quiet: 0, isAsked: false }));
     this.#timer = setInterval(() => this.#look(), this.#pause);
@@ -64,7 +64,7 @@ export class Heartbeat {
 
   #look(): void {
     const now = performance.now();
-    // A thread that was stopped, or that has computed, has heard nothing because it has not listened.
+    // A thread that stood still, or computed, has heard nothing because it has not listened.
     const elapsed = Math.min(now - this.#lookedAt, this.#pause * 2);
     this.#lookedAt = now;
     for (const watched of this.#all) {
@@ -74,9 +74,9 @@ export class Heartbeat {
       if (client.status === "ready") ask(watched);
       else if (client.status !== "connect") continue;
       const { stream } = client;
-      if (quiet < this.#patience + stream.writableLength / SLOWEST) continue;
+      if (quiet < this.#patience + stream.writableLength / SLOW_BYTES_PER_MS) continue;
       watched.quiet = 0;
-      // It is made again, and what it has not answered is sent again. To end it in order would wait for the other side.
+      // ioredis connects again, and sends again what was not answered. An orderly end would wait for the other side.
       stream.destroy(new Error(`The connection gave no sign of life for ${Math.round(quiet)} ms`));
     }
   }

@@ -1,8 +1,8 @@
 /**
- * The tasks of a `ClusterExecutor` that the cluster has, and the jobs that carry them: what becomes of them, and who is told.
+ * The table of a `ClusterExecutor`'s tasks that are under way: where each one is, and which job carries it.
  *
- * A task is PENDING in the pool's queue, PREFETCHED while it is here, RUNNING when a node has told that it has begun, or PENDING again when it comes back; a job only
- * carries tasks. What of a task comes too late, because it has come back or is done, finds it no longer a part of its job.
+ * A job only carries tasks; a task belongs to one job at the most. What comes too late, because its task has been
+ * recalled or is done, finds that the task belongs to that job no more, and changes nothing.
  *
  * @module
  */
@@ -12,9 +12,10 @@ import type { Consumer, Task } from "../_queue/consumer.ts";
 import { RecordType, TaskState } from "../_queue/protocol.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
 import { LARGE_BYTES } from "./_keep.ts";
-import { aliasOf, checkJobResult, fromPayload, howOf, type Outcome, type TaskData, toPayload } from "./_jobs.ts";
+import { aliasOf, checkJobResult, howOf, type Outcome, type TaskData } from "./_jobs.ts";
+import { fromJobValue, toJobValue } from "./_job_value.ts";
 
-/** Why the pool is broken, or a job has failed without running to its end. It tells the owner, as JSON. */
+/** Why the pool is broken, or why a job has failed without running to its end: the broker reports it as JSON. */
 export interface ClusterReport {
   readonly what: "unreachable" | "lost" | "stalled" | "unknown" | "refused";
   readonly message: string;
@@ -23,53 +24,62 @@ export interface ClusterReport {
 }
 
 /**
- * So many quick tasks at the most become one job, and no more than take so long, in milliseconds: a job costs server and nodes a fraction of a millisecond each, and
- * few tasks take that long. What is added at once becomes at least so many jobs, if it can, so that many workers have something of it; and tasks with more
- * bytes than that become jobs of their own.
+ * A job costs server and nodes a fraction of a millisecond each, and quick tasks take no longer than that. So up to
+ * `MAX_PACKED` of them share a job, as long as they take no more than `MAX_PACKED_MS` together. What is added at once
+ * becomes `MIN_JOBS` jobs or more, if it can, for as many workers; and a task with more than `SMALL_BYTES` is a job of
+ * its own.
  */
 const MAX_PACKED = 32;
-const PACK_MS = 5;
-const SHARES = 16;
+const MAX_PACKED_MS = 5;
+const MIN_JOBS = 16;
 const SMALL_BYTES = 1_024;
 
-/** What is back is given away again when for so long, in milliseconds, none of it was cancelled. */
+/** For how many milliseconds recalled tasks stay here after the last one was cancelled, in case that more follow. */
 const HOLD_MS = 50;
 
-/** A task that the pool's queue has no more. */
-export interface InFlightTask {
-  readonly task: Task;
-  /** The how manieth of its executor it is. */
+/** A task that is not in the pool's queue any more. */
+export interface InFlightTask extends Task {
+  /** Which of its executor's tasks it is, from 1 on: the order of their submission. */
   readonly number: number;
   readonly data: TaskData;
-  /** The job that carries it, if any. */
+  /**
+   * Where it is; in parentheses, what its slot says:
+   *
+   * - `"waiting"` (PREFETCHED): for a job, which is made of all that wait.
+   * - `"sent"` (PREFETCHED), from `"waiting"`: a job carries it, which is with the server or with a node.
+   * - `"begun"` (RUNNING), from `"sent"`: a node has said so, or nobody has said in time that it has not.
+   * - `"recalled"` (PENDING, or CANCELLED by the owner), from the three above: it comes back before it has begun. What
+   *   is not cancelled is `"waiting"` again after a moment.
+   * - `"done"` (DONE), from `"sent"` and `"begun"`: its outcome is on its way to the owner.
+   */
+  state: "waiting" | "sent" | "begun" | "recalled" | "done";
+  /** The job that carries it, while it is `"sent"` or `"begun"`. */
   job?: Job;
-  /** How often it came back before it had begun. */
-  returns: number;
-  /** Whether a node has told that it has begun it. */
-  hasBegun: boolean;
-  /** While it is taken back: is told what is heard of it. */
-  onNews?: (news: News) => void;
+  /** How often it was recalled. */
+  recalls: number;
+  /** Is called with what becomes of it, while the broker recalls it. */
+  onUpdate?: (update: TaskUpdate) => void;
 }
 
-/** What can be heard of a task that is taken back. */
-export type News = "added" | "begun" | "over";
+/** What the broker waits for when it recalls a task: the server has its job; it has begun; it is recalled, or done. */
+export type TaskUpdate = "added" | "begun" | "left";
 
-/** What lies in the cluster's queue, or runs on a node: one task, or several. */
+/** What is with the server, or runs on a node: one task, or several. */
 export interface Job {
   readonly id: string;
-  /** In their order; some may not belong to it any more. */
-  readonly all: readonly InFlightTask[];
+  /** All that it was made of, in their order, also those that have left it since. */
+  readonly tasks: readonly InFlightTask[];
   /** Whether the server has it. */
   isAdded: boolean;
-  /** When something was heard of it last. */
+  /** When the broker has heard of it last. */
   heardAt: number;
   /** During which connection it was added. */
   connection: number;
 }
 
 /** How tasks become jobs. */
-export interface FlightOptions {
-  /** What the numbers of all jobs of this executor begin with. */
+export interface InFlightOptions {
+  /** What the ids of all jobs of this executor begin with. */
   readonly id: string;
   /** The names of modules, by URL, where they are not those of the files. */
   readonly aliases: ReadonlyMap<string, string>;
@@ -80,24 +90,23 @@ export interface FlightOptions {
 /** See above. */
 export class InFlight {
   readonly #consumer: Consumer;
-  readonly #options: FlightOptions;
-  /** What is told when a task has left. */
+  readonly #options: InFlightOptions;
+  /** Is called when a job has left the table. */
   readonly #onLeft: () => void;
   readonly jobs: Map<string, Job> = new Map();
-  /** Large jobs that the server needs not keep any more. */
+  /** Large jobs that the server need not keep any more. */
   readonly delivered: string[] = [];
-  /** The tasks of jobs, by their slots. */
-  readonly #sent = new Map<number, InFlightTask>();
-  /** Tasks that are going to be jobs. */
-  #batch: InFlightTask[] = [];
-  /** Tasks that came back and are pending again, and until when they stay here. */
+  /** All tasks but recalled and done ones, by their slots. */
+  readonly #tasks = new Map<number, InFlightTask>();
+  #waiting: InFlightTask[] = [];
+  /** The tasks that are recalled, and until when they stay so. */
   #backlog: InFlightTask[] = [];
   #heldUntil = 0;
-  /** What tasks of a function take, in milliseconds, on the average of the last ones. */
-  readonly #paces = new Map<number, number>();
+  /** How long a task takes, in milliseconds, on the average of the last ones; by its function. */
+  readonly #msPerTask = new Map<number, number>();
   #count = 0;
 
-  constructor(consumer: Consumer, options: FlightOptions, onLeft: () => void) {
+  constructor(consumer: Consumer, options: InFlightOptions, onLeft: () => void) {
     this.#consumer = consumer;
     this.#options = options;
     this.#onLeft = onLeft;
@@ -105,12 +114,12 @@ export class InFlight {
 
   /** How many tasks the cluster has, or is going to have. */
   get size(): number {
-    return this.#sent.size;
+    return this.#tasks.size;
   }
 
-  /** How many of them are no part of a job yet. */
+  /** How many of them wait for a job. */
   get waiting(): number {
-    return this.#batch.length;
+    return this.#waiting.length;
   }
 
   get hasBacklog(): boolean {
@@ -123,33 +132,37 @@ export class InFlight {
   }
 
   ofSlot(slot: number): InFlightTask | undefined {
-    return this.#sent.get(slot);
+    return this.#tasks.get(slot);
   }
 
   // From the pool's queue to a job
 
-  /** Takes a task that was marked as given. */
-  take(task: Task, definition: Definition): void {
+  /** Takes a task in that was started as PREFETCHED. */
+  take({ slot, fn, flags, payload }: Task, definition: Definition): void {
     const number = ++this.#count;
     const urls = modulesOf(definition);
     const data: TaskData = {
       id: `${this.#options.id}-${number}`,
       modules: urls.map((url) => this.#options.aliases.get(url) ?? aliasOf(url)),
       name: nameOf(definition),
-      how: howOf(task.flags),
-      payload: toPayload(task.payload),
+      how: howOf(flags),
+      args: toJobValue(payload),
     };
-    this.#give({ task, number, data, returns: 0, hasBegun: false });
+    this.#wait({ slot, fn, flags, payload, number, data, state: "waiting", recalls: 0 });
   }
 
-  #give(sent: InFlightTask): void {
-    this.#sent.set(sent.task.slot, sent);
-    this.#batch.push(sent);
+  #wait(task: InFlightTask): void {
+    task.state = "waiting";
+    this.#tasks.set(task.slot, task);
+    this.#waiting.push(task);
   }
 
-  /** Takes what came back and is not cancelled again, in the order in which it was submitted; what is being cancelled is waited for. */
+  /**
+   * Takes in again what was recalled and is not cancelled, in the order of its submission; waits once more if some was
+   * cancelled meanwhile.
+   */
   takeBacklog(): void {
-    const pending = this.#backlog.filter(({ task }) => this.#consumer.start(task, TaskState.PENDING));
+    const pending = this.#backlog.filter((task) => this.#consumer.start(task, TaskState.PENDING));
     const isBeingCancelled = pending.length < this.#backlog.length;
     this.#backlog = pending;
     if (isBeingCancelled) {
@@ -157,55 +170,78 @@ export class InFlight {
       return;
     }
     this.#backlog = [];
-    for (const sent of pending.sort((a, b) => a.number - b.number)) {
-      if (this.#consumer.start(sent.task, TaskState.PREFETCHED)) this.#give(sent);
+    for (const task of pending.sort((a, b) => a.number - b.number)) {
+      if (this.#consumer.start(task, TaskState.PREFETCHED)) this.#wait(task);
     }
   }
 
-  /** Makes jobs of what waits. */
+  /** Makes jobs of all tasks that wait. */
   makeJobs(): Job[] {
-    const batch = this.#batch;
-    this.#batch = [];
+    const waiting = this.#waiting;
+    this.#waiting = [];
     const jobs: Job[] = [];
-    for (let i = 0; i < batch.length;) {
-      const all = batch.slice(i, i + this.#packed(batch, i));
-      i += all.length;
-      const [{ data, returns }] = all;
+    for (let i = 0; i < waiting.length;) {
+      const tasks = waiting.slice(i, i + this.#packed(waiting, i));
+      i += tasks.length;
+      const [{ data, recalls }] = tasks;
       // The server keeps for a while what a node has given back.
-      const id = returns === 0 ? data.id : `${data.id}.${returns}`;
-      const job: Job = { id, all, isAdded: false, heardAt: performance.now(), connection: 0 };
-      for (const sent of all) sent.job = job;
+      const id = recalls === 0 ? data.id : `${data.id}.${recalls}`;
+      const job: Job = { id, tasks, isAdded: false, heardAt: performance.now(), connection: 0 };
+      for (const task of tasks) {
+        task.state = "sent";
+        task.job = job;
+      }
       this.jobs.set(id, job);
       jobs.push(job);
     }
     return jobs;
   }
 
-  /** How many tasks from this one on become one job. */
-  #packed(batch: readonly InFlightTask[], from: number): number {
-    const { fn } = batch[from].task;
-    const pace = this.#paces.get(fn);
-    if (pace === undefined || !this.#options.packs) return 1;
-    const most = Math.min(MAX_PACKED, PACK_MS / pace, Math.ceil(batch.length / SHARES));
+  /** How many tasks, from this one on, become one job. */
+  #packed(waiting: readonly InFlightTask[], from: number): number {
+    const { fn } = waiting[from];
+    const ms = this.#msPerTask.get(fn);
+    if (ms === undefined || !this.#options.packs) return 1;
+    const most = Math.min(MAX_PACKED, MAX_PACKED_MS / ms, Math.ceil(waiting.length / MIN_JOBS));
     let length = 1;
-    while (length < most && batch[from + length]?.task.fn === fn && isSmall(batch[from + length])) length++;
+    while (length < most && waiting[from + length]?.fn === fn && isSmall(waiting[from + length])) length++;
     return length;
   }
 
   // What becomes of them
 
-  noteAdded(job: Job, connection: number): void {
+  markAdded(job: Job, connection: number): void {
     job.isAdded = true;
     job.connection = connection;
     job.heardAt = performance.now();
-    for (const sent of job.all) sent.onNews?.("added");
+    for (const task of job.tasks) task.onUpdate?.("added");
   }
 
-  markBegun(sent: InFlightTask | undefined): void {
-    if (sent?.job === undefined) return;
-    if (!sent.hasBegun) this.#consumer.setState(sent.task, TaskState.RUNNING);
-    sent.hasBegun = true;
-    sent.onNews?.("begun");
+  markBegun(task: InFlightTask): void {
+    if (task.state === "sent") {
+      task.state = "begun";
+      this.#consumer.setState(task, TaskState.RUNNING);
+    }
+    if (task.state === "begun") task.onUpdate?.("begun");
+  }
+
+  /** Takes a task out of its job that comes back before it has begun. */
+  markRecalled(task: InFlightTask): void {
+    if (task.state === "recalled" || task.state === "done") return;
+    if (task.state === "waiting") this.#waiting = this.#waiting.filter((other) => other !== task);
+    this.#leave(task, "recalled");
+    task.recalls++;
+    this.#consumer.setState(task, TaskState.PENDING);
+    this.#backlog.push(task);
+    this.#heldUntil = performance.now() + HOLD_MS;
+    this.#consumer.wakeUp();
+  }
+
+  /** Recalls all tasks that wait for a job. */
+  recallWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const task of waiting) this.markRecalled(task);
   }
 
   /**
@@ -214,32 +250,31 @@ export class InFlight {
    * @param bytes How long its result was as a text.
    * @throws {TypeError} This is no result of it; then nothing has changed.
    */
-  complete(job: Job, value: unknown, bytes: number): void {
-    checkJobResult(value, job.all.length);
-    const payloads = value.outcomes.map((outcome) => "ok" in outcome ? fromPayload(outcome.payload) : EMPTY);
+  complete(job: Job, result: unknown, bytes: number): void {
+    checkJobResult(result, job.tasks.length);
+    const payloads = result.outcomes.map((outcome) => "ok" in outcome ? fromJobValue(outcome.value) : EMPTY);
     let room = bytes;
-    for (const [i, sent] of job.all.entries()) {
-      room += sent.task.payload.room;
-      if (sent.job === job) this.#onOutcome(sent, value.outcomes[i], payloads[i]);
+    for (const [i, task] of job.tasks.entries()) {
+      room += task.payload.room;
+      if (task.job === job) this.#onOutcome(task, result.outcomes[i], payloads[i]);
     }
     if (room > LARGE_BYTES) this.delivered.push(job.id);
     this.end(job);
   }
 
-  #onOutcome(sent: InFlightTask, outcome: Outcome, payload: Encoded): void {
-    if ("returned" in outcome) this.putBack(sent);
+  #onOutcome(task: InFlightTask, outcome: Outcome, payload: Encoded): void {
+    if ("recalled" in outcome) this.markRecalled(task);
     else if ("unknown" in outcome) {
-      const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: sent.data.modules };
-      this.#settle(sent, RecordType.LOST, reportPayload(report));
+      const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: task.data.modules };
+      this.#settle(task, RecordType.LOST, reportPayload(report));
     } else {
-      const { fn } = sent.task;
-      this.#paces.set(fn, (outcome.ms + (this.#paces.get(fn) ?? outcome.ms)) / 2);
-      this.#settle(sent, outcome.ok ? RecordType.VALUE : RecordType.ERROR, payload, outcome.attempt);
+      this.#msPerTask.set(task.fn, (outcome.ms + (this.#msPerTask.get(task.fn) ?? outcome.ms)) / 2);
+      this.#settle(task, outcome.ok ? RecordType.VALUE : RecordType.ERROR, payload, outcome.attempt);
     }
   }
 
-  /** Settles the tasks of a job by what the server has of it: its result, or why it has failed. */
-  completeBy(job: Job, text: string): void {
+  /** Settles the tasks of a job by the result that the server has of it. */
+  completeByText(job: Job, text: string): void {
     try {
       this.complete(job, JSON.parse(text), text.length);
     } catch (error) {
@@ -247,64 +282,48 @@ export class InFlight {
     }
   }
 
-  failBy(job: Job, reason: string): void {
-    // Else it is no text of a node's, but the engine's own.
-    if (reason.startsWith("{")) this.completeBy(job, reason);
+  /** Settles the tasks of a job by the reason that the server has for its failure. */
+  failByReason(job: Job, reason: string): void {
+    // What a node gives as the reason is a result; else it is a text of the engine's own.
+    if (reason.startsWith("{")) this.completeByText(job, reason);
     else this.fail(job, { what: /stalled/.test(reason) ? "stalled" : "lost", message: reason });
   }
 
-  #settle(sent: InFlightTask, type: number, payload: Encoded, attempts = 1): void {
-    // The owner may be waiting to cancel it.
-    this.markBegun(sent);
-    this.#forget(sent);
-    this.#consumer.reply(sent.task, type, payload, attempts, false);
-  }
-
-  #forget(sent: InFlightTask): void {
-    sent.job = undefined;
-    this.#sent.delete(sent.task.slot);
-    sent.onNews?.("over");
-  }
-
-  /** Fails what still belongs to a job. */
+  /** Fails the tasks that still belong to a job. */
   fail(job: Job, report: Omit<ClusterReport, "job">): void {
-    for (const sent of job.all) {
-      if (sent.job === job) this.#settle(sent, RecordType.LOST, reportPayload({ ...report, job: sent.data.id }));
+    for (const task of job.tasks) {
+      if (task.job === job) this.#settle(task, RecordType.LOST, reportPayload({ ...report, job: task.data.id }));
     }
     this.end(job);
   }
 
+  #settle(task: InFlightTask, type: number, payload: Encoded, attempts = 1): void {
+    // The owner may be waiting to cancel it.
+    this.markBegun(task);
+    this.#leave(task, "done");
+    this.#consumer.reply(task, type, payload, attempts, false);
+  }
+
+  #leave(task: InFlightTask, state: "recalled" | "done"): void {
+    task.state = state;
+    task.job = undefined;
+    this.#tasks.delete(task.slot);
+    task.onUpdate?.("left");
+  }
+
+  /** Takes a job out of the table, which carries no task any more. */
   end(job: Job): void {
     this.jobs.delete(job.id);
     this.#consumer.ring();
     this.#onLeft();
   }
-
-  /** Takes a task back that has not begun. */
-  putBack(sent: InFlightTask): void {
-    if (this.#sent.get(sent.task.slot) !== sent) return;
-    if (sent.job === undefined) this.#batch = this.#batch.filter((other) => other !== sent);
-    this.#forget(sent);
-    sent.returns++;
-    this.#consumer.setState(sent.task, TaskState.PENDING);
-    this.#backlog.push(sent);
-    this.#heldUntil = performance.now() + HOLD_MS;
-    this.#consumer.wakeUp();
-  }
-
-  /** Takes back all that is no part of a job yet. */
-  putBackWaiting(): void {
-    const batch = this.#batch;
-    this.#batch = [];
-    for (const sent of batch) this.putBack(sent);
-  }
 }
 
-function isSmall({ task }: InFlightTask): boolean {
-  return task.payload.room <= SMALL_BYTES;
+function isSmall({ payload }: InFlightTask): boolean {
+  return payload.room <= SMALL_BYTES;
 }
 
-export function reportPayload(report: ClusterReport | null): Encoded {
+export function reportPayload(report: ClusterReport): Encoded {
   return new Encoded(Encoding.JSON, JSON.stringify(report));
 }
 

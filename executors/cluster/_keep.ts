@@ -21,8 +21,8 @@ export const MAX_EVENTS = 1_000;
 const MAX_EVENT_BYTES = 4_194_304;
 
 /**
- * For how long the removal is tried of a delivered job that the server has not finished yet, as a note is quicker; in
- * milliseconds.
+ * For how many milliseconds the broker tries to remove a job that is delivered: a node may say that a job has ended
+ * before the server knows it.
  */
 const RELEASE_MS = 5_000;
 

@@ -1,5 +1,5 @@
 /**
- * The connections of a node to its server, and what it says of them to whom has started it.
+ * The connections of a node to its server. What becomes of them it prints to stderr.
  *
  * @module
  */
@@ -8,23 +8,26 @@ import type { Redis } from "ioredis";
 import { type Address, shown } from "./_address.ts";
 import { connect, isRefusal } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
-import { controlChannel, executorOf, noteChannel } from "./_jobs.ts";
+import { executorOf } from "./_jobs.ts";
+import { controlChannel, executorChannel, type NodeMessage } from "./_messages.ts";
 
-/** After how long a node says that the server does not answer, in milliseconds. */
-const TELL_WAITING_MS = 1_000;
+/** After how many milliseconds a node says that the server does not answer. */
+const SAY_WAITING_MS = 1_000;
+
+type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 
 /** See above. */
 export class Link {
   readonly #address: Address;
   readonly #name: string;
-  /** For all but listening. */
+  /** For everything but listening. */
   readonly client: Redis;
   readonly #listener: Redis;
   readonly #heartbeat: Heartbeat;
-  /** What was heard last of why a connection is not there. */
+  /** Why a connection is not there, as far as the last error tells. */
   #problem = "it does not answer";
   readonly #errors = new WeakSet<Error>();
-  /** Whether the end of a connection is nothing to speak of. */
+  /** Whether the node ends, so that the end of a connection is not worth a message. */
   isClosing = false;
 
   constructor(address: Address, name: string, lock: number) {
@@ -38,8 +41,8 @@ export class Link {
   /**
    * Connects, and waits for the server as long as it takes.
    *
-   * @param hear Is told what executors say.
-   * @param channels On which to listen as well, only to be counted.
+   * @param hear Is called with what executors say.
+   * @param channels Channels on which the node listens only to be counted.
    * @throws {Error} The server refuses.
    */
   async open(hear: (text: string) => void, channels: readonly string[]): Promise<void> {
@@ -53,7 +56,7 @@ export class Link {
         if (isRefusal(error)) refused.reject(new Error(`${server} refuses: ${error.message}`));
       });
     }
-    const waiting = setTimeout(() => this.#say(`Waits for ${server}: ${this.#problem}`), TELL_WAITING_MS);
+    const waiting = setTimeout(() => this.#say(`Waits for ${server}: ${this.#problem}`), SAY_WAITING_MS);
     const ready = Promise.all(clients.map(async (client) => {
       await client.connect().catch(() => {});
       await client.ping();
@@ -70,11 +73,8 @@ export class Link {
     await this.#listener.subscribe(controls, ...channels);
   }
 
-  /**
-   * Whether an error needs no word of its own: what becomes of the connections is told once, and when they are there
-   * again.
-   */
-  tells(error: Error): boolean {
+  /** Whether an error needs no message of its own, because what becomes of the connections is said anyway. */
+  covers(error: Error): boolean {
     return this.client.status !== "ready" || this.#errors.has(error);
   }
 
@@ -97,10 +97,11 @@ export class Link {
     console.error(`${this.#name}: ${text}`);
   }
 
-  /** Tells the executor of a job something. */
-  tell(job: string, note: string): void {
+  /** Sends a message of a job to its executor. */
+  send({ id }: { id?: string }, message: Omitted<NodeMessage, "job">): void {
     const { prefix, queue } = this.#address;
-    this.client.publish(noteChannel(prefix, queue, executorOf(job)), note).catch(() => {});
+    const channel = executorChannel(prefix, queue, executorOf(id!));
+    this.client.publish(channel, JSON.stringify({ ...message, job: id })).catch(() => {});
   }
 
   /** How many nodes serve the queue, with this one; `undefined` where the server does not tell. */

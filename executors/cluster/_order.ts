@@ -1,15 +1,16 @@
 /**
  * The order in which a node begins jobs.
  *
- * The engine gets them by two ways: it asks the server for them, and is given one for each that has ended. With two answers at once it may hand over the
- * second job, ask the server again, and hand over the first one when that has answered. But it tells at once which it has got.
+ * The engine gets jobs in two ways: it asks the server for them, and the server gives it one for each job that has
+ * ended. When two answers come at once, it may hand over the second job, ask the server again, and hand over the first
+ * job only when the server has answered. But it says at once which jobs it has got.
  *
  * @module
  */
 
 import { setImmediate } from "node:timers";
 
-/** What tells the order of jobs: when they were added, and a number at the end of their names. */
+/** What gives the order of jobs: when they were added, and the number at the end of their ids. */
 export interface Ordered {
   readonly id?: string;
   readonly timestamp: number;

@@ -8,27 +8,28 @@ import { type ChunkOutcome, decodeArguments, decodeItems, encodeValue, type Item
 import { encodeOutcome } from "../_values/outcome.ts";
 import { progress } from "../_runner/runner.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";
-import { fromPayload, type Payload, type TaskData, toPayload } from "./_jobs.ts";
+import { fromJobValue, type JobValue, toJobValue } from "./_job_value.ts";
+import type { TaskData } from "./_jobs.ts";
 
-/** What a node says to its process of a task. */
+/** What a process of a node is told of a task. */
 export interface Call {
-  /** The URL of the function's module on this node, and the function's name there. */
+  /** The URL of the function's module on this node. */
   readonly module: string;
   readonly name: string;
   readonly how: TaskData["how"];
-  readonly payload: Payload;
+  readonly args: JobValue;
   readonly job: CurrentJob;
 }
 
-/** What a task has returned, and what it took, in milliseconds. */
-export type Returned = [payload: Payload, ms: number];
+/** What a task has returned, and how long it took, in milliseconds. */
+export type Returned = [value: JobValue, ms: number];
 
 type Namespace = { [name: string]: unknown };
 
 /** How the modules of tasks are imported, by their URLs: see `_functions.ts`. */
 export type Imports = { readonly [url: string]: () => Promise<Namespace> };
 
-/** To import again what is there already takes some ten microseconds. */
+/** What was imported: to import it again would take some ten microseconds. */
 const modules = new Map<string, Namespace>();
 
 async function load(url: string, imports: Imports): Promise<Namespace> {
@@ -40,9 +41,9 @@ async function load(url: string, imports: Imports): Promise<Namespace> {
 }
 
 /** Calls a function of a job. */
-export async function runTask({ module, name, how, payload, job }: Call, imports: Imports): Promise<Returned> {
+export async function runTask({ module, name, how, args, job }: Call, imports: Imports): Promise<Returned> {
   const fn = (await load(module, imports))[name] as (...args: unknown[]) => unknown;
-  const encoded = fromPayload(payload);
+  const encoded = fromJobValue(args);
   const start = performance.now();
   if (how === "call") {
     const value = await runAs(job, progress, async () => {
@@ -53,18 +54,16 @@ export async function runTask({ module, name, how, payload, job }: Call, imports
       }
     });
     const ms = performance.now() - start;
-    return [toPayload(encodeValue(value, { root: "result", sameProcess: false })), ms];
+    return [toJobValue(encodeValue(value, { root: "result", sameProcess: false })), ms];
   }
   const { length, get } = decodeItems(encoded);
   const calls: Items = { length, get: how === "column" ? (i) => [get(i)] : (i) => listOf(get(i)) };
   const outcome = await runAs(job, progress, () => runAll(fn, calls, job));
   const ms = performance.now() - start;
-  return [toPayload(encodeOutcome(outcome, false)), ms];
+  return [toJobValue(encodeOutcome(outcome, false)), ms];
 }
 
-/**
- * What shall be a list of arguments, and comes from anybody who can write to the server: a text would be spread, too.
- */
+/** A list of arguments. It may come from anybody who can write to the server, and a text could be spread, too. */
 function listOf(values: unknown): unknown[] {
   if (Array.isArray(values)) return values;
   if (values instanceof Float64Array) return Array.from(values);
@@ -79,7 +78,7 @@ async function runAll(
 ): Promise<ChunkOutcome> {
   const results: unknown[] = [];
   for (let i = 0; i < calls.length; i++) {
-    // Not a call's error, where it is no list: then the job is nothing to run.
+    // Outside of `try`: if it is no list, the job is wrong, and no call has failed.
     const args = calls.get(i) as unknown[];
     try {
       results.push(await fn(...args));

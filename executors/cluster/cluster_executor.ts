@@ -5,20 +5,21 @@
  */
 
 import { TaskNotFoundError } from "../../futures/errors.ts";
-import { inspect } from "../../futures/inspect.ts";
 import type { Future } from "../../futures/future.ts";
 import type { ConsumerStart } from "../_queue/protocol.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { entry } from "../_owner/entry.ts";
 import type { MapTarget } from "../_map/map.ts";
-import { checkBag, nextChunksize, requestReadOfOwnModules } from "../_owner/options.ts";
+import { nextChunksize, requestReadOfOwnModules } from "../_owner/options.ts";
 import type { PoolKind } from "../_owner/kind.ts";
 import { Pool } from "../_owner/pool.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
-import { BrokenCluster, StalledJobError } from "./errors.ts";
-import type { ClusterBrokerStart, JobSettings } from "./_cluster_broker.ts";
+import { BrokenCluster } from "./errors.ts";
+import type { TlsOptions } from "./_address.ts";
+import type { ClusterBrokerStart } from "./_cluster_broker.ts";
 import type { ClusterReport } from "./_in_flight.ts";
-import { isServer, shown, type TlsOptions } from "./_address.ts";
+import { checkOptions } from "./_options.ts";
+import { reportedError } from "./_report_error.ts";
 
 /** How a job waits before it is tried again. */
 export interface Backoff {
@@ -52,7 +53,10 @@ export interface ClusterExecutorOptions {
    * @default {"bull"}
    */
   prefix?: string;
-  /** The names by which nodes know modules (their `--module name=path`), where those are not the names of the files: paths or URLs by name. */
+  /**
+   * The names by which nodes know modules (their `--module name=path`), where those are not the names of the files:
+   * paths or URLs by name.
+   */
   modules?: { [name: string]: string | URL };
   /**
    * How often a task that throws is tried, with the first time.
@@ -82,7 +86,10 @@ export interface ClusterExecutorOptions {
 
 /** A future of a cluster's task. */
 export type ClusterFuture<T> = Future<T> & {
-  /** How many times a node has begun the task, once that is done; more than once where it was tried again or its node was lost. */
+  /**
+   * How many times a node has begun the task, once that is done; more than once where it was tried again or its node was
+   * lost.
+   */
   readonly attempts: number;
   /**
    * Calls a function with each value that the task gives to `reportProgress` from now on; see there.
@@ -99,12 +106,13 @@ const RECALL_MS = 5_000;
 const WORKERS = 8;
 
 /**
- * Runs functions on other machines: on nodes, which are processes started there, and which take their work from a queue on a Redis or Valkey
- * server. Everything else is as with the other executors: futures block or are awaited, also while this thread computes; errors arrive with their
- * class; what is cancelled never runs.
+ * Runs functions on other machines: on nodes, which are processes started there, and which take their work from a queue
+ * on a Redis or Valkey server. Everything else is as with the other executors: futures block or are awaited, also while
+ * this thread computes; errors arrive with their class; what is cancelled never runs.
  *
- * A task is a function that a module exports, and which the nodes have, too: what travels is its name. Nodes are told which modules they may call. A task is run
- * **at least once**: when its node dies, another one begins it again, so one with effects outside must be able to bear that (see `currentJob`).
+ * A task is a function that a module exports, and which the nodes have, too: what travels is its name. Nodes are told
+ * which modules they may call. A task is run **at least once**: when its node dies, another one begins it again, so one
+ * with effects outside must be able to bear that (see `currentJob`).
  *
  * The engine is BullMQ: its dashboards show the jobs, and programs in other languages can add and run some.
  *
@@ -141,7 +149,7 @@ export class ClusterExecutor extends Executor {
         unreachableAfter,
       }),
       brokenError: (message, cause) => new BrokenCluster(message, { cause }),
-      errorOf: (report) => errorOf(report as ClusterReport, address),
+      errorOf: (report) => reportedError(report as ClusterReport, address.queue),
       checkDefinition: refuseWithoutExport,
       recallMs: RECALL_MS,
       onEvent: (future, event) => {
@@ -236,67 +244,6 @@ export class ClusterExecutor extends Executor {
   }
 }
 
-function checkOptions(options: ClusterExecutorOptions) {
-  const {
-    redis = "redis://127.0.0.1:6379",
-    tls,
-    queue = "futures",
-    prefix = "bull",
-    modules = {},
-    attempts = 1,
-    backoff,
-    priority,
-    keepResults = 600_000,
-    unreachableAfter = 60_000,
-  } = checkBag(options);
-  checkName("queue", queue);
-  checkName("prefix", prefix);
-  checkNumber("attempts", attempts, 1);
-  checkNumber("keepResults", keepResults, 1_000);
-  checkNumber("unreachableAfter", unreachableAfter, 1);
-  if (priority !== undefined) checkNumber("priority", priority, 1, 2_097_151);
-  if (typeof backoff === "object" && backoff !== null) checkBackoff(backoff);
-  else if (backoff !== undefined) checkNumber("backoff", backoff, 0);
-  const settings: JobSettings = { attempts, backoff, priority, keepResults };
-  const aliases = new Map(Object.entries(modules).map(([name, url]) => [urlOf(url), name]));
-  return { address: { redis: checkServer(redis), tls, queue, prefix }, settings, aliases, unreachableAfter };
-}
-
-function checkBackoff({ type, delay, jitter = 0 }: Backoff): void {
-  if (type !== "fixed" && type !== "exponential") {
-    throw new RangeError(`Cannot use backoff.type, wanted "fixed" or "exponential": ${inspect(type)}`);
-  }
-  checkNumber("backoff.delay", delay, 0);
-  if (typeof jitter !== "number" || !(jitter >= 0 && jitter <= 1)) {
-    throw new RangeError(`Cannot use backoff.jitter, wanted a number from 0 to 1: ${inspect(jitter)}`);
-  }
-}
-
-function checkServer(redis: unknown): string {
-  const isText = typeof redis === "string" || redis instanceof URL;
-  if (isText && isServer(String(redis))) return String(redis);
-  const given = isText ? inspect(shown(String(redis))) : `a value of type ${redis === null ? "null" : typeof redis}`;
-  throw new TypeError(`Cannot use redis as a server, wanted redis://host:port or rediss://host:port: ${given}`);
-}
-
-/** The engine puts colons between the parts of its keys. */
-function checkName(option: string, name: unknown): void {
-  if (typeof name === "string" && name !== "" && !name.includes(":")) return;
-  throw new TypeError(`Cannot use ${option} as a name, wanted some text without a colon: ${inspect(name)}`);
-}
-
-function checkNumber(option: string, value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): void {
-  if (typeof value !== "number") throw new TypeError(`Cannot use ${option} as a number: ${inspect(value)}`);
-  if (Number.isInteger(value) && value >= least && value <= most) return;
-  throw new RangeError(`Cannot use ${option}, wanted an integer from ${least} to ${most}: ${value}`);
-}
-
-/** The URL of a module as a program gives it: a URL, or a path from the working directory on. */
-function urlOf(module: string | URL): string {
-  if (module instanceof URL || URL.canParse(module)) return String(module);
-  return new URL(module, `file://${Deno.cwd()}/`).href;
-}
-
 function refuseWithoutExport(definition: Definition): void {
   if (definition.how !== "source") return;
   throw new TaskNotFoundError(
@@ -305,21 +252,6 @@ function refuseWithoutExport(definition: Definition): void {
         definition.source.slice(0, 80)
       }`,
   );
-}
-
-function errorOf({ what, message, job, modules }: ClusterReport, { queue }: { queue: string }): Error {
-  switch (what) {
-    case "unreachable":
-      return new BrokenCluster(`Cannot reach the cluster: ${message}`);
-    case "unknown":
-      return new TaskNotFoundError(message, [...modules ?? []]);
-    case "stalled":
-      return new StalledJobError(
-        `Job ${job} of the queue ${queue} was begun several times, and each time its node died or lost touch with the server (${message}). Likely causes: the task uses up its node's memory, or nodes are shut off`,
-      );
-    default:
-      return new BrokenCluster(`Job ${job} of the queue ${queue} was lost: ${message}`);
-  }
 }
 
 const BROKER = entry(import.meta.resolve("./_cluster_broker.ts"), () => import("./_cluster_broker.ts"));

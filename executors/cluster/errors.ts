@@ -1,5 +1,5 @@
 /**
- * What goes wrong only where other machines take part.
+ * Errors that only a cluster has.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export class BrokenCluster extends BrokenExecutor {
   override name = "BrokenCluster";
 }
 
-/** A job's nodes died or lost touch with the server, more often than a job may be begun again. */
+/** The nodes of a job died or lost touch with the server more often than a job may be begun again. */
 export class StalledJobError extends BrokenExecutor {
   /** The class name, as on every error of this module. */
   override name = "StalledJobError";

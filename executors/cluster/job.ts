@@ -7,8 +7,8 @@
 /** The job that a task runs for. */
 export interface CurrentJob {
   /**
-   * The job's number in its queue: the same each time that the job is run. Delivery is at least once, so a task with effects outside
-   * can use it to do them once only, as the key of a payment or of a row.
+   * The job's number in its queue: the same each time that the job is run. Delivery is at least once, so a task with
+   * effects outside can use it to do them once only, as the key of a payment or of a row.
    */
   readonly id: string;
   /** The queue's name. */
@@ -32,7 +32,7 @@ export interface Remote {
 }
 
 let current: CurrentJob | undefined;
-let tell: (value: unknown) => void = () => {};
+let report: (value: unknown) => void = () => {};
 
 /**
  * The job that the calling task runs for.
@@ -57,8 +57,8 @@ export function currentJob(): CurrentJob | undefined {
 }
 
 /**
- * Tells how far the calling task has come: `onProgress` of its future hears it, and dashboards show it. What does not fit into some hundred bytes, or is lost on its
- * way, is not heard. Where no node runs the caller, nothing happens.
+ * Reports how far the calling task has come: `onProgress` of its future hears it, and dashboards show it. What does not
+ * fit into some hundred bytes, or is lost on its way, is not heard. Where no node runs the caller, nothing happens.
  *
  * @example
  * ```ts ignore
@@ -73,7 +73,7 @@ export function currentJob(): CurrentJob | undefined {
  * @throws {SerializationError} It cannot cross.
  */
 export function reportProgress(value: unknown): void {
-  tell(value);
+  report(value);
 }
 
 /**
@@ -81,14 +81,18 @@ export function reportProgress(value: unknown): void {
  *
  * @ignore
  */
-export async function runAs<R>(job: CurrentJob, teller: (value: unknown) => void, fn: () => Promise<R>): Promise<R> {
+export async function runAs<R>(
+  job: CurrentJob,
+  onProgress: (value: unknown) => void,
+  fn: () => Promise<R>,
+): Promise<R> {
   current = job;
-  tell = teller;
+  report = onProgress;
   try {
     return await fn();
   } finally {
     current = undefined;
-    tell = () => {};
+    report = () => {};
   }
 }
 

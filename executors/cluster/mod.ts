@@ -1,5 +1,6 @@
 /**
- * Past one machine: the same `submit`, `map` and futures, run by nodes on any number of machines through a queue on Redis or Valkey.
+ * Past one machine: the same `submit`, `map` and futures, run by nodes on any number of machines through a queue on
+ * Redis or Valkey.
  *
  * @module
  */

@@ -6,7 +6,8 @@
  *   --redis redis://127.0.0.1:6379 --queue futures --module tasks=./tasks.ts --workers 4
  * ```
  *
- * When it takes jobs it prints a line of JSON to its standard output. SIGTERM and SIGINT let what runs end; a second one does not.
+ * When it takes jobs it prints a line of JSON to its standard output. SIGTERM and SIGINT let what runs end; a second
+ * one does not.
  *
  * @module
  */
@@ -15,7 +16,7 @@ import { parseArgs } from "node:util";
 import { isServer, shown } from "./_address.ts";
 import { aliasOf } from "./_jobs.ts";
 import { ClusterNode, type NodeOptions } from "./_node.ts";
-import type { Permissions } from "../processes/permissions.ts";
+import type { Permissions } from "./_node_pool.ts";
 
 const HELP = `Runs the tasks of a cluster.
 

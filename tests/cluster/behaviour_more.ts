@@ -1,6 +1,7 @@
 /**
- * {@linkcode ClusterExecutor}: the rest of the behaviour of every executor. `deno task test:cluster` runs it, and a job of its own in CI: to connect anew for each of these tests
- * takes a minute and more, and what they look at runs in the same modules as for processes. Left out is what clusters do not have, initializers and functions without an export,
+ * {@linkcode ClusterExecutor}: the rest of the behaviour of every executor. `deno task test:cluster` runs it, and a job
+ * of its own in CI: to connect anew for each of these tests takes a minute and more, and what they look at runs in the
+ * same modules as for processes. Left out is what clusters do not have, initializers and functions without an export,
  * and what takes too long on a network: bursts of 100,000.
  */
 import { errorBehaviour } from "../behaviour/errors.ts";

@@ -8,6 +8,7 @@ import { failUntil, tellAtGate, tellFunction, tellJob } from "../fixtures/cluste
 import { throwValue } from "../fixtures/errors.ts";
 import { compute, echo, passGate, pauseOrPassGate, record, square } from "../fixtures/tasks.ts";
 import { takeJobs } from "../../executors/cluster/_connection.ts";
+import { VERSION } from "../../executors/cluster/_jobs.ts";
 import { clusterTest } from "./_kit.ts";
 
 clusterTest("cluster: results arrive when what nodes say is lost", async ({ make, startNode, server }) => {
@@ -129,19 +130,22 @@ clusterTest("cluster: jobs of others that are no jobs fail, and the node works o
   await using pool = cluster.make();
   await using client = cluster.server.connect();
   const queue = new Queue(cluster.queue, { connection: client });
-  const task = { id: "x", modules: ["tasks"], how: "call", payload: null };
+  const task = { id: "x", modules: ["tasks"], how: "call", args: null };
   const wrong = [
     {},
     null,
-    { v: 2, tasks: [] },
-    { v: 1, tasks: [] },
-    { v: 1, tasks: [{ ...task, name: 5 }] },
-    { v: 1, tasks: [{ ...task, name: "square", payload: { kind: 99, text: "x", buffers: ["?"] } }] },
-    ...["constructor", "__proto__", "toString", "then", "Deno"].map((name) => ({ v: 1, tasks: [{ ...task, name }] })),
-    { v: 1, tasks: [{ ...task, name: "square", modules: ["file:///etc/passwd", "../tasks", "__proto__"] }] },
+    { v: VERSION - 1, tasks: [{ ...task, name: "square", args: { json: [3] } }] },
+    { v: VERSION, tasks: [] },
+    { v: VERSION, tasks: [{ ...task, name: 5 }] },
+    { v: VERSION, tasks: [{ ...task, name: "square", args: { encoding: 99, text: "x", buffers: ["?"] } }] },
+    ...["constructor", "__proto__", "toString", "then", "Deno"].map((name) => ({
+      v: VERSION,
+      tasks: [{ ...task, name }],
+    })),
+    { v: VERSION, tasks: [{ ...task, name: "square", modules: ["file:///etc/passwd", "../tasks", "__proto__"] }] },
   ];
   const jobs = await Promise.all(wrong.map((data) => queue.add("x", data)));
-  for (const text of ["", "{", "null", "5", '{"what":"abort"}', '{"what":"back","job":"x","task":"y"}']) {
+  for (const text of ["", "{", "null", "5", '{"what":"abort"}', '{"what":"recall","job":"x","task":"y"}']) {
     await client.publish(`bull:${cluster.queue}:control`, text);
   }
   assertEquals(await within(pool.submit(square, 3)), 9);
@@ -160,10 +164,11 @@ clusterTest("cluster: what strangers say to an executor is ignored", async ({ ma
   using gate = new Gate();
   const future = pool.submit(passGate<number>, gate.path, 1);
   await gate.arrived();
-  const [channel] = await client.call("PUBSUB", "CHANNELS", `bull:${queue}:notes:*`) as string[];
+  const [channel] = await client.call("PUBSUB", "CHANNELS", `bull:${queue}:executor:*`) as string[];
   const id = channel.slice(channel.lastIndexOf(":") + 1);
-  const notes = ["", "null", "[]", "5", "{}", '{"what":"ended","job":"x-1"}', '{"what":"begun","job":"__proto__"}'];
-  for (const text of [...notes, `{"what":"begun","job":"${id}-1","task":7}`, `{"what":"x","job":"${id}-1","task":0}`]) {
+  const messages = ["", "null", "[]", "5", "{}", '{"what":"ended","job":"x-1"}', '{"what":"begun","job":"__proto__"}'];
+  messages.push(`{"what":"begun","job":"${id}-1","task":7}`, `{"what":"x","job":"${id}-1","task":0}`);
+  for (const text of messages) {
     await client.publish(channel, text);
   }
   gate.open();

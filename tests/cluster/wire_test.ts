@@ -1,34 +1,35 @@
 /**
  * What comes from the server and is not what a program or a node says: it is refused or ignored, and harms nobody else.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { Gate, sleep, test, until, within } from "../_helpers.ts";
 import { tellAtGate } from "../fixtures/cluster_tasks.ts";
 import { passGate, square } from "../fixtures/tasks.ts";
-import { checkJobData, checkJobResult, isOfExecutor, readControl, readNote } from "../../executors/cluster/_jobs.ts";
+import { checkJobData, checkJobResult, isOfExecutor, VERSION } from "../../executors/cluster/_jobs.ts";
+import { readControl, readNodeMessage } from "../../executors/cluster/_messages.ts";
 import { clusterTest } from "./_kit.ts";
 
-/** What no payload is. */
-const PAYLOADS = [
+/** What no value of a job is. */
+const VALUES = [
   undefined,
   {},
   5,
   "x",
   [],
-  { kind: 99, text: "", buffers: [] },
-  { kind: 6, text: "x", buffers: ["?"] },
+  { encoding: 99, text: "", buffers: [] },
+  { encoding: 6, text: "x", buffers: ["?"] },
   { text: 5 },
 ];
 
 /** The channel of the only executor of a queue. */
 async function channelOf(client: Redis, queue: string): Promise<{ channel: string; id: string }> {
-  const [channel] = await client.call("PUBSUB", "CHANNELS", `bull:${queue}:notes:*`) as string[];
+  const [channel] = await client.call("PUBSUB", "CHANNELS", `bull:${queue}:executor:*`) as string[];
   return { channel, id: channel.slice(channel.lastIndexOf(":") + 1) };
 }
 
-clusterTest("cluster: notes that no node has written break nothing, whatever they say", async (cluster) => {
+clusterTest("cluster: messages that no node has written break nothing, whatever they say", async (cluster) => {
   await cluster.startNode(2);
   await using pool = cluster.make();
   await using client = cluster.server.connect();
@@ -40,16 +41,16 @@ clusterTest("cluster: notes that no node has written break nothing, whatever the
   await gate.arrived(2);
   const { channel, id } = await channelOf(client, cluster.queue);
   const ids = [1, 2].map((n) => `${id}-${n}`);
-  const fine = { ok: true, attempt: 1, ms: 1, payload: null };
+  const fine = { ok: true, attempt: 1, ms: 1, value: null };
   const outcomes = [
     null,
     {},
     { ok: true, attempt: 1, ms: 1 },
-    { returned: false, ...fine },
+    { recalled: false, ...fine },
     { unknown: 5, ...fine },
     ...[0, -1, 1.5, "1", null].map((attempt) => ({ ...fine, attempt })),
     ...[-1, "1", null].map((ms) => ({ ...fine, ms })),
-    ...PAYLOADS.map((payload) => ({ ...fine, payload })),
+    ...VALUES.map((value) => ({ ...fine, value })),
   ];
   const results = [
     null,
@@ -63,23 +64,23 @@ clusterTest("cluster: notes that no node has written break nothing, whatever the
   ];
   const places = [-1, 0.5, 7, "0", null, undefined, "constructor", "__proto__", "length"];
   for (const job of ids) {
-    const notes: unknown[] = [
+    const messages: unknown[] = [
       ...results.map((result) => ({ what: "ended", job, result })),
-      ...PAYLOADS.map((payload) => ({ what: "progress", job, task: 0, payload })),
+      ...VALUES.map((value) => ({ what: "progress", job, task: 0, value })),
       ...places.flatMap((task) => {
-        return ["begun", "returned", "progress"].map((what) => ({ what, job, task, payload: null }));
+        return ["begun", "recalled", "progress"].map((what) => ({ what, job, task, value: null }));
       }),
       { what: "constructor", job, task: 0 },
       { job, task: 0 },
     ];
-    for (const note of notes) await client.publish(channel, JSON.stringify(note));
+    for (const message of messages) await client.publish(channel, JSON.stringify(message));
   }
   // What is not even JSON, and jobs that are none.
   for (const text of ["", "{", "null", "[]", '{"what":"ended","job":{}}', '{"what":"begun","job":null,"task":0}']) {
     await client.publish(channel, text);
   }
-  await client.publish(channel, JSON.stringify({ what: "progress", job: ids[1], task: 0, payload: { json: "last" } }));
-  await until(() => heard.at(-1) === "last", "the last note");
+  await client.publish(channel, JSON.stringify({ what: "progress", job: ids[1], task: 0, value: { json: "last" } }));
+  await until(() => heard.at(-1) === "last", "the last message");
   assertEquals([running.done(), telling.done()], [false, false]);
   gate.open();
   assertEquals(await within(running), 1);
@@ -90,7 +91,7 @@ clusterTest("cluster: notes that no node has written break nothing, whatever the
 clusterTest("cluster: a result on the server that no node has written fails its own job only", async (cluster) => {
   await using pool = cluster.make();
   await using client = cluster.server.connect();
-  const wrong = ["", "{", "null", "5", '{"outcomes":[]}', '{"outcomes":[{"ok":true,"attempt":1,"ms":1,"payload":{}}]}'];
+  const wrong = ["", "{", "null", "5", '{"outcomes":[]}', '{"outcomes":[{"ok":true,"attempt":1,"ms":1,"value":{}}]}'];
   const futures = wrong.map((_, i) => pool.submit(square, i));
   while (await client.llen(`bull:${cluster.queue}:wait`) < wrong.length) await sleep(1);
   const { id } = await channelOf(client, cluster.queue);
@@ -111,15 +112,15 @@ clusterTest(
     await cluster.startNode(1);
     await using client = cluster.server.connect();
     const queue = new Queue(cluster.queue, { connection: client });
-    const add = (name: string, how: string, payload: unknown, opts = {}, module = "tasks") => {
-      return queue.add("x", { v: 1, tasks: [{ id: "x", modules: [module], name, how, payload }] }, opts);
+    const add = (name: string, how: string, args: unknown, opts = {}, module = "tasks") => {
+      return queue.add("x", { v: VERSION, tasks: [{ id: "x", modules: [module], name, how, args }] }, opts);
     };
     const failing = await Promise.all([
       add("list", "call", { json: "abc" }),
       add("list", "call", { json: 5 }),
-      add("list", "call", { kind: 3, text: '[0,"abc"]', buffers: [] }),
+      add("list", "call", { encoding: 3, text: '[0,"abc"]', buffers: [] }),
       add("list", "chunk", { json: ["abc"] }),
-      add("list", "column", { kind: 3, text: '[0,"abc"]', buffers: [] }),
+      add("list", "column", { encoding: 3, text: '[0,"abc"]', buffers: [] }),
       add("list", "call", "abc"),
       add("failToStart", "call", { text: "always" }),
       add("failToStart", "call", { text: "always" }, { attempts: 2 }),
@@ -141,7 +142,7 @@ clusterTest(
     assertMatch(reasons[6]!, /"ok":false.*always/);
     assertEquals(await Promise.all(fine.map((job) => job.getState())), ["completed", "completed"]);
     const values = await Promise.all(fine.map(async ({ id }) => {
-      return JSON.parse((await client.hget(`bull:${cluster.queue}:${id}`, "returnvalue"))!).outcomes[0].payload;
+      return JSON.parse((await client.hget(`bull:${cluster.queue}:${id}`, "returnvalue"))!).outcomes[0].value;
     }));
     assertEquals(values, [{ json: ["abc", 5] }, { json: ["abc"] }]);
     await queue.close();
@@ -150,22 +151,31 @@ clusterTest(
 
 test("cluster: what a node and a program read from channels is what the other one says, or nothing", () => {
   for (const text of ["", "null", "5", "[]", "{}", '"x"']) {
-    assertEquals([readNote(text), readControl(text)], [undefined, undefined], text);
+    assertEquals([readNodeMessage(text), readControl(text)], [undefined, undefined], text);
   }
   for (const control of [{ what: "stop" }, { task: "0" }, { task: -1 }, { job: 5 }, { job: null }]) {
     assertEquals(readControl(JSON.stringify({ what: "abort", job: "x-1", task: 0, ...control })), undefined);
   }
-  for (const what of ["abort", "back"]) assert(readControl(JSON.stringify({ what, job: "x-1", task: 0 })));
-  for (const what of ["begun", "returned"]) assert(readNote(JSON.stringify({ what, job: "x-1", task: 0 })));
-  assert(readNote('{"what":"ended","job":"x-1"}'));
-  assert(readNote('{"what":"progress","job":"x-1","task":0,"payload":null}'));
+  for (const what of ["abort", "recall"]) assert(readControl(JSON.stringify({ what, job: "x-1", task: 0 })));
+  for (const what of ["begun", "recalled"]) assert(readNodeMessage(JSON.stringify({ what, job: "x-1", task: 0 })));
+  assert(readNodeMessage('{"what":"ended","job":"x-1"}'));
+  assert(readNodeMessage('{"what":"progress","job":"x-1","task":0,"value":null}'));
+});
+
+test("cluster: a node refuses a job of another version, and says which ones", () => {
+  const tasks = [{ id: "x", modules: ["tasks"], name: "square", how: "call", args: { json: [1] } }];
+  checkJobData({ v: VERSION, tasks });
+  for (const v of [VERSION - 1, VERSION + 1, undefined, String(VERSION)]) {
+    const message = `Cannot run a job of version ${JSON.stringify(v)}: this node knows version ${VERSION}`;
+    assertThrows(() => checkJobData({ v, tasks }), TypeError, message);
+  }
 });
 
 test("cluster: jobs and results are looked at before they are believed", () => {
-  const task = { id: "x", modules: ["tasks"], name: "square", how: "call", payload: { json: [1] } };
-  const outcome = { ok: true, attempt: 1, ms: 0, payload: null };
-  checkJobData({ v: 1, tasks: [task] });
-  checkJobData({ v: 1, tasks: [task], keep: 1_000 });
+  const task = { id: "x", modules: ["tasks"], name: "square", how: "call", args: { json: [1] } };
+  const outcome = { ok: true, attempt: 1, ms: 0, value: null };
+  checkJobData({ v: VERSION, tasks: [task] });
+  checkJobData({ v: VERSION, tasks: [task], keep: 1_000 });
   checkJobResult({ outcomes: [outcome] }, 1);
   const refuses = (check: () => void) => {
     try {
@@ -175,9 +185,11 @@ test("cluster: jobs and results are looked at before they are believed", () => {
     }
     return false;
   };
-  for (const keep of [0, -1, 1.5, "5", null, {}]) assert(refuses(() => checkJobData({ v: 1, tasks: [task], keep })));
-  for (const payload of [undefined, 5, "x", { json: "abc" }, { json: null }, { json: { length: 1 } }]) {
-    assert(refuses(() => checkJobData({ v: 1, tasks: [{ ...task, payload }] })), Deno.inspect(payload));
+  for (const keep of [0, -1, 1.5, "5", null, {}]) {
+    assert(refuses(() => checkJobData({ v: VERSION, tasks: [task], keep })));
+  }
+  for (const args of [undefined, 5, "x", { json: "abc" }, { json: null }, { json: { length: 1 } }]) {
+    assert(refuses(() => checkJobData({ v: VERSION, tasks: [{ ...task, args }] })), Deno.inspect(args));
   }
   for (const change of [{ attempt: 0 }, { attempt: NaN }, { ms: -1 }, { ms: NaN }, { ok: 1 }]) {
     assert(refuses(() => checkJobResult({ outcomes: [{ ...outcome, ...change }] }, 1)), Deno.inspect(change));
