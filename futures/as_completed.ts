@@ -16,7 +16,9 @@ export interface AsCompletedOptions {
   timeout?: number;
 }
 
-/** Futures in the order in which they finish: `for` blocks, `for await` does not; both yield futures, never their values. */
+/**
+ * Futures in the order in which they finish: `for` blocks, `for await` does not. Both give futures, never their values.
+ */
 export interface CompletedFutures<F extends Future<unknown>> extends IterableIterator<F, undefined> {
   /** Blocks until the next future is done. */
   next(): IteratorResult<F, undefined>;
@@ -25,18 +27,20 @@ export interface CompletedFutures<F extends Future<unknown>> extends IterableIte
   /** The blocking iterator: this object itself. */
   [Symbol.iterator](): CompletedFutures<F>;
   /**
-   * The iterator of `for await`. It gives futures, as the blocking one does. Their type is `any`, because TypeScript awaits the
-   * type of what `for await` gives where an object can be iterated over in both ways, and would call a future by the type of its value.
+   * The iterator of `for await`. It gives futures, as the blocking one does. Their type is `any`: where an object has
+   * both kinds of iterator, TypeScript awaits the type of what `for await` gives, and would take a future for its
+   * value.
    */
   // deno-lint-ignore no-explicit-any -- see above
   [Symbol.asyncIterator](): AsyncIterator<any, undefined>;
 }
 
 /**
- * Yields futures as they finish: first those that are finished already, each once. The futures may be of any executors,
- * mixed. A cancelled future counts as finished. What was yielded is not kept, and leaving the loop early removes all listeners.
+ * Gives futures as they finish, each once: first those that are finished already. They may be of several executors. A
+ * cancelled future counts as finished. The iteration keeps no future that it has given, and removes all its listeners
+ * when you leave the loop early.
  *
- * The clock of the timeout starts at the call, as Python's manual says (its code starts it at the first item).
+ * The clock of the timeout starts at the call, as Python's manual says (Python's code starts it at the first item).
  *
  * @example Blocking and awaited
  * ```ts
@@ -58,9 +62,9 @@ export interface CompletedFutures<F extends Future<unknown>> extends IterableIte
  * @typeParam F The futures' type.
  * @param fs Any iterable of futures.
  * @param options The timeout.
- * @returns An object for one iteration. Its `next()` throws, and the promise of its async `next()` rejects with, a
- * {@linkcode TimeoutError} (`N (of M) futures unfinished`) when the time is over, and an {@linkcode InvalidStateError} when a
- * blocking `next()` without a timeout is left with futures that no executor will ever complete.
+ * @returns An object for one iteration. When the time is over, its `next()` throws a {@linkcode TimeoutError} (`N (of
+ * M) futures unfinished`), and the promise of its async `next()` rejects with one. A blocking `next()` without a
+ * timeout throws an {@linkcode InvalidStateError} when only futures are left that no executor will ever complete.
  * @throws {RangeError} The timeout is `NaN`.
  * @throws {TypeError} `fs` is not an iterable of futures.
  */
@@ -78,7 +82,7 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
   readonly #orphans = new Set<Future<unknown>>();
   #finished: F[] = [];
   #yielded = 0;
-  /** Async calls of next() that wait for their turn, first come first served. */
+  /** The async calls of next() that wait, in the order in which they came. */
   #takers: (() => void)[] = [];
 
   constructor(fs: Iterable<F>, options: AsCompletedOptions) {
@@ -123,7 +127,7 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
     return this;
   }
 
-  // Written by hand: an async generator would unwrap each future, which is a thenable, into its value.
+  // Not an async generator: that would give the value of each future, which is a thenable.
   [Symbol.asyncIterator](): AsyncIterator<F, undefined> {
     return {
       next: () => this.#nextAsync(),
@@ -132,7 +136,7 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
   }
 
   async #nextAsync(): Promise<IteratorResult<F, undefined>> {
-    // Another reader may be quicker to take what this one was woken for.
+    // This call may have been woken for a future that another one was quicker to take.
     while (!this.#hasFinished() && this.#unfinished.size > 0) {
       const timedOut = await new Promise<boolean>((resolve) => {
         const taker = () => {
@@ -157,7 +161,7 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
   #take(): IteratorResult<F, undefined> {
     if (!this.#hasFinished()) return { done: true, value: undefined };
     const future = this.#finished[this.#yielded];
-    // Not kept, so that a long iteration frees what was seen.
+    // So that a long iteration keeps nothing that it has given.
     this.#finished[this.#yielded++] = undefined as unknown as F;
     if (!this.#hasFinished()) {
       this.#finished = [];
@@ -173,8 +177,8 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
   }
 
   #hopelessError(): InvalidStateError {
-    const message =
-      `Cannot block without a timeout when only futures are left that no executor completes: ${this.#unfinished.size} of ${this.#total}`;
+    const message = "Cannot block without a timeout when only futures are left that no executor completes: " +
+      `${this.#unfinished.size} of ${this.#total}`;
     this.#end();
     return new InvalidStateError(message);
   }

@@ -1,10 +1,10 @@
 /**
  * The bell: a word of shared memory by which other threads wake the thread that owns it.
  *
- * Its STATE is ARMED while the owner wants to be notified. Only the owner arms it, only who rings disarms it, with the
- * notification: so a burst of results costs one. No ring is lost: who rings first publishes, then counts up SEQUENCE,
- * then reads STATE; the owner first arms STATE, then reads SEQUENCE. Both are sequentially consistent, so
- * at least one of them sees the other.
+ * Its STATE is ARMED while the owner wants to be notified. Only the owner arms it, and only a thread that rings disarms
+ * it and then notifies, so a burst of results costs one notification. No ring is lost: a thread that rings publishes
+ * first, then counts up SEQUENCE, then reads STATE; the owner arms STATE first, then reads SEQUENCE. All of that is
+ * sequentially consistent, so at least one of the two sees the other.
  *
  * @module
  */
@@ -23,14 +23,14 @@ export function createBell(): Int32Array {
   return new Int32Array(new SharedArrayBuffer(8));
 }
 
-/** Called by other threads after they published something for the owner of the bell. */
+/** Called by other threads after they have published something for the owner of the bell. */
 export function ring(bell: Int32Array): void {
   Atomics.add(bell, SEQUENCE, 1);
   if (
     Atomics.load(bell, STATE) === ARMED &&
     Atomics.compareExchange(bell, STATE, ARMED, 0) === ARMED
   ) {
-    // All, not one: a waitAsync that the owner left pending could take the only notification from its blocked wait.
+    // All waits, not one: the owner blocks, maybe, and an older waitAsync of its would take the only notification.
     Atomics.notify(bell, STATE);
   }
 }

@@ -1,17 +1,18 @@
 /**
  * Built-ins as they were when this library was loaded. A task may replace those of its worker, as one does that stops
- * the clock for a test; the worker must still find its next task. To be imported by the names of what they stand for.
+ * the clock for a test, and the worker must still find its next task. Each is imported by the name that it stands for.
  *
- * Kept is what the library calls in a worker after code of the user's was loaded, and looks up in the global scope or
- * on an object there. Not kept are the methods of prototypes (`Array.prototype.push`, `Map.prototype.get`) and the
- * classes: a worker in which one of those throws cannot go on, and says so.
+ * This module keeps the functions that the library calls in a worker after it has loaded code of the user's, and would
+ * look up in the global scope or on an object there. It does not keep the methods of prototypes
+ * (`Array.prototype.push`, `Map.prototype.get`) and the classes: a worker in which one of those throws cannot go on,
+ * and says so.
  *
  * @module
  */
 
 const { Atomics: atomics, JSON: json, Math: math, performance: clock } = globalThis;
 
-/** The operations on shared memory. Not frozen: the tests of the protocol come in between. */
+/** The operations on shared memory. Not frozen, so that the tests of the protocol can come in between two of them. */
 export const Atomics: Pick<
   typeof globalThis.Atomics,
   "add" | "compareExchange" | "exchange" | "load" | "notify" | "store" | "sub" | "wait" | "waitAsync"
@@ -44,7 +45,7 @@ export const Math: Pick<typeof globalThis.Math, "ceil" | "log2" | "max" | "min">
 
 export const Promise: PromiseConstructor = globalThis.Promise;
 
-/** Makes a promise to be settled from outside. Not the class's own function, which a task may replace. */
+/** Makes a promise that its caller settles. The class's own function would not do: a task may replace it. */
 export function withResolvers<T>(): PromiseWithResolvers<T> {
   let resolve!: (value: T | PromiseLike<T>) => void;
   let reject!: (reason?: unknown) => void;

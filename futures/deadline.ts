@@ -1,5 +1,5 @@
 /**
- * Timeouts in milliseconds, turned into points in time once, at the call that was given them.
+ * Timeouts in milliseconds: the call that gets one turns it into a point in time, once.
  *
  * @module
  */
@@ -7,15 +7,16 @@
 import { inspect } from "./inspect.ts";
 
 /**
- * The point in time, on the clock of `performance.now()`, at which a timeout that begins now ends.
- * `undefined` means never (`Infinity`), zero or less means now.
+ * The point in time, on the clock of `performance.now()`, at which a timeout ends that begins now. That of `undefined`
+ * never ends (`Infinity`), that of zero or less ends now.
+ *
+ * @throws {TypeError} The timeout is no number.
+ * @throws {RangeError} It is `NaN`.
  */
 export function deadlineAfter(timeout: number | undefined): number {
   if (timeout === undefined) return Infinity;
   if (typeof timeout !== "number") {
-    throw new TypeError(
-      `Cannot use timeout as a number of milliseconds: ${inspect(timeout)}`,
-    );
+    throw new TypeError(`Cannot use timeout as a number of milliseconds: ${inspect(timeout)}`);
   }
   if (Number.isNaN(timeout)) {
     throw new RangeError("Cannot wait for a timeout that is not a number: NaN");
@@ -28,7 +29,7 @@ export function millisecondsUntil(deadline: number): number {
   return deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0);
 }
 
-/** Longest delay that `setTimeout` takes; longer ones fire at once. */
+/** The longest delay that `setTimeout` knows: longer ones fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Calls `fn` when the deadline has passed; returns a function that calls it off. */

@@ -1,44 +1,29 @@
 /**
  * {@linkcode Future}: the outcome of a task, to be awaited or waited for.
  *
- * On purpose not as in Python: a cancelled future counts as done at once, everywhere; times are
- * milliseconds; blocking on a future that nobody can complete throws instead of hanging.
+ * On purpose not as in Python: a cancelled future counts as done at once, everywhere; times are milliseconds; blocking
+ * on a future that nobody can complete throws instead of hanging.
  *
  * @module
  */
 
 import { deadlineAfter } from "./deadline.ts";
 import { CancelledError, InvalidStateError, TimeoutError } from "./errors.ts";
+import { befriend, type FutureOwner, type Waiter } from "./_internals.ts";
+import { typeName } from "./inspect.ts";
 import { blockUntil, deliverLater, deliverNow, deliverWith, hold, release } from "./wakeup.ts";
+
+export { type FutureOwner, internals, type Waiter } from "./_internals.ts";
 
 /** What a future can be: see {@linkcode Future.state}. */
 export type FutureState = "PENDING" | "RUNNING" | "CANCELLED" | "FINISHED";
 
-/** The executor's side of a future, for futures that another thread completes. */
-export interface FutureOwner {
-  /**
-   * What the workers have done with the task by now, seen without waiting for a message. A task that is "waiting" has
-   * not been handed over, and gets another slot when it is: what is collected may make room for it.
-   */
-  peek(slot: number): "waiting" | "pending" | "running" | "done";
-  /** Withdraws the task so that it never runs; `false` when a worker has already started it. */
-  revoke(slot: number): boolean;
-  /** Takes what has arrived, so that done tasks are settled; runs no code of the user's. */
-  collect(): void;
-}
-
-/** Somebody who waits for several futures at once. */
-export interface Waiter {
-  /** Called once for each future it was added to, before the future's callbacks. Must not throw. */
-  completed(future: Future<unknown>): void;
-}
-
 // The states and who may move a future from one to the next (all on the thread that owns the future):
-//   PENDING -> RUNNING     setRunningOrNotifyCancel()
-//   PENDING -> CANCELLED   cancel()
-//   PENDING, RUNNING -> SUCCEEDED, FAILED   setResult(), setException(), or the executor by settle()
-// In lifecycle order, so that "done" is one comparison. A worker's progress is not here but in the executor's shared
-// memory, and read through FutureOwner.
+// PENDING -> RUNNING     setRunningOrNotifyCancel()
+// PENDING -> CANCELLED   cancel()
+// PENDING, RUNNING -> SUCCEEDED, FAILED   setResult(), setException(), or the executor by settle() In lifecycle order,
+// so that "done" is one comparison. How far a worker is stands in the executor's shared memory, and is read through
+// FutureOwner.
 const PENDING = 0;
 const RUNNING = 1;
 const CANCELLED = 2;
@@ -48,43 +33,11 @@ type State = 0 | 1 | 2 | 3 | 4;
 
 let lastSerial = 0;
 
-/** What executors and waiting functions may do with a future beyond its public members. */
-interface Internals {
-  /** A future that another thread completes; it keeps the program alive until it is done and delivered. */
-  create(owner: FutureOwner): Future<unknown>;
-  /** A future that has failed at once. */
-  fail(error: unknown): Future<unknown>;
-  /** Sets the number by which the owner knows the task. */
-  setSlot(future: Future<unknown>, slot: number): void;
-  /** Completes the future unless it is done already; listeners are called later, from the event loop or a blocking call. */
-  settle(future: Future<unknown>, succeeded: boolean, outcome: unknown): void;
-  /**
-   * Cancels those that no worker has started, and calls nobody: else what a callback does could start those behind it.
-   *
-   * @returns Calls the listeners of those that were cancelled.
-   */
-  cancelAll(futures: readonly Future<unknown>[]): () => void;
-  /** As {@linkcode Future.done}, for who waits then. */
-  isDone(future: Future<unknown>): boolean;
-  /** Whether another thread will complete the future. */
-  canComplete(future: Future<unknown>): boolean;
-  /** Whether the task threw. */
-  failed(future: Future<unknown>): boolean;
-  /** Adds somebody to be told once, when the future is done. */
-  addWaiter(future: Future<unknown>, waiter: Waiter): void;
-  /** Removes a waiter; does nothing if it is not there. */
-  removeWaiter(future: Future<unknown>, waiter: Waiter): void;
-}
-
-/** Friends of {@linkcode Future}: `futures/` and `executors/` only. */
-// Set in the static block of the class, which alone sees its private members.
-export let internals: Internals;
-
 /**
  * The outcome of a task that may not have run yet.
  *
- * Executors make futures; making one yourself is for tests and for authors of executors. A future can be
- * awaited like a promise, and it can be waited for with {@linkcode result}, which blocks the calling thread as Python's does.
+ * Executors make futures; making one yourself is for tests and for authors of executors. You can await a future like a
+ * promise, or call {@linkcode result}, which blocks the calling thread as Python's does.
  *
  * @example Await it, or block on it
  * ```ts
@@ -104,7 +57,7 @@ export class Future<T> implements PromiseLike<T> {
   #state: State = PENDING;
   #outcome: unknown = undefined;
   #waiters: Waiter[] | undefined = undefined;
-  // Not typed with T, which would make Future<T> no Future<unknown>.
+  // Typed with T, they would make Future<T> no Future<unknown>.
   #callbacks: unknown[] | undefined = undefined;
   #owner: FutureOwner | undefined = undefined;
   #slot = -1;
@@ -112,7 +65,7 @@ export class Future<T> implements PromiseLike<T> {
 
   static {
     deliverWith((future) => (future as Future<unknown>).#deliver());
-    internals = {
+    befriend({
       create(owner) {
         const future = new Future<unknown>();
         future.#owner = owner;
@@ -149,11 +102,11 @@ export class Future<T> implements PromiseLike<T> {
         const index = future.#waiters?.indexOf(waiter) ?? -1;
         if (index >= 0) future.#waiters!.splice(index, 1);
       },
-    };
+    });
   }
 
   /**
-   * Where the task is now. `RUNNING` only from the moment a worker has really started it; seen without waiting for a message.
+   * How far the task is, seen without waiting for a message. It is `RUNNING` only once a worker has really started it.
    */
   get state(): FutureState {
     switch (this.#sync()) {
@@ -169,7 +122,7 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Cancels the task unless a worker has started it. A future whose `cancel()` returned `true` never runs, and
+   * Cancels the task unless a worker has started it. A task whose `cancel()` returned `true` never runs, and its future
    * counts as done at once. Callbacks are called before this returns.
    *
    * @returns `false` when the task is running or finished; `true` when it is cancelled, also if it was before.
@@ -197,8 +150,8 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Blocks until the task is done. Callbacks of futures that finish meanwhile are called; timers and I/O of
-   * this thread wait.
+   * Blocks until the task is done. Meanwhile this thread calls the callbacks of futures that finish; its timers and I/O
+   * wait.
    *
    * @param timeout Milliseconds to wait; not given: no limit; zero or less: do not wait.
    * @returns What the task returned.
@@ -230,20 +183,18 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Calls a function when the future is done, at once if it is already. Functions are called in the order in
-   * which they were added, on this thread. One that throws is reported with `console.error` and stops nothing.
+   * Calls a function when the future is done, at once if it is already. This thread calls the functions in the order in
+   * which they were added. An error of one is reported with `console.error` and stops nothing.
    *
    * @param fn Called with this future.
    * @throws {TypeError} `fn` is not a function.
    */
   addDoneCallback(fn: (future: Future<T>) => void): void {
     if (typeof fn !== "function") {
-      throw new TypeError(
-        `Cannot add a done callback that is not a function: ${typeName(fn)}`,
-      );
+      throw new TypeError(`Cannot add a done callback that is not a function: ${typeName(fn)}`);
     }
     if (this.#sync(false) >= CANCELLED) {
-      // Those that were added before come first, also when the event loop did not get to them yet.
+      // Those that were added before come first, also where the event loop has not got to them yet.
       this.#deliver();
       this.#call(fn);
     } else {
@@ -294,7 +245,7 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * For tests and authors of executors: to be called before the task is run.
+   * For tests and authors of executors: call it before you run the task.
    *
    * @returns Whether to run it; `false` for a cancelled future, however often it is asked.
    * @throws {InvalidStateError} The future is running or finished.
@@ -326,7 +277,7 @@ export class Future<T> implements PromiseLike<T> {
     this.#set(FAILED, error);
   }
 
-  /** Text form, such as `<Future #7 state=finished returned string>`; the number is unique in the program. */
+  /** Text form, such as `<Future #7 state=finished returned string>`; no other future of the thread has its number. */
   toString(): string {
     const state = this.state;
     let text = state.toLowerCase();
@@ -356,14 +307,8 @@ export class Future<T> implements PromiseLike<T> {
     const callbacks = this.#callbacks;
     this.#waiters = this.#callbacks = undefined;
     this.#letGo();
-    if (waiters !== undefined) {
-      for (const waiter of waiters) waiter.completed(this);
-    }
-    if (callbacks !== undefined) {
-      for (const fn of callbacks) {
-        this.#call(fn as (future: Future<T>) => void);
-      }
-    }
+    if (waiters !== undefined) { for (const waiter of waiters) waiter.completed(this); }
+    if (callbacks !== undefined) { for (const fn of callbacks) this.#call(fn as (future: Future<T>) => void); }
   }
 
   #hasListeners(): boolean {
@@ -373,14 +318,13 @@ export class Future<T> implements PromiseLike<T> {
   /**
    * The state, after a look at how far the worker is.
    *
-   * @param isAsked Whether somebody asks who may never block nor yield: then a task that waits for room is got on with.
+   * @param isPolled Whether the caller may ask again and again without ever blocking or yielding to the event loop: so
+   * that a task which waits for room is handed over, this collects results.
    */
-  #sync(isAsked = true): State {
-    if (this.#state !== PENDING || this.#owner === undefined) {
-      return this.#state;
-    }
+  #sync(isPolled = true): State {
+    if (this.#state !== PENDING || this.#owner === undefined) return this.#state;
     let progress = this.#owner.peek(this.#slot);
-    if (progress === "waiting" && isAsked) {
+    if (progress === "waiting" && isPolled) {
       this.#owner.collect();
       if (this.#state !== PENDING) return this.#state;
       progress = this.#owner.peek(this.#slot);
@@ -390,7 +334,7 @@ export class Future<T> implements PromiseLike<T> {
     return this.#state === PENDING ? RUNNING : this.#state;
   }
 
-  /** Cancels a pending future, and calls nobody; `false` when a worker has started its task. */
+  /** Cancels a pending future without calling its listeners; `false` when a worker has started its task. */
   #revoke(): boolean {
     if (this.#owner !== undefined && !this.#owner.revoke(this.#slot)) return false;
     this.#finish(CANCELLED, undefined);
@@ -402,7 +346,7 @@ export class Future<T> implements PromiseLike<T> {
     this.#outcome = outcome;
   }
 
-  /** The program need not stay alive for this future any longer, nor this future keep its executor. */
+  /** From here on, neither does this future keep the program alive, nor does it keep its executor. */
   #letGo(): void {
     if (this.#owner === undefined) return;
     this.#owner = undefined;
@@ -427,7 +371,7 @@ export class Future<T> implements PromiseLike<T> {
     const deadline = deadlineAfter(timeout);
     if (this.#state < CANCELLED) {
       if (this.#owner === undefined && deadline === Infinity) {
-        // A callback that is due may be what completes it.
+        // A callback that is due may complete it.
         deliverNow();
         if (this.#state < CANCELLED) {
           throw new InvalidStateError(
@@ -447,16 +391,5 @@ export class Future<T> implements PromiseLike<T> {
 
   #invalidState(action: string): InvalidStateError {
     return new InvalidStateError(`Cannot ${action} a future in state ${this.state}: ${this}`);
-  }
-}
-
-function typeName(value: unknown): string {
-  if (value === null) return "null";
-  if (typeof value !== "object") return typeof value;
-  try {
-    if (value instanceof Error) return String(value.name);
-    return value.constructor?.name || "Object";
-  } catch {
-    return "object";
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Values in messages.
+ * How messages show values.
  *
  * @module
  */
@@ -7,4 +7,16 @@
 /** A value as shown in an error message. */
 export function inspect(value: unknown): string {
   return typeof value === "string" ? JSON.stringify(value) : Deno.inspect(value, { depth: 1 });
+}
+
+/** The class of an object, the name of an error, or the type of anything else. */
+export function typeName(value: unknown): string {
+  if (value === null) return "null";
+  if (typeof value !== "object") return typeof value;
+  try {
+    if (value instanceof Error) return String(value.name);
+    return value.constructor?.name || "Object";
+  } catch {
+    return "object";
+  }
 }

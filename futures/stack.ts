@@ -4,18 +4,18 @@
  * @module
  */
 
-/** How deep to look: some 8 KiB, for a few calls. */
+/** A depth of calls, with room for a few more: some 8 KiB. */
 export const CALLS = 50;
 /**
- * Some 100 KiB, for what is used for the first time: V8 then compiles it, and Deno loads a part of itself and would
- * stay broken.
+ * A depth for what is used for the first time, some 100 KiB: V8 compiles it then, and Deno loads a part of itself,
+ * which would stay broken where the stack overflows meanwhile.
  */
 export const LOADING = 500;
 
 /**
  * Throws the error of a stack overflow now, before anything is changed, where the stack might overflow in the midst of
- * what comes next: no `catch` could put that right, as it takes calls, too. Takes a fraction of a microsecond, and
- * with {@linkcode LOADING} some.
+ * what comes next: no `catch` could put that right, as it takes calls, too. This takes a fraction of a microsecond, and
+ * some microseconds with {@linkcode LOADING}.
  *
  * @throws {RangeError} There is little stack left.
  */
@@ -23,7 +23,7 @@ export function ensureStack(depth: number = CALLS): void {
   descend(depth, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 }
 
-// The arguments only take room. V8 does not inline a function into itself.
+// The arguments are there to take room. V8 does not inline a function into itself.
 function descend(
   depth: number,
   a: number,

@@ -5,8 +5,8 @@
  */
 
 /**
- * Set on what ends a task by unwinding it, so that nothing here takes it for an ordinary error: the error that is told of
- * the task.
+ * The key of a property that only what ends a task by unwinding it has, so that nothing here takes it for an ordinary
+ * error. Its value is the outcome of the task.
  */
 export const EXIT = Symbol("exit");
 
@@ -15,12 +15,12 @@ export function isExit(error: unknown): boolean {
   try {
     return typeof error === "object" && error !== null && EXIT in error;
   } catch {
-    // A proxy that cannot be asked.
+    // A proxy that refuses to be asked.
     return false;
   }
 }
 
-/** What is told of a task that was ended by unwinding it. */
+/** The outcome of a task that was ended by unwinding it. */
 export function outcomeOf(exit: unknown): unknown {
   return (exit as { [EXIT]: unknown })[EXIT];
 }

@@ -12,7 +12,7 @@ import { blockUntil } from "./wakeup.ts";
 
 /** Return when any future is done. */
 export const FIRST_COMPLETED = "FIRST_COMPLETED";
-/** Return when any future has failed, or all are done. A cancelled future has not failed. */
+/** Return when any future has failed, or all are done. A cancelled future does not count as failed. */
 export const FIRST_EXCEPTION = "FIRST_EXCEPTION";
 /** Return when all futures are done. */
 export const ALL_COMPLETED = "ALL_COMPLETED";
@@ -35,11 +35,11 @@ export interface WaitOptions {
   returnWhen?: ReturnWhen;
 }
 
-/** What {@linkcode wait} returns: each future that was given, once, on one side or the other. */
+/** What {@linkcode wait} returns: each future once, in one set or the other. */
 export interface DoneAndNotDone<F extends Future<unknown> = Future<unknown>> {
-  /** Those that returned, threw or were cancelled. */
+  /** Those whose tasks returned, threw or were cancelled. */
   done: Set<F>;
-  /** Those that had not when the wait ended. */
+  /** Those whose tasks had not when the wait ended. */
   notDone: Set<F>;
 }
 
@@ -111,8 +111,8 @@ class Wait<F extends Future<unknown>> implements Waiter {
 }
 
 /**
- * Waits until futures are done, without blocking. The futures may be of any executors, mixed; each counts once. The time
- * running out is no error: look at `notDone`.
+ * Waits until futures are done, without blocking. They may be of several executors; each counts once. It is no error
+ * when the time runs out: look at `notDone`.
  *
  * @example Take the first that is done
  * ```ts
@@ -128,7 +128,8 @@ class Wait<F extends Future<unknown>> implements Waiter {
  * @typeParam F The futures' type.
  * @param fs Any iterable of futures.
  * @param options When to return, and after how many milliseconds at the latest.
- * @returns Two sets that together hold each future once. Rejects with `RangeError` for a bad option, with `TypeError` where `fs` is not an iterable of futures.
+ * @returns Two sets that together hold each future once. The promise rejects with a `RangeError` where an option is out
+ * of range, and with a `TypeError` where `fs` is not an iterable of futures.
  */
 export async function wait<F extends Future<unknown>>(
   fs: Iterable<F>,
@@ -165,7 +166,7 @@ export async function wait<F extends Future<unknown>>(
  * @param fs Any iterable of futures.
  * @param options When to return, and after how many milliseconds at the latest.
  * @returns Two sets that together hold each future once.
- * @throws {RangeError} A bad `timeout` or `returnWhen`.
+ * @throws {RangeError} `timeout` is `NaN`, or `returnWhen` none of the three.
  * @throws {TypeError} `fs` is not an iterable of futures.
  * @throws {InvalidStateError} No timeout, and only futures are left that no executor will ever complete.
  */
@@ -182,9 +183,8 @@ export function waitSync<F extends Future<unknown>>(
   const sets = waiting.end();
   if (!satisfied && waiting.deadline === Infinity) {
     throw new InvalidStateError(
-      `Cannot block without a timeout when only futures are left that no executor completes: ${sets.notDone.size} of ${
-        sets.notDone.size + sets.done.size
-      }`,
+      "Cannot block without a timeout when only futures are left that no executor completes: " +
+        `${sets.notDone.size} of ${sets.notDone.size + sets.done.size}`,
     );
   }
   return sets;

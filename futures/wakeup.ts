@@ -1,9 +1,9 @@
 /**
  * How other threads wake this one: by one bell for all executors of the thread.
  *
- * A blocked thread hears neither messages nor timers, so results come through shared memory, and
- * whoever puts one there rings the bell. The thread listens in one of two ways, on the same word: `Atomics.wait` while
- * a caller blocks, `Atomics.waitAsync` from the event loop otherwise.
+ * A blocked thread hears neither messages nor timers, so results come through shared memory, and a thread that puts one
+ * there rings the bell. This thread listens in one of two ways, on the same word: by `Atomics.wait` while a caller
+ * blocks, else by `Atomics.waitAsync` from the event loop.
  *
  * @module
  */
@@ -11,24 +11,24 @@
 import { ARMED, createBell, SEQUENCE, STATE } from "./bell.ts";
 import { ensureStack, LOADING } from "./stack.ts";
 
-/** How long a blocked thread looks for news itself before it sleeps: waking a sleeper takes about as long. */
+/** For how many milliseconds a blocked thread polls before it sleeps: to wake a sleeper takes about as long. */
 const SPIN_MS = 0.05;
 
-/** How long the event loop is held by one delivery before timers and I/O get their turn. */
+/** For how many milliseconds one delivery holds the event loop before timers and I/O get their turn. */
 const TURN_MS = 4;
 
-/** Something of another thread that completes futures of this one. */
+/** Something that completes futures of this thread, such as a pool. */
 export interface Source {
   /**
    * Takes what has arrived and settles the futures, running no code of the user's.
    *
-   * @param until The time (`performance.now()`) at which to stop; what is left stays for the next call.
+   * @param until The time (`performance.now()`) at which to stop; the rest stays for the next call.
    * @returns Whether something is left.
    */
   collect(until: number): boolean;
-  /** Called some time after {@linkcode lookAgainAfter}, although nobody has rung. */
+  /** Called some time after {@linkcode lookAgainAfter}, also if nobody has rung. */
   lookAgain?(): void;
-  /** The state in some lines, for the report on a hang. */
+  /** The state in a few lines, for a report on a program that hangs. */
   describe(): string;
 }
 
@@ -40,7 +40,7 @@ let settled: unknown[] = [];
 let delivered = 0;
 let callListeners: (item: unknown) => void = () => {};
 let listening = false;
-/** What SEQUENCE was just before the last collection: the counter first, then what it counts. */
+/** SEQUENCE as it was just before the last collection: the counter is read first, then what it counts. */
 let collectedAt = 0;
 
 /** Listens to a source until it is removed. */
@@ -55,17 +55,17 @@ export function removeSource(source: Source): void {
   dropTimerWhenUnused();
 }
 
-/** The state of each source, for the report on a hang. */
+/** The state of each source, for a report on a program that hangs. */
 export function describeSources(): string[] {
   return Array.from(sources, (source) => source.describe());
 }
 
-/** Says how the listeners of what {@linkcode deliverLater} queues are called; it must not throw. */
+/** Sets the function, which must not throw, that calls the listeners of what {@linkcode deliverLater} queues. */
 export function deliverWith(fn: (item: unknown) => void): void {
   callListeners = fn;
 }
 
-/** Queues something settled: its listeners are called from the event loop, or by whoever blocks this thread first. */
+/** Queues something settled. The event loop calls its listeners, or a call that blocks this thread before. */
 export function deliverLater(item: unknown): void {
   settled.push(item);
   if (listening) ringMyself();
@@ -81,8 +81,8 @@ export function deliverNow(): void {
 /**
  * Blocks this thread until `isDone()`, delivering whatever arrives meanwhile.
  *
- * @param isDone Whether to go on; called after each delivery.
- * @param deadline When to give up, on the clock of `performance.now()`.
+ * @param isDone Whether to stop; called after each delivery.
+ * @param deadline When to stop in any case, on the clock of `performance.now()`.
  * @returns Whether it is done; `false` when the deadline passed.
  */
 export function blockUntil(isDone: () => boolean, deadline: number): boolean {
@@ -100,22 +100,22 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
   }
 }
 
-/** When the sources look again. */
+/** When the sources look again, on the clock of `performance.now()`. */
 let looksAt = Infinity;
 const never = new Int32Array(new SharedArrayBuffer(4));
 
-/** Has the sources look again after so many milliseconds, or before, if this thread blocks or turns its event loop. */
+/** Makes the sources look again after so many milliseconds; a blocked thread wakes up for that. */
 export function lookAgainAfter(ms: number): void {
   if (looksAt !== Infinity) return;
   const at = performance.now() + ms;
-  // Not a timer: it would keep the program alive.
+  // A timer would keep the program alive.
   const wait = Atomics.waitAsync(never, 0, 0, ms);
   if (!wait.async) return;
   void wait.value.then(() => {
-    // Else this thread has blocked and looked meanwhile.
+    // Else this thread has blocked and looked in the meantime.
     if (looksAt === at) lookAgain();
   });
-  // Last: where the stack overflows before, the next call tries again.
+  // Last: where the stack has overflowed before this line, the next call tries again.
   looksAt = at;
 }
 
@@ -156,7 +156,7 @@ function onRing(): void {
   const more = collect(until);
   deliver(until);
   listen();
-  // The rest in a turn of its own, so that timers and I/O come in between.
+  // What is left has a turn of its own, so that timers and I/O come in between.
   if ((more || settled.length > 0) && listening) ringMyself();
 }
 
@@ -171,7 +171,7 @@ function collect(until: number): boolean {
 
 function deliver(until: number): void {
   while (delivered < settled.length) {
-    // Counted up first: a listener that blocks delivers the rest itself.
+    // Counted up first, as a listener that blocks delivers the rest itself.
     callListeners(settled[delivered++]);
     if ((delivered & 63) === 0 && performance.now() >= until) return;
   }
@@ -179,14 +179,13 @@ function deliver(until: number): void {
   delivered = 0;
 }
 
-// A pending waitAsync does not keep a program alive, and an idle pool must not; so a timer does, while something is
-// under way.
+// A pending waitAsync keeps no program alive, and an idle pool must not. So a timer does, while tasks are under way.
 const NEVER_MS = 2 ** 31 - 1;
 let holds = 0;
 let timer: ReturnType<typeof setInterval> | undefined;
 let timerIsRef = false;
 
-/** Keeps the program alive until {@linkcode release} has been called as often. */
+/** Keeps the program alive until {@linkcode release} was called as often as this. */
 export function hold(): void {
   if (holds === 0 && !timerIsRef) {
     if (timer === undefined) {
@@ -195,11 +194,11 @@ export function hold(): void {
     } else Deno.refTimer(timer);
     timerIsRef = true;
   }
-  // Last, so that it is not counted when a call before it found no stack left.
+  // Last, so that nothing is counted where one of the calls above finds no stack left.
   holds++;
 }
 
-/** Ends one {@linkcode hold}. */
+/** Takes back one call of {@linkcode hold}. */
 export function release(): void {
   if (--holds > 0) return;
   timerIsRef = false;

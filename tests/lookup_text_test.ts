@@ -115,7 +115,8 @@ export function square(n: number) { return n * n; }
 test("outline() reads the forms in which functions are exported", () => {
   const text = `
 import def, { a as b, type T, default as c } from "./x.ts";
-import type { AlsoGone, Gone } from "./gone.ts";
+import type { Gone } from "./gone.ts";
+import { type AlsoGone } from "./gone.ts";
 import * as all from './all.ts';
 import type from "./type.ts";
 import "./effect.ts";

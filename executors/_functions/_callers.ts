@@ -1,17 +1,12 @@
 /**
- * The modules of this program, as far as they can be known without waiting: which ones call, what their texts say, and
- * what those export that have been loaded.
+ * The modules of this program, as far as they can be known without waiting: which ones call, and what their texts say.
  *
  * @module
  */
 
-import { builtinModule } from "./_builtins.ts";
+import { isAbsolute } from "./file_paths.ts";
 import { type Outline, outline } from "./_outline.ts";
 import { isOwn } from "./own_modules.ts";
-import { reach, type TaskLocation } from "../task_ref.ts";
-
-// deno-lint-ignore ban-types -- any function will do
-type AnyFunction = Function;
 
 /** A place in a module's text. */
 export class Place {
@@ -84,7 +79,7 @@ function moduleUrl(file: string, script: string): string {
 
 function toUrl(file: string): string | undefined {
   // Frames of local modules name a path, on Windows with a drive's letter, which would pass for a scheme.
-  if (/^([/\\]|[A-Za-z]:[/\\])/.test(file)) {
+  if (isAbsolute(file)) {
     const url = new URL("file:///");
     url.pathname = file.replaceAll("\\", "/").replaceAll("%", "%25");
     return url.href;
@@ -152,46 +147,4 @@ function readData(url: string): string {
 export function isUnreadable(url: string): boolean {
   if (!url.startsWith("file:")) return false;
   return Deno.permissions.querySync({ name: "read", path: new URL(url) }).state !== "granted";
-}
-
-const namespaces = new Map<string, object>();
-const exported = new WeakMap<AnyFunction, TaskLocation>();
-
-/**
- * What a module exports that this program has loaded: the caller knows that it has, or it would be run here.
- * `undefined` where that cannot be had without waiting, because it is still being evaluated, or uses top-level await.
- * Node's way to do that takes ten milliseconds to set up, so it is used only in doubt.
- */
-function namespaceOf(url: string): object | undefined {
-  const known = namespaces.get(url);
-  if (known !== undefined) return known;
-  const { protocol, pathname, search, hash } = new URL(url);
-  if (protocol !== "file:" || search !== "" || hash !== "") return undefined;
-  try {
-    const { createRequire } = builtinModule("node:module") as {
-      createRequire(from: string): (path: string) => object;
-    };
-    const namespace = createRequire(url)(decodeURIComponent(pathname).replace(/^\/([A-Za-z]:)/, "$1"));
-    namespaces.set(url, namespace);
-    return namespace;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The export of a loaded module that is this very function, as one of them knows it. */
-export function exportOf(fn: AnyFunction, modules: Iterable<string> = []): TaskLocation | undefined {
-  for (const module of modules) {
-    if (namespaces.has(module)) continue;
-    for (const [path, value] of Object.entries(namespaceOf(module) ?? {})) {
-      if (typeof value === "function" && !exported.has(value)) exported.set(value, { module, path });
-    }
-  }
-  return exported.get(fn);
-}
-
-/** Whether an export of a loaded module is this very function; `undefined` where that cannot be told. */
-export function isExport(fn: AnyFunction, { module, path }: TaskLocation): boolean | undefined {
-  const namespace = namespaceOf(module);
-  return namespace && reach(namespace, path).fn === fn;
 }

@@ -88,6 +88,27 @@ function placed(found: Found | undefined, at: TaskLocation): Found | undefined {
   return found === undefined || found.kind === "module" ? found : { ...found, at };
 }
 
+/** What a variable of a module, or a property of one, is an export of. */
+export function findVariable(
+  url: string,
+  [root, ...properties]: readonly string[],
+  look: Look,
+): Found | undefined {
+  const module = look(url);
+  const binding = module?.imports.get(root);
+  if (properties.length > 1 || properties.length === 1 && binding?.name !== "*") return undefined;
+  if (binding !== undefined) {
+    return findBinding(url, properties.length === 0 ? binding : { ...binding, name: properties[0] }, look);
+  }
+  const exported = [...module?.exports ?? []].find(([, local]) => local === root);
+  return exported && findExport(url, exported[0], look);
+}
+
+/** Whether a module exports the value of an expression. */
+export function computes(url: string, look: Look): boolean {
+  return [...look(url)?.exports.keys() ?? []].some((path) => findExport(url, path, look)?.kind === "computed");
+}
+
 /** The functions of a name that a module exports itself, or imports under that name. */
 export function findByName(url: string, fn: string, look: Look): TaskLocation[] {
   const module = look(url);

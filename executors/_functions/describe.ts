@@ -1,28 +1,21 @@
 /**
  * How a function is described so that a worker finds it again: the submitting side.
  *
- * JavaScript does not tell where a function comes from. So the texts of the modules on the call stack and of the main
- * module are searched for an export or an import of the function's name; no module is run for that, here or in a
- * worker. The worker imports what was found, and uses an export only if its source text is the function's.
+ * JavaScript does not tell where a function comes from. So this searches the texts of the modules on the call stack, and
+ * of the main module, for an export or an import of the function's name; neither side runs a module for that. The worker
+ * imports what was found here, and uses an export only if its source text is the function's.
  *
  * @module
  */
 
 import { TaskNotFoundError } from "../../futures/errors.ts";
-import { builtinModule, pathOfBuiltin } from "./_builtins.ts";
+import { callers, isUnreadable, mainModule, outlineOf, type Place, readModule } from "./_callers.ts";
 import type { Definition } from "./definition.ts";
-import { findBinding, findByName, findExport, findInImports, type Found, resolveFrom } from "./_exports.ts";
-import {
-  callers,
-  exportOf,
-  isExport,
-  isUnreadable,
-  mainModule,
-  outlineOf,
-  type Place,
-  readModule,
-} from "./_callers.ts";
-import { type Binding, certainlyUsesValue, type Outline } from "./_outline.ts";
+import { computes, findBinding, findByName, findInImports, findVariable, resolveFrom } from "./_exports.ts";
+import { exportOf, isExport } from "./_namespaces.ts";
+import { builtinModule, nameOfNative } from "./_native_functions.ts";
+import { type Binding, certainlyUsesValue } from "./_outline.ts";
+import { refusalOfGlobal, refusalOfNative, refusalOfNode } from "./_refusals.ts";
 import { type Call, callAt, declaresAnother, isLocal } from "./_scopes.ts";
 import { FunctionText } from "./_text.ts";
 import { locationOf, type TaskLocation } from "../task_ref.ts";
@@ -34,11 +27,12 @@ const described = new WeakMap<AnyFunction, Definition>();
 const describedExports = new WeakMap<AnyFunction, Definition>();
 
 /**
- * Describes a function. Its module is looked for only the first time that it is seen.
+ * Describes a function. The search for its module takes place only once for each function.
  *
- * @param mustBeExport Whether its text is of no use, so that an export is looked for although the text could run alone.
- * @throws {TaskNotFoundError} It is native, bound or a part of Deno, so it has no source text that could be sent or
- * compared; or it may be one of two functions.
+ * @param mustBeExport Whether its text is of no use to the executor, which needs an export also where the text could run
+ * alone.
+ * @throws {TaskNotFoundError} It is native, bound or a part of Deno, so it has no source text to send or compare; or it
+ * may be one of two functions.
  */
 export function describe(fn: AnyFunction, mustBeExport = false): Definition {
   const known = mustBeExport ? describedExports : described;
@@ -50,15 +44,15 @@ export function describe(fn: AnyFunction, mustBeExport = false): Definition {
   return definition;
 }
 
-/** What is known of functions that are made anew for each call. */
+/** What is known of functions that a program makes anew for each call. */
 interface Known {
-  /** Left out where the place of the call decides, too. */
+  /** Left out where it also depends on the place of the call. */
   readonly definition?: Definition;
-  /** Whether it was seen if the text alone decides. */
+  /** Whether somebody has looked if the text alone decides. */
   isRead: boolean;
 }
 
-/** By what decides about them. */
+/** The key is all that the definition depends on. */
 const known = new Map<string, Known>();
 const MAX_KNOWN = 10_000;
 
@@ -103,7 +97,7 @@ function describeNew(fn: AnyFunction, mustBeExport: boolean): Definition {
   return definition;
 }
 
-/** The search for a function that was not seen before. What takes its time is done when it is wanted. */
+/** The search for a function that is new. Each step that takes time waits until it is needed. */
 class Search {
   readonly #fn: AnyFunction;
   readonly #name: string;
@@ -116,9 +110,9 @@ class Search {
   #free: ReadonlySet<string> | undefined;
   #call: Call | undefined;
   #hidden: readonly string[] | undefined;
-  /** Whether the place of the call has decided. */
+  /** Whether the definition depends on the place of the call. */
   hasLookedAtCall = false;
-  /** Whether the function itself has decided, and not only its text. */
+  /** Whether it depends on the function itself, not only on its text. */
   hasAskedFunction = false;
 
   constructor(
@@ -137,7 +131,7 @@ class Search {
     this.#urls = urls;
   }
 
-  /** Where this library is called, as far as that decides. */
+  /** The place of the call of this library, as text. */
   get position(): string {
     return this.#places.length === 0 ? "" : this.#places[0].position.join();
   }
@@ -150,7 +144,7 @@ class Search {
     return this.#text ??= new FunctionText(this.#source);
   }
 
-  /** The call of this library, where it can be seen. */
+  /** The call of this library; `undefined` where its module cannot be read. */
   get call(): Call | undefined {
     if (!this.hasLookedAtCall && this.#places.length > 0) {
       this.hasLookedAtCall = true;
@@ -160,25 +154,25 @@ class Search {
     return this.#call;
   }
 
-  /** Names that it may take from around it. */
+  /** Names that the function may take from around it. */
   get free(): ReadonlySet<string> {
     return this.#free ??= this.text.freeNames();
   }
 
-  /** Global ones among them that mean something else where it comes from. */
+  /** Global names among them that mean something else where the function comes from. */
   get hidden(): readonly string[] {
     return this.#hidden ??= this.#findHidden(
       Array.from(this.free).filter((name) => name in globalThis && name !== "eval"),
     );
   }
 
-  /** Whether it runs from its text alone, where it may. */
+  /** Whether its text alone makes the function, and may. */
   get isAlone(): boolean {
     return !this.#mustBeExport && !this.text.needsModule && Array.from(this.free).every((name) => name in globalThis) &&
       this.hidden.length === 0;
   }
 
-  /** Where the function stands in the call, or is one of the calling module's own, it can be told. */
+  /** Which of these names are hidden: that shows where the function stands in the call, or in the calling module. */
   #findHidden(globals: readonly string[]): string[] {
     if (globals.length === 0 || this.call?.argument === undefined) return [];
     const { at, argument } = this.call;
@@ -224,7 +218,7 @@ class Search {
     return true;
   }
 
-  /** What a text needs to know of where it comes from. */
+  /** What the worker is told of the place that the text comes from. */
   #surroundings(): { hidden?: readonly string[]; base?: string; mend?: string } {
     const base = this.text.imports.length > 0 ? this.#places[0]?.url : undefined;
     const mend = this.isAlone ? undefined : this.#mend();
@@ -235,7 +229,7 @@ class Search {
     };
   }
 
-  /** What to do where an export is not found because something hinders it. */
+  /** What the user can do where something hinders the search for an export. */
   #mend(): string | undefined {
     const isText = (url: string) => /^https?:/.test(url) || outlineOf(url) !== undefined;
     const unknown = this.#urls.find((url) => !isText(url));
@@ -256,14 +250,14 @@ class Search {
   }
 
   /**
-   * What may be the function where no export has its name: it can be exported under another one, or as an expression's
-   * value.
+   * What may be the function where no export has its name: a module may export it under another one, or as the value
+   * of an expression.
    */
   #beyondNames(): TaskLocation[] {
     if (this.call?.argument?.kind === "function") return [];
     const called = this.#called();
     if (called !== undefined) return [called];
-    this.#refuseBuiltin();
+    this.#refuseNative();
     const imported = this.#name === ""
       ? []
       : distinct(this.#urls.flatMap((url) => findInImports(url, this.#name, outlineOf)));
@@ -273,9 +267,9 @@ class Search {
   }
 
   /** @throws {TaskNotFoundError} The function is a part of Deno. */
-  #refuseBuiltin(): void {
-    const builtin = pathOfBuiltin(this.#fn, this.#name);
-    if (builtin !== undefined) throw refusalOfBuiltin(builtin, this.#urls);
+  #refuseNative(): void {
+    const builtin = nameOfNative(this.#fn, this.#name);
+    if (builtin !== undefined) throw refusalOfGlobal(builtin, this.#urls);
     for (const { url } of this.#places) {
       for (const { specifier } of outlineOf(url)?.imports.values() ?? []) {
         this.#isNodes({ module: specifier, path: this.#name });
@@ -288,7 +282,7 @@ class Search {
     const argument = this.call?.argument;
     if (argument?.kind !== "variable" || argument.isLocal) return undefined;
     const { url } = this.#places[0];
-    const found = findVariable(url, outlineOf(url)!, argument.path);
+    const found = findVariable(url, argument.path, outlineOf);
     if (found === undefined || found.kind === "module" || found.kind === "function" && found.name !== this.#name) {
       return undefined;
     }
@@ -304,13 +298,13 @@ class Search {
         if (!certainlyUsesValue(module, local)) return [];
         const found = findBinding(url, binding, outlineOf);
         if (found?.kind === "computed") return [found.at.module];
-        return found?.kind === "module" && computes(found.url) ? [found.url] : [];
+        return found?.kind === "module" && computes(found.url, outlineOf) ? [found.url] : [];
       });
-      return computes(url) ? [url, ...imported] : imported;
+      return computes(url, outlineOf) ? [url, ...imported] : imported;
     });
   }
 
-  /** Whether the call shows that no module exports it: it stands there, or in a variable that is not exported. */
+  /** Whether the call shows that no module exports the function: it stands there, or in a variable of its module's own. */
   #isUnexported(): boolean {
     const argument = this.call?.argument;
     if (argument?.kind !== "variable") return argument !== undefined;
@@ -320,9 +314,9 @@ class Search {
     return argument.isLocal || values.has(root) && ![...exports.values()].includes(root);
   }
 
-  /** Leaves only the function itself, where another one may have the same name and text, and other values around it. */
+  /** Leaves only the function itself: another one may have the same name and text, and other values around it. */
   #withoutDoubt(exports: TaskLocation[]): TaskLocation[] {
-    // Its text is right whichever it is, and runs no module.
+    // Whichever of them it is, its text does the same, and runs no module.
     if (this.isAlone) return [];
     const hasTwins = this.#hasOthers(exports, () => {
       return this.text.tokens.filter(({ kind }) => kind === "name").map(({ text }) => text);
@@ -334,7 +328,7 @@ class Search {
     if (certain >= 0) return [exports[certain]];
     const possible = exports.filter((_, i) => answers[i] === undefined);
     if (possible.length === 0) return [];
-    // Those are still being evaluated, as the main module mostly is.
+    // The modules of those are still being evaluated, as the main module mostly is.
     const called = this.#called();
     if (called !== undefined) return [called];
     if (!hasTwins) return possible;
@@ -346,7 +340,7 @@ class Search {
     );
   }
 
-  /** Whether there is another function of that name where this one may come from, with these names in its text. */
+  /** Whether there is another function of that name, with these names in its text, where this one may come from. */
   #hasOthers(exports: readonly TaskLocation[], names: () => readonly string[]): boolean {
     const urls = new Set([...this.#places.map(({ url }) => url), ...exports.map(({ module }) => module)]);
     return [...urls].some((url) => {
@@ -381,62 +375,4 @@ function isGlobalOfNode({ specifier, name }: Binding, global: string): boolean {
 
 function distinct(locations: TaskLocation[]): TaskLocation[] {
   return [...new Map(locations.map((at) => [`${at.module} ${at.path}`, at])).values()];
-}
-
-/** What a variable of a module, or a property of one, is an export of. */
-function findVariable(url: string, module: Outline, [root, ...properties]: readonly string[]): Found | undefined {
-  const binding = module.imports.get(root);
-  if (properties.length > 1 || properties.length === 1 && binding?.name !== "*") return undefined;
-  if (binding !== undefined) {
-    return findBinding(url, properties.length === 0 ? binding : { ...binding, name: properties[0] }, outlineOf);
-  }
-  const exported = [...module.exports].find(([, local]) => local === root);
-  return exported && findExport(url, exported[0], outlineOf);
-}
-
-/** Whether a module exports the value of an expression. */
-function computes(url: string): boolean {
-  return [...outlineOf(url)?.exports.keys() ?? []].some((path) => {
-    return findExport(url, path, outlineOf)?.kind === "computed";
-  });
-}
-
-function refusalOfNative(fn: AnyFunction, name: string): TaskNotFoundError {
-  const urls = distinctUrls();
-  if (name.startsWith("bound ")) {
-    return refused(
-      "a bound function",
-      "pass the data of its object as arguments to a function of your own",
-      name,
-      urls,
-    );
-  }
-  const builtin = pathOfBuiltin(fn, name);
-  if (builtin !== undefined) return refusalOfBuiltin(builtin, urls);
-  return refused("a native function", "call it in a function of your own", name || "(anonymous)", urls);
-}
-
-function distinctUrls(): string[] {
-  const main = mainModule();
-  return [...new Set([...callers().map(({ url }) => url), ...(main === undefined ? [] : [main])])];
-}
-
-function refusalOfBuiltin(path: string, urls: readonly string[]): TaskNotFoundError {
-  const method = /^\w+\.prototype\.(.+)$/.exec(path)?.[1];
-  const wrapped = method === undefined
-    ? `(...args) => ${path}(...args)`
-    : `(value, ...args) => value.${method}(...args)`;
-  return refused("a part of Deno", `wrap it in a function of your own, ${wrapped}`, path, urls);
-}
-
-function refusalOfNode(module: string, path: string, urls: readonly string[]): TaskNotFoundError {
-  const mend = `export a function that calls it, or use taskRef("${module}", "${path}")`;
-  return refused("a part of Deno", mend, `${path} of ${module}`, urls);
-}
-
-function refused(what: string, mend: string, name: string, urls: readonly string[]): TaskNotFoundError {
-  return new TaskNotFoundError(
-    `Cannot send ${what} to a worker, ${mend}: ${name}. Submitted from: ${urls.join(", ")}`,
-    [...urls],
-  );
 }

@@ -12,23 +12,14 @@ import { lookAt } from "./paths.ts";
 import type { Pool } from "./pool.ts";
 import { Transfer } from "../transfer.ts";
 
+export { checkCount } from "../../futures/check.ts";
+
 /** @throws {TypeError} It is no object of options. */
 export function checkBag<T extends object>(options: T): T {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use as a number of workers, or as options: ${inspect(options)}`);
   }
   return options;
-}
-
-/**
- * @throws {TypeError} It is no number.
- * @throws {RangeError} It is no integer of at least 1.
- */
-export function checkCount(name: string, count: unknown): void {
-  if (typeof count !== "number") throw new TypeError(`Cannot use ${name} as a number: ${inspect(count)}`);
-  if (!Number.isInteger(count) || count < 1) {
-    throw new RangeError(`Cannot use ${name}, wanted an integer of at least 1: ${count}`);
-  }
 }
 
 /** @throws {TypeError} They are no function and its arguments. */

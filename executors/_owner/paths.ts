@@ -4,10 +4,9 @@
  * @module
  */
 
-/** The path that a `file:` URL stands for. */
-export function pathOf(url: URL): string {
-  return decodeURIComponent(url.pathname).replace(/^\/([A-Za-z]:)/, "$1");
-}
+import { isAbsolute, pathOf } from "../_functions/file_paths.ts";
+
+export { pathOf };
 
 /** Whether a text names more than a program. */
 export function isPath(text: string): boolean {
@@ -16,7 +15,7 @@ export function isPath(text: string): boolean {
 
 /** A path as it is for whoever has another working directory. */
 export function absolutePath(path: string): string {
-  if (/^([/\\]|[A-Za-z]:[/\\])/.test(path)) return path;
+  if (isAbsolute(path)) return path;
   return pathOf(new URL(path.replace(/[%?#]/g, encodeURIComponent), `file://${Deno.cwd()}/`));
 }
 

@@ -4,15 +4,14 @@
  * @module
  */
 
+import { JSON } from "../../futures/builtins.ts";
 import { EMPTY, Encoded, Encoding, NOTHING } from "./encoded.ts";
 import { jsonOf } from "./json.ts";
 
-// Kept, because tasks run in the same realm and may replace it.
-const { parse: parseJson } = JSON;
-
 /**
- * What is said of a part: how it is encoded, its text or number, and how many of the buffers and of the shared memory
- * are its own; 0 for the payload of nothing. A number is said by a text: JSON knows no NaN and no -0.
+ * What the text says of a part: how it is encoded, its text or number, and how many of the buffers and of the pieces of
+ * shared memory are its own. 0 stands for the payload of nothing. A number is a text here, as JSON has no NaN and no
+ * -0.
  */
 type PartEntry = 0 | [encoding: number, text: string, buffers: number, shared: number];
 
@@ -42,8 +41,8 @@ export function joinParts(results: readonly Encoded[], error: Encoded | undefine
 }
 
 /** The payloads that {@linkcode joinParts} joined, and how many of them are results. */
-export function partsOf({ text, buffers, shared, clone }: Encoded): { count: number; parts: Encoded[] } {
-  const [count, entries] = parseJson(text) as [number, PartEntry[]];
+export function splitParts({ text, buffers, shared, clone }: Encoded): { count: number; parts: Encoded[] } {
+  const [count, entries] = JSON.parse(text) as [number, PartEntry[]];
   const clones = [...(clone?.value ?? []) as unknown[]];
   let [atBuffer, atShared] = [0, 0];
   const parts = entries.map((entry) => {

@@ -1,13 +1,14 @@
 /**
- * What messages call the things that cannot cross, and what they say can be done instead.
+ * What messages call things that cannot cross, and what they tell the user to do instead.
  *
  * @module
  */
 
 import { isExit } from "../../futures/task_exit.ts";
 import type { EncodeOptions } from "./_graph_writer.ts";
+import { CLASS_NAMES } from "./_types.ts";
 
-/** What to do instead of sending an instance of a class of the platform. A `$` stands for "send" or "return". */
+/** What to do instead of sending an instance of a class of the platform. The `$` stands for "send" or "return". */
 const INSTEAD: { readonly [name: string]: string } = {
   Response: "$ what its body holds, such as await response.bytes()",
   Request: "$ its url, method, headers and body, and make it where it is needed",
@@ -25,17 +26,20 @@ const INSTEAD: { readonly [name: string]: string } = {
 
 const STREAMS = new Set(["ReadableStream", "WritableStream", "TransformStream", "MessagePort"]);
 
-/** What names a thing that was made by a generator, or steps through a collection. */
+/** The default text forms of generators, and of iterators of collections. */
 const ITERATOR = /^\[object (.* )?(Async )?(Generator|AsyncGenerator|Iterator|Iterator Helper)\]$/;
 
-/** What a thing is that cannot cross, and what to do instead. It may be anything, and resist being looked at. */
+/**
+ * Says what a thing is that cannot cross, and what to do instead. The thing may be a proxy that throws at each look.
+ */
 export function describeRefused(thing: object, { root, sameProcess }: EncodeOptions): string {
   const send = root === "result" ? "return" : "send";
   const tag = read(() => Object.prototype.toString.call(thing));
   if (ITERATOR.test(tag)) return describeIterator(tag, send);
   const name = read(() => String(thing.constructor?.name ?? ""));
   const isPlatforms = name !== "" && isOf(thing, name);
-  const what = isPlatforms && !BASES.has(name) ? article(name) : `an instance of ${name || "an unnamed class"}`;
+  // What is refused although instances of its class cross is no plain instance: it may be one of another realm.
+  const what = isPlatforms && !CLASS_NAMES.has(name) ? article(name) : `an instance of ${name || "an unnamed class"}`;
   if (hasMethod(thing, "then")) return `${what}: await it first, and ${send} what it resolves to`;
   if (hasMethod(thing, "submit")) return `${what}: make one in the task, or submit from here`;
   if (isPlatforms && name === "AbortSignal") {
@@ -55,14 +59,14 @@ export function describeRefused(thing: object, { root, sameProcess }: EncodeOpti
   return `${what}: ${send} its data as a plain object or array`;
 }
 
-/** What a function is called, and what to do instead. */
+/** Says that something is a function, which one, and what to do instead. */
 export function describeFunction(fn: unknown, { root }: EncodeOptions): string {
   const name = read(() => String((fn as { name?: unknown }).name ?? ""));
   const instead = root === "result" ? "return what it computes" : "send what it computes, or let the task import it";
   return `a function${name === "" ? "" : ` (${name})`}: ${instead}`;
 }
 
-/** What an object of a built-in class has that does not cross with it. */
+/** Says which own key of an instance of a built-in class does not cross with it, and what to do instead. */
 export function describeExtra(thing: object, key: string, { root }: EncodeOptions): string {
   const name = read(() => String(thing.constructor?.name ?? "")) || "object of a built-in class";
   const send = root === "result" ? "return" : "send";
@@ -73,21 +77,6 @@ function describeIterator(tag: string, send: string): string {
   if (tag.includes("AsyncGenerator")) return `an async generator: ${send} an array, such as await Array.fromAsync(it)`;
   return `${tag.includes("Generator") ? "a generator" : "an iterator"}: ${send} an array, such as [...it]`;
 }
-
-/** Classes that users extend, and whose own instances cross: another realm has made this one, or it is a proxy. */
-const BASES = new Set([
-  "Object",
-  "Array",
-  "Map",
-  "Set",
-  "Date",
-  "RegExp",
-  "Error",
-  "URL",
-  "Number",
-  "String",
-  "Boolean",
-]);
 
 /** Whether the global class of that name has made a thing. */
 function isOf(thing: object, name: string): boolean {
@@ -114,7 +103,7 @@ function read(text: () => string): string {
   }
 }
 
-/** What was thrown, as a text: it may be anything. */
+/** The text of what was thrown, which may be anything. */
 export function textOfThrown(thrown: unknown): string {
   return read(() => String(thrown)) || "something that has no text";
 }

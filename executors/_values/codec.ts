@@ -1,12 +1,15 @@
 /**
- * Values that cross between threads and processes: lossless, or refused with the path of what cannot cross.
+ * Values that cross between threads and processes. They lose nothing on the way, or are refused with the path of what
+ * cannot cross.
  *
- * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, a lone text or buffer as it is, plain
- * JSON values as JSON text, and all else as a graph (`_graph_writer.ts`).
+ * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, a lone text or buffer as it is, what
+ * plain JSON can say as JSON text, and all else as a graph (`_graph_writer.ts`, with the table of types in
+ * `_types.ts`).
  *
  * @module
  */
 
+import { JSON } from "../../futures/builtins.ts";
 import { SerializationError } from "../../futures/errors.ts";
 import { copyOf, EMPTY, Encoded, Encoding } from "./encoded.ts";
 import { isExit } from "../../futures/task_exit.ts";
@@ -15,17 +18,14 @@ import { isEscaped } from "./_graph_format.ts";
 import { decodeGraph, decodeGraphItems, type Items } from "./_graph_reader.ts";
 import { hasInheritedToJson } from "./json.ts";
 import { textOfThrown } from "./_refusal.ts";
-import { partsOf } from "./_parts.ts";
+import { splitParts } from "./_parts.ts";
 import { Transfer } from "../transfer.ts";
 import { viewNamed, VIEWS } from "./_views.ts";
 
-/** What running a chunk gave: the results up to the first that failed, and that error. */
+/** The outcome of a chunk: the results up to the first call that failed, and the error of that call. */
 export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
 
 export type { EncodeOptions, Items };
-
-// Kept, because tasks run in the same realm and may replace them.
-const { parse: parseJson, stringify: stringifyJson } = JSON;
 
 /**
  * Encodes a task's arguments.
@@ -58,7 +58,7 @@ export function decodeArguments(payload: Encoded): unknown[] {
 }
 
 /**
- * Encodes what the calls of a chunk are given: the items share nothing when they arrive, as if each were sent alone.
+ * Encodes the items of a chunk. They share nothing when they arrive, as if each were sent alone.
  *
  * @throws {SerializationError} Something in them cannot cross.
  */
@@ -82,12 +82,12 @@ export function decodeItems(payload: Encoded): Items {
 
 function listOf({ encoding, text, buffers }: Encoded): ArrayLike<unknown> {
   if (encoding === Encoding.NUMBERS) return new Float64Array(buffers[0]);
-  const items = parseJson(text);
+  const items = JSON.parse(text);
   if (!Array.isArray(items)) throw new TypeError("it is no list");
   return items;
 }
 
-/** Reads something; whatever goes wrong is told as what it is: a value that has not crossed. */
+/** Reads something. Whatever goes wrong becomes the error of a value that has not crossed. */
 function readable<A, T>(root: string, read: (from: A) => T, from: A): T {
   try {
     return read(from);
@@ -129,7 +129,7 @@ export function decodeValue(payload: Encoded): unknown {
   }
 }
 
-/** A number, a text or a buffer needs nothing around it; `undefined` for what is none, or takes a closer look. */
+/** Encodes a number, a text or a buffer as it is; `undefined` for anything else, and for what takes a closer look. */
 function encodeLone(value: unknown, options: EncodeOptions): Encoded | undefined {
   switch (typeof value) {
     case "number":
@@ -141,7 +141,7 @@ function encodeLone(value: unknown, options: EncodeOptions): Encoded | undefined
       try {
         return value === null ? undefined : encodeBuffer(value, options);
       } catch (error) {
-        // Such as a proxy: the thorough way says what is wrong with it.
+        // It may be a proxy. The graph's writer says what is wrong with it.
         if (isExit(error)) throw error;
       }
   }
@@ -177,7 +177,7 @@ function decodeBytes({ text, buffers }: Encoded): unknown {
   return text === "" ? buffer : new (viewNamed(text))(buffer);
 }
 
-/** A list of numbers; `undefined` where something else is in it, or nothing. */
+/** Encodes a list of numbers; `undefined` for an empty list, and for one with anything else in it. */
 export function encodeNumbers(items: readonly unknown[]): Encoded | undefined {
   const { length } = items;
   if (length === 0) return undefined;
@@ -191,7 +191,7 @@ export function encodeNumbers(items: readonly unknown[]): Encoded | undefined {
 }
 
 function decodeParts(payload: Encoded): ChunkOutcome {
-  const { count, parts } = partsOf(payload);
+  const { count, parts } = splitParts(payload);
   const values = parts.map(decodeValue);
   return [values.slice(0, count), ...values.slice(count) as [] | [unknown]];
 }
@@ -209,13 +209,13 @@ function encodeAny(value: unknown, options: EncodeOptions, lists?: unknown[][]):
   return encodeJson(value) ?? encodeGraph(value, options, lists);
 }
 
-/** What JSON says without a loss; `undefined` for all else. */
+/** Encodes what JSON can say without a loss; `undefined` for all else. */
 export function encodeJson(value: unknown): Encoded | undefined {
   try {
     const copy = hasInheritedToJson() ? NOT_PLAIN : plainCopy(value, { first: undefined, all: undefined });
-    return copy === NOT_PLAIN ? undefined : new Encoded(Encoding.JSON, stringifyJson(copy));
+    return copy === NOT_PLAIN ? undefined : new Encoded(Encoding.JSON, JSON.stringify(copy));
   } catch (error) {
-    // A getter threw, or the value is too deep or too long: the thorough way finds out where.
+    // A getter has thrown, or the value is too deep or too long: the graph's writer finds out where.
     if (isExit(error)) throw error;
     return undefined;
   }
@@ -224,7 +224,7 @@ export function encodeJson(value: unknown): Encoded | undefined {
 function decodeAny(payload: Encoded): unknown {
   switch (payload.encoding) {
     case Encoding.JSON:
-      return parseJson(payload.text);
+      return JSON.parse(payload.text);
     case Encoding.NUMBERS:
       return decodeNumbers(payload);
     case Encoding.PARTS:
@@ -242,7 +242,7 @@ interface Seen {
 const NOT_PLAIN = Symbol("not plain");
 
 /**
- * A copy of a value, where JSON loses nothing of it: no repeated references either. What is written is what was looked
+ * A copy of a value of which JSON loses nothing, so not of one with repeated references. The copy is what was looked
  * at, also where a getter, or a proxy, says something else the second time.
  */
 function plainCopy(value: unknown, seen: Seen): unknown {
@@ -260,7 +260,7 @@ function plainCopy(value: unknown, seen: Seen): unknown {
   if (value === null) return null;
   if (seen.first === undefined) seen.first = value;
   else {
-    // Most values are one object: a set is made for the second.
+    // Most values are one object, so the set is made for the second.
     seen.all ??= new Set([seen.first]);
     if (seen.all.size === seen.all.add(value).size) return NOT_PLAIN;
   }
@@ -279,8 +279,9 @@ function plainCopy(value: unknown, seen: Seen): unknown {
   }
   if (prototype !== Object.prototype) return NOT_PLAIN;
   const keys = Object.keys(value);
-  // Symbols and hidden properties show in the number of keys.
-  if (Reflect.ownKeys(value).length !== keys.length) return NOT_PLAIN;
+  // Hidden properties and symbols. Together these two calls take a third of the time of Reflect.ownKeys().
+  if (Object.getOwnPropertyNames(value).length !== keys.length) return NOT_PLAIN;
+  if (Object.getOwnPropertySymbols(value).length > 0) return NOT_PLAIN;
   const copy: { [key: string]: unknown } = { ...value };
   for (const key of keys) {
     if (key.length === 1 && isEscaped(key)) return NOT_PLAIN;
@@ -288,7 +289,7 @@ function plainCopy(value: unknown, seen: Seen): unknown {
     const inner = plainCopy(property, seen);
     if (inner === NOT_PLAIN) return NOT_PLAIN;
     if (inner === property) continue;
-    // To set it would change the prototype.
+    // To set this key would change the prototype.
     if (key === "__proto__") return NOT_PLAIN;
     copy[key] = inner;
   }

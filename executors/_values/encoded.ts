@@ -16,24 +16,21 @@ export const Encoding = {
   NUMBER: 1,
   /** JSON text. */
   JSON: 2,
-  /** Any value: JSON text of which `_graph_format.ts` tells, with buffers beside it. */
+  /** Any value: JSON text in the form of `_graph_format.ts`, with buffers beside it. */
   GRAPH: 3,
-  /** The same, with what moves and is no buffer, for the structured clone of a message. */
+  /** The same, with ports and streams that move: only the structured clone of a message carries these. */
   CLONE: 4,
   /** One text. */
   TEXT: 5,
-  /** One buffer, or a view of all of one: the text says which class. */
+  /** One buffer, or a view of all of one: the text is the name of its class. */
   BYTES: 6,
   /** A list of numbers as float64s. */
   NUMBERS: 7,
-  /**
-   * What a chunk gave: payloads for each result, and for the error, one after the other; the text says how they are
-   * encoded.
-   */
+  /** The outcome of a chunk: the payloads of its results, and of its error. The text says how each is encoded. */
   PARTS: 8,
 } as const;
 
-/** Whether a payload of this kind is a text and nothing else. */
+/** Whether a payload of this encoding is a text and nothing else. */
 function isText(encoding: number): boolean {
   return encoding === Encoding.JSON || encoding === Encoding.TEXT;
 }
@@ -42,7 +39,7 @@ const encoder = new TextEncoder();
 // A text may begin with what looks like a byte order mark.
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** An encoded value, independent of what becomes of the value afterwards. */
+/** An encoded value. Whatever becomes of the value afterwards, this stays as it is. */
 export class Encoded implements Payload {
   readonly encoding: number;
   readonly text: string;
@@ -51,15 +48,18 @@ export class Encoded implements Payload {
   readonly buffers: ArrayBuffer[];
   /** Memory that is shared, not copied. */
   shared: SharedArrayBuffer[];
-  /** The numbers by which the other side knows `shared`; set before the payload is written. */
+  /** The numbers by which the other side knows the pieces of `shared`; set before the payload is written. */
   sharedIds: number[] = NOTHING;
-  /** For `Encoding.CLONE`, and for `Encoding.PARTS` where one of them is such: their values in a list. */
+  /** What moves and is no buffer, of `Encoding.CLONE`; of `Encoding.PARTS`, a list with that of each such part. */
   readonly clone: { value: unknown; list: Transferable[] } | undefined;
   readonly room: number;
-  /** Whether the buffer is still the caller's, who moves it: a message takes it away; else {@linkcode takeMoved} must. */
+  /** Whether the caller still has the buffer that moves: a message will take it away, or {@linkcode takeMoved} must. */
   #isMoving = false;
 
-  /** A payload of one buffer that its caller moves. To take it twice, now and for the message, would make V8 collect garbage for its size each time. */
+  /**
+   * A payload of one buffer that its caller moves. The buffer moves only once, with the message: to move it here as
+   * well would make V8 collect garbage for its size both times.
+   */
   static moving(text: string, buffer: ArrayBuffer): Encoded {
     const payload = new Encoded(Encoding.BYTES, text, 0, [buffer]);
     payload.#isMoving = true;
@@ -85,7 +85,7 @@ export class Encoded implements Payload {
   }
 
   /**
-   * Takes a buffer that moves away from its caller.
+   * Takes the buffer that moves away from its caller.
    *
    * @throws {SerializationError} It cannot move.
    */
@@ -99,7 +99,7 @@ export class Encoded implements Payload {
     this.#isMoving = false;
   }
 
-  /** Closes what was moved here and will not move on, such as the port of a task that was cancelled. */
+  /** Closes what has moved here and will not move on, such as the port of a task that was cancelled. */
   discard(): void {
     for (const item of this.clone?.list ?? []) {
       if ("close" in item && typeof item.close === "function") item.close();
@@ -114,7 +114,7 @@ export class Encoded implements Payload {
       case Encoding.NUMBER:
         return 8;
     }
-    // It can only go by message.
+    // It fits into no memory: only a message carries it.
     if (this.clone !== undefined) return Infinity;
     let room = 16 + this.buffers.length * 8 + aligned(this.shared.length * 4) + aligned(this.text.length * 3);
     for (const { byteLength } of this.buffers) room += aligned(byteLength);
@@ -136,7 +136,10 @@ export class Encoded implements Payload {
     }
   }
 
-  /** Layout: counts and text length, the buffers' lengths, the ids of shared memory, the text, the buffers; each from a multiple of 8. */
+  /**
+   * The layout: the text's length and the counts, the buffers' lengths, the ids of shared memory, the text, the
+   * buffers. Each begins at a multiple of 8.
+   */
   #writeGraph({ bytes, view }: Memory, offset: number): number {
     const { buffers, sharedIds } = this;
     let at = offset + 16;
@@ -188,7 +191,7 @@ export class Encoded implements Payload {
   }
 }
 
-/** Why a value cannot be sent that would be moved, such as WebAssembly's memory: only the attempt tells that. */
+/** The error of a value that cannot move, such as WebAssembly's memory, which only the attempt tells. */
 export function immovable(root: "args" | "result", error: unknown): SerializationError {
   return new SerializationError(
     `Cannot send ${root} to another thread: ${error instanceof Error ? error.message : error}`,
@@ -202,7 +205,7 @@ export const NOTHING: never[] = [];
 /** The payload of nothing. */
 export const EMPTY: Encoded = new Encoded(Encoding.NONE, "");
 
-/** A payload as the bytes that travel between processes: the number or the text, then each buffer. */
+/** A payload as the bytes that travel between processes: those of the number or the text, then each buffer. */
 export class EncodedSections implements Payload {
   readonly encoding: number;
   readonly sections: readonly Uint8Array[];
@@ -282,27 +285,28 @@ export class EncodedSections implements Payload {
 
 const NO_BYTES = new EncodedSections(Encoding.NONE, []);
 
-/** The buffer of bytes, copied where the bytes are only a part of it. */
+/** The buffer of some bytes; a copy where they are only a part of it. */
 export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {
   const isWhole = bytes.byteLength === bytes.buffer.byteLength;
   return isWhole ? bytes.buffer as ArrayBuffer : copyOf(bytes).buffer;
 }
 
-/** A copy of bytes. To make memory first and fill it then takes longer, because zeros are written before; so does `slice()`. */
+/** A copy of bytes. `slice()` takes longer, as does a new array that is filled then: both write zeros first. */
 export function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   keepFreed(bytes.byteLength);
   return new Uint8Array(bytes);
 }
 
-/** What the C library takes from the system in one piece and gives back at once. */
+/** From this size on, the C library takes memory from the system in one piece, and gives it back when it is freed. */
 const MAPPED_BYTES = 2 ** 17;
-/** Freed memory up to twice this size stays with the program. */
+/** Up to twice this size, freed memory then stays with the program. */
 const KEPT_BYTES = 2 ** 23;
 let isKeeping = false;
 
 /**
- * V8 frees large buffers many at once, and glibc then gives their memory back to the system: to get it again takes longer than to copy
- * what comes into it. It keeps more when it has seen a large piece freed (mallopt(3), `M_MMAP_THRESHOLD`), which takes no time as nothing is written to it.
+ * Makes glibc keep the memory of large buffers. V8 frees many of these at once, and glibc gives their memory back to
+ * the system: to get it again takes longer than to copy what comes into it. Once glibc has seen a large piece freed, it
+ * keeps more (mallopt(3), `M_MMAP_THRESHOLD`). To free one takes no time here, as nothing was written to it.
  */
 function keepFreed(byteLength: number): void {
   if (byteLength < MAPPED_BYTES || isKeeping) return;
@@ -319,19 +323,19 @@ export function allocate(byteLength: number): Uint8Array<ArrayBuffer> {
 /** The UTF-8 of a text, in a buffer of its own. */
 function encoded(text: string): Uint8Array {
   if (text.length > SHORT_TEXT) {
-    // Most texts are ASCII: then nothing has to be counted or moved.
+    // Most texts are ASCII, and have as many bytes as units.
     const bytes = allocate(text.length);
     if (encoder.encodeInto(text, bytes).read === text.length) return bytes;
   }
   return encoder.encode(text);
 }
 
-/** The next multiple of 8. Not by bits: sizes may be over 2³¹. */
+/** The next multiple of 8. Sizes may be over 2³¹, so not by operators on bits. */
 function aligned(byteLength: number): number {
   return Math.ceil(byteLength / 8) * 8;
 }
 
-/** Texts up to this length are written and read unit by unit: that takes no time compared to calling out. */
+/** Up to this length, to write and read texts unit by unit is quicker than to call the encoder. */
 const SHORT_TEXT = 32;
 
 function encodeText(text: string, bytes: Uint8Array, offset: number): number {
@@ -348,7 +352,10 @@ function encodeText(text: string, bytes: Uint8Array, offset: number): number {
   return encoder.encodeInto(text, bytes.subarray(offset)).written;
 }
 
-/** Text is copied out of the shared memory before it is decoded: that is four times faster. Into the same place each time: small buffers are dear. */
+/**
+ * Where texts are copied out of shared memory, as a copy is decoded four times as fast. It is the same place each time,
+ * because a small buffer takes long to make.
+ */
 let scratch = new Uint8Array(4096);
 const MAX_SCRATCH = 1 << 20;
 

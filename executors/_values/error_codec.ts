@@ -7,9 +7,9 @@
 import * as errors from "../../futures/errors.ts";
 import { isExit } from "../../futures/task_exit.ts";
 
-/** What of an error is told apart from its other properties. */
+/** What every error has. */
 export interface ErrorParts {
-  /** Names of its class and of the classes that it extends, the nearest first. */
+  /** The names of its class and of the classes which that extends, the nearest first. */
   classes: string[];
   name: string;
   message: string;
@@ -42,14 +42,14 @@ export function registerClass(errorClass: ErrorClass): void {
   known.set(errorClass.name, errorClass);
 }
 
-/** Properties that are told apart from the rest. */
+/** The properties that {@linkcode ErrorParts} has. */
 const STANDARD = new Set(["name", "message", "stack"]);
 
-/** The classes of errors that arrived here, and whose own class is not known here. */
+/** The names of classes of errors that have arrived here, where the first of these is not known here. */
 const classesOf = new WeakMap<Error, string[]>();
 
-/** What of an error is told apart from its other properties, and what can be read of it. */
-export function partsOf(error: Error): ErrorParts {
+/** Takes an error apart, as far as it can be read. */
+export function takeApart(error: Error): ErrorParts {
   return {
     classes: classesOf.get(error) ?? classNames(error),
     name: textOf(() => error.name, "Error"),
@@ -58,7 +58,7 @@ export function partsOf(error: Error): ErrorParts {
   };
 }
 
-/** The names of an error's other own properties, `cause` among them. */
+/** The names of the own properties that {@linkcode takeApart} leaves, `cause` among them. */
 export function propertiesOf(error: Error): string[] {
   return Object.getOwnPropertyNames(error).filter((name) => !STANDARD.has(name));
 }
@@ -83,11 +83,11 @@ function textOf(read: () => unknown, otherwise: string): string {
   }
 }
 
-/** Makes an error with class, name, message and stack; its other properties, which may refer back to it, come later. */
+/** Makes an error again, without its other properties, which may refer back to it. */
 export function putTogether(parts: ErrorParts): Error {
   const name = parts.classes.find((name) => known.has(name)) ?? "Error";
   const errorClass = known.get(name)!;
-  // The constructor of a user's class is not called: it may want other arguments, or do something.
+  // This calls no constructor of a user's class, which may want other arguments, or do something.
   const error = name === "DOMException"
     ? new DOMException(parts.message, parts.name)
     : Object.setPrototypeOf(new Error(parts.message), errorClass.prototype) as Error;
@@ -97,7 +97,7 @@ export function putTogether(parts: ErrorParts): Error {
   return error;
 }
 
-/** Gives an object a property, whatever it is called. */
+/** Gives an object a property, also one that is called `__proto__` or has a setter. */
 export function define(object: object, name: string, value: unknown, enumerable: boolean): void {
   Object.defineProperty(object, name, { value, writable: true, enumerable, configurable: true });
 }

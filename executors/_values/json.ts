@@ -1,24 +1,23 @@
 /**
- * JSON text, whatever a program has added to its arrays and objects.
+ * JSON text that says what arrays and objects hold, also where a program has given all of them a `toJSON()`.
  *
  * @module
  */
 
-// Kept, because tasks run in the same realm and may replace it.
-const { stringify } = JSON;
+import { JSON } from "../../futures/builtins.ts";
 
-/** Whether `JSON.stringify` would write something else for arrays or objects than what they hold. */
+/** Whether `JSON.stringify` writes something else for arrays, and maybe for objects, than what they hold. */
 export function hasInheritedToJson(): boolean {
   return "toJSON" in Array.prototype;
 }
 
-/** The JSON text of lists, records, texts, finite numbers, booleans and `null`; of no class. */
+/** The JSON text of lists, records, texts, finite numbers, booleans and `null`, but not of instances of classes. */
 export function jsonOf(value: unknown): string {
-  return hasInheritedToJson() ? written(value) : stringify(value);
+  return hasInheritedToJson() ? written(value) : JSON.stringify(value);
 }
 
 function written(value: unknown): string {
-  if (typeof value !== "object" || value === null) return stringify(value);
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) {
     let text = "";
     for (let i = 0; i < value.length; i++) text += `${i === 0 ? "" : ","}${written(value[i])}`;
@@ -26,7 +25,7 @@ function written(value: unknown): string {
   }
   let text = "";
   for (const [key, inner] of Object.entries(value)) {
-    if (inner !== undefined) text += `${text === "" ? "" : ","}${stringify(key)}:${written(inner)}`;
+    if (inner !== undefined) text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${written(inner)}`;
   }
   return `{${text}}`;
 }

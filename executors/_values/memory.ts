@@ -17,7 +17,7 @@ export class Memory {
 
 /** A payload that can write itself into shared memory. */
 export interface Payload {
-  /** The most bytes that it can take. */
+  /** How many bytes it can take at the most. */
   readonly room: number;
   /** Writes the payload at `offset`, a multiple of 8, and returns its size in bytes. */
   write(memory: Memory, offset: number): number;

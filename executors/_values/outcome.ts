@@ -1,5 +1,5 @@
 /**
- * Encodes what became of a task or of a chunk of them, whatever that does while it is encoded.
+ * Encodes the outcome of a task or of a chunk, whatever its getters do meanwhile.
  *
  * @module
  */
@@ -11,16 +11,15 @@ import { isExit, outcomeOf } from "../../futures/task_exit.ts";
 import type { EncodeOptions } from "./_graph_writer.ts";
 import { joinParts } from "./_parts.ts";
 
-/** How something is encoded; throws also what has ended the task meanwhile, which getters can do. */
+/** Calls a function that encodes. It also throws where the task has ended meanwhile, as a getter can end it. */
 type Attempt = <T>(encode: () => T) => T;
 const simply: Attempt = (encode) => encode();
 
 /**
- * Encodes what a chunk gave, up to the first result that cannot cross, whose refusal is then the error.
+ * Encodes the outcome of a chunk, up to the first result that cannot cross: its refusal is the error then.
  *
- * Each result is encoded by itself and once: what it moves is gone with that, so nothing can be encoded on trial, and
- * results that share an object arrive as they do when each of them is sent alone. Only where nothing of that can show
- * are they encoded as one.
+ * Each result is encoded once, because what it moves is gone then, and by itself, so that results which share an object
+ * arrive as they do when each is sent alone. They are encoded together only where neither could show.
  */
 export function encodeOutcome(
   [results, ...errors]: ChunkOutcome,
@@ -32,7 +31,7 @@ export function encodeOutcome(
       const whole = encodeNumbers(results) ?? attempt(() => encodeJson([results]));
       if (whole !== undefined) return whole;
     } catch (error) {
-      // It belongs to one of them: they say below to which. If it does not come again, it came when all of them were
+      // One of the results has thrown it. The loop below finds out which, if it throws again; else all results are
       // there.
       errors = [error];
     }
@@ -50,7 +49,7 @@ export function encodeOutcome(
   try {
     return joinParts(parts, error);
   } catch (error) {
-    // None of them is too long, but all together are.
+    // All together they are too long for a text, although none of them is.
     const refusal = new SerializationError(`Cannot send the results of a chunk: ${error}`, "result", { cause: error });
     return joinParts([], encodeError(refusal, sameProcess));
   }
@@ -63,8 +62,8 @@ function encodeMoved(result: unknown, sameProcess: boolean): Encoded {
 }
 
 /**
- * Encodes what a task threw, or why that cannot cross, or what has ended the task meanwhile: see {@linkcode
- * encodeOutcome}.
+ * Encodes what a task threw. Where that cannot cross, this encodes the refusal; where the task has ended meanwhile, its
+ * outcome.
  */
 export function encodeError(error: unknown, sameProcess: boolean, attempt: Attempt = simply): Encoded {
   const options: EncodeOptions = { root: "error", sameProcess };
@@ -75,6 +74,6 @@ export function encodeError(error: unknown, sameProcess: boolean, attempt: Attem
       error = isExit(refusal) ? outcomeOf(refusal) : refusal;
     }
   }
-  // Even the refusal has a cause with such a getter.
+  // Even the refusal has a cause whose getter ends the task.
   return encodeValue(new SerializationError("Cannot send error: a getter of it ends the task", "error"), options);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { JSON } from "../../futures/builtins.ts";
 import { RecordType } from "../_queue/protocol.ts";
 import { allocate, EncodedSections, Encoding } from "../_values/encoded.ts";
 import { jsonOf } from "../_values/json.ts";
@@ -59,9 +60,6 @@ export interface ChildSettings {
   /** The main module of the program. */
   mainModule: string | undefined;
 }
-
-// Kept, because tasks run in the same realm and may replace them.
-const { parse: parseJson, stringify: stringifyJson } = JSON;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -164,7 +162,7 @@ export interface ResultPayload {
 /** A child can say of a task only what it gave. */
 function typeOf(type: unknown): number {
   if (type === RecordType.VALUE || type === RecordType.ERROR) return type;
-  throw new SyntaxError(`Cannot read as the type of a result: ${stringifyJson(type)}`);
+  throw new SyntaxError(`Cannot read as the type of a result: ${JSON.stringify(type)}`);
 }
 
 /**
@@ -230,9 +228,9 @@ export class MessageReader {
       this.#pending = [];
       this.#pendingBytes = 0;
     }
-    if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${stringifyJson(decoder.decode(line))}`);
-    const header = parseJson(decoder.decode(line.subarray(1)));
-    if (!isHeader(header)) throw new SyntaxError(`Cannot read as the header of a message: ${stringifyJson(header)}`);
+    if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${JSON.stringify(decoder.decode(line))}`);
+    const header = JSON.parse(decoder.decode(line.subarray(1)));
+    if (!isHeader(header)) throw new SyntaxError(`Cannot read as the header of a message: ${JSON.stringify(header)}`);
     this.#header = header;
     this.#lengths = header.at(-1) as number[];
     this.#sections = [];

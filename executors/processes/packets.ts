@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Math } from "../../futures/builtins.ts";
+import { JSON, Math } from "../../futures/builtins.ts";
 import { concat } from "./messages.ts";
 
 /** ASCII "record separator": each packet begins with one. */
@@ -14,9 +14,6 @@ const LF = 0x0a;
 const ZERO = 0x30;
 const COMMA = 0x2c;
 const BRACKET = 0x5d;
-
-// Kept, because tasks run in the same realm and may replace it.
-const { stringify: stringifyJson } = JSON;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -130,7 +127,7 @@ export class PacketReader {
       }
       const size = sizeIn(line, end);
       if (size === undefined) {
-        throw new SyntaxError(`Cannot read as the first line of a packet: ${stringifyJson(decoder.decode(line))}`);
+        throw new SyntaxError(`Cannot read as the first line of a packet: ${JSON.stringify(decoder.decode(line))}`);
       }
       this.#stream = line[0] - ZERO;
       this.#missing = size + 1;

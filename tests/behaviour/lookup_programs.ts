@@ -412,7 +412,7 @@ print([await pool.submit(all.square, 3), await pool.submit(all.triple, 3)]);`,
     const ledger = new Ledger();
     await using server = serve({
       "/main.ts": `${prelude(kind, "/library/")}
-import { imported, scale } from "./tasks.ts";
+import { imported } from "./tasks.ts";
 Deno.writeTextFileSync(${JSON.stringify(ledger.path)}, "evaluated\\n", { append: true });
 using pool = make();
 const square = (n: number) => n * n;
@@ -519,6 +519,7 @@ if (import.meta.main) {
   test(`${name}: a function that a program without a file imports tells to use taskRef()`, async () => {
     const folder = project({ "tasks.ts": "const by = 2;\nexport const scale = (n: number): number => n * by;\n" });
     const program = prelude(kind) + `
+import { scale } from "./tasks.ts";
 using pool = make();
 print(await outcome(pool.submit(scale, 4)));
 print(await pool.submit(taskRef<typeof scale>(import.meta.resolve("./tasks.ts"), "scale"), 4));`;

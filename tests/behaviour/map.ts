@@ -264,7 +264,7 @@ export function mapBehaviour(kind: Kind): void {
     ]);
 
     const results = pool.map(square, asynchronous([1, 2]));
-    assertThrows(() => results.next(), TypeError);
+    assertThrows(() => results.next(), TypeError, "Cannot block on a map over an async iterable: use for await");
     assertThrows(() => [...results], TypeError);
   });
 

@@ -161,6 +161,20 @@ test("encodeValue() uses JSON for plain values, and only where that loses nothin
   assert(!(0 in holes) && holes.length === 2);
 });
 
+test("encodeValue() takes what a class makes that a task has put in the place of a global one", () => {
+  const { Date: RealDate, Uint8Array: RealBytes } = globalThis;
+  const before = new RealDate(5);
+  try {
+    globalThis.Date = class Clock extends RealDate {} as DateConstructor;
+    globalThis.Uint8Array = class Bytes extends RealBytes {} as Uint8ArrayConstructor;
+    assertStrictEquals(there(new Date(7), Encoding.GRAPH).getTime(), 7);
+    assertStrictEquals(there(before, Encoding.GRAPH).getTime(), 5);
+    assertEquals([...there([1n, new Uint8Array(2)])[1]], [0, 0]);
+  } finally {
+    Object.assign(globalThis, { Date: RealDate, Uint8Array: RealBytes });
+  }
+});
+
 // ---- texts --------------------------------------------------------------------------------------------------------
 
 const LENGTHS = [0, 1, 29, 30, 31, 32, 33, 34, 4093, 4094, 4095, 4096, 4097, 8193];

@@ -23,7 +23,7 @@ function isGlobal(fn: AnyFunction, name: string): boolean {
 }
 
 /** Where a function is among the global names, as in `"Math.max"`; `undefined` where it is not there. */
-export function pathOfBuiltin(fn: AnyFunction, name: string): string | undefined {
+export function nameOfNative(fn: AnyFunction, name: string): string | undefined {
   if (name === "") return undefined;
   if (isGlobal(fn, name)) return name;
   for (const global of GLOBALS) {
