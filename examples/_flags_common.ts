@@ -91,8 +91,8 @@ export const SITES: Record<string, Site> = {
 };
 
 /**
- * Runs `flag_server.ts` in a Web Worker, which the disposal ends. A thread of its own, because the main thread may block
- * while it waits for a future, and a blocked thread answers no requests.
+ * Runs `flag_server.ts` in a Web Worker, which ends with the disposal. The server has a thread of its own because the
+ * main thread may block while it waits for a future, and a blocked thread answers no requests.
  */
 export async function startServer(site: Site): Promise<Disposable & { baseUrl: string }> {
   const embedded = encodeURIComponent(JSON.stringify(site));
@@ -131,8 +131,8 @@ export function wholeNumber(option: string, text: string, min: number, max: numb
 }
 
 /**
- * Calls `parseArgs` of `node:util`, but lets negative numbers be values, which are then refused by what reads the option,
- * and says in one line what is wrong.
+ * Calls `parseArgs` of `node:util`, and says in one line what is wrong. A negative number counts as a value: what reads
+ * the option refuses it then.
  */
 export function parseStrictly<T>(parse: (args: string[]) => T, args: string[]): T {
   const joined: string[] = [];

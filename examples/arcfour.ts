@@ -23,7 +23,7 @@ const JOBS = 12;
 /** In bytes: from 384 KiB down, so that no worker is left with a large job at the end. */
 const SIZES = Array.from({ length: JOBS }, (_, i) => Math.floor(2 ** 18 * (18 - i) / 12));
 
-/** Encrypts bytes in place, or decrypts them, which is the same: the key gives a stream of bytes to combine them with. */
+/** Encrypts or decrypts bytes in place. Both are the same: the key gives a stream of bytes to combine them with. */
 export function arcfour(key: Uint8Array, bytes: Uint8Array): Uint8Array {
   const box = Uint8Array.from({ length: 256 }, (_, i) => i);
   for (let i = 0, j = 0; i < 256; i++) {

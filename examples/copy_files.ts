@@ -13,7 +13,7 @@
 
 import { type Future, ThreadPoolExecutor } from "@concurrent/futures";
 
-/** The task. `Deno.copyFile` itself cannot be sent to a thread, as it is a part of Deno; a function that calls it can. */
+/** The task. A part of Deno, such as `Deno.copyFile`, cannot be sent to a thread; a function that calls it can. */
 export function copy(from: string, to: string) {
   Deno.copyFileSync(from, to);
 }

@@ -5,9 +5,9 @@
  * deno run --allow-read=. examples/deadlocks.ts
  * ```
  *
- * In Python a task shares its memory with the program: it can get at any future and any pool, wait for them, and so wait
- * for itself. Here it runs in a worker that has neither, so most of these attempts fail at once, and say why. Nothing
- * below waits without a limit.
+ * In Python a task shares its memory with the program: it can reach any future and any pool, wait for them, and so wait
+ * for itself. Here a task runs in a worker that has neither, so most of these attempts fail at once and say why.
+ * Nothing below waits without a limit.
  *
  * @module
  */

@@ -8,8 +8,8 @@
  * deno run -P examples/flag_server.ts --port 8080 --delay 0-50 --error-rate 0.5 --seed 7
  * ```
  *
- * The flag of China is at `http://127.0.0.1:8001/flags/cn.svg`; the flags are those of an npm package. The labels and ports
- * are those of "Fluent Python", where a web server and two proxies do this.
+ * The flag of China is at `http://127.0.0.1:8001/flags/cn.svg`; the flags come from an npm package. The labels and the
+ * ports are those of "Fluent Python", where a web server and two proxies do this.
  *
  * Which answers fail, how, and how long each takes depends on nothing but the seed and the country: in whatever order
  * a program asks, and however often, it gets the same.

@@ -1,6 +1,6 @@
 /**
- * Downloads flags as `flags.ts` does, for those who want to know: chosen countries, from servers that are slow or faulty,
- * with a progress bar, and a count of what was found, what was not, and what failed.
+ * Downloads flags as `flags.ts` does, and more: chosen countries, from servers that are slow or faulty, with a progress
+ * bar, and a count of what was found, what was not, and what failed.
  *
  * ```sh
  * deno run -P examples/flags2.ts                                # 20 flags, in threads
@@ -12,9 +12,9 @@
  * deno run -P examples/flags2.ts --help
  * ```
  *
- * It uses the server (`flag_server.ts`) that runs at the port of the label: 8001, 8002 or 8003. When none does, it brings one
- * along, at a free port. Ctrl-C ends it with a report of what was done so far. The idea is that of the flags2 programs in
- * the chapter on futures of "Fluent Python".
+ * It uses the server (`flag_server.ts`) that runs at the port of the label: 8001, 8002 or 8003. When none does, it
+ * starts one at a free port. Ctrl-C ends it with a report of what was done so far. The idea is that of the flags2
+ * programs in the chapter on futures of "Fluent Python".
  *
  * @module
  */
@@ -209,7 +209,7 @@ function announce(label: string, site: string, codes: string[], requests: number
 
 // ---- where the flags come from ------------------------------------------------------------------------------------
 
-/** The server that runs at the port of the label, unless it has another seed than the one asked for; else one of our own. */
+/** The server at the port of the label; one of our own where none runs there, or one with another seed. */
 async function findServer(label: string, seed?: number): Promise<Disposable & { baseUrl: string }> {
   const site = SITES[label];
   const baseUrl = `http://127.0.0.1:${site.port}/flags`;

@@ -5,8 +5,8 @@
  * deno run --allow-read=. --allow-run examples/mixed.ts
  * ```
  *
- * Threads start fast and cost little, which suits tasks that wait. Processes share nothing with the program, which suits
- * tasks that compute much or that may crash.
+ * Threads start fast and cost little, so they suit tasks that wait. Processes share nothing with the program, so they
+ * suit tasks that compute much or that may crash.
  *
  * @module
  */

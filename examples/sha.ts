@@ -7,9 +7,9 @@
  * deno run --allow-read=. --allow-run examples/sha.ts --workers 1,4  # with 1 and with 4 workers
  * ```
  *
- * The counterpart of sha_futures.py in "Fluent Python": 12 jobs, each of which makes 1 MiB of random bytes in memory and
- * hashes it by the system's library. That takes milliseconds here, so each job does it `--rounds` times over. Unlike the
- * book's table 17-1, the times leave out the start of the workers: each runs one job before the clock does.
+ * The counterpart of sha_futures.py in "Fluent Python": 12 jobs, each of which makes 1 MiB of random bytes in memory
+ * and hashes it with the system's library. That takes milliseconds here, so each job does it `--rounds` times. Unlike
+ * in the book's table 17-1, the times leave out the start of the workers: each runs one job before the clock starts.
  *
  * @module
  */

@@ -1,11 +1,12 @@
 /**
- * The downloads of `../flags.ts` on a cluster: the task is the same function, and of the program only the executor differs.
+ * Runs the downloads of `../flags.ts` on a cluster. The task is the same function; only the executor differs.
  *
  * ```sh
  * deno run -A examples/cluster/flags.ts redis://127.0.0.1:6379
  * ```
  *
- * It needs a server and a node that knows the module `_flags_common`; `start.ts` starts both. The nodes save the flags, each on its own machine.
+ * It needs a server and a node that knows the module `_flags_common`; `start.ts` starts both. Each node saves its flags
+ * on its own machine.
  *
  * @module
  */

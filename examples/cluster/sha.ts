@@ -1,5 +1,5 @@
 /**
- * The SHA-256 jobs of `../sha.ts` on a cluster: the task is the same function, and of the program only the executor differs.
+ * Runs the SHA-256 jobs of `../sha.ts` on a cluster. The task is the same function; only the executor differs.
  *
  * ```sh
  * deno run -A examples/cluster/sha.ts redis://127.0.0.1:6379

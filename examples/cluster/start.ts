@@ -1,5 +1,6 @@
 /**
- * A cluster on this machine by one command: a Redis server on the loopback interface and two nodes, on which the sha and the flags example run.
+ * Starts a cluster on this machine: a Redis server on the loopback interface and two nodes. The sha and the flags
+ * example run on it.
  *
  * ```sh
  * deno run -A examples/cluster/start.ts               # needs redis-server (Debian: apt install redis-server)

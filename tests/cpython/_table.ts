@@ -1,5 +1,5 @@
-/** The table of README.md, compared with the tests that are registered. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+/** The rows of README.md, compared with the tests that are registered. */
+import { assert, assertEquals, assertMatch, fail } from "@std/assert";
 import { registeredNames } from "./_rows.ts";
 
 /** How many rows there are: 153 of version 3.14 and two of 3.15. */
@@ -21,18 +21,21 @@ interface Line {
   remarks: string;
 }
 
+/** Reads entries such as "- 4 `ExecutorTest.test_map` (threads, processes): what it proves – a remark". */
 function readTable(): Line[] {
-  const text = Deno.readTextFileSync(new URL("./README.md", import.meta.url));
-  const lines = text.slice(text.indexOf("## The table")).split("\n").filter((line) => /^\| *\d/.test(line));
-  return lines.map((line) => {
-    const [, row, upstream, what, kinds, remarks] = line.split("|").map((cell) => cell.trim());
-    assertMatch(upstream, /^\w+\.test_\w+$/, line);
+  const text = Deno.readTextFileSync(new URL("./README.md", import.meta.url)).replaceAll("\r\n", "\n");
+  const [, list] = text.split("\n## The rows\n");
+  const entries = list.replaceAll("\n  ", " ").split("\n").filter((line) => line.startsWith("- "));
+  return entries.map((entry) => {
+    const [, row, method, kinds, rest] = /^- (\d+) `\w+\.(test_\w+)`(?: \(([a-z, ]+)\))?: (.+)$/.exec(entry) ??
+      fail(`Cannot read as a row: ${entry}`);
+    const [what, remarks = ""] = rest.split(" – ");
     return {
       row: Number(row),
-      method: upstream.split(".")[1],
-      what: what === "–" ? undefined : what,
-      subjects: kinds === "–" ? [] : kinds.split(", ").map((kind) => SUBJECTS[kind] ?? `no such kind: ${kind}`),
-      remarks,
+      method,
+      what: kinds === undefined ? undefined : what,
+      subjects: kinds?.split(", ").map((kind) => SUBJECTS[kind] ?? `no such kind: ${kind}`) ?? [],
+      remarks: kinds === undefined ? rest : remarks,
     };
   });
 }
@@ -56,7 +59,7 @@ export function tableTest(): void {
     assertEquals([...new Set(registered)].length, registered.length, "two tests have one name");
     assertEquals([...listed].sort(), [...registered].sort());
     const portable = new Set(table.filter(({ what }) => what !== undefined).map(({ row }) => row)).size;
-    const intro = Deno.readTextFileSync(new URL("./README.md", import.meta.url)).split("## The table")[0];
+    const intro = Deno.readTextFileSync(new URL("./README.md", import.meta.url)).split("## The rows")[0];
     assertMatch(intro, new RegExp(`\\b${portable} of ${ROWS}\\b`));
   });
 }
