@@ -10,7 +10,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   _functions: [],
   _map: [],
   _queue: ["_values", "_functions"],
-  _owner: ["_queue"],
+  _owner: ["_queue", "_map"],
   _runner: ["_queue"],
   threads: ["_owner", "_runner", "_map"],
   processes: ["_owner", "_runner", "_map"],

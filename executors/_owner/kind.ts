@@ -5,15 +5,13 @@
  */
 
 import type { BrokenExecutor } from "../../futures/errors.ts";
-import type { Future } from "../../futures/future.ts";
 import type { Definition } from "../_functions/definition.ts";
 
-/** What is heard of a task besides its result. */
-export type TaskEvent =
-  /** What the task says of its progress. */
-  | { readonly progress: unknown }
-  /** How often it was begun; known when it is done. */
-  | { readonly attempts: number };
+/** A call that each worker does before its first task. */
+export interface InitializerCall {
+  readonly fn: (...args: never[]) => unknown;
+  readonly args: readonly unknown[];
+}
 
 /** What is special about one kind of pool. */
 export interface PoolKind {
@@ -21,20 +19,25 @@ export interface PoolKind {
   readonly name: string;
   /** How many consumers there can be. */
   readonly maxConsumers: number;
+  /** For how many workers the chunks of a map are made. */
+  readonly mapWorkers: number;
   /** Whether consumers share memory with this thread beyond the pool's. */
   readonly sameProcess: boolean;
-  /** Whether consumers run code of the user's before they take a task. */
-  readonly initializes?: boolean;
+  /** What workers call before they take a task. */
+  readonly initializer?: InitializerCall;
   /** What the detail of a result says: see `ResultRecord`. */
   readonly detail: "msPerItem" | "attempts";
-  /** How a consumer ends: a broker is asked to, because it has to end what it has started before. */
+  /**
+   * How a consumer ends. A thread is terminated. A broker is asked to end, because it has to end what it has started
+   * before, and only it can abort one task: a thread that computes hears nothing.
+   */
   readonly stop: "terminate" | "ask";
   /** How long `cancel()` waits for a prefetched task to be recalled, in milliseconds; not given: a second. */
   readonly recallMs?: number;
   /** Starts the Web Worker of a consumer. */
   startWorker(index: number): Worker;
-  /** What the kind of worker wants to know besides `ConsumerStart`; called for each worker. */
-  startOptions(): object;
+  /** What the kind of worker wants to know besides `ConsumerStart` and the initializer; called for each worker. */
+  startOptions?(): object;
   /** An error for a future of a pool that broke: a new one for each. */
   brokenError(message: string, cause: unknown): BrokenExecutor;
   /** An error for a future whose task, or pool, was lost, by the report of a broker. */
@@ -45,6 +48,4 @@ export interface PoolKind {
    * @throws {TaskNotFoundError} This one cannot.
    */
   checkDefinition?(definition: Definition): void;
-  /** Hears of tasks. */
-  onEvent?(future: Future<unknown>, event: TaskEvent): void;
 }

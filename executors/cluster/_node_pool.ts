@@ -5,12 +5,8 @@
  */
 
 import type { Future } from "../../futures/future.ts";
-import {
-  aborted,
-  onTold,
-  ProcessPoolExecutor,
-  type ProcessPoolExecutorOptions,
-} from "../processes/process_pool_executor.ts";
+import { taskControlOf } from "../_owner/task_control.ts";
+import { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "../processes/process_pool_executor.ts";
 import type { Functions } from "./_functions.ts";
 import type { Call, Returned } from "./_run_job.ts";
 
@@ -39,13 +35,13 @@ export class NodePool {
    */
   run(call: Call, onProgress: (value: unknown) => void): Future<Returned> {
     const future = this.#executor.submit(this.#functions.runTask, call);
-    this.#executor[onTold](future, onProgress);
+    taskControlOf(this.#executor).onProgress(future, onProgress);
     return future;
   }
 
   /** Ends the process that runs a task, or cancels the task if it has not begun. */
   abort(future: Future<Returned>): void {
-    if (!future.cancel()) this.#executor[aborted](future);
+    if (!future.cancel()) taskControlOf(this.#executor).abort(future);
   }
 
   /** Loads one of the modules of tasks in a process. */

@@ -10,9 +10,8 @@ import type { ConsumerStart } from "../_queue/protocol.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { entry } from "../_owner/entry.ts";
 import type { MapTarget } from "../_map/map.ts";
-import { nextChunksize, requestReadOfOwnModules } from "../_owner/options.ts";
-import type { PoolKind } from "../_owner/kind.ts";
-import { Pool } from "../_owner/pool.ts";
+import { requestReadOfOwnModules } from "../_owner/options.ts";
+import { ExecutorCore } from "../_owner/executor_core.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 import { BrokenCluster } from "./errors.ts";
 import type { TlsOptions } from "./_address.ts";
@@ -103,7 +102,7 @@ export type ClusterFuture<T> = Future<T> & {
 const RECALL_MS = 5_000;
 
 /** For how many workers the chunks of a map are made, since nobody knows how many there are. */
-const WORKERS = 8;
+const MAP_WORKERS = 8;
 
 /**
  * Runs functions on other machines: on nodes, which are processes started there, and which take their work from a queue
@@ -119,9 +118,7 @@ const WORKERS = 8;
  * @see {@link https://docs.bullmq.io}
  */
 export class ClusterExecutor extends Executor {
-  readonly #pool: Pool;
-  readonly #attempts = new WeakMap<Future<unknown>, number>();
-  readonly #listeners = new WeakMap<Future<unknown>, ((value: unknown) => void)[]>();
+  readonly #core: ExecutorCore;
 
   /**
    * Makes an executor; it connects when there is work.
@@ -134,9 +131,10 @@ export class ClusterExecutor extends Executor {
     super();
     const { address, settings, aliases, unreachableAfter } = checkOptions(options);
     const id = crypto.randomUUID();
-    const kind: PoolKind = {
+    this.#core = new ExecutorCore(this, {
       name: "ClusterExecutor",
       maxConsumers: 1,
+      mapWorkers: MAP_WORKERS,
       sameProcess: false,
       detail: "attempts",
       stop: "ask",
@@ -152,12 +150,7 @@ export class ClusterExecutor extends Executor {
       errorOf: (report) => reportedError(report as ClusterReport, address.queue),
       checkDefinition: refuseWithoutExport,
       recallMs: RECALL_MS,
-      onEvent: (future, event) => {
-        if ("attempts" in event) this.#attempts.set(future, event.attempts);
-        else this.#tellListeners(future, event.progress);
-      },
-    };
-    this.#pool = new Pool(kind);
+    });
   }
 
   /**
@@ -172,27 +165,14 @@ export class ClusterExecutor extends Executor {
    * @throws {ShutdownError} The executor was shut down.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): ClusterFuture<Awaited<R>> {
-    const future = this.#pool.submit(fn, args);
-    const [attempts, listeners] = [this.#attempts, this.#listeners];
+    const { pool } = this.#core;
+    const future = pool.submit(fn, args);
+    const { events } = pool;
     Object.defineProperties(future, {
-      attempts: { get: () => attempts.get(future) ?? 0 },
-      onProgress: {
-        value: (callback: (value: unknown) => void) => {
-          listeners.set(future, [...listeners.get(future) ?? [], callback]);
-        },
-      },
+      attempts: { get: () => events.attempts(future) },
+      onProgress: { value: (callback: (value: unknown) => void) => events.onProgress(future, callback) },
     });
     return future as ClusterFuture<Awaited<R>>;
-  }
-
-  #tellListeners(future: Future<unknown>, value: unknown): void {
-    for (const listener of this.#listeners.get(future) ?? []) {
-      try {
-        listener(value);
-      } catch (error) {
-        reportError(error);
-      }
-    }
   }
 
   /**
@@ -202,7 +182,7 @@ export class ClusterExecutor extends Executor {
    * @param future A future of this executor.
    */
   abort(future: Future<unknown>): void {
-    if (!future.cancel()) this.#pool.abort(future as Future<unknown>);
+    if (!future.cancel()) this.#core.pool.abort(future as Future<unknown>);
   }
 
   /**
@@ -212,12 +192,7 @@ export class ClusterExecutor extends Executor {
    */
   // deno-lint-ignore no-explicit-any -- any function will do
   protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
-    const pool = this.#pool;
-    return {
-      submit: (args) => pool.submit(fn, args),
-      submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
-      chunksize: (submitted, left) => nextChunksize(submitted, left, WORKERS),
-    };
+    return this.#core.target(fn);
   }
 
   /**
@@ -226,10 +201,8 @@ export class ClusterExecutor extends Executor {
    * @param options Whether to wait, and whether to cancel what no node has begun.
    * @returns A promise that resolves when every future is done and the connection is closed; with `wait: false` at once.
    */
-  override async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    const { wait = true, cancelFutures = false } = options;
-    this.#pool.shutdown(cancelFutures);
-    if (wait) await this.#pool.closed;
+  override shutdown(options: ShutdownOptions = {}): Promise<void> {
+    return this.#core.shutdown(options);
   }
 
   /**
@@ -238,9 +211,7 @@ export class ClusterExecutor extends Executor {
    * @param options Whether to wait, and whether to cancel what no node has begun.
    */
   override shutdownSync(options: ShutdownOptions = {}): void {
-    const { wait = true, cancelFutures = false } = options;
-    this.#pool.shutdown(cancelFutures);
-    if (wait) this.#pool.blockUntilClosed();
+    this.#core.shutdownSync(options);
   }
 }
 

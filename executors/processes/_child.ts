@@ -9,7 +9,7 @@ import { type Batching, type EncodedTask, LOOK_MS, Patience } from "./_batching.
 import { type ChildExit, ChildProcess } from "./_child_process.ts";
 import type { DeathReport } from "./_death_error.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
-import { type Initializer } from "../_queue/protocol.ts";
+import type { Initializer } from "../_queue/protocol.ts";
 import { fromPosted } from "../_queue/posted.ts";
 import { childArguments, isFree, type Launch } from "./_launch.ts";
 import {

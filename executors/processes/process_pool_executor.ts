@@ -17,18 +17,10 @@ import { configFlags } from "./_config.ts";
 import { entry } from "../_owner/entry.ts";
 import { executableOf, type Launch } from "./_launch.ts";
 import type { MapTarget } from "../_map/map.ts";
-import {
-  checkBag,
-  checkCount,
-  checkInitializer,
-  nextChunksize,
-  prepareInitializer,
-  requestReadOfOwnModules,
-} from "../_owner/options.ts";
+import { checkBag, checkCount, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
 import { isPath, lookAt, mayLookAt, pathOf } from "../_owner/paths.ts";
 import { grantedBy, type Permissions } from "./permissions.ts";
-import type { PoolKind } from "../_owner/kind.ts";
-import { Pool } from "../_owner/pool.ts";
+import { ExecutorCore } from "../_owner/executor_core.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 
 /** Options of {@linkcode ProcessPoolExecutor}. */
@@ -106,14 +98,8 @@ export interface ProcessPoolExecutorOptions {
   onWorkerCrash?: "break" | "replace";
 }
 
-/** The names of methods that only this library calls. */
-export const aborted: unique symbol = Symbol("aborted");
-export const onTold: unique symbol = Symbol("onTold");
-
-let pools = 0;
-
-/** Shuts down the pools of executors that nobody can reach any more, so that their processes do not stay. */
-const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false));
+/** How many pools have been given a name. */
+let named = 0;
 
 /**
  * Runs functions in child processes, each a Deno of its own: they share nothing with this one, can be killed, may crash or run out of memory, and
@@ -151,9 +137,7 @@ const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false))
  * @see Python's manual on ProcessPoolExecutor.
  */
 export class ProcessPoolExecutor extends Executor {
-  readonly #pool: Pool;
-  readonly #maxWorkers: number;
-  readonly #listeners = new WeakMap<Future<unknown>, (value: unknown) => void>();
+  readonly #core: ExecutorCore;
 
   /**
    * Makes an executor; processes are started when there is work.
@@ -180,26 +164,23 @@ export class ProcessPoolExecutor extends Executor {
       onWorkerCrash = "break",
     } = typeof options === "number" ? { maxWorkers: options } : checkBag(options);
     checkCount("maxWorkers", maxWorkers);
-    checkInitializer(initializer, initargs);
+    const call = checkInitializer(initializer, initargs);
     if (maxTasksPerChild !== undefined) checkCount("maxTasksPerChild", maxTasksPerChild);
     if (onWorkerCrash !== "break" && onWorkerCrash !== "replace") {
       throw new RangeError(`Cannot use onWorkerCrash, wanted "break" or "replace": ${inspect(onWorkerCrash)}`);
     }
-    this.#maxWorkers = maxWorkers;
-    const name = `ProcessPoolExecutor-${pools++}`;
+    const name = `ProcessPoolExecutor-${named++}`;
     const launch = prepareLaunch(permissions, env, cwd, deno);
-    const kind: PoolKind = {
+    this.#core = new ExecutorCore(this, {
       name: "ProcessPoolExecutor",
-      onEvent: (future, event) => {
-        if ("progress" in event) this.#listeners.get(future)?.(event.progress);
-      },
       maxConsumers: 1,
+      mapWorkers: maxWorkers,
       sameProcess: false,
+      initializer: call,
       detail: "msPerItem",
       stop: "ask",
       startWorker: () => startBroker(name, executableOf(deno)),
-      startOptions: (): Omit<BrokerStart, keyof ConsumerStart> => ({
-        initializer: initialize?.(),
+      startOptions: (): Omit<BrokerStart, keyof ConsumerStart | "initializer"> => ({
         launch: launch(),
         name,
         maxWorkers,
@@ -208,10 +189,7 @@ export class ProcessPoolExecutor extends Executor {
       }),
       brokenError: (message, cause) => new BrokenProcessPool(message, { cause }),
       errorOf: deathError,
-    };
-    const pool = this.#pool = new Pool(kind);
-    const initialize = initializer && prepareInitializer(pool, initializer, initargs);
-    forgotten.register(this, pool, this);
+    });
   }
 
   /**
@@ -240,7 +218,7 @@ export class ProcessPoolExecutor extends Executor {
    * @throws {InvalidStateError} A worker is importing a task's module just now.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
-    return this.#pool.submit(fn, args) as Future<Awaited<R>>;
+    return this.#core.pool.submit(fn, args) as Future<Awaited<R>>;
   }
 
   /**
@@ -250,12 +228,7 @@ export class ProcessPoolExecutor extends Executor {
    */
   // deno-lint-ignore no-explicit-any -- any function will do
   protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
-    const pool = this.#pool;
-    return {
-      submit: (args) => pool.submit(fn, args, true),
-      submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
-      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers, pool.msPerItem(fn)),
-    };
+    return this.#core.target(fn);
   }
 
   /**
@@ -265,11 +238,8 @@ export class ProcessPoolExecutor extends Executor {
    * @param options Whether to wait, and whether to cancel what is queued.
    * @returns A promise that resolves when every process is gone and what it printed has been written; with `wait: false` at once.
    */
-  override async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    const { wait = true, cancelFutures = false } = options;
-    this.#pool.shutdown(cancelFutures);
-    forgotten.unregister(this);
-    if (wait) await this.#pool.closed;
+  override shutdown(options: ShutdownOptions = {}): Promise<void> {
+    return this.#core.shutdown(options);
   }
 
   /**
@@ -278,10 +248,7 @@ export class ProcessPoolExecutor extends Executor {
    * @param options Whether to wait, and whether to cancel what is queued.
    */
   override shutdownSync(options: ShutdownOptions = {}): void {
-    const { wait = true, cancelFutures = false } = options;
-    this.#pool.shutdown(cancelFutures);
-    forgotten.unregister(this);
-    if (wait) this.#pool.blockUntilClosed();
+    this.#core.shutdownSync(options);
   }
 
   /**
@@ -292,7 +259,7 @@ export class ProcessPoolExecutor extends Executor {
    * @see Python's manual on ProcessPoolExecutor.terminate_workers, new in version 3.14.
    */
   terminateWorkers(): void {
-    this.#kill("SIGTERM");
+    this.#core.kill("SIGTERM");
   }
 
   /**
@@ -315,30 +282,7 @@ export class ProcessPoolExecutor extends Executor {
    * @see Python's manual on ProcessPoolExecutor.kill_workers, new in version 3.14.
    */
   killWorkers(): void {
-    this.#kill("SIGKILL");
-  }
-
-  /**
-   * Kills the process that runs a task.
-   *
-   * @ignore
-   */
-  [aborted](future: Future<unknown>): void {
-    this.#pool.abort(future);
-  }
-
-  /**
-   * Listens to what a task tells while it runs.
-   *
-   * @ignore
-   */
-  [onTold](future: Future<unknown>, listener: (value: unknown) => void): void {
-    this.#listeners.set(future, listener);
-  }
-
-  #kill(signal: Deno.Signal): void {
-    this.#pool.kill(signal);
-    forgotten.unregister(this);
+    this.#core.kill("SIGKILL");
   }
 }
 

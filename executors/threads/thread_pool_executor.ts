@@ -12,16 +12,8 @@ import { BrokenThreadPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
 import { entry } from "../_owner/entry.ts";
 import type { MapTarget } from "../_map/map.ts";
-import {
-  checkBag,
-  checkCount,
-  checkInitializer,
-  nextChunksize,
-  prepareInitializer,
-  requestReadOfOwnModules,
-} from "../_owner/options.ts";
-import type { PoolKind } from "../_owner/kind.ts";
-import { Pool } from "../_owner/pool.ts";
+import { checkBag, checkCount, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
+import { ExecutorCore } from "../_owner/executor_core.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 
 /** Options of {@linkcode ThreadPoolExecutor}. */
@@ -49,10 +41,8 @@ export interface ThreadPoolExecutorOptions {
   initargs?: readonly unknown[];
 }
 
-let pools = 0;
-
-/** Shuts down the pools of executors that nobody can reach any more, so that their threads do not stay. */
-const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false));
+/** How many pools have been given a name. */
+let named = 0;
 
 /**
  * Runs functions in threads: Web Workers that take tasks out of a queue in shared memory by themselves, so they go on while this
@@ -80,8 +70,7 @@ const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false))
  * @see Python's manual on ThreadPoolExecutor.
  */
 export class ThreadPoolExecutor extends Executor {
-  readonly #pool: Pool;
-  readonly #maxWorkers: number;
+  readonly #core: ExecutorCore;
 
   /**
    * Makes an executor; threads are started when there is work.
@@ -101,26 +90,22 @@ export class ThreadPoolExecutor extends Executor {
       initargs = [],
     } = typeof options === "number" ? { maxWorkers: options } : checkBag(options);
     checkCount("maxWorkers", maxWorkers);
-    checkInitializer(initializer, initargs);
+    const call = checkInitializer(initializer, initargs);
     if (typeof threadNamePrefix !== "string") {
       throw new TypeError(`Cannot use threadNamePrefix as text: ${inspect(threadNamePrefix)}`);
     }
-    this.#maxWorkers = maxWorkers;
-    const prefix = threadNamePrefix || `ThreadPoolExecutor-${pools++}`;
-    const kind: PoolKind = {
+    const prefix = threadNamePrefix || `ThreadPoolExecutor-${named++}`;
+    this.#core = new ExecutorCore(this, {
       name: "ThreadPoolExecutor",
       maxConsumers: maxWorkers,
+      mapWorkers: maxWorkers,
       sameProcess: true,
+      initializer: call,
       detail: "msPerItem",
       stop: "terminate",
-      initializes: initializer !== undefined,
       startWorker: (index) => startThread(`${prefix}_${index}`),
-      startOptions: () => ({ initializer: initialize?.() }),
       brokenError: (message, cause) => new BrokenThreadPool(message, { cause }),
-    };
-    const pool = this.#pool = new Pool(kind);
-    const initialize = initializer && prepareInitializer(pool, initializer, initargs);
-    forgotten.register(this, pool, this);
+    });
   }
 
   /**
@@ -153,7 +138,7 @@ export class ThreadPoolExecutor extends Executor {
    * @throws {InvalidStateError} A worker is importing a task's module just now.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
-    return this.#pool.submit(fn, args) as Future<Awaited<R>>;
+    return this.#core.pool.submit(fn, args) as Future<Awaited<R>>;
   }
 
   /**
@@ -163,12 +148,7 @@ export class ThreadPoolExecutor extends Executor {
    */
   // deno-lint-ignore no-explicit-any -- any function will do
   protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
-    const pool = this.#pool;
-    return {
-      submit: (args) => pool.submit(fn, args, true),
-      submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
-      chunksize: (submitted, left) => nextChunksize(submitted, left, this.#maxWorkers, pool.msPerItem(fn)),
-    };
+    return this.#core.target(fn);
   }
 
   /**
@@ -178,11 +158,8 @@ export class ThreadPoolExecutor extends Executor {
    * @param options Whether to wait, and whether to cancel what is queued.
    * @returns A promise that resolves when every thread is gone; with `wait: false` at once.
    */
-  override async shutdown(options: ShutdownOptions = {}): Promise<void> {
-    const { wait = true, cancelFutures = false } = options;
-    this.#pool.shutdown(cancelFutures);
-    forgotten.unregister(this);
-    if (wait) await this.#pool.closed;
+  override shutdown(options: ShutdownOptions = {}): Promise<void> {
+    return this.#core.shutdown(options);
   }
 
   /**
@@ -191,10 +168,7 @@ export class ThreadPoolExecutor extends Executor {
    * @param options Whether to wait, and whether to cancel what is queued.
    */
   override shutdownSync(options: ShutdownOptions = {}): void {
-    const { wait = true, cancelFutures = false } = options;
-    this.#pool.shutdown(cancelFutures);
-    forgotten.unregister(this);
-    if (wait) this.#pool.blockUntilClosed();
+    this.#core.shutdownSync(options);
   }
 }
 

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertNotEquals } from "@std/assert";
 import { BrokenProcessPool, CancelledError, type Future, ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
 import { TaskState } from "../../executors/_queue/protocol.ts";
-import { aborted } from "../../executors/processes/process_pool_executor.ts";
+import { taskControlOf } from "../../executors/_owner/task_control.ts";
 import {
   bestOf,
   BOUND,
@@ -194,7 +194,7 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
       // Soon, or when it was taken back.
       if (isReturned) await sleep(100);
       else await until(() => future.running(), "a task that is given", 50).catch(() => {});
-      pool[aborted](future);
+      taskControlOf(pool).abort(future);
       assertInstanceOf(await rejectionOf(future), BrokenProcessPool);
       gate.open();
       if (onWorkerCrash === "replace") assertEquals(await within(pool.submit(record, ledger.path, 2)), 2);

@@ -1,14 +1,14 @@
 /** How many items of a map are sent at once. */
 import { assert, assertEquals } from "@std/assert";
 import { msOf, stepsOf } from "../../executors/_queue/protocol.ts";
-import { nextChunksize } from "../../executors/_owner/options.ts";
+import { nextChunksize } from "../../executors/_owner/chunk_size.ts";
 import { test } from "../_helpers.ts";
 
 /** The sizes of all chunks of a map. */
-function sizesOf(items: number, maxWorkers: number, pace?: number): number[] {
+function sizesOf(items: number, maxWorkers: number, msPerItem?: number): number[] {
   const sizes: number[] = [];
   for (let submitted = 0; submitted < items;) {
-    const size = nextChunksize(submitted, items - submitted, maxWorkers, pace);
+    const size = nextChunksize(submitted, items - submitted, maxWorkers, msPerItem);
     assert(Number.isInteger(size) && size >= 1 && size <= items - submitted, `${size} of ${items - submitted}`);
     sizes.push(size);
     submitted += size;
@@ -30,13 +30,13 @@ test("chunks: those of a known function take some milliseconds, and the last are
   assertEquals(sizesOf(1_000, 2, 1)[0], 5);
   assertEquals(sizesOf(1_000, 2, 0.5)[0], 10);
   assertEquals(sizesOf(100_000, 2, 0.000_125)[0], 1024);
-  for (const pace of [0.000_125, 0.01, 0.1, 1]) assertEquals(sizesOf(100_000, 2, pace).at(-1), 1);
+  for (const msPerItem of [0.000_125, 0.01, 0.1, 1]) assertEquals(sizesOf(100_000, 2, msPerItem).at(-1), 1);
 });
 
 test("chunks: no worker is left with more than an eighth of what the others have still to do", () => {
-  for (const pace of [undefined, 0.000_125, 0.01]) {
+  for (const msPerItem of [undefined, 0.000_125, 0.01]) {
     let left = 20_000;
-    for (const size of sizesOf(left, 2, pace)) {
+    for (const size of sizesOf(left, 2, msPerItem)) {
       assert(size === 1 || size <= left / 8);
       left -= size;
     }

@@ -6,6 +6,7 @@ import {
   assertMatch,
   assertStrictEquals,
   assertStringIncludes,
+  assertThrows,
 } from "@std/assert";
 import {
   BrokenThreadPool,
@@ -13,9 +14,12 @@ import {
   Future,
   ProcessPoolExecutor,
   SerializationError,
+  ShutdownError,
+  TaskNotFoundError,
   ThreadPoolExecutor,
   transfer,
 } from "@concurrent/futures";
+import { ClusterExecutor } from "../../executors/cluster/cluster_executor.ts";
 import { type FutureOwner, internals } from "../../futures/future.ts";
 import { ring } from "../../futures/bell.ts";
 import { addSource, bell, deliverNow, describeSources, removeSource } from "../../futures/wakeup.ts";
@@ -345,6 +349,42 @@ test("a due callback may complete the future that result() without a timeout is 
   internals.settle(other, true, 1);
   assertStrictEquals(bare.result(), 5);
 });
+
+// ---- what is looked at first --------------------------------------------------------------------------------------
+
+/** A function that cannot be sent: it is native, and bound. */
+const native = Math.max.bind(null) as (x: unknown) => number;
+
+const KINDS: [name: string, make: (options?: object) => Executor][] = [
+  ["ThreadPoolExecutor", (options) => new ThreadPoolExecutor({ maxWorkers: 1, ...options })],
+  ["ProcessPoolExecutor", (options) => new ProcessPoolExecutor({ maxWorkers: 1, ...options })],
+  ["ClusterExecutor", () => new ClusterExecutor()],
+];
+
+for (const [name, make] of KINDS) {
+  test(`${name} looks at the function before anything of the arguments moves`, async () => {
+    const { buffer } = new Uint8Array(8);
+    const argument = { x: transfer(buffer, [buffer]) };
+    using pool = make();
+    assertInstanceOf(pool.submit(native, argument).exception(SOON), TaskNotFoundError);
+    for (const chunksize of [1, 2]) {
+      const results = pool.map(native, [argument, argument], { chunksize });
+      assertThrows(() => results.next(), TaskNotFoundError);
+    }
+    assertThrows(() => pool.submit(1 as unknown as typeof native, argument), TypeError);
+    assertStrictEquals(buffer.byteLength, 8, "nothing has moved");
+    await pool.shutdown();
+    assertThrows(() => pool.submit(lengthOf, argument as unknown as string), ShutdownError);
+    assertThrows(() => pool.map(lengthOf, [argument as unknown as string]).next(), ShutdownError);
+    assertStrictEquals(buffer.byteLength, 8, "nothing has moved to a pool that is shut down");
+    if (name === "ClusterExecutor") return;
+    const initialized = make({ initializer: native, initargs: [argument] });
+    assertStrictEquals(buffer.byteLength, 8, "nothing has moved to an initializer that cannot be sent");
+    const failed = initialized.submit(add, 1, 2).exception(SOON) as Error;
+    assertInstanceOf(failed.cause, TaskNotFoundError);
+    await initialized.shutdown();
+  });
+}
 
 // ---- what fails on the way to the consumers -----------------------------------------------------------------------
 

@@ -1,0 +1,174 @@
+/**
+ * How a pool takes what its workers have published: the results of tasks, and what a worker says of itself.
+ *
+ * @module
+ */
+
+import { SerializationError } from "../../futures/errors.ts";
+import { type Future, internals } from "../../futures/future.ts";
+import { decodeValue, encodeValue } from "../_values/codec.ts";
+import { Encoded } from "../_values/encoded.ts";
+import { fromPosted } from "../_queue/posted.ts";
+import { msOf, type PostedResult, RecordType } from "../_queue/protocol.ts";
+import type { Functions } from "./_functions.ts";
+import type { PoolKind } from "./kind.ts";
+import type { TaskEvents } from "./_task_events.ts";
+import type { TaskTable } from "./_task_table.ts";
+import type { RunningWorker, Workers } from "./_workers.ts";
+
+/** What a collector works with. */
+interface CollectorParts {
+  readonly kind: PoolKind;
+  readonly workers: Workers;
+  readonly tasks: TaskTable;
+  readonly functions: Functions;
+  readonly events: TaskEvents;
+  /** Hears what a worker says of itself; this may stop the workers. */
+  readonly onReport: (type: number, value: unknown) => void;
+}
+
+/** Collects the results of one pool. */
+export class Collector {
+  readonly #kind: PoolKind;
+  readonly #workers: Workers;
+  readonly #tasks: TaskTable;
+  readonly #functions: Functions;
+  readonly #events: TaskEvents;
+  readonly #onReport: (type: number, value: unknown) => void;
+  /** The place of the worker whose results are collected next. */
+  #next = 0;
+
+  constructor({ kind, workers, tasks, functions, events, onReport }: CollectorParts) {
+    this.#kind = kind;
+    this.#workers = workers;
+    this.#tasks = tasks;
+    this.#functions = functions;
+    this.#events = events;
+    this.#onReport = onReport;
+  }
+
+  /**
+   * Collects from all workers.
+   *
+   * @param until When to stop, on the clock of `performance.now()`.
+   * @returns Whether it has stopped before the end.
+   */
+  collect(until: number): boolean {
+    for (let n = this.#workers.count; n > 0; n--) {
+      // Begins where it was interrupted, so that no worker's results wait for ever behind another's.
+      this.#next %= this.#workers.count;
+      if (this.#collectFrom(this.#workers.at(this.#next++), until)) return true;
+      if (this.#workers.count === 0) break;
+    }
+    return false;
+  }
+
+  #collectFrom({ results, port }: RunningWorker, until: number): boolean {
+    // Settling can stop the workers, when one reports that it cannot work.
+    for (let n = 1; this.#workers.count > 0; n++) {
+      const record = results.peek();
+      if (record === undefined) break;
+      let { type } = record;
+      let payload: Encoded;
+      try {
+        payload = Encoded.read(record.encoding, results.memory, record.offset, record.byteLength);
+      } catch (error) {
+        ({ type, payload } = unreadable(type, error));
+      }
+      results.drop();
+      this.#onRecord(record.slot, type, record.detail, payload);
+      if ((n & 31) === 0 && performance.now() >= until) return true;
+    }
+    while (this.#workers.count > 0 && results.hasPosted()) {
+      const { slot, type, detail, payload: posted } = receive(port);
+      results.countReceived();
+      let read: { type: number; payload: Encoded };
+      try {
+        read = { type, payload: fromPosted(posted) };
+      } catch (error) {
+        read = unreadable(type, error);
+      }
+      this.#onRecord(slot, read.type, detail, read.payload);
+      if (performance.now() >= until) return true;
+    }
+    return false;
+  }
+
+  #onRecord(slot: number, type: number, detail: number, payload: Encoded): void {
+    const future = this.#tasks.futureOf(slot);
+    switch (type) {
+      case RecordType.VALUE:
+      case RecordType.ERROR:
+      case RecordType.LOST:
+        this.#settle(slot, future, type, detail, payload);
+        return;
+      case RecordType.CANCELLED:
+        this.#tasks.free(slot);
+        return;
+      case RecordType.PROGRESS:
+        if (future !== undefined) this.#events.progress(future, readable(payload));
+        return;
+      case RecordType.ABORT_ACKNOWLEDGED:
+        this.#tasks.unpin(slot);
+        return;
+      default:
+        this.#onReport(type, readable(payload));
+    }
+  }
+
+  #settle(slot: number, future: Future<unknown> | undefined, type: number, detail: number, payload: Encoded): void {
+    if (this.#kind.detail === "msPerItem") this.#learn(slot, msOf(detail));
+    else if (future !== undefined) this.#events.setAttempts(future, detail);
+    this.#tasks.free(slot);
+    this.#tasks.collected = (this.#tasks.collected + 1) | 0;
+    if (future === undefined) return;
+    let value: unknown;
+    try {
+      value = decodeValue(payload);
+      if (type === RecordType.LOST) value = this.#kind.errorOf!(value);
+    } catch (error) {
+      value = error;
+      type = RecordType.ERROR;
+    }
+    internals.settle(future, type === RecordType.VALUE, value);
+    this.#tasks.unsettled--;
+  }
+
+  #learn(slot: number, ms: number): void {
+    const fn = ms === 0 ? undefined : this.#tasks.timedFunctionOf(slot);
+    if (fn !== undefined) this.#functions.learn(fn, ms);
+  }
+}
+
+/** In place of a result that cannot be read: why. */
+function unreadable(type: number, error: unknown): { type: number; payload: Encoded } {
+  const reason = error instanceof Error ? error.message : error;
+  const refusal = new SerializationError(`Cannot read result, which a worker has sent: ${reason}`, "result", {
+    cause: error,
+  });
+  const payload = encodeValue(refusal, { root: "error", sameProcess: true });
+  return { type: type === RecordType.VALUE || type === RecordType.LOST ? RecordType.ERROR : type, payload };
+}
+
+/** What a payload says, or why it cannot be read: a worker whose task has changed it may send anything. */
+function readable(payload: Encoded): unknown {
+  try {
+    return decodeValue(payload);
+  } catch (error) {
+    return error;
+  }
+}
+
+type Receive = (port: MessagePort) => { message: PostedResult } | undefined;
+let receiveMessageOnPort: Receive | undefined;
+
+/** Takes a posted result synchronously: a blocked thread hears no events. */
+function receive(port: MessagePort): PostedResult {
+  // Loaded when it is needed first: Node's module costs milliseconds, and most programs never need it.
+  receiveMessageOnPort ??= (globalThis as unknown as {
+    process: { getBuiltinModule(name: string): { receiveMessageOnPort: Receive } };
+  }).process.getBuiltinModule("node:worker_threads").receiveMessageOnPort;
+  const received = receiveMessageOnPort(port);
+  if (received === undefined) throw new Error("unreachable: a result was counted before it was posted");
+  return received.message;
+}

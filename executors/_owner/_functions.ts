@@ -1,0 +1,73 @@
+/**
+ * The numbers by which a pool's workers know its functions, and how long an item of each takes.
+ *
+ * @module
+ */
+
+import { ensureStack, LOADING } from "../../futures/stack.ts";
+import { type Definition, definitionKey } from "../_functions/definition.ts";
+import { describe } from "../_functions/describe.ts";
+import type { ConsumerMessage } from "../_queue/protocol.ts";
+import type { PoolKind } from "./kind.ts";
+
+// deno-lint-ignore ban-types -- any function will do
+export type AnyFunction = Function;
+
+/** The functions of one pool. */
+export class Functions {
+  readonly #kind: PoolKind;
+  readonly #tellWorkers: (message: ConsumerMessage) => void;
+  /** The definitions of all functions; a function's number is its index. */
+  readonly definitions: Definition[] = [];
+  readonly #numbers = new WeakMap<AnyFunction, number>();
+  readonly #numbersByDefinition = new WeakMap<Definition, number>();
+  readonly #numbersByKey = new Map<string, number>();
+  /** How many milliseconds an item of a function takes, by the function's number. */
+  readonly #msPerItem = new Map<number, number>();
+
+  constructor(kind: PoolKind, tellWorkers: (message: ConsumerMessage) => void) {
+    this.#kind = kind;
+    this.#tellWorkers = tellWorkers;
+  }
+
+  /**
+   * The number of a function. Workers are told of one that they do not know yet.
+   *
+   * @throws {TaskNotFoundError} It cannot be described.
+   */
+  define(fn: AnyFunction): number {
+    let number = this.#numbers.get(fn);
+    if (number !== undefined) return number;
+    // Functions that are made anew for each call share a definition, or have one that is equal.
+    const definition = describe(fn, this.#kind.checkDefinition !== undefined);
+    this.#kind.checkDefinition?.(definition);
+    number = this.#numbersByDefinition.get(definition);
+    if (number === undefined) {
+      const key = definitionKey(definition);
+      number = this.#numbersByKey.get(key);
+      if (number === undefined) {
+        ensureStack(LOADING);
+        number = this.definitions.length;
+        // First: what is known here and not there would be waited for.
+        this.#tellWorkers({ type: "define", fn: number, definition });
+        this.definitions.push(definition);
+        this.#numbersByKey.set(key, number);
+      }
+      this.#numbersByDefinition.set(definition, number);
+    }
+    this.#numbers.set(fn, number);
+    return number;
+  }
+
+  /** How many milliseconds an item of a function takes, if it was mapped before. */
+  msPerItem(fn: AnyFunction): number | undefined {
+    const number = this.#numbers.get(fn);
+    return number === undefined ? undefined : this.#msPerItem.get(number);
+  }
+
+  /** Learns how many milliseconds an item took. */
+  learn(number: number, ms: number): void {
+    // What it took of late counts more: the first calls of a function are slow.
+    this.#msPerItem.set(number, (ms + (this.#msPerItem.get(number) ?? ms)) / 2);
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * What workers call before their first task.
+ *
+ * @module
+ */
+
+import { SerializationError } from "../../futures/errors.ts";
+import type { Initializer, PostedPayload } from "../_queue/protocol.ts";
+import { Transfer } from "../transfer.ts";
+import type { Functions } from "./_functions.ts";
+import type { InitializerCall } from "./kind.ts";
+
+/**
+ * Encodes the initializer's arguments now; what cannot be sent breaks the pool when its first worker starts.
+ *
+ * @throws {SerializationError} They move what only one worker could get.
+ */
+export function prepareInitializer(
+  { fn, args }: InitializerCall,
+  functions: Functions,
+  toPosted: (args: readonly unknown[]) => PostedPayload,
+): () => Initializer {
+  for (const [i, arg] of args.entries()) {
+    if (!(arg instanceof Transfer) || arg.list.every((item) => item instanceof ArrayBuffer)) continue;
+    const path = `initargs[${i}]`;
+    throw new SerializationError(
+      `Cannot send ${path} to several workers: only buffers can be copied for each, so give the rest to a task`,
+      path,
+    );
+  }
+  try {
+    // The function first: what moves with the arguments would be gone in vain.
+    const prepared = { fn: functions.define(fn), payload: toPosted(args) };
+    return () => prepared;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}

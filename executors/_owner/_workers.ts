@@ -1,0 +1,159 @@
+/**
+ * The workers of a pool: how they are started, told of something, and stopped.
+ *
+ * @module
+ */
+
+import { addSource, bell, removeSource, type Source } from "../../futures/wakeup.ts";
+import type { ConsumerMessage, ConsumerStart, Initializer, PoolMemory } from "../_queue/protocol.ts";
+import { ResultRing } from "../_queue/ring.ts";
+import type { TaskQueue } from "../_queue/task_queue.ts";
+import type { PoolKind } from "./kind.ts";
+
+/** How long the end of the program waits for a broker, in milliseconds. */
+const UNLOAD_MS = 3_000;
+
+/** A worker, and where its results come from. */
+export interface RunningWorker {
+  readonly index: number;
+  readonly worker: Worker;
+  readonly results: ResultRing;
+  readonly port: MessagePort;
+}
+
+/** What a pool's workers know from the start. */
+export type Known = Pick<ConsumerStart, "definitions" | "shared"> & { readonly initializer: Initializer | undefined };
+
+/** What a pool does for its workers. */
+export interface WorkersOwner extends Source {
+  /**
+   * What a new worker has to know.
+   *
+   * @throws What makes the initializer impossible to send.
+   */
+  known(): Known;
+  /** Hears that a worker could not be started. */
+  onStartFailure(error: unknown): void;
+  /** Hears that a worker has failed, and does nothing any more. */
+  onWorkerFailure(error: unknown): void;
+}
+
+/** The workers of one pool. */
+export class Workers {
+  readonly #kind: PoolKind;
+  readonly #memory: PoolMemory;
+  readonly #queue: TaskQueue;
+  readonly #owner: WorkersOwner;
+  /** Those that are there, in the order in which they were started. */
+  readonly #running: RunningWorker[] = [];
+  /** Whether a worker keeps the program alive. */
+  #keepsProgramAlive = false;
+
+  constructor(kind: PoolKind, memory: PoolMemory, queue: TaskQueue, owner: WorkersOwner) {
+    this.#kind = kind;
+    this.#memory = memory;
+    this.#queue = queue;
+    this.#owner = owner;
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#running.length;
+  }
+
+  /** Whether there can be more. */
+  get canGrow(): boolean {
+    return this.#running.length < this.#kind.maxConsumers;
+  }
+
+  /** Whether idle workers must be stopped so that the program can end. */
+  get keepsProgramAlive(): boolean {
+    return this.#keepsProgramAlive && this.#running.length > 0;
+  }
+
+  /** The worker at a place from 0 to {@linkcode count}. */
+  at(place: number): RunningWorker {
+    return this.#running[place];
+  }
+
+  /** Starts one more. */
+  start(): void {
+    const index = this.#running.length;
+    const results = ResultRing.create();
+    const { port1, port2 } = new MessageChannel();
+    let worker: Worker | undefined;
+    try {
+      const start: ConsumerStart & Known = {
+        memory: this.#memory,
+        index,
+        results,
+        port: port2,
+        bell,
+        ...this.#owner.known(),
+        ...this.#kind.startOptions?.(),
+      };
+      worker = this.#kind.startWorker(index);
+      worker.postMessage(start, [port2]);
+    } catch (error) {
+      worker?.terminate();
+      port1.close();
+      port2.close();
+      this.#owner.onStartFailure(error);
+      return;
+    }
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.#owner.onWorkerFailure(event.error ?? new Error(event.message));
+    });
+    this.#keepsProgramAlive = !unref(worker);
+    if (this.#running.length === 0) addSource(this.#owner);
+    if (this.#kind.stop === "ask") addEventListener("unload", this.#onUnload);
+    this.#running.push({ index, worker, results: new ResultRing(results), port: port1 });
+  }
+
+  /** Posts a message to each. */
+  tell(message: ConsumerMessage): void {
+    for (const { worker } of this.#running) worker.postMessage(message);
+  }
+
+  /** Reserves a worker for a task, which must be posted to it; `undefined` when none is idle, or may just start. */
+  assign(mayStart: boolean): Worker | undefined {
+    return this.#running.find(({ index }) => this.#queue.parking.assign(index, mayStart))?.worker;
+  }
+
+  /** Ends all at once. */
+  terminate(): void {
+    removeSource(this.#owner);
+    removeEventListener("unload", this.#onUnload);
+    for (const { worker, port } of this.#running.splice(0)) {
+      worker.terminate();
+      port.close();
+    }
+  }
+
+  /** The program ends: a broker ends its processes first, so that all they have printed is written. */
+  readonly #onUnload = (): void => {
+    const progress = new Int32Array(new SharedArrayBuffer(8));
+    this.tell({ type: "stop", progress });
+    // The second word says that somebody reads slowly what they have printed.
+    do Atomics.wait(progress, 0, 0, UNLOAD_MS); while (progress[0] === 0 && Atomics.load(progress, 1) === 1);
+  };
+}
+
+/**
+ * Lets the program end although the worker lives. Deno has this for Node's workers, and not yet under a documented name
+ * for Web Workers: a method of theirs under an unnamed symbol. Elsewhere idle workers are stopped after a while.
+ *
+ * @returns Whether it can be done.
+ */
+function unref(worker: Worker): boolean {
+  for (let object = Object.getPrototypeOf(worker); object !== null; object = Object.getPrototypeOf(object)) {
+    for (const symbol of Object.getOwnPropertySymbols(object)) {
+      const method = symbol.description === undefined ? object[symbol] : undefined;
+      if (typeof method !== "function" || method.length !== 1) continue;
+      method.call(worker, false);
+      return true;
+    }
+  }
+  return false;
+}
