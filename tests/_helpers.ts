@@ -17,10 +17,13 @@ const onLinux = Deno.build.os === "linux";
 
 // ---- live workers -------------------------------------------------------------------------------------------------
 // Deno's sanitizers do not see web workers, so they are counted here: by name where Deno lists threads, and by wrapping
-// the constructor everywhere. The first message to a worker of a pool has the pool's shared memory: the watchdog gets it too.
+// the constructor everywhere. The first message to a worker of a pool has the pool's shared memory: the watchdog gets
+// it too.
 
 const NativeWorker = globalThis.Worker;
 const live = new Map<Worker, string>();
+/** Those of them that all tests of a file share. */
+const sharedWorkers = new Set<Worker>();
 let started = 0;
 
 class CountedWorker extends NativeWorker {
@@ -43,6 +46,7 @@ class CountedWorker extends NativeWorker {
 
   override terminate(): void {
     live.delete(this);
+    sharedWorkers.delete(this);
     super.terminate();
     if (this.#isWatched) tellWatchdog({ type: "terminated", id: this.#id });
   }
@@ -63,9 +67,9 @@ export function startedWorkers(): number {
   return started;
 }
 
-/** How many workers this thread has started and not terminated. */
+/** How many workers this thread has started and not terminated, but for those that tests share. */
 export function liveWorkers(): number {
-  return live.size;
+  return live.size - sharedWorkers.size;
 }
 
 /** How many threads of this process run a web worker, or `undefined` where the system does not tell. */
@@ -88,7 +92,16 @@ export function share(pid: number): void {
   shared.add(String(pid));
 }
 
-/** The living child processes of this process, but for those that tests share, or `undefined` where the system does not tell. */
+/** Says that all workers and child processes that there are now outlive the tests. */
+export function shareWhatLives(): void {
+  for (const worker of live.keys()) sharedWorkers.add(worker);
+  for (const pid of childProcesses() ?? []) shared.add(pid);
+}
+
+/**
+ * The living child processes of this process, but for those that tests share, or `undefined` where the system does not
+ * tell.
+ */
 export function childProcesses(): string[] | undefined {
   if (!onLinux) return undefined;
   const found: string[] = [];
@@ -160,7 +173,10 @@ function tellWatchdog(message: WatchdogMessage): void {
   watchdog.postMessage(message);
 }
 
-/** Kills this process, with a report, unless it is disposed of within so many milliseconds: also while this thread is blocked. */
+/**
+ * Kills this process, with a report, unless it is disposed of within so many milliseconds: also while this thread is
+ * blocked.
+ */
 export function guard(name: string, ms: number): Disposable {
   tellWatchdog({ type: "guard", name, ms });
   return { [Symbol.dispose]: () => tellWatchdog({ type: "release" }) };
@@ -195,12 +211,15 @@ export interface TestOptions {
 }
 
 /**
- * How much later than its bound the watchdog ends a test, in milliseconds: it has that time to end what is left, unless this thread is blocked. At the most
- * as long as the bound itself.
+ * How much later than its bound the watchdog ends a test, in milliseconds: it has that time to end what is left, unless
+ * this thread is blocked. At the most as long as the bound itself.
  */
 const MERCY = 10_000;
 
-/** Registers a test that ends within a bound and must leave no worker, child process, timer, listener or resource behind. */
+/**
+ * Registers a test that ends within a bound and must leave no worker, child process, timer, listener or resource
+ * behind.
+ */
 export function test(name: string, fn: () => void | Promise<void>, options: TestOptions = {}): void {
   const { linuxOnly = false } = options;
   const bound = (options.bound ?? 30_000) * SLOWNESS;
@@ -224,9 +243,9 @@ export function test(name: string, fn: () => void | Promise<void>, options: Test
         if (!passed) await endWhatIsLeft();
       }
       await untilNoMore(threadsBefore);
-      const left = [...live.values()];
-      for (const worker of live.keys()) worker.terminate();
-      assertEquals(left, [], "these workers were never terminated");
+      const left = [...live].filter(([worker]) => !sharedWorkers.has(worker));
+      for (const [worker] of left) worker.terminate();
+      assertEquals(left.map(([, name]) => name), [], "these workers were never terminated");
       await until(
         () => (workerThreads() ?? 0) <= threadsBefore,
         "the end of worker threads that outlive the test",
@@ -248,14 +267,22 @@ async function endWhatIsLeft(): Promise<void> {
     } catch { /* it has just ended */ }
   }
   await until(() => programs.size === 0, "the programs that were killed").catch(() => {});
+  await restore?.();
+}
+
+let restore: (() => Promise<void>) | undefined;
+
+/** Says what makes anew what tests share: all workers are terminated when one of them has failed. */
+export function restoreAfterFailure(start: () => Promise<void>): void {
+  restore = start;
 }
 
 /** Gives workers that were told to end a moment to do so. */
 async function untilNoMore(threads: number): Promise<void> {
   const end = performance.now() + 2_000;
   while (performance.now() < end) {
-    if (live.size === 0 && (workerThreads() ?? 0) <= threads && (childProcesses() ?? []).length === 0) return;
-    if (threads === 0 && live.size === 0) return;
+    if (liveWorkers() === 0 && (workerThreads() ?? 0) <= threads && (childProcesses() ?? []).length === 0) return;
+    if (threads === 0 && liveWorkers() === 0) return;
     await sleep(2);
   }
 }
@@ -449,8 +476,8 @@ export function temporaryPath(name = "file"): string {
 }
 
 /**
- * Holds tasks until it is opened, in every kind of worker: `pool.submit(passGate, gate.path)` says in a file that it has
- * arrived and goes on when another file exists. Opens by itself at the end of its block.
+ * Holds tasks until it is opened, in every kind of worker: `pool.submit(passGate, gate.path)` says in a file that it
+ * has arrived and goes on when another file exists. Opens by itself at the end of its block.
  */
 export class Gate implements Disposable {
   /** What `passGate` takes. */

@@ -1,6 +1,6 @@
 /**
- * The worker that ends a test which hangs. A timer cannot: the main thread may be blocked. It is sent the shared memory of each pool, so that
- * it can tell their state then, and kills the process.
+ * The worker that ends a test which hangs. A timer cannot: the main thread may be blocked. It is sent the shared memory
+ * of each pool, so that it can tell their state then, and kills the process.
  */
 import type { PoolMemory } from "../executors/_queue/protocol.ts";
 import { ResultRing } from "../executors/_queue/ring.ts";
@@ -63,7 +63,8 @@ function end({ name, ms }: { name: string; ms: number }): void {
     }
   }
   Deno.stderr.writeSync(new TextEncoder().encode(`${report.join("\n")}\n`));
-  // `deno test` collects what tests write and prints it itself, which nothing tells of: it would be lost with the process.
+  // `deno test` collects what tests write and prints it itself, which nothing tells of: it would be lost with the
+  // process.
   setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), PRINT_MS);
 }
 

@@ -17,6 +17,7 @@ import {
   UnknownError,
 } from "../fixtures/errors.ts";
 import { throwBuilt } from "../fixtures/values.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 /** The built-in errors, with what they must be instances of. */
@@ -36,10 +37,10 @@ const BUILT_IN: Record<string, new (...args: any[]) => Error> = {
 };
 
 export function errorBehaviour(kind: Kind): void {
-  const { name, make } = kind;
+  const { name } = kind;
 
   test(`${name}: an error arrives with its built-in class, name and message, thrown or rejected`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const faults: string[] = [];
     for (const [which, Class] of Object.entries(BUILT_IN)) {
       for (const task of [failWith, rejectWith]) {
@@ -61,7 +62,7 @@ export function errorBehaviour(kind: Kind): void {
 
   test(`${name}: an AggregateError arrives with its errors, and a SuppressedError with its two`, async () => {
     registerError(LimitError);
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failWith, "AggregateError"), (error) => {
       assertEquals(error.errors.length, 3);
       assertInstanceOf(error.errors[0], TypeError);
@@ -79,19 +80,19 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a DOMException arrives with its code`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failWith, "DOMException"), (error) => {
       assertInstanceOf(error, DOMException);
       assertEquals([error.name, error.message, error.code], ["AbortError", "plain", DOMException.ABORT_ERR]);
     });
   });
 
-  test(`registerError(): a registered class arrives as itself from ${name}, whatever its constructor takes`, async () => {
+  test(`registerError(): a registered class arrives as itself from ${name}, whatever its constructor is`, async () => {
     for (const Class of [LimitError, QuietError, PickyError]) {
       registerError(Class);
       registerError(Class); // again is fine
     }
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failWith, "limit"), (error) => {
       assertInstanceOf(error, LimitError);
       assertEquals([error.name, error.message, error.field, error.limit], [
@@ -134,7 +135,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: an error of a class that is not registered arrives as an Error with name and fields`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failWith, "unknown"), (error) => {
       assertEquals([error instanceof Error, error instanceof UnknownError], [true, false]);
       assertEquals([error.name, error.message], ["UnknownError", "not registered"]);
@@ -152,7 +153,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: an error arrives with its own enumerable fields, lossless`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failWith, "fields"), (error) => {
       // Where it happened is told where there are several machines.
       const more = kind.isRemote ? ["remote"] : [];
@@ -165,7 +166,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: an error arrives with its chain of causes`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failWith, "causes"), (error) => {
       assertEquals([error.message, error.cause.message, error.cause.at], ["outer", "middle", 1]);
       assertInstanceOf(error.cause, TypeError);
@@ -185,7 +186,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: the stack of an error is the worker's`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failDeep), (error) => {
       assertStringIncludes(error.stack, "innerMostFunction");
       assertStringIncludes(error.stack, "failDeep");
@@ -206,7 +207,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a thrown falsy value still counts as failed`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const task of [throwValue, rejectValue]) {
       for (const falsy of [undefined, null, 0, -0, NaN, "", false, 0n]) {
         await bothFail(() => pool.submit(task, falsy), (error) => {
@@ -220,14 +221,14 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: any value that can cross can be thrown`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const value of ["text", 5, true, 10n, { code: 5 }, [1, 2], new Map([[1, 2]]), new Date(0)]) {
       await bothFail(() => pool.submit(throwValue, value), (error) => assertSame(error, value));
     }
   });
 
   test(`${name}: a thrown value that cannot cross fails the future, and says what was thrown`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const faults: string[] = [];
     for (const which of ["functionField", "instanceField", "functionCause"]) {
       try {
@@ -253,7 +254,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a thrown error arrives with a chain of 1,000 causes`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(throwBuilt, "chain", 1_000), (error) => {
       let length = 1;
       for (; error.cause !== undefined; error = error.cause) length++;
@@ -263,7 +264,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: thrown errors that refer to each other through lists and objects keep that, soon`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const size of [1, 5, 300]) {
       const start = performance.now();
       await bothFail(() => pool.submit(throwBuilt, "clique", size), (error) => {
@@ -278,7 +279,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: of thrown errors only the properties that cannot cross are left out, and each says so`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(throwBuilt, "cliqueWithFault", 100), (error) => {
       for (const [i, one] of error.list.entries()) {
         assertEquals([one.code, one.list === error.list, "fault" in one], [`${i}`, true, false]);
@@ -298,7 +299,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a getter that throws is refused in an error that is sent, not left out`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(echo<unknown>, makeError("getterField")), (error) => {
       assertInstanceOf(error, SerializationError);
       assertEquals(error.path, "args[0].field");
@@ -306,7 +307,7 @@ export function errorBehaviour(kind: Kind): void {
   });
 
   test(`${name}: an error that resists being read still fails its future, and only that`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const which of ["getterField", "oddMessage", "oddName", "oddStack", "noStack", "proxy"]) {
       await bothFail(() => pool.submit(failWith, which), (error) => assertInstanceOf(error, Error, which));
       assertEquals(await within(pool.submit(add, 1, 2)), 3, `after ${which}`);
@@ -315,7 +316,7 @@ export function errorBehaviour(kind: Kind): void {
 
   test(`${name}: an error as a value, not thrown, crosses as an error does`, async () => {
     registerError(LimitError);
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const which of ["TypeError", "AggregateError", "fields", "causes", "cycle", "causeUndefined"]) {
       await both(() => pool.submit(makeError, which), (value) => assertSame(value, makeError(which), which));
     }

@@ -21,8 +21,8 @@ export interface Kind {
   /** The module that exports this as `kind`, for tests that start a program of their own. */
   module: string;
   /**
-   * Whether its workers are those of other machines: then it takes only functions that modules export, hears of a task that has begun a moment later, and a
-   * worker that breaks is not its own.
+   * Whether its workers are those of other machines: then it takes only functions that modules export, hears of a task
+   * that has begun a moment later, and a worker that breaks is not its own.
    */
   isRemote?: boolean;
   /** How many times the test of memory makes and shuts down a pool. */

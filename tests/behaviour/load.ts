@@ -1,7 +1,7 @@
 /** What must hold under load: bursts, big values, a blocked or busy main thread, a responsive event loop. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, fail } from "@std/assert";
 import { wait, waitSync } from "@concurrent/futures";
-import { bestOf, BOUND, Gate, Ledger, pause, sleep, spin, test, within } from "../_helpers.ts";
+import { bestOf, BOUND, Gate, Ledger, pause, sleep, spin, test, until, within } from "../_helpers.ts";
 import {
   add,
   echo,
@@ -18,23 +18,61 @@ import type { Kind } from "./kind.ts";
 
 const MIB = 1 << 20;
 
+/** Runs batches of tasks of mixed sizes, with some that are cancelled between them; returns how many were not. */
+export async function runBatches({ make }: Kind, batches: number): Promise<number> {
+  using pool = make({ maxWorkers: 2 });
+  let tasks = 0;
+  for (let batch = 0; batch < batches; batch++) {
+    const size = batch % 3 === 0 ? 5 : 200;
+    const futures = Array.from({ length: size }, (_, i) => {
+      return pool.submit(
+        echo<unknown>,
+        i % 50 === 1 ? new Uint8Array(100_000) : i % 70 === 2 ? "x".repeat(30_000) : { i },
+      );
+    });
+    const { notDone } = batch % 2 === 0
+      ? waitSync(futures, { timeout: BOUND })
+      : await wait(futures, { timeout: BOUND });
+    const lost = futures.findIndex((future) => notDone.has(future));
+    assertEquals(lost, -1, `batch ${batch}: ${futures[lost]} of ${size} was never run`);
+    for (let i = 0; i < batch % 30; i++) pool.submit(echo<number>, i).cancel();
+    tasks += size;
+  }
+  return tasks;
+}
+
+/** Has a typed array cross as an argument and as a result, blocking and awaited; returns how many tasks that took. */
+export async function passLargeArrays({ make }: Kind, size: number): Promise<number> {
+  using pool = make({ maxWorkers: 1 });
+  const expected = [size, 1, 2, 3];
+  {
+    const bytes = makeBytes(size, 1);
+    assertEquals(pool.submit(sample, bytes).result(BOUND), expected);
+    assertEquals(await within(pool.submit(sample, bytes)), expected);
+  }
+  assertEquals(sample(pool.submit(makeBytes, size, 1).result(BOUND)), expected);
+  assertEquals(sample(await within(pool.submit(makeBytes, size, 1))), expected);
+  assertEquals(pool.submit(square, 3).result(BOUND), 9);
+  return 5;
+}
+
 export function loadBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
-  test(`${name}: a burst of 100,000 submits before the event loop turns works, blocking and awaited`, async () => {
+  test(`${name}: a burst of 30,000 submits before the event loop turns works, blocking and awaited`, async () => {
     using pool = make({ maxWorkers: 2 });
-    const blocked = Array.from({ length: 100_000 }, (_, i) => pool.submit(echo<number>, i));
+    const blocked = Array.from({ length: 30_000 }, (_, i) => pool.submit(echo<number>, i));
     for (const [i, future] of blocked.entries()) if (future.result(BOUND) !== i) assertEquals(future.result(), i);
-    const awaited = Array.from({ length: 100_000 }, (_, i) => pool.submit(echo<number>, i));
+    const awaited = Array.from({ length: 30_000 }, (_, i) => pool.submit(echo<number>, i));
     const values = await within(Promise.all(awaited));
     assert(values.every((value, i) => value === i), "a future has the value of another one");
   }, { bound: 60_000 });
 
-  test(`${name}: a burst of 100,000 submits, of which each second is cancelled, leaves none unsettled`, async () => {
+  test(`${name}: a burst of 30,000 submits, of which each second is cancelled, leaves none unsettled`, async () => {
     using pool = make({ maxWorkers: 2 });
     using gate = new Gate();
     const held = [1, 2].map(() => pool.submit(passGateLater, gate.path));
-    const futures = Array.from({ length: 100_000 }, (_, i) => pool.submit(echo<number>, i));
+    const futures = Array.from({ length: 30_000 }, (_, i) => pool.submit(echo<number>, i));
     let cancelled = 0;
     for (let i = 0; i < futures.length; i += 2) if (futures[i].cancel()) cancelled++;
     gate.open();
@@ -44,7 +82,7 @@ export function loadBehaviour(kind: Kind): void {
     }
     assertEquals(futures.filter((future) => future.cancelled()).length, cancelled);
     assert(futures.every((future) => future.done()));
-    assertEquals(cancelled, 50_000, "the workers were held, so all of them could be cancelled");
+    assertEquals(cancelled, 15_000, "the workers were held, so all of them could be cancelled");
   }, { bound: 60_000 });
 
   test(`${name}: the first statement after the constructor may block`, () => {
@@ -60,6 +98,7 @@ export function loadBehaviour(kind: Kind): void {
 
   // Slow enough for each task to be one of many that wait, quick enough to be given several at once.
   const TASK_MS = 0.5;
+  const TASKS = 600;
 
   /** Waits without the event loop: by computing, or by blocking. */
   const WAYS = {
@@ -67,7 +106,10 @@ export function loadBehaviour(kind: Kind): void {
     "is blocked": () => pause(5),
   };
 
-  /** Submits 1,000 tasks, and then keeps this thread from its event loop until all of them have run. */
+  /**
+   * Submits more tasks than workers are given at once, and then keeps this thread from its event loop until all of them
+   * have run.
+   */
   function runWithoutHelp(turn: () => void, warm: boolean): void {
     using pool = make({ maxWorkers: 2 });
     const ledger = new Ledger();
@@ -78,76 +120,50 @@ export function loadBehaviour(kind: Kind): void {
       gate.open();
       for (const future of held) future.result(BOUND);
     }
-    const futures = Array.from({ length: 1_000 }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, TASK_MS));
-    const end = performance.now() + BOUND;
-    while (ledger.lines().length < 1_000) {
+    const futures = Array.from({ length: TASKS }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, TASK_MS));
+    // As long as they go on: a busy machine may take its time.
+    for (let [ran, end] = [0, performance.now() + BOUND]; ran < TASKS;) {
       turn();
-      if (performance.now() > end) {
-        throw new Error(`Only ${ledger.lines().length} of 1,000 tasks ran without this thread's help`);
-      }
+      const now = ledger.lines().length;
+      if (now > ran) [ran, end] = [now, performance.now() + BOUND];
+      else if (performance.now() > end) fail(`only ${ran} of ${TASKS} tasks ran without this thread's help`);
     }
-    assertEquals(ledger.lines().length, 1_000);
+    assertEquals(ledger.lines().length, TASKS);
     for (const [i, future] of futures.entries()) assertEquals(future.result(BOUND), i);
   }
 
   for (const [way, turn] of Object.entries(WAYS)) {
-    test(`${name}: 1,000 queued tasks run while this thread ${way}`, () => runWithoutHelp(turn, true));
+    test(`${name}: ${TASKS} queued tasks run while this thread ${way}`, () => runWithoutHelp(turn, true));
 
     test(`${name}: workers that are just being started need no help while this thread ${way}`, () => {
       runWithoutHelp(turn, false);
     });
   }
 
-  test(`${name}: a 64 MiB text crosses as argument and as result, blocking and awaited`, async () => {
+  test(`${name}: a 16 MiB text crosses as argument and as result, blocking and awaited`, async () => {
     using pool = make({ maxWorkers: 1 });
-    const text = makeText(64 * MIB);
-    assertEquals(pool.submit(lengthOf, text).result(BOUND), 64 * MIB);
-    assertEquals(await within(pool.submit(lengthOf, text)), 64 * MIB);
-    assert(pool.submit(makeText, 64 * MIB).result(BOUND) === text, "the text differs");
-    assert(await within(pool.submit(makeText, 64 * MIB)) === text, "the text differs");
+    const text = makeText(16 * MIB);
+    assertEquals(pool.submit(lengthOf, text).result(BOUND), 16 * MIB);
+    assertEquals(await within(pool.submit(lengthOf, text)), 16 * MIB);
+    assert(pool.submit(makeText, 16 * MIB).result(BOUND) === text, "the text differs");
+    assert(await within(pool.submit(makeText, 16 * MIB)) === text, "the text differs");
     assertEquals(pool.submit(square, 3).result(BOUND), 9);
   }, { bound: 60_000 });
 
-  test(`${name}: a 256 MiB typed array crosses as argument and as result, blocking and awaited`, async () => {
-    using pool = make({ maxWorkers: 1 });
-    const size = 256 * MIB;
-    const expected = [size, 1, 2, 3];
-    {
-      const bytes = makeBytes(size, 1);
-      assertEquals(pool.submit(sample, bytes).result(BOUND), expected);
-      assertEquals(await within(pool.submit(sample, bytes)), expected);
-    }
-    assertEquals(sample(pool.submit(makeBytes, size, 1).result(BOUND)), expected);
-    assertEquals(sample(await within(pool.submit(makeBytes, size, 1))), expected);
-    assertEquals(pool.submit(square, 3).result(BOUND), 9);
-  }, { bound: 90_000 });
+  test(`${name}: a 64 MiB typed array crosses as argument and as result, blocking and awaited`, async () => {
+    await passLargeArrays(kind, 64 * MIB);
+  }, { bound: 60_000 });
 
   test(`${name}: of batch after batch of mixed sizes, no task is ever lost`, async () => {
-    using pool = make({ maxWorkers: 2 });
-    const end = performance.now() + 4_000;
-    for (let batch = 0; performance.now() < end; batch++) {
-      const size = batch % 3 === 0 ? 5 : 200;
-      const futures = Array.from({ length: size }, (_, i) => {
-        return pool.submit(
-          echo<unknown>,
-          i % 50 === 1 ? new Uint8Array(100_000) : i % 70 === 2 ? "x".repeat(30_000) : { i },
-        );
-      });
-      const { notDone } = batch % 2 === 0
-        ? waitSync(futures, { timeout: 3_000 })
-        : await wait(futures, { timeout: 3_000 });
-      const lost = futures.findIndex((future) => notDone.has(future));
-      assertEquals(lost, -1, `batch ${batch}: ${futures[lost]} of ${size} was never run`);
-      for (let i = 0; i < batch % 30; i++) pool.submit(echo<number>, i).cancel();
-    }
+    await runBatches(kind, 60);
   });
 
-  test(`${name}: 100 arguments of 1 MiB wait in the queue, small tasks among them`, async () => {
+  test(`${name}: 40 arguments of 1 MiB wait in the queue, small tasks among them`, async () => {
     using pool = make({ maxWorkers: 2 });
     using gate = new Gate();
     const held = [1, 2].map(() => pool.submit(passGateLater, gate.path));
     await gate.arrived(2);
-    const futures = Array.from({ length: 100 }, (_, i) => [
+    const futures = Array.from({ length: 40 }, (_, i) => [
       pool.submit(sample, makeBytes(MIB, i)),
       pool.submit(square, i),
       pool.submit(lengthOf, makeText(MIB + i)),
@@ -155,7 +171,7 @@ export function loadBehaviour(kind: Kind): void {
     gate.open();
     await within(Promise.all(held));
     const values = await within(Promise.all<unknown>(futures));
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 40; i++) {
       assertEquals(values.slice(3 * i, 3 * i + 3), [[MIB, i, (i + 1) % 256, (i + 2) % 256], i * i, MIB + i]);
     }
   });
@@ -179,17 +195,24 @@ export function loadBehaviour(kind: Kind): void {
     return latest;
   }
 
-  /** Fails when timers are late; what a busy machine is late by with nothing to do is allowed for. */
+  /** Fails when timers are late; by how much they are in a thread that does nothing at that time is allowed for. */
   async function assertResponsive(work: () => Promise<unknown>): Promise<void> {
-    const late = await lateness(work);
-    const anyway = await lateness(() => sleep(200));
-    assert(
-      late <= 50 + 2 * anyway,
-      `the timer was late by ${late.toFixed(1)} ms, and by ${anyway.toFixed(1)} ms when idle`,
-    );
+    const other = new Worker(import.meta.resolve("../fixtures/ticker.ts"), { type: "module" });
+    try {
+      const seen = new Float64Array(new SharedArrayBuffer(16));
+      other.postMessage(seen.buffer);
+      await until(() => seen[0] > 0, "the first tick");
+      const late = await lateness(work);
+      assert(
+        late <= 50 + 2 * seen[1],
+        `the timer was late by ${late.toFixed(1)} ms, and that of an idle thread by ${seen[1].toFixed(1)} ms`,
+      );
+    } finally {
+      other.terminate();
+    }
   }
 
-  test(`${name}: a 10 ms timer is never late by more than 50 ms while 100,000 results stream in`, async () => {
+  test(`${name}: a 10 ms timer is never late by more than 50 ms while 30,000 results stream in`, async () => {
     await bestOf(4, async () => {
       using pool = make({ maxWorkers: 2 });
       using gate = new Gate();
@@ -197,15 +220,15 @@ export function loadBehaviour(kind: Kind): void {
       await gate.arrived(2);
       let settled = 0;
       const { promise, resolve } = Promise.withResolvers<void>();
-      for (let i = 0; i < 100_000; i++) {
+      for (let i = 0; i < 30_000; i++) {
         pool.submit(echo<number>, i).addDoneCallback(() => {
-          if (++settled === 100_000) resolve();
+          if (++settled === 30_000) resolve();
         });
       }
       await sleep(20); // the burst itself is not what is measured
       await assertResponsive(async () => {
         gate.open();
-        await within(promise, "100,000 results");
+        await within(promise, "30,000 results");
       });
       await within(Promise.all(held));
     });
@@ -231,11 +254,11 @@ export function loadBehaviour(kind: Kind): void {
     { bound: 60_000 },
   );
 
-  test(`${name}: a 10 ms timer is never late by more than 50 ms while 100,000 awaited results stream in`, async () => {
+  test(`${name}: a 10 ms timer is never late by more than 50 ms while 30,000 awaited results stream in`, async () => {
     await bestOf(4, async () => {
       using pool = make({ maxWorkers: 2 });
       await assertResponsive(async () => {
-        for (let i = 0; i < 100; i++) {
+        for (let i = 0; i < 30; i++) {
           await within(Promise.all(Array.from({ length: 1_000 }, (_, j) => pool.submit(echo<number>, j))));
         }
       });

@@ -9,6 +9,7 @@ import { nextNumber as again, scaledAgain, whose as reexported } from "../fixtur
 import renamedDefault, { fromList, outer, shown } from "../fixtures/renamed.ts";
 import { whose as whoseA } from "../fixtures/twin_a.ts";
 import { whose as whoseB } from "../fixtures/twin_b.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 const secret = 1_000;
@@ -36,14 +37,14 @@ export function lookupBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`${name}: a function that the calling module exports runs there, by reference`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(addSecret, 1), (n) => assertEquals(n, 1_001));
     await both(() => pool.submit(timesSecret, 2), (n) => assertEquals(n, 2_000));
     assertEquals([...pool.map(addSecret, [1, 2, 3])], [1_001, 1_002, 1_003]);
   });
 
   test(`${name}: a function that the calling module imports runs in its own module, under whatever name`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(add, 1, 2), (n) => assertEquals(n, 3));
     await both(() => pool.submit(plus, 1, 2), (n) => assertEquals(n, 3));
     await both(() => pool.submit(tasks.add, 1, 2), (n) => assertEquals(n, 3));
@@ -55,7 +56,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a renamed, a default and a re-exported function run in their own module`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(lookup.publicName, 2), (n) => assertEquals(n, 21));
     await both(() => pool.submit(lookupDefault, 2), (n) => assertEquals(n, 22));
     await both(() => pool.submit(lookup.default, 2), (n) => assertEquals(n, 22));
@@ -65,14 +66,14 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a function that is exported under another name than its own is found all the same`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(shown, 1), (n) => assertEquals(n, 10));
     await both(() => pool.submit(outer, 1), (n) => assertEquals(n, 11));
     await both(() => pool.submit(renamedDefault, 1), (n) => assertEquals(n, 13));
   });
 
   test(`${name}: an exported function that has no name of its own is found all the same`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(fromList, 1), (n) => assertEquals(n, 12));
   });
 
@@ -114,12 +115,12 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: import.meta.main is false in a worker`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(ownMain), (main) => assertEquals(main, false));
   });
 
   test(`${name}: a function that is called from a timer, a promise or another function is found too`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const later = new Promise<number>((resolve, reject) => {
       setTimeout(() => pool.submit(addSecret, 1).then(resolve, reject), 0);
     });
@@ -133,7 +134,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`taskRef(): ${name} runs that export of that module, dots reach into objects and static members`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     type Task = (n: number) => number;
     for (
       const [path, result] of [
@@ -158,7 +159,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`taskRef(): a missing export fails the future of ${name} with TaskNotFoundError naming the module`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (
       const path of [
         "missing",
@@ -186,7 +187,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`taskRef(): a module that is not there, or no module, fails the future of ${name} and names it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const broken = `${temporaryPath("broken")}.ts`;
     Deno.writeTextFileSync(broken, "export function task( {\n");
     for (const file of [new URL("./not_there.ts", import.meta.url).href, new URL(`file://${broken}`).href]) {
@@ -222,7 +223,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: functions with one text in two modules run each in its own`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     assert(String(whoseA) === String(whoseB) && whoseA.name === whoseB.name, "twins");
     for (const [task, result] of [[whoseA, "a"], [whoseB, "b"]] as const) {
       for (const blocking of [true, false]) {
@@ -240,7 +241,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: two exports with one text and no name of their own are never mixed up`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const [task, result] of [[lookup.addFive, 6], [lookup.addSix, 7]] as const) {
       const outcome = await within(pool.submit(task, 1).then((n) => n, (error) => error));
       assert(outcome === result || outcome instanceof Error, `got ${outcome} instead of ${result}`);
@@ -248,7 +249,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a closure with the name and text of an export is never taken for it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const impostor = makeImpostor(1);
     assertEquals([impostor.name, String(impostor)], [remote.name, String(remote)]);
     const outcome = await within(pool.submit(impostor, 5).then((n) => n, (error) => error));
@@ -257,7 +258,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a local function with the name of an export and another text runs itself`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const local = (() => {
       function addSecret(n: number): number {
         return n + 1;
@@ -269,8 +270,8 @@ export function lookupBehaviour(kind: Kind): void {
     await both(() => pool.submit(add, 1, 2), (n) => assertEquals(n, -1));
   });
 
-  test(`${name}: a native or bound function fails its future with TaskNotFoundError naming the modules looked at`, async () => {
-    using pool = make({ maxWorkers: 1 });
+  test(`${name}: a native or bound function fails its future with an error naming the modules looked at`, async () => {
+    using pool = borrow(kind, 1);
     const native: ((...args: never[]) => unknown)[] = [
       Math.max,
       JSON.stringify,

@@ -8,6 +8,7 @@ import { TaskNotFoundError, taskRef } from "@concurrent/futures";
 import { both, bothFail, test, within } from "../_helpers.ts";
 import { add } from "../fixtures/tasks.ts";
 import { askForWorker } from "../fixtures/lookup.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 // deno-lint-ignore no-explicit-any
@@ -62,10 +63,10 @@ const own = {
 };
 
 export function lookupMessageBehaviour(kind: Kind): void {
-  const { name, make } = kind;
+  const { name } = kind;
 
   test(`${name}: a function that uses this is refused, never run with another one`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const greeter = new Greeter();
     const tasks: AnyTask[] = [greeter.greet, greeter.nested, greeter.method, greeter.inner, greeter.toString];
     for (const task of tasks) {
@@ -84,7 +85,7 @@ export function lookupMessageBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a function that is sent as text may ask whether it runs in a worker`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     // Written here, the names would be taken from the variables of other tests.
     const task = new Function("return [typeof postMessage, typeof onmessage]") as () => string[];
     const exported = await pool.submit(askForWorker);
@@ -92,7 +93,7 @@ export function lookupMessageBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a name of the program is never taken for a global one of the worker`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const name = "Alice";
     const postMessage = (text: string) => text;
     const onmessage = "mine";
@@ -143,7 +144,7 @@ export function lookupMessageBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a part of Deno is refused with what to write in its place`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const stat = Deno.statSync;
     const parts: [AnyTask, string][] = [
       [Math.max, "(...args) => Math.max(...args)"],
@@ -173,7 +174,7 @@ export function lookupMessageBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a bound function is refused and says to pass the data`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const greeter = new Greeter();
     await bothFail(() => pool.submit(greeter.method.bind(greeter), "Hi"), (error) => {
       assertInstanceOf(error, TaskNotFoundError);
@@ -182,7 +183,7 @@ export function lookupMessageBehaviour(kind: Kind): void {
   });
 
   test(`${name}: import.meta in a function that is sent as text is refused by name`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(() => import.meta.url), (error) => {
       assertInstanceOf(error, TaskNotFoundError);
       assertStringIncludes(error.message, "because it uses import.meta, which only a module has");
@@ -191,7 +192,7 @@ export function lookupMessageBehaviour(kind: Kind): void {
   });
 
   test(`${name}: an error of a function's own stays itself, however it is frozen`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(
       () =>
         pool.submit(() => {

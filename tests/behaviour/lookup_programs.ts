@@ -527,7 +527,7 @@ print(await pool.submit(taskRef<typeof scale>(import.meta.resolve("./tasks.ts"),
     const [, message, value] = /^printed (.*)\nprinted (.*)\n$/.exec(stdout) ?? [stdout, stderr];
     assertMatch(
       message,
-      /by is not defined: .* mend it, use taskRef\(\), .* no export is found through a module that is no file: file:.*"$/,
+      /by is not defined: .* use taskRef\(\), .* no export is found through a module that is no file: file:.*"$/,
     );
     assertEquals(value, "8");
   });

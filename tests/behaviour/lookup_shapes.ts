@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { both, bothFail, test, within } from "../_helpers.ts";
 import { add } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 const label = "shadow";
@@ -140,10 +141,10 @@ function notExported(n: number): number {
 }
 
 export function lookupShapesBehaviour(kind: Kind): void {
-  const { name, make } = kind;
+  const { name } = kind;
 
   test(`${name}: a self-contained function of any shape runs from its source text`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const holder = new Holder();
     const shapes = {
       ...expressions,
@@ -165,7 +166,7 @@ export function lookupShapesBehaviour(kind: Kind): void {
   });
 
   test(`${name}: source text runs in strict mode, as a module does`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(
       () =>
         pool.submit(function (this: unknown) {
@@ -179,7 +180,7 @@ export function lookupShapesBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a closure's error names what is missing and says how to mend it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const factor = 3;
     const offset = { by: 1 };
     const closures: [string, () => unknown][] = [
@@ -210,7 +211,7 @@ export function lookupShapesBehaviour(kind: Kind): void {
   });
 
   test(`${name}: an error of a function's own is not taken for a closure's`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(
       () =>
         pool.submit(() => {
@@ -234,7 +235,7 @@ export function lookupShapesBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a method that uses this fails its future with a clear error`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const object = {
       by: 2,
       times(n: number) {
@@ -246,7 +247,7 @@ export function lookupShapesBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a class or a generator function is settled, never hangs`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const odd = [
       class {},
       function* () {
@@ -264,7 +265,7 @@ export function lookupShapesBehaviour(kind: Kind): void {
   });
 
   test(`${name}: one text that is sent many times gives the same function, two texts two`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const futures = Array.from({ length: 2_000 }, (_, i) => {
       return i % 2 === 0 ? pool.submit((n: number) => n + 1, i) : pool.submit((n: number) => n - 1, i);
     });

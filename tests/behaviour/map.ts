@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/ass
 import { Executor, Future, TimeoutError } from "@concurrent/futures";
 import { Gate, Ledger, rejectionOf, test, until, within } from "../_helpers.ts";
 import { add, echo, echoLater, joinAll, lengthOf, passGate, record, square, sum } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 /** What `for await` yields until it ends, or throws. */
@@ -83,14 +84,14 @@ export function mapBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`${name}.map() gives the results in the order of the input, blocking and awaited`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     await bothMap(() => pool.map(square, range(100)), range(100).map((n) => n * n));
     const delays = [30, 1, 20, 0, 10];
     await bothMap(() => pool.map(echoLater<number>, range(5), delays), range(5));
   });
 
   test(`${name}.map(): the text form of the results says how many items are in flight`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const results = pool.map(square, range(5));
     assertEquals([`${results}`, Deno.inspect(results)], Array(2).fill("<MapResults inFlight=5>"));
     assertEquals(Object.prototype.toString.call(results), "[object MapResults]");
@@ -99,7 +100,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() zips its inputs and stops at the shortest`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     await bothMap(() => pool.map(add, range(4), [10, 20, 30]), [10, 21, 32]);
     await bothMap(() => pool.map(add, [10, 20, 30], range(9)), [10, 21, 32]);
     await bothMap(() => pool.map(joinAll, "abc", [1, 2, 3], new Set([true, false, null])), [
@@ -114,7 +115,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() of no input, or of empty inputs, is empty`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothMap(() => pool.map(square, []), []);
     await bothMap(() => pool.map(square, [], {}), []);
     const none = pool.map as unknown as (
@@ -128,7 +129,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() takes any iterable: text, sets, maps, generators, typed arrays`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothMap(() => pool.map(echo<string>, "añ😀"), ["a", "ñ", "😀"]);
     await bothMap(() => pool.map(echo<number>, new Set([3, 1, 2])), [3, 1, 2]);
     await bothMap(() => pool.map(echo<[string, number]>, new Map([["a", 1]])), [["a", 1]]);
@@ -139,14 +140,14 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() passes plain objects of an input on, only a last argument is options`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const items = [{ timeout: 0 }, { chunksize: -1 }];
     await bothMap(() => pool.map(echo<unknown>, items), items);
     await bothMap(() => pool.map(echo<unknown>, items, { chunksize: 1 }), items);
   });
 
   test(`${name}.map() refuses a function that is none and inputs that are none, at the call`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const loose = pool as unknown as { map(...args: unknown[]): unknown };
     for (const wrong of [undefined, null, 5, "f", {}]) assertThrows(() => loose.map(wrong, [1]), TypeError);
     for (const wrong of [undefined, null, 5, true, () => 1, Symbol("x")]) {
@@ -169,7 +170,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() reads its inputs during the call, to their end`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     let reads = 0;
     function* counting() {
       for (const n of range(10)) {
@@ -188,7 +189,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() throws what an input throws, at the call, and closes the others`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     let closed = 0;
     function* broken() {
       yield 1;
@@ -209,7 +210,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): the object it returns is its own iterator, and both ways can be mixed`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const results = pool.map(square, range(6));
     assertStrictEquals(results[Symbol.iterator](), results);
     assertEquals(results.next(), { done: false, value: 0 });
@@ -225,7 +226,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): results are delivered as soon as their turn comes`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const closed = new Gate();
     closed.open();
@@ -269,7 +270,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with an asynchronous input that fails throws its error after the good results`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     async function* broken() {
       yield* asynchronous([1, 2]);
       throw new EvalError("from the input");
@@ -283,8 +284,8 @@ export function mapBehaviour(kind: Kind): void {
     assertEquals(await within(pool.submit(square, 3)), 9);
   });
 
-  test(`${name}.map() with an asynchronous input that fails in the middle of a chunk delivers what came before`, async () => {
-    using pool = make({ maxWorkers: 1 });
+  test(`${name}.map() with an asynchronous input that fails within a chunk delivers what came before`, async () => {
+    using pool = borrow(kind, 1);
     async function* broken() {
       yield* asynchronous([1, 2, 3, 4]);
       throw new EvalError("from the input");
@@ -300,7 +301,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with an asynchronous input that fails closes the others`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const where of ["behind", "before"]) {
       const inputs = new Endless();
       let returned = 0;
@@ -327,7 +328,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): several calls of next() at once get an item each, in order`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const input of [() => range(5), () => asynchronous(range(5))]) {
       const iterator = pool.map(square, input())[Symbol.asyncIterator]();
       const items = await within(Promise.all(Array.from({ length: 7 }, () => iterator.next())));
@@ -344,7 +345,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): two iterations at once do not disturb each other`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const [a, b] = [pool.map(square, range(50)), pool.map(add, range(50), range(50))];
     for (const n of range(50)) {
       assertEquals(a.next().value, n * n);

@@ -41,7 +41,7 @@ export function mapEndBehaviour(kind: Kind): void {
     for (
       const options of [{}, { chunksize: 1 }, { chunksize: 2 }, { chunksize: 4 }, { chunksize: 100 }, { buffersize: 2 }]
     ) {
-      for (const bad of [0, 1, 5, 9]) {
+      for (const bad of [0, 5, 9]) {
         for (const blocking of [true, false]) {
           const results = pool.map(squareUnless, range(10), Array(10).fill(bad), options);
           const { seen, error } = await within(readUntilError(results, blocking));
@@ -185,7 +185,7 @@ export function mapEndBehaviour(kind: Kind): void {
     using pool = make({ maxWorkers: 1 });
     for (const blocking of [true, false]) {
       const ledger = new Ledger();
-      const results = pool.map(recordAll, Array(3_000).fill(ledger.path), range(3_000), Array(3_000).fill([]), {
+      const results = pool.map(recordAll, Array(1_500).fill(ledger.path), range(1_500), Array(1_500).fill([]), {
         chunksize: 1,
       });
       if (blocking) {
@@ -195,7 +195,7 @@ export function mapEndBehaviour(kind: Kind): void {
       }
       await within(pool.submit(echo<number>, 0));
       const ran = ledger.numbers();
-      assert(ran.length >= 3 && ran.length < 3_000, `${ran.length} of 3,000 items ran`);
+      assert(ran.length >= 3 && ran.length < 1_500, `${ran.length} of 1,500 items ran`);
       // What is taken back from other machines is not taken back in one moment.
       if (!kind.isRemote) assertEquals(ran, range(ran.length), "those that ran are the first");
       assertEquals(results.next().done, true);

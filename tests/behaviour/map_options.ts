@@ -87,7 +87,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
     }
   });
 
-  test(`${name}.map() gives the same for every mixture of chunksize and buffersize, and reads no more than allowed`, async () => {
+  test(`${name}.map() gives the same for every chunksize with every buffersize, and reads no further`, async () => {
     using pool = make({ maxWorkers: 2 });
     const expected = range(25).map((n) => n * n);
     for (const chunksize of [1, 3, 10, 100]) {
@@ -175,7 +175,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
     await within(Promise.resolve(iterator.return?.()));
   });
 
-  test(`${name}.map(): items that take their time come in order, also within a chunk, up to the first that fails`, () => {
+  test(`${name}.map(): items that take their time come in order, also in a chunk, up to the first that fails`, () => {
     using pool = make({ maxWorkers: 1 });
     const delays = [5, 1, 3, 0];
     assertEquals([...pool.map(echoLater<number>, range(4), delays, { chunksize: 4 })], range(4));

@@ -21,7 +21,7 @@ export function programEndBehaviour({ name, module, isRemote: isLocked }: Kind):
       ["unused", "that submits nothing", 0],
     ] as const
   ) {
-    test(`${name}: a program ${what} and never shuts down runs everything and ends by itself within 250 ms`, async () => {
+    test(`${name}: a program ${what} and never shuts down runs all and ends by itself in 250 ms`, async () => {
       await bestOf(3, async () => {
         const ledger = new Ledger();
         const { code, stderr, at } = await runProgram("no_shutdown.ts", [module, way, ledger.path], {
@@ -58,7 +58,7 @@ export function programBehaviour(kind: Kind): void {
     assertEquals([code, stdout, stderr], [0, "end\n", ""]);
   });
 
-  test(`${name}: tasks that exit, close, throw late or set an exit code leave the program's exit code alone`, async () => {
+  test(`${name}: tasks that exit, close, throw late or set an exit code leave the program's alone`, async () => {
     const { code, stdout, stderr } = await runProgram("exits.ts", [module]);
     assertEquals(code, 0, stderr); // that something was thrown too late may be told there
     assertEquals(JSON.parse(stdout), {
@@ -105,38 +105,40 @@ export function programBehaviour(kind: Kind): void {
   test(`${name}: an idle pool uses no CPU`, async () => {
     await bestOf(3, async () => {
       const { idle, afterBlocking } = await outputOf("idle.ts", [module]);
-      assert(idle <= 15, `an idle pool used ${idle} ms in a second`);
-      assert(afterBlocking <= 15, `a pool that was used blocking used ${afterBlocking} ms in a second`);
+      assert(idle <= 2, `an idle pool used ${idle} % of a CPU`);
+      assert(afterBlocking <= 2, `a pool that was used blocking used ${afterBlocking} % of a CPU`);
     });
   }, { linuxOnly: true });
 
   test(`${name}: an idle pool uses no CPU, also when tasks have stopped the clocks of its workers`, async () => {
     await bestOf(3, async () => {
       const { idle, afterBlocking } = await outputOf("idle.ts", [module, "stopped"]);
-      assert(idle <= 15, `an idle pool used ${idle} ms in a second`);
-      assert(afterBlocking <= 15, `a pool that was used blocking used ${afterBlocking} ms in a second`);
+      assert(idle <= 2, `an idle pool used ${idle} % of a CPU`);
+      assert(afterBlocking <= 2, `a pool that was used blocking used ${afterBlocking} % of a CPU`);
     });
   }, { linuxOnly: true });
 
   test(`${name}: a thread that blocks on a long task uses next to no CPU`, async () => {
     await bestOf(3, async () => {
       const { blocked, awaited } = await outputOf("idle.ts", [module, "waiting"]);
-      assert(blocked <= 100, `a second of result() used ${blocked} ms`);
-      assert(awaited <= 100, `a second of await used ${awaited} ms`);
+      assert(blocked <= 10, `result() used ${blocked} % of a CPU`);
+      assert(awaited <= 10, `await used ${awaited} % of a CPU`);
     });
   }, { linuxOnly: true });
 
   test(`${name}: ${rounds} pools made, used and shut down leave memory and threads as they were`, async () => {
     const { threads, growth, bytes } = await outputOf("rounds.ts", [module, String(rounds)], { ...GC, bound: 100_000 });
-    assert(threads[1] <= threads[0], `${threads[0]} threads became ${threads[1]}`);
-    assert(bytes <= 12 * 1_048_576, `the heap and buffers grew by ${bytes} bytes`);
+    // What Deno starts for files and the like comes and goes.
+    assert(threads[1] <= threads[0] + rounds / 8, `${threads[0]} threads became ${threads[1]}`);
+    // The shared memory of one pool takes more than half a MiB.
+    assert(bytes <= rounds * 16_384, `the heap and buffers grew by ${bytes} bytes`);
     assert(growth <= 80, `the process grew by ${growth} MiB`);
   }, { linuxOnly: true, bound: 110_000 });
 
-  test(`${name}: one pool's memory is level over 200,000 tasks`, async () => {
+  test(`${name}: one pool's memory is level over 50,000 tasks`, async () => {
     const { bytes, resident } = await outputOf("tasks_memory.ts", [module], { ...GC, bound: 60_000 });
-    assert(bytes <= 8 * 1_048_576, `the heap and buffers grew by ${bytes} bytes`);
-    assert(resident <= 400, `the process grew by ${resident} MiB`);
+    assert(bytes <= 2 * 1_048_576, `the heap and buffers grew by ${bytes} bytes`);
+    assert(resident <= 250, `the process grew by ${resident} MiB`);
   }, { linuxOnly: true, bound: 70_000 });
 
   test(`${name} keeps no reference to arguments, results and futures of tasks that are done`, async () => {

@@ -5,6 +5,7 @@ import { assertSame } from "../_same.ts";
 import { both, bothFail, Gate, test, within } from "../_helpers.ts";
 import { add, echo, list, makeRefused, passGate } from "../fixtures/tasks.ts";
 import { makeOther, OTHERS } from "../fixtures/values.ts";
+import { borrow } from "./borrow.ts";
 import { begun, type Kind } from "./kind.ts";
 import { DOUBTFUL } from "./values.ts";
 
@@ -69,10 +70,10 @@ const OTHER_ARGUMENTS: [string[], () => unknown[]][] = [
 ];
 
 export function refusedBehaviour(kind: Kind): void {
-  const { name, make } = kind;
+  const { name } = kind;
 
   test(`${name}.submit() fails the future with SerializationError and the exact path of an argument`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const faults: string[] = [];
     for (const [path, args] of ARGUMENTS) {
       try {
@@ -96,7 +97,7 @@ export function refusedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.submit() fails the future with SerializationError and the exact path in a result`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const cases: Record<string, string> = {
       function: "result",
       symbol: "result",
@@ -120,7 +121,7 @@ export function refusedBehaviour(kind: Kind): void {
   });
 
   test(`${name}: what is not documented to cross is refused or crosses without a change`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const faults: string[] = [];
     for (const [what, value] of Object.entries(DOUBTFUL)) {
       try {
@@ -137,7 +138,7 @@ export function refusedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.submit() never throws for the arguments' sake`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const detached = new ArrayBuffer(8);
     structuredClone(detached, { transfer: [detached] });
     const { proxy, revoke } = Proxy.revocable({}, {});
@@ -175,7 +176,7 @@ export function refusedBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a refusal says what the thing is, and what to do instead`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const faults: string[] = [];
     for (const [which, [makeIt, says]] of Object.entries(OTHERS)) {
       try {
@@ -198,7 +199,7 @@ export function refusedBehaviour(kind: Kind): void {
   });
 
   test(`${name}: views that show nothing any more, and extra properties of buffers, are refused`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const buffer = new ArrayBuffer(64, { maxByteLength: 64 });
     const views = [new Uint8Array(buffer, 40), new Uint8Array(buffer, 40, 2), new DataView(buffer, 40)];
     buffer.resize(20);
@@ -217,7 +218,7 @@ export function refusedBehaviour(kind: Kind): void {
   });
 
   test(`${name}: what is nested too deeply for others to read is refused, in a Map and in a result, too`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const nests: Record<string, (inner: unknown) => unknown> = {
       arrays: (inner) => [inner],
       maps: (inner) => new Map([[inner, 1]]),
@@ -238,7 +239,7 @@ export function refusedBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a refused argument fails at once, while the workers are busy`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const held = pool.submit(passGate<number>, gate.path, 1);
     await gate.arrived();
@@ -251,7 +252,7 @@ export function refusedBehaviour(kind: Kind): void {
   });
 
   test(`${name}: 1,000 refused among 1,000 good leave every future settled`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const futures = Array.from({ length: 2_000 }, (_, i) => {
       if (i % 4 === 1) return pool.submit(echo<unknown>, Symbol("no"));
       if (i % 4 === 3) return pool.submit(makeRefused, "list");

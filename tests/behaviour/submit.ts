@@ -208,7 +208,7 @@ export function submitBehaviour(kind: Kind): void {
     assertEquals(first.cancel(), false);
   });
 
-  test(`Future.running() of ${name} is true only when a worker has started the task, and is seen without a message`, () => {
+  test(`Future.running() of ${name} is true once a worker has started the task, and seen without a message`, () => {
     using pool = make({ maxWorkers: 2 });
     using gate = new Gate();
     const futures = [1, 2, 3].map(() => pool.submit(passGateLater, gate.path));
@@ -302,7 +302,7 @@ export function submitBehaviour(kind: Kind): void {
     assertEquals(order.length, 5);
   });
 
-  test(`Future.addDoneCallback() of ${name}: callbacks have run when a blocking result() has been followed by a turn`, async () => {
+  test(`Future.addDoneCallback() of ${name}: callbacks have run a turn after a blocking result()`, async () => {
     using pool = make({ maxWorkers: 1 });
     let calls = 0;
     const futures = Array.from({ length: 50 }, (_, i) => pool.submit(square, i));

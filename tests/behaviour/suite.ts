@@ -1,4 +1,5 @@
 /** What every kind of executor promises, to be run for each of them. */
+import { lendPools } from "./borrow.ts";
 import { cancelBehaviour } from "./cancel.ts";
 import { errorBehaviour } from "./errors.ts";
 import { exitBehaviour } from "./exits.ts";
@@ -21,6 +22,7 @@ import { waitingBehaviour } from "./waiting.ts";
 
 /** Registers the tests of the behaviour suite for one kind of executor. */
 export function behaviour(kind: Kind): void {
+  lendPools(kind);
   submitBehaviour(kind);
   cancelBehaviour(kind);
   waitingBehaviour(kind);

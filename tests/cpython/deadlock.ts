@@ -1,6 +1,6 @@
 /**
- * `ExecutorDeadlockTest` of Python's test_deadlock.py: faults at each step of a task, none of which may hang. Of Python's pool
- * nearly all of them break the whole; here only the end of a process does, and all else fails one future.
+ * `ExecutorDeadlockTest` of Python's test_deadlock.py: faults at each step of a task, none of which may hang. Of
+ * Python's pool nearly all of them break the whole; here only the end of a process does, and all else fails one future.
  */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import {

@@ -1,6 +1,6 @@
 /**
- * Python's test_interpreter_pool.py: its workers share nothing with the program, as Web Workers. What they can be asked of processes too is
- * asked of both.
+ * Python's test_interpreter_pool.py: its workers share nothing with the program, as Web Workers. What they can be asked
+ * of processes too is asked of both.
  */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import {

@@ -72,7 +72,7 @@ for (const stream of STREAMS) {
     assertEquals([text(printed[stream]), text(printed[other]), printed.code], [expected, "", 0]);
   });
 
-  test(`ProcessPoolExecutor passes on bytes of any value on ${stream}, also what looks like its own messages`, async () => {
+  test(`ProcessPoolExecutor passes on any bytes on ${stream}, also what looks like its own messages`, async () => {
     const sizes = [0, 1, 2, 41, 300, 4095, 4096, 4097, 65_535, 65_536, 65_537, 200_000];
     const printed = await run("bytes", stream, ...sizes.map(String));
     assertEquals([printed.code, text(printed[other])], [0, ""]);
@@ -85,7 +85,7 @@ for (const stream of STREAMS) {
     assertBytes(printed[stream], concat([0, 0, 1, 1].map((seed) => someBytes(1 << 20, seed))));
   });
 
-  test(`ProcessPoolExecutor keeps the lines of four processes on ${stream} whole, and in the order of each`, async () => {
+  test(`ProcessPoolExecutor keeps lines of four processes on ${stream} whole, in the order of each`, async () => {
     const printed = await run("lines", stream);
     assertEquals([printed.code, text(printed[other])], [0, ""]);
     const seen = text(printed[stream]).split("\n");
@@ -101,7 +101,7 @@ for (const stream of STREAMS) {
       `ProcessPoolExecutor: what was printed on ${stream} before a result arrives when the program ends: ${how}`,
       async () => {
         for (const blocking of ["", " blocking"]) {
-          for (const count of [1, 100, 3_000]) {
+          for (const count of [1, 3_000]) {
             const printed = await run("ends", how + blocking, stream, String(count));
             assertEquals([printed.code, text(printed[other])], [0, ""]);
             const [seen, expected] = [text(printed[stream]), linesOf("a", count)];
@@ -152,7 +152,7 @@ test("ProcessPoolExecutor: what a task printed before it was killed arrives", as
 });
 
 for (const way of ["blocking", "awaiting"]) {
-  test(`ProcessPoolExecutor: a slow reader gets all that was printed, while the program is ${way} shutdown`, async () => {
+  test(`ProcessPoolExecutor: a slow reader gets all that was printed, ${way} the shutdown`, async () => {
     const path = temporaryPath("told");
     const child = commandOf("prints.ts", ["slow", path, way], { signal: AbortSignal.timeout(25_000) }).spawn();
     const stderr = new Response(child.stderr).text();

@@ -26,7 +26,7 @@ test('ProcessPoolExecutor permissions: "none" runs tasks in a program with --all
 });
 
 for (const flags of [FEW, ["-A"]]) {
-  test(`ProcessPoolExecutor permissions: "none" refuses everything that needs one, in a program with ${flags.join(" ")}`, async () => {
+  test(`ProcessPoolExecutor permissions: "none" refuses all that needs one, with ${flags.join(" ")}`, async () => {
     const path = secret();
     for (const [what, outcome] of Object.entries(await outputOf("sandbox.ts", ["refused", path], { flags }))) {
       assertEquals(outcome, "NotCapable", what);
@@ -46,7 +46,7 @@ test('ProcessPoolExecutor permissions: "none" loads packages by the names of the
   assertEquals(await outputOf("sandbox.ts", ["packages"], { flags: FEW }), ["<svg", "NotCapable"]);
 });
 
-test("ProcessPoolExecutor: processes write no lock file into a project whose program was told to use none", async () => {
+test("ProcessPoolExecutor: processes write no lock file where the program was told to use none", async () => {
   const folder = temporaryPath("project");
   Deno.mkdirSync(folder);
   Deno.writeTextFileSync(`${folder}/deno.json`, '{ "imports": { "flags/": "npm:/country-flag-icons@^1.6.20/" } }');
@@ -66,7 +66,7 @@ test("ProcessPoolExecutor: processes write no lock file into a project whose pro
   assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(), ["deno.json", "main.ts", "task.ts"]);
 });
 
-test('ProcessPoolExecutor permissions: "none" runs an initializer of the task\'s module, of another one and of none', async () => {
+test('ProcessPoolExecutor permissions: "none" runs initializers of its module, of another and of none', async () => {
   assertEquals(await outputOf("sandbox.ts", ["initializer"], { flags: FEW }), {
     same: ["a", "b"],
     other: 2,
@@ -95,7 +95,7 @@ function manyModules(count: number): string {
 
 for (const way of ["awaited", "blocking", "at once", "mixed"]) {
   for (const workers of [1, 2, 4]) {
-    test(`ProcessPoolExecutor permissions: "none" loses no task of many modules: ${way}, ${workers} processes`, async () => {
+    test(`ProcessPoolExecutor permissions: "none" loses no task of many modules: ${way}, by ${workers}`, async () => {
       const expected = { done: way === "mixed" ? 24 : 18, failed: [] };
       const args = [manyModules(6), "6", way, String(workers)];
       assertEquals(await outputOf("many_modules.ts", args, { flags: FEW }), expected);
@@ -286,7 +286,8 @@ for (
     [[...FEW, "--allow-net=0177.0.0.1"], { net: ["0177.0.0.1:8877"] }, "name each address with its port"],
   ] as [string[], Deno.PermissionOptionsObject, string][]
 ) {
-  test(`new ProcessPoolExecutor() refuses ${JSON.stringify(permissions)} with ${flags.map((flag) => flag.replace(ROOT, "ROOT").replace(DENO, "DENO")).join(" ")}`, async () => {
+  const shown = flags.map((flag) => flag.replace(ROOT, "ROOT").replace(DENO, "DENO")).join(" ");
+  test(`new ProcessPoolExecutor() refuses ${JSON.stringify(permissions)} with ${shown}`, async () => {
     const { error, message, states } = await outputOf("granted.ts", [JSON.stringify(permissions), "[]"], { flags });
     assertEquals([error, states], ["NotCapable", undefined]);
     assertStringIncludes(message, `${lacking}`);

@@ -261,7 +261,7 @@ test("ProcessPoolExecutor: timers of an earlier task go on while a later one awa
 test("ProcessPoolExecutor: idle processes use no CPU, also after output, failures and replacements", async () => {
   await bestOf(3, async () => {
     const used = await outputOf("idle_processes.ts", []);
-    for (const [what, ms] of Object.entries(used)) assert(ms as number <= 15, `${what}: ${ms} ms in a second`);
+    for (const [what, share] of Object.entries(used)) assert(share as number <= 2, `${what}: ${share} % of a CPU`);
   });
 }, { linuxOnly: true, bound: 60_000 });
 
@@ -269,16 +269,16 @@ test("ProcessPoolExecutor: idle processes use no CPU, also after output, failure
 
 for (const most of [1, 2, 3]) {
   test(
-    `ProcessPoolExecutor maxTasksPerChild: ${most} gives one process ${most} of 20 tasks, then replaces it`,
+    `ProcessPoolExecutor maxTasksPerChild: ${most} gives one process ${most} of 8 tasks, then replaces it`,
     async () => {
-      const expected = Array.from({ length: Math.ceil(20 / most) }, (_, i) => Math.min(most, 20 - i * most));
+      const expected = Array.from({ length: Math.ceil(8 / most) }, (_, i) => Math.min(most, 8 - i * most));
       for (const way of ["at once", "awaited", "blocking"]) {
         using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxTasksPerChild: most });
         const seen: [number, number][] = [];
         if (way === "at once") {
-          seen.push(...await within(Promise.all(Array.from({ length: 20 }, () => pool.submit(countHere)))));
+          seen.push(...await within(Promise.all(Array.from({ length: 8 }, () => pool.submit(countHere)))));
         } else {
-          for (let i = 0; i < 20; i++) {
+          for (let i = 0; i < 8; i++) {
             const future = pool.submit(countHere);
             seen.push(way === "awaited" ? await within(future) : future.result(BOUND));
           }
@@ -288,7 +288,6 @@ for (const most of [1, 2, 3]) {
         assertEquals(seen.map(([, calls]) => calls), seen.map((_, i) => i % most + 1), way);
       }
     },
-    { bound: 60_000 },
   );
 }
 
@@ -308,17 +307,17 @@ test(
   "ProcessPoolExecutor maxTasksPerChild strands no work in a burst, in map() and behind cancelled tasks",
   async () => {
     using pool = new ProcessPoolExecutor({ maxWorkers: 4, maxTasksPerChild: 1 });
-    const futures = Array.from({ length: 40 }, (_, i) => pool.submit(square, i));
-    for (let i = 5; i < 40; i += 5) futures[i].cancel();
-    await within(wait(futures), "40 tasks", 20_000);
+    const futures = Array.from({ length: 16 }, (_, i) => pool.submit(square, i));
+    for (let i = 5; i < 16; i += 5) futures[i].cancel();
+    await within(wait(futures), "16 tasks", 20_000);
     for (const [i, future] of futures.entries()) if (!future.cancelled()) assertEquals(future.result(0), i * i);
-    const mapped = [...pool.map(square, Array.from({ length: 30 }, (_, i) => i), { chunksize: 5, timeout: 20_000 })];
-    assertEquals(mapped, Array.from({ length: 30 }, (_, i) => i * i));
+    const mapped = [...pool.map(square, Array.from({ length: 20 }, (_, i) => i), { chunksize: 5, timeout: 20_000 })];
+    assertEquals(mapped, Array.from({ length: 20 }, (_, i) => i * i));
   },
   { bound: 60_000 },
 );
 
-test("ProcessPoolExecutor maxTasksPerChild goes on after shutdown({ wait: false }), and within shutdownSync()", async () => {
+test("ProcessPoolExecutor maxTasksPerChild goes on after shutdown({ wait: false }) and in shutdownSync()", async () => {
   for (const waits of [false, true]) {
     const pool = new ProcessPoolExecutor({ maxWorkers: 1, maxTasksPerChild: 2 });
     const futures = Array.from({ length: 7 }, () => pool.submit(pid));

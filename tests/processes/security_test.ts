@@ -196,7 +196,7 @@ const KINDS: [string, () => Executor][] = [
 // Deno has no setter called __proto__, unless it is told to have it.
 for (const flag of ["--quiet", "--unstable-unsafe-proto"]) {
   for (const [name] of KINDS) {
-    test(`${name}: __proto__ and constructor are keys like any other, and pollute nothing on either side: ${flag}`, async () => {
+    test(`${name}: __proto__ and constructor are keys like others, and pollute nothing: ${flag}`, async () => {
       assertEquals(await outputOf("security.ts", ["keys", name], { flags: ["-A", flag] }), {
         rounds: 7,
         isSet: flag !== "--quiet",
@@ -262,7 +262,7 @@ test("ProcessPoolExecutor works with --allow-run and --allow-read alone, and lea
   assertEquals([...Deno.readDirSync(folder)], []);
 });
 
-test("ProcessPoolExecutor: a token is in no argument and no variable, and is worth nothing to another process", async () => {
+test("ProcessPoolExecutor: a token is in no argument or variable, and worth nothing to another process", async () => {
   const { code, stdout, stderr } = await runProgram("security.ts", ["tokens", temporaryPath("gate")]);
   assertEquals([code, stderr], [0, ""]);
   // All that was printed is there, byte for byte, and what the program found after it.

@@ -1,4 +1,7 @@
-/** What a scenario under load is, and how it is run and measured: by `tests/load_test.ts`, and in full by `deno task soak`. */
+/**
+ * What a scenario under load is, and how it is run and measured: by `tests/load_test.ts`, and in full by `deno task
+ * soak`.
+ */
 import { assert } from "@std/assert";
 import v8 from "node:v8";
 import vm from "node:vm";
@@ -32,19 +35,24 @@ export interface Measured extends Counted {
   resident: [number, number];
 }
 
-/** How much more memory may be in use after a scenario, in MiB. A future that is kept takes about 100 bytes, and tests make tens of thousands. */
+/**
+ * How much more memory may be in use after a scenario, in MiB. A future that is kept takes about 100 bytes, and tests
+ * make tens of thousands.
+ */
 const MOST_HEAP = 1.5;
 
 /**
- * The same for resident memory. A first run in full raises it by some 200 MiB and a second one hardly more, as the allocator keeps an arena for each thread that there was at
- * once. But the shared memory of one pool is more than half a MiB, and a worker takes several: so this finds what is in no heap, where a thousand of them stay.
+ * The same for resident memory. A first run in full raises it by some 200 MiB and a second one hardly more, as the
+ * allocator keeps an arena for each thread that there was at once. But the shared memory of one pool is more than half
+ * a MiB, and a worker takes several: so this finds what is in no heap, where a thousand of them stay.
  */
 const MOST_RESIDENT = 300;
 
 const MIB = 1 << 20;
 
 /**
- * Runs a scenario: a tenth of it first, so that what is made once is there, and then all, after which memory must be as it was before.
+ * Runs a scenario: a tenth of it first, so that what is made once is there, and then all, after which memory must be as
+ * it was before.
  */
 export async function measure({ run }: Scenario, size: number, seed: number): Promise<Measured> {
   try {

@@ -10,7 +10,10 @@ export function work(ledger: string, n: number): { value: number; pid: number } 
   return workLonger(ledger, n, 0);
 }
 
-/** As {@linkcode work}, and computes for so many milliseconds. A function of its own, so that the pool learns that the other one is quick. */
+/**
+ * As {@linkcode work}, and computes for so many milliseconds. A function of its own, so that the pool learns that the
+ * other one is quick.
+ */
 export function workLonger(ledger: string, n: number, ms: number): { value: number; pid: number } {
   note(ledger, n, "begins");
   const end = performance.now() + ms;

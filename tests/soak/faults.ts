@@ -65,18 +65,22 @@ async function exits(kind: Kind, size: number, random: Random): Promise<Counted>
 
 /**
  * Processes die in four ways:
- * - by a task that kills its own, or by a kill from here of one that a task is known to hold. Such a task never returns: so each of these fails exactly one future,
- *   which is known in advance.
- * - by a kill from here of one that has nothing to do, just before more tasks are submitted. It must fail none, although the pool cannot know of it when it gives the next task away.
- * - by a kill from here of one that may be doing anything. It must fail the task that the process has begun and not answered, if there is one.
+ * - by a task that kills its own, or by a kill from here of one that a task is known to hold. Such a task never
+ *   returns: so each of these fails exactly one future, which is known in advance.
+ * - by a kill from here of one that has nothing to do, just before more tasks are submitted. It must fail none,
+ *   although the pool cannot know of it when it gives the next task away.
+ * - by a kill from here of one that may be doing anything. It must fail the task that the process has begun and not
+ *   answered, if there is one.
  *
- * What the last kind has hit is told by the lines that each task writes when it begins and when it ends. If the last line of the process says that a
- * task begins, exactly that one must have failed. If it says that one ends, that task may have failed, as its answer may not have left; or the
- * next one, killed between its announcement to the pool and its first line; or none. Any that fails says which process it was, and no two say the same one.
+ * What the last kind has hit is told by the lines that each task writes when it begins and when it ends. If the last
+ * line of the process says that a task begins, exactly that one must have failed. If it says that one ends, that task
+ * may have failed, as its answer may not have left; or the next one, killed between its announcement to the pool and
+ * its first line; or none. Any that fails says which process it was, and no two say the same one.
  *
- * What a dead process was given and has not begun is run by another one: so no task begins twice, and each that has not failed has begun and ended
- * once. The pool gives such a task away again only once, since it might be what kills them. So a burst of tasks sees at most one kill of the last two
- * kinds, and is settled before the next one. (What kills its own process, or holds it, has begun: it was not spared.)
+ * What a dead process was given and has not begun is run by another one: so no task begins twice, and each that has not
+ * failed has begun and ended once. The pool gives such a task away again only once, since it might be what kills them.
+ * So a burst of tasks sees at most one kill of the last two kinds, and is settled before the next one. (What kills its
+ * own process, or holds it, has begun: it was not spared.)
  */
 async function kills(size: number, random: Random): Promise<Counted> {
   const pool = new ProcessPoolExecutor({ maxWorkers: 4, onWorkerCrash: "replace" });
@@ -207,5 +211,6 @@ function check(tasks: Doomed[], killed: Killed, ledger: Ledger): string {
   const certain = tasks.filter(({ kind }) => kind !== "works").length;
   const hits = tasks.filter(({ kind, future }) => kind === "works" && future.exception(0) !== null).length;
   assertEquals(failures.size, certain + hits);
-  return `${failures.size} failed: ${certain} had to, ${hits} by ${killed.any.size} kills at random, 0 by ${killed.idle.size} of idle ones`;
+  const { any, idle } = killed;
+  return `${failures.size} failed: ${certain} had to, ${hits} by ${any.size} random kills, 0 by ${idle.size} idle ones`;
 }

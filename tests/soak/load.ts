@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { asCompleted, FIRST_COMPLETED, type Future, type MapOptions, wait, waitSync } from "@concurrent/futures";
 import { bestOf, BOUND, Gate, type Random, until, within, workerThreads } from "../_helpers.ts";
 import type { Kind } from "../behaviour/kind.ts";
+import { passLargeArrays, runBatches } from "../behaviour/load.ts";
 import { kind as processPool } from "../fixtures/kinds/process_pool.ts";
 import { kind as threadPool } from "../fixtures/kinds/thread_pool.ts";
 import { passGateLater } from "../fixtures/tasks.ts";
@@ -38,6 +39,18 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
       size: 100_000,
       fullSize: 1_000_000,
       run: (size) => watchMaps(kind, size),
+    },
+    {
+      name: `${kind.name}: batches of mixed sizes, with cancelled tasks between them`,
+      size: 20,
+      fullSize: 2_000,
+      run: async (size) => ({ tasks: await runBatches(kind, size) }),
+    },
+    {
+      name: `${kind.name}: a large typed array goes there and back`,
+      size: 4,
+      fullSize: 256,
+      run: async (size) => ({ tasks: await passLargeArrays(kind, size << 20), more: `${size} MiB` }),
     },
   ] satisfies Scenario[];
 });
@@ -221,8 +234,8 @@ const MOST_LATE = 50;
 const MAP_ITEMS = 100_000;
 
 /**
- * A timer on this thread, and as a control one on a thread that does nothing but that, at the same time: what the machine is late by, with all that
- * else goes on there, it is late by on both.
+ * A timer on this thread, and as a control one on a thread that does nothing but that, at the same time: what the
+ * machine is late by, with all that else goes on there, it is late by on both.
  */
 class Timers implements Disposable {
   /** By how many microseconds the control was late, and how often it was called. */
@@ -274,7 +287,10 @@ const CONTROL = `onmessage = ({ data }) => {
   }, 1);
 };`;
 
-/** How the options of map() say how many items are on their way; without them all are, and the call itself takes its time. */
+/**
+ * How the options of map() say how many items are on their way; without them all are, and the call itself takes its
+ * time.
+ */
 const WAYS: MapOptions[] = [{}, { buffersize: 1_000, chunksize: 50 }, { buffersize: 20_000, chunksize: 200 }];
 
 async function watchMaps(kind: Kind, size: number): Promise<Counted> {

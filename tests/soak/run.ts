@@ -1,6 +1,6 @@
 /**
- * Runs the scenarios in full and prints what they took: `deno task soak`, or `deno task soak <text>` for those whose names contain it. `SOAK_SEED=<seed>` repeats
- * what was drawn at random. The exit code is 1 when one fails.
+ * Runs the scenarios in full and prints what they took: `deno task soak`, or `deno task soak <text>` for those whose
+ * names contain it. `SOAK_SEED=<seed>` repeats what was drawn at random. The exit code is 1 when one fails.
  */
 import { guard, within } from "../_helpers.ts";
 import { FAULTS } from "./faults.ts";

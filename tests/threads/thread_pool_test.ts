@@ -172,7 +172,7 @@ test("ThreadPoolExecutor names its threads <prefix>_<i>, counted from 0", async 
   for (const name of names) assertMatch(name, /^loader_[012]$/);
 });
 
-test("ThreadPoolExecutor names its threads ThreadPoolExecutor-<n>_<i> by default, n differs from pool to pool", async () => {
+test("ThreadPoolExecutor names its threads ThreadPoolExecutor-<n>_<i>, n differs from pool to pool", async () => {
   using one = new ThreadPoolExecutor(1);
   using two = new ThreadPoolExecutor(1);
   const names = await within(Promise.all([one.submit(threadName), two.submit(threadName)]));
@@ -222,7 +222,7 @@ test("ThreadPoolExecutor passes one SharedArrayBuffer to several tasks and in se
   });
 });
 
-test("wait() and asCompleted() of ThreadPoolExecutor lose no wake-up when all workers finish at one notify", async () => {
+test("wait() and asCompleted() of ThreadPoolExecutor lose no wake-up when all finish at one notify", async () => {
   using pool = new ThreadPoolExecutor(4);
   for (let round = 0; round < 60; round++) {
     const words = gateWords();
