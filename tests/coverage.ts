@@ -1,13 +1,17 @@
 /**
- * Runs the tests and prints which lines of the library they have not run, in threads and in processes too: each Deno that they start inherits
- * `DENO_COVERAGE_DIR`, and writes what it has run when it ends. Fails when fewer than 95 % have been run.
+ * Runs the tests and prints which lines of the library they have not run, in threads and in processes too: each Deno
+ * that they start inherits `DENO_COVERAGE_DIR`, and writes what it has run when it ends. Fails when fewer than 95 %
+ * have been run.
  */
 import { fromFileUrl } from "@std/path";
 
 const WANTED = 95;
 
-/** What is not run: examples and benchmarks measure times, and run nothing of the library that the tests do not. */
-const NOT_RUN = ["examples", "bench"];
+/**
+ * What is not run: examples and benchmarks measure times, and run nothing of the library that the tests do not; and what
+ * comes from a registry has other URLs.
+ */
+const NOT_RUN = ["examples", "bench", "registry"];
 
 const root = new URL("../", import.meta.url);
 const folder = fromFileUrl(new URL("coverage", root));
@@ -91,7 +95,8 @@ if (import.meta.main) {
     const tests = Deno.args.length > 0 ? Deno.args : testFiles("tests");
     await Deno.remove(folder, { recursive: true }).catch(() => {});
     const failed: string[] = [];
-    // Each in a process of its own: the watchdog ends one whose thread is blocked for too long, and what it has run is lost then.
+    // Each in a process of its own: the watchdog ends one whose thread is blocked for too long, and what it has run is
+    // lost then.
     for (const test of tests) {
       const { success } = await deno(
         ...["test", "-P", "--no-check", `--coverage=${folder}`, "--coverage-raw-data-only", test],
@@ -100,8 +105,8 @@ if (import.meta.main) {
     }
     if (failed.length > 0) {
       console.log(
-        `To count takes time, and that of tests is limited; \`deno task test\` says whether they pass. Tests have failed in:
-${failed.join("\n")}`,
+        "To count takes time, and that of tests is limited; `deno task test` says whether they pass. " +
+          `Tests have failed in:\n${failed.join("\n")}`,
       );
     }
   }

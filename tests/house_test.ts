@@ -1,7 +1,9 @@
-/** The rooms of the library: who may import whom is told in executors/INTERNALS.md. */
+/** What holds for all files of the repository, whoever wrote them; the rooms are told in executors/INTERNALS.md. */
 import { assertEquals } from "@std/assert";
 import { test } from "./_helpers.ts";
 import { draw, imports, PICTURE } from "./rooms.ts";
+
+const ROOT = new URL("../", import.meta.url);
 
 /** What a room may import besides itself, all that this may, and `futures`. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
@@ -39,4 +41,50 @@ test("rooms import only what the rule lets them, and private files only their fo
 
 test("executors/rooms.svg shows who imports whom: draw it anew by `deno task rooms`", async () => {
   assertEquals((await Deno.readTextFile(PICTURE)).replaceAll("\r\n", "\n"), await draw(await imports()));
+});
+
+const MAX_LENGTH = 120;
+
+/** Folders that are no part of the repository: Git's own, installed packages, and what `deno task coverage` writes. */
+const OUTSIDE = new Set([".git", "node_modules", "coverage"]);
+
+/** Files that a tool writes in its own way: to wrap them would change them back and forth. */
+const GENERATED = new Set([
+  "deno.lock", // Deno
+  "tests/bench/peers/package-lock.json", // npm
+]);
+
+/** The paths of all files of the repository. */
+function* filesIn(folder = ""): Generator<string> {
+  for (const { name, isDirectory, isFile } of Deno.readDirSync(new URL(folder, ROOT))) {
+    if (isDirectory && !OUTSIDE.has(name)) yield* filesIn(`${folder}${name}/`);
+    else if (isFile && !GENERATED.has(folder + name)) yield folder + name;
+  }
+}
+
+test(`no line of any file has more than ${MAX_LENGTH} characters`, () => {
+  const tooLong: string[] = [];
+  for (const path of filesIn()) {
+    const lines = Deno.readTextFileSync(new URL(path, ROOT)).split(/\r?\n/);
+    for (const [i, line] of lines.entries()) {
+      // Characters, of which some take two units.
+      const length = [...line].length;
+      if (length > MAX_LENGTH) tooLong.push(`${path}:${i + 1} has ${length}`);
+    }
+  }
+  assertEquals(tooLong, []);
+});
+
+const MAX_LINES = 400;
+
+test("a source file of more than 400 lines says in its first comment why", () => {
+  const unexplained: string[] = [];
+  for (const path of filesIn()) {
+    if (!/\.(ts|mjs|py)$/.test(path)) continue;
+    const text = Deno.readTextFileSync(new URL(path, ROOT));
+    const lines = text.split("\n").length - 1;
+    const comment = /^(\/\*[^]*?\*\/|"""[^]*?""")/.exec(text)?.[0] ?? "";
+    if (lines > MAX_LINES && !/over 400 lines/i.test(comment)) unexplained.push(`${path} has ${lines}`);
+  }
+  assertEquals(unexplained, []);
 });

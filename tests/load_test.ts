@@ -1,4 +1,6 @@
-/** The scenarios of `deno task soak`, with less of everything. A failure says the seed: `SOAK_SEED=<seed>` repeats it. */
+/**
+ * The scenarios of `deno task soak`, with less of everything. A failure says the seed: `SOAK_SEED=<seed>` repeats it.
+ */
 import { test } from "./_helpers.ts";
 import { FAULTS } from "./soak/faults.ts";
 import { LOAD } from "./soak/load.ts";

@@ -1,10 +1,11 @@
 /**
- * Runs the tests in lanes: each folder of `tests/` is a program of its own, and as many of them run at once as there
- * are CPUs. One program for all would break the census of workers and children that each test takes at its end.
+ * Runs the tests in lanes: each folder of `tests/` is a program of its own, or several where it takes long, and some of
+ * them run at once. One program for all would break the census of workers and children that each test takes at its end.
  *
- * `deno task test` runs all lanes, `deno task test threads futures` runs those, `--slowest` lists the tests that took
- * longest, and `--jobs=1` runs one lane after the other. A lane that passed is one line; the output of one that failed
- * is printed whole. The last line counts the tests of all lanes.
+ * `deno task test` runs all lanes, `deno task test threads futures` runs those, and `--quick` what is worth running at
+ * each save. `--slowest` lists the tests that took longest, and `--jobs=1` runs one lane after the other. A lane that
+ * passed is one line; the output of one that failed is printed whole, and the end names each test that failed and its
+ * file. The last line counts the tests of all lanes.
  */
 import { parseArgs } from "@std/cli/parse-args";
 
@@ -13,16 +14,42 @@ const ROOT = new URL("../", import.meta.url);
 /** The files of the lane whose tests are the code blocks of the documentation. */
 const DOCUMENTED = ["mod.ts", "futures", "executors", "examples", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
+/** What `--quick` runs: folders and files. No load, no programs of their own, no servers. */
+const QUICK = [
+  ...["tests/quick.ts", "tests/futures/", "tests/protocol/", "tests/properties/", "tests/house_test.ts"],
+  ...["tests/mod_test.ts", "tests/types_test.ts", "tests/task_ref_test.ts", "tests/lookup_text_test.ts"],
+];
+
 /** How long one lane may take before it counts as hung, in milliseconds. */
 const BOUND = 1_080_000;
 
-/** Lanes that take longest, which start first so that none is left alone at the end. */
-const FIRST = ["processes", "cluster", "threads", "examples"];
+/** About how long a file takes, in seconds, where that is far from what most take; only for the order of lanes. */
+const SECONDS: { readonly [path: string]: number } = {
+  "tests/processes/behaviour_test.ts": 70,
+  "tests/threads/behaviour_test.ts": 50,
+  "tests/cluster/behaviour_more_test.ts": 45,
+  "tests/cluster/faults_test.ts": 35,
+  "tests/cluster/engine_test.ts": 30,
+  "tests/cluster/behaviour_test.ts": 25,
+  "tests/examples/flags2_test.ts": 25,
+  "tests/examples/flags_test.ts": 20,
+  "tests/load_test.ts": 20,
+  "tests/quick.ts": 20,
+  "tests/registry/first_use_test.ts": 15,
+  "tests/cpython/cpython_test.ts": 15,
+};
+const MOST_TAKE = 5;
+
+/** A folder that takes longer, in seconds, is several lanes: none shall be left alone at the end. */
+const LONG = 60;
 
 interface Lane {
+  /** The folder's name, with `1/2` behind it where it is one of two. */
   readonly name: string;
+  readonly folder: string;
   /** What `deno test` is given. */
   readonly args: readonly string[];
+  readonly seconds: number;
 }
 
 interface Outcome {
@@ -34,23 +61,37 @@ interface Outcome {
   readonly ignored: number;
 }
 
-/** Each folder with tests in it, those beside this file, and the documentation. */
-function findLanes(): Lane[] {
+const secondsOf = (files: readonly string[]) => files.reduce((sum, file) => sum + (SECONDS[file] ?? MOST_TAKE), 0);
+
+/** Each folder with tests in it, those beside this file, and the documentation; what takes longest comes first. */
+function findLanes(isQuick: boolean): Lane[] {
   const files = new Map<string, string[]>();
-  const look = (path: string, lane: string) => {
+  const look = (path: string, folder: string) => {
     for (const { name, isDirectory } of Deno.readDirSync(new URL(path, ROOT))) {
-      if (isDirectory) look(`${path}${name}/`, lane || name);
-      else if (name.endsWith("_test.ts")) {
-        const key = lane || "others";
+      if (isDirectory) look(`${path}${name}/`, folder || name);
+      else if (isQuick ? QUICK.includes(path) || QUICK.includes(path + name) : name.endsWith("_test.ts")) {
+        if (!/(_test|^quick)\.ts$/.test(name)) continue;
+        const key = folder || "others";
         files.set(key, [...files.get(key) ?? [], path + name]);
       }
     }
   };
   look("tests/", "");
-  const lanes = [...files].map(([name, args]) => ({ name, args: args.sort() }));
-  lanes.push({ name: "docs", args: ["--doc", ...DOCUMENTED] });
-  const rank = ({ name }: Lane) => (FIRST.indexOf(name) + 1 || FIRST.length + 1);
-  return lanes.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+  const lanes = [...files].flatMap(([folder, all]) => split(folder, all));
+  if (!isQuick) lanes.push({ name: "docs", folder: "docs", args: ["--doc", ...DOCUMENTED], seconds: 10 });
+  return lanes.sort((a, b) => b.seconds - a.seconds || a.name.localeCompare(b.name));
+}
+
+/** The lanes of a folder: as many as it takes that none is long, which take equally long. */
+function split(folder: string, files: readonly string[]): Lane[] {
+  const count = Math.min(files.length, Math.ceil(secondsOf(files) / LONG));
+  const parts = Array.from({ length: count }, (): string[] => []);
+  const longestFirst = files.toSorted((a, b) => secondsOf([b]) - secondsOf([a]) || a.localeCompare(b));
+  for (const file of longestFirst) parts.toSorted((a, b) => secondsOf(a) - secondsOf(b))[0].push(file);
+  return parts.map((args, i) => {
+    const name = count === 1 ? folder : `${folder} ${i + 1}/${count}`;
+    return { name, folder, args: args.sort(), seconds: secondsOf(args) };
+  });
 }
 
 const running = new Set<Deno.ChildProcess>();
@@ -98,6 +139,18 @@ function countsOf(output: string): Pick<Outcome, "output" | "passed" | "failed" 
   return { output, passed: count(/(\d+) passed/), failed: count(/(\d+) failed/), ignored };
 }
 
+/** The tests that failed, each with its file: `deno test` names only the helper that registers them. */
+function failuresIn(output: string): string[] {
+  let file = "";
+  const failures: string[] = [];
+  for (const line of output.split("\n")) {
+    file = /^running \d+ tests? from (?:\.\/)?(.+)$/.exec(line)?.[1] ?? file;
+    const name = /^(.+) \.\.\. FAILED/.exec(line)?.[1];
+    if (name !== undefined) failures.push(`${file}: ${name}`);
+  }
+  return failures;
+}
+
 /** The tests that took longest: a line of the report ends in `ok (12s)` or `ok (345ms)`. */
 function slowest(outcomes: ReadonlyMap<string, Outcome>, most: number): string[] {
   const tests = [...outcomes].flatMap(([lane, { output }]) =>
@@ -112,17 +165,19 @@ function slowest(outcomes: ReadonlyMap<string, Outcome>, most: number): string[]
 }
 
 if (import.meta.main) {
-  const { _: names, jobs, slowest: listSlowest } = parseArgs(Deno.args, {
-    boolean: ["slowest"],
+  const { _: names, jobs, quick, slowest: listSlowest } = parseArgs(Deno.args, {
+    boolean: ["quick", "slowest"],
     string: ["jobs"],
     default: { jobs: String(navigator.hardwareConcurrency) },
   });
-  const all = findLanes();
-  const unknown = names.filter((name) => all.every((lane) => lane.name !== name));
+  const all = findLanes(quick);
+  const unknown = names.filter((name) => all.every(({ folder }) => folder !== name));
   if (unknown.length > 0 || !/^[1-9]\d*$/.test(jobs)) {
     console.error(
       unknown.length > 0
-        ? `No lane is called ${unknown.join(", ")}: there are ${all.map(({ name }) => name).join(", ")}`
+        ? `No lane is called ${unknown.join(", ")}: there are ${
+          [...new Set(all.map(({ folder }) => folder))].join(", ")
+        }`
         : `Cannot run ${jobs} lanes at once: --jobs takes a whole number from 1`,
     );
     Deno.exit(2);
@@ -134,7 +189,7 @@ if (import.meta.main) {
     });
   }
   const start = performance.now();
-  const waiting = names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
+  const waiting = names.length === 0 ? all : all.filter(({ folder }) => names.includes(folder));
   const outcomes = new Map<string, Outcome>();
   const runNext = async (): Promise<void> => {
     for (let lane = waiting.shift(); lane !== undefined; lane = waiting.shift()) {
@@ -147,6 +202,8 @@ if (import.meta.main) {
     }
   };
   await Promise.all(Array.from({ length: Number(jobs) }, runNext));
+  const failures = outcomes.values().flatMap(({ output }) => failuresIn(output)).toArray();
+  if (failures.length > 0) console.log(`\n${failures.map((failure) => `FAILED ${failure}`).join("\n")}`);
   if (listSlowest) console.log(`\n${slowest(outcomes, 30).join("\n")}`);
   const sum = (key: "passed" | "failed" | "ignored") => outcomes.values().reduce((n, outcome) => n + outcome[key], 0);
   const ignored = sum("ignored");

@@ -41,7 +41,9 @@ export function startMap<R>(target: MapTarget, inputs: AnyIterable[], options: M
   const limits = { deadline: deadlineAfter(timeout), chunksize, buffersize };
   if (chunksize !== undefined) checkCount("chunksize", chunksize, "as a number of items");
   if (buffersize !== undefined) checkCount("buffersize", buffersize, "as a number of items");
-  const results = inputs.every(isIterable)
+  const isSync = inputs.every(isIterable);
+  if (!isSync) target.locate?.();
+  const results = isSync
     ? new SyncInput(target, inputs, limits)
     : new AsyncInput(target, inputs.map(iteratorOf), limits);
   results.start();

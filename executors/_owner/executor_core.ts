@@ -34,6 +34,7 @@ export class ExecutorCore {
     const { pool } = this;
     const { mapWorkers, detail } = this.#kind;
     return {
+      locate: () => pool.locate(fn),
       submit: (args) => pool.submit(fn, args, detail === "msPerItem"),
       submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
       chunksize: (submitted, left) => nextChunksize(submitted, left, mapWorkers, pool.msPerItem(fn)),

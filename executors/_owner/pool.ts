@@ -155,6 +155,15 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     }
   }
 
+  /** Looks where a function is, ahead of its tasks; what that throws, the futures of the tasks tell. */
+  locate(fn: AnyFunction): void {
+    try {
+      this.#functions.define(fn);
+    } catch {
+      // Told later.
+    }
+  }
+
   /** How many milliseconds an item of a function takes, if it was mapped before. */
   msPerItem(fn: AnyFunction): number | undefined {
     return this.#functions.msPerItem(fn);

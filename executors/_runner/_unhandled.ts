@@ -20,7 +20,11 @@ const { error: printError } = console;
  * Which run started what runs now, also when that run is over: timers and promises keep it. Node's module takes
  * milliseconds to load, so that is begun only when it can matter: when a task uses timers, or is followed by a rest.
  */
-let runs: { getStore(): Run | undefined; run<R>(run: Run, call: () => R): R } | undefined;
+let runs: {
+  getStore(): Run | undefined;
+  run<R>(run: Run, call: () => R): R;
+  enterWith(run: Run | undefined): void;
+} | undefined;
 let isLoadingRuns = false;
 
 /** Begins to load what it takes to tell apart the unhandled errors of tasks. */
@@ -42,6 +46,19 @@ export function runOfNow(): Run | undefined {
 /** Calls a function as a part of a run. */
 export function callFor<R>(run: Run, call: () => R): R {
   return runs === undefined ? call() : runs.run(run, call);
+}
+
+/** Kept, because a task may replace it. */
+const timeout = AbortSignal.timeout.bind(AbortSignal);
+
+/**
+ * To be called when modules have been loaded for a task: Deno 2.9 then leaves the event loop with that run. Whatever
+ * calls back without a context, such as the timer of `AbortSignal.timeout()`, would seem to belong to it long after it
+ * is over, and what goes wrong there in a later task would end no task: its future would never be done. Only such a
+ * callback can mend that.
+ */
+export function leaveRun(): void {
+  if (runs !== undefined) timeout(0).addEventListener("abort", () => runs!.enterWith(undefined));
 }
 
 /** A worker whose tasks are watched. */

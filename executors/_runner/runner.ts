@@ -13,10 +13,10 @@ import type { Definition } from "../_functions/definition.ts";
 import { encodeError, encodeOutcome } from "../_values/outcome.ts";
 import { explain, type Import, isThenable, resolve, type TaskFunction } from "../_functions/resolve.ts";
 import { current, type Reply, Run, type RunnerTask, type RunWorker } from "./_run.ts";
-import { callFor, loadRuns, runOfNow, watchTasks } from "./_unhandled.ts";
+import { callFor, leaveRun, loadRuns, runOfNow, watchTasks } from "./_unhandled.ts";
 
 export type { RunnerTask };
-export { endProcess, endThread } from "./_unhandled.ts";
+export { endProcess, endThread, leaveRun } from "./_unhandled.ts";
 
 /** Where tasks come from and results go. */
 export interface TaskPort<T extends RunnerTask = RunnerTask> {
@@ -168,6 +168,7 @@ export class Runner implements RunWorker {
     let loaded = this.#functions.get(fn);
     if (loaded === undefined) {
       loaded = await resolve(await this.port.definition(fn), this.port.import);
+      leaveRun();
       this.#functions.set(fn, loaded);
     }
     return loaded;

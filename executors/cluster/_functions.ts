@@ -121,7 +121,7 @@ function moduleFor(urls: readonly string[]): string {
     encodeURIComponent(
       `import * as runner from ${runner};\nconst imports = {\n${imports.join("")}};\n` +
         "export const runTask = (call) => runner.runTask(call, imports);\n" +
-        "export const tryModule = async (url) => void await imports[url]?.();\n",
+        "export const tryModule = (url) => runner.tryModule(url, imports);\n",
     )
   }`;
 }

@@ -6,7 +6,7 @@
 
 import { type ChunkOutcome, decodeArguments, decodeItems, encodeValue, type Items } from "../_values/codec.ts";
 import { encodeOutcome } from "../_values/outcome.ts";
-import { progress } from "../_runner/runner.ts";
+import { leaveRun, progress } from "../_runner/runner.ts";
 import { type CurrentJob, runAs, withRemote } from "./job.ts";
 import { fromJobValue, type JobValue, toJobValue } from "./_job_value.ts";
 import type { TaskData } from "./_jobs.ts";
@@ -36,8 +36,14 @@ async function load(url: string, imports: Imports): Promise<Namespace> {
   const known = modules.get(url);
   if (known !== undefined) return known;
   const namespace = await imports[url]();
+  leaveRun();
   modules.set(url, namespace);
   return namespace;
+}
+
+/** Imports a module of tasks; does nothing where it is none. */
+export async function tryModule(url: string, imports: Imports): Promise<void> {
+  if (Object.hasOwn(imports, url)) await load(url, imports);
 }
 
 /** Calls a function of a job. */

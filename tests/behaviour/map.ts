@@ -2,7 +2,18 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Executor, Future, TimeoutError } from "@concurrent/futures";
 import { Gate, Ledger, rejectionOf, test, until, within } from "../_helpers.ts";
-import { add, echo, echoLater, joinAll, lengthOf, passGate, record, square, sum } from "../fixtures/tasks.ts";
+import {
+  add,
+  echo,
+  echoLater,
+  joinAll,
+  lengthOf,
+  passGate,
+  record,
+  square,
+  sum,
+  urlBehind,
+} from "../fixtures/tasks.ts";
 import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
@@ -298,6 +309,12 @@ export function mapBehaviour(kind: Kind): void {
       assert(error instanceof EvalError, String(error));
       assertEquals(seen, [1, 4, 9, 16], Deno.inspect(options));
     }
+  });
+
+  test(`${name}.map() with an asynchronous input finds the function, which only the call tells`, async () => {
+    using pool = borrow(kind, 1);
+    const urls = await within(collect(pool.map(urlBehind, asynchronous([1, 2]))));
+    assertEquals(urls, Array(2).fill(import.meta.resolve("../fixtures/tasks.ts")));
   });
 
   test(`${name}.map() with an asynchronous input that fails closes the others`, async () => {

@@ -12,6 +12,7 @@ import {
   refuseAt,
   square,
   squareUnless,
+  sum,
   throwOrPassGateOrRecord,
 } from "../fixtures/tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
@@ -298,13 +299,13 @@ export function mapEndBehaviour(kind: Kind): void {
     const endless = new Endless();
     const results: number[] = [];
     const sums = pool.map(
-      (a: number, b: number, c: number) => a + b + c,
+      sum,
       endless.now("cannot be closed"),
       asynchronous(range(2)),
       endless.now(),
     );
     const error = await rejectionOf((async () => {
-      for await (const sum of sums) results.push(sum);
+      for await (const each of sums) results.push(each);
     })());
     assertEquals([results, String(error)], [[0, 3], "EvalError: cannot be closed"]);
     assertEquals(endless.closed, 2);

@@ -1,6 +1,6 @@
 /**
- * `results.svg`: what a task costs, for all rows that are times, on a logarithmic scale. Drawn by Apache ECharts, which is
- * installed with the peers.
+ * `results.svg`: what a task costs, for all rows that are times, on a logarithmic scale. Drawn by Apache ECharts, which
+ * is installed with the peers.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * {@linkcode ClusterExecutor}: the behaviour of every executor, as far as submitting, cancelling and shutting down go;
- * the rest of it is in `behaviour_more.ts`. What only clusters have is beside this file.
+ * the rest of it is in `behaviour_more_test.ts`. What only clusters have is beside this file.
  */
 import { cancelBehaviour } from "../behaviour/cancel.ts";
 import { shutdownBehaviour } from "../behaviour/shutdown.ts";

@@ -23,7 +23,7 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise<void>((resolve) => void setImmediate(resolve));
 }
 
-test("cluster: jobs begin in their order, also when the first one is handed over turns after the others", async () => {
+test("cluster: jobs begin in their order, also when the first one is handed over after the others", async () => {
   const { order, begun, handOver } = observe();
   const [late, ...jobs] = [job(9), job(10), job(11.5), job(1, 2), job(2, 2)];
   const handed: Promise<void>[] = [];

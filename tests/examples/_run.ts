@@ -59,7 +59,9 @@ export function linesOf({ code, stdout, stderr }: Run): string[] {
   return stdout.slice(0, -1).split("\n");
 }
 
-/** Checks that an example prints what the page of examples says, up to numbers and lines left out, by the command there. */
+/**
+ * Checks that an example prints what the page of examples says, up to numbers and lines left out, by the command there.
+ */
 export function assertAsInTable(name: string, stdout: string) {
   const page = Deno.readTextFileSync(join(ROOT, "examples", "README.md")).replaceAll("\r\n", "\n");
   const section = page.split("\n## ").find((text) => text.startsWith(`[${name}](${name})\n`)) ?? fail(`no ${name}`);

@@ -23,7 +23,7 @@ function assertTable(head: string, rows: string[], workers: number[]) {
 }
 
 for (const executor of ["processes", "threads"]) {
-  test(`arcfour.ts --executor ${executor} prints a line for each number of workers, and the speed-ups add up`, async () => {
+  test(`arcfour.ts --executor ${executor} prints a line per number of workers, and the speed-ups add up`, async () => {
     const args = ["--executor", executor, "--workers", "1,2,3", "--rounds", "30"];
     const [vectors, jobs, empty, head, ...rows] = linesOf(await runExample("arcfour.ts", args));
     assertEquals(vectors, "RC4 agrees with 3 keys of RFC 6229");
@@ -42,7 +42,7 @@ test("arcfour.ts takes processes, and 1 worker to as many as there are cores, by
   assertAsInTable("arcfour.ts", run.stdout);
 });
 
-test("arcfour() gives the streams of RFC 6229, also for keys that the program does not check, and takes them away again", () => {
+test("arcfour() gives the streams of RFC 6229, also for other keys, and takes them away again", () => {
   for (
     const [key, stream] of [
       ["0102030405", "b2396305f03dc027ccc3524a0a1118a86982944f18fc82d589c403a47a0d0919"],

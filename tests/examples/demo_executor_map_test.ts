@@ -24,7 +24,7 @@ const HEAD = [
   "Waiting for individual results:",
 ];
 
-test("demo_executor_map.ts starts three at once, then one by one, and gives results in order as they become ready", async () => {
+test("demo_executor_map.ts starts three at once, then one by one, and gives results in order", async () => {
   const run = await runExample("demo_executor_map.ts");
   assertAsInTable("demo_executor_map.ts", run.stdout);
   const seconds = transcript(run);

@@ -153,7 +153,7 @@ const BAD_OPTIONS: [args: string[], ...told: string[]][] = [
 ];
 
 for (const [args, ...told] of BAD_OPTIONS) {
-  Deno.test(`flag_server.ts ${args.join(" ")} fails with one line that says what is wrong, and exit code 2`, async () => {
+  Deno.test(`flag_server.ts ${args.join(" ")} fails with one line that says why, and exit code 2`, async () => {
     await assertRefuses("flag_server.ts", args, ...told);
   });
 }

@@ -111,7 +111,7 @@ function startSite(outcomes: Record<string, number | "broken">) {
 // ---- the examples of the book -------------------------------------------------------------------------------------
 
 for (const [mode, connections] of [["sequential", 1], ["threads", 20], ["processes", 4], ["async", 5]]) {
-  Deno.test(`flags2.ts --mode ${mode} downloads 20 flags from LOCAL, with ${connections} requests at the same time`, async () => {
+  Deno.test(`flags2.ts --mode ${mode} downloads 20 flags from LOCAL, with ${connections} requests at once`, async () => {
     using dest = new Dest();
     const { label, site, ...rest } = await report(["--mode", `${mode}`, "--seed", SEED], dest);
     assertEquals(label, "LOCAL");
@@ -140,7 +140,7 @@ Deno.test("flags2.ts -s DELAY a b c finds 43 of 78 flags, in threads by default,
   assertEquals(dest.saved(), COUNTRIES.filter((cc) => cc < "D"));
 });
 
-Deno.test("flags2.ts -s ERROR -al 100 -m 100 prints counts that add up to 100, the same ones for the same seed", async () => {
+Deno.test("flags2.ts -s ERROR -al 100 -m 100 prints counts that add up to 100, the same for the same seed", async () => {
   const runs: string[][] = [];
   for (const mode of ["threads", "threads", "async", "processes"]) {
     using dest = new Dest();

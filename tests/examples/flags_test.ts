@@ -71,7 +71,7 @@ function temporaryDest(): Disposable & { dest: string } {
 }
 
 for (const mode of ["sequential", "threads", "processes", "async"]) {
-  Deno.test(`flags.ts --mode ${mode} shows each code once, then the time, and saves 20 whole flags in a new directory`, async () => {
+  Deno.test(`flags.ts --mode ${mode} shows each code once, then the time, and saves 20 whole flags`, async () => {
     using temporary = temporaryDest();
     const { code, stdout, stderr } = await run(["--mode", mode, "--latency", "50", "--dest", temporary.dest]);
     assertEquals(stderr, "");
@@ -95,7 +95,7 @@ Deno.test("flags.ts --workers 1 downloads in the order of the alphabet, in a poo
   assertEquals(code, 0);
 });
 
-Deno.test("flags.ts --mode processes --workers 2 downloads 10 flags in each of two processes, one after the other", async () => {
+Deno.test("flags.ts --mode processes --workers 2 downloads 10 flags in each of two processes", async () => {
   using temporary = temporaryDest();
   const args = ["--mode", "processes", "--workers", "2", "--latency", "100", "--dest", temporary.dest];
   const { code, stdout, stderr } = await run(args);
@@ -105,7 +105,7 @@ Deno.test("flags.ts --mode processes --workers 2 downloads 10 flags in each of t
   assertEquals(code, 0);
 });
 
-Deno.test("flags.ts --mode as-completed shows three futures at work, two in the queue, then each one finished", async () => {
+Deno.test("flags.ts --mode as-completed shows three futures at work, two in the queue, then each finished", async () => {
   using temporary = temporaryDest();
   const { code, stdout, stderr } = await run(["--mode", "as-completed", "--latency", "500", "--dest", temporary.dest]);
   assertEquals(stderr, "");
@@ -134,7 +134,7 @@ Deno.test("flags.ts --mode as-completed shows three futures at work, two in the 
   assertEquals(code, 0);
 });
 
-Deno.test("flags.ts --compare shows that threads are at least 8 times faster than one after the other, and processes 2 times", async () => {
+Deno.test("flags.ts --compare shows that threads are 8 times faster than one after the other, processes 2 times", async () => {
   let best = 0;
   let bestOfProcesses = 0;
   let stdout = "";
@@ -207,7 +207,7 @@ for (const [args, ...told] of BAD_OPTIONS) {
 }
 
 for (const args of [...MODES.map((mode) => ["--mode", mode]), ["--compare"]]) {
-  Deno.test(`flags.ts ${args.join(" ")} with a server that cannot be reached fails with one line and exit code 1`, async () => {
+  Deno.test(`flags.ts ${args.join(" ")} fails with one line and exit code 1 when no server can be reached`, async () => {
     using temporary = temporaryDest();
     const url = deadUrl();
     assertOneLine(await run([...args, "--base-url", url, "--dest", temporary.dest]), 1, "Cannot download", url);
@@ -241,7 +241,7 @@ Deno.test("flags.ts --base-url downloads from that server, with or without a sla
 });
 
 for (const mode of MODES) {
-  Deno.test(`flags.ts --mode ${mode} fails with one line and exit code 1 when a flag is missing, and does not save the error page`, async () => {
+  Deno.test(`flags.ts --mode ${mode} fails with one line when a flag is missing, and saves no error page`, async () => {
     await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
       const code = new URL(request.url).pathname.slice(-6, -4).toUpperCase();
       return code === "CN" ? new Response("gone", { status: 404 }) : new Response(flagOf(code));

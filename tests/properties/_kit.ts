@@ -1,7 +1,7 @@
 /**
- * What the tests of properties share. A property holds for any value, or any order of calls: these are made at random. A failure names
- * the seed and the path: `PROPERTY_SEED=<seed> PROPERTY_PATH=<path> deno test -P tests/properties --filter <name>` repeats it.
- * `PROPERTY_RUNS=<n>` looks longer, up to 25 s for each property.
+ * What the tests of properties share. A property holds for any value, or any order of calls: these are made at random.
+ * A failure names the seed and the path: `PROPERTY_SEED=<seed> PROPERTY_PATH=<path> deno test -P tests/properties
+ * --filter <name>` repeats it. `PROPERTY_RUNS=<n>` looks longer, up to 25 s for each property.
  */
 import { type Executor, ProcessPoolExecutor, ThreadPoolExecutor } from "@concurrent/futures";
 import fc from "fast-check";
