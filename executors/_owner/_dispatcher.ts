@@ -209,7 +209,7 @@ export class Dispatcher {
         task.flags |= TaskFlag.SHARED;
       }
       this.#shared.enter(slot, task.payload);
-      if (this.#queue.append(slot, fn, task.payload.encoding, task.flags, task.payload)) {
+      if (this.#queue.push(slot, fn, task.payload.encoding, task.flags, task.payload)) {
         task.place = Place.PUBLISHED;
         if ((task.flags & TaskFlag.SHARED) !== 0) this.#shared.own(slot, task.payload);
         this.#queue.parking.wake(this.#tasks.unfinished);

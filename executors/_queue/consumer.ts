@@ -6,7 +6,7 @@
  */
 
 import { ring } from "../../futures/bell.ts";
-import { Atomics, JSON, performance, Promise, withResolvers } from "../../futures/builtins.ts";
+import { Atomics, JSON, Promise, withResolvers } from "../../futures/builtins.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { EMPTY, Encoded, EncodedSections, immovable } from "../_values/encoded.ts";
 import { Memory } from "../_values/memory.ts";
@@ -50,12 +50,6 @@ export const ENCODED: Form<EncodedSections> = {
   read: EncodedSections.read,
   fromPosted: (posted) => posted.isEncoded ? sectionsOf(posted) : EncodedSections.from(fromPosted(posted)),
 };
-
-/** How long an idle consumer looks for work before it sleeps, in milliseconds: as long as waking it would take. */
-const SPIN_MS = 0.05;
-
-/** How many consumers may look for work at once: leave a core to the one who makes it. */
-const MAX_SPINNING = navigator.hardwareConcurrency >> 1;
 
 /** As `promise.then(resolve)`, whatever a task has made of that method. */
 async function resolveWith<T>(resolve: (value: T) => void, promise: Promise<T>): Promise<void> {
@@ -144,17 +138,16 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   /**
    * Takes the oldest task.
    *
-   * @returns `undefined` when there is none: then {@linkcode waitForWork}. A promise when the arguments are still on their way.
+   * @returns `undefined` when there is none: then {@linkcode waitForWork}. A promise when the arguments are still on
+   * their way.
    */
   take(): Task<B> | Promise<Task<B>> | undefined {
     // Here and nowhere else: a promise of this library's may be followed by other callbacks before its waiter goes on.
     if (this.#isAway) this.#comeBack();
-    else Atomics.compareExchange(this.#parking.statuses, this.#index, Status.FINISHED, Status.ACTIVE);
+    else this.#parking.move(this.#index, Status.FINISHED, Status.ACTIVE);
     const assigned = this.#assigned;
     // One that was assigned and has not arrived comes before what is queued.
-    if (assigned === undefined && Atomics.load(this.#parking.statuses, this.#index) === Status.ASSIGNED) {
-      return undefined;
-    }
+    if (assigned === undefined && this.#parking.is(this.#index, Status.ASSIGNED)) return undefined;
     const record = assigned === undefined ? this.#queue.claim() : undefined;
     if (assigned === undefined && record === undefined) return undefined;
     if (this.#hasRested) {
@@ -185,16 +178,16 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   }
 
   /** From now on nobody counts on this consumer: other code may run before it goes on, or its task be cancelled. */
-  #goAway(from: number): number {
+  #goAway(from: number): void {
     this.#isAway = true;
-    return Atomics.compareExchange(this.#parking.statuses, this.#index, from, Status.AWAY);
+    this.#parking.move(this.#index, from, Status.AWAY);
   }
 
   /** From now on it is counted on. */
   #comeBack(): void {
     this.#isAway = false;
     for (const from of [Status.AWAY, Status.WOKEN]) {
-      if (Atomics.compareExchange(this.#parking.statuses, this.#index, from, Status.ACTIVE) === from) return;
+      if (this.#parking.move(this.#index, from, Status.ACTIVE)) return;
     }
   }
 
@@ -225,19 +218,22 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   waitForWork(mayLook = true): Promise<void> | undefined {
     this.#hasRested = true;
     if (this.#isAway) this.#comeBack();
-    const isAssigned = Atomics.load(this.#parking.statuses, this.#index) === Status.ASSIGNED;
+    const isAssigned = this.#parking.is(this.#index, Status.ASSIGNED);
     return !isAssigned && mayLook && this.#spin() ? undefined : this.#sleep(isAssigned);
   }
 
+  #spin(): boolean {
+    return this.#parking.spin(this.#index, () => !this.#queue.isEmpty(), () => this.#tellWaitingOwner());
+  }
+
   async #sleep(isAssigned: boolean): Promise<void> {
-    const { statuses } = this.#parking;
     const index = this.#index;
     if (!isAssigned && this.#parking.park(index, Status.ACTIVE)) {
       this.#tellWaitingOwner();
       // Looked at once more after going to sleep: who published before that saw nobody to wake.
       if (!this.#queue.isEmpty()) this.#parking.unpark(index, Status.WOKEN);
       else {
-        const wait = Atomics.waitAsync(statuses, index, Status.PARKED);
+        const wait = Atomics.waitAsync(this.#parking.statuses, index, Status.PARKED);
         if (wait.async) {
           await new Promise<unknown>((resolve) => {
             this.#wake = resolve;
@@ -246,30 +242,12 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
           this.#wake = undefined;
         }
       }
+      // The owner has let go of this consumer just when it fell asleep, and ends its thread: it takes nothing more.
+      if (this.#parking.is(index, Status.STARTING)) await new Promise(() => {});
       // It is not awake before it is asked for a task.
       this.#isAway = true;
     }
-    if (Atomics.load(statuses, index) === Status.ASSIGNED) await this.#takeAssigned();
-  }
-
-  /** Looks for a task without sleeping; `true` when there may be one. */
-  #spin(): boolean {
-    const { statuses } = this.#parking;
-    const index = this.#index;
-    if (!this.#parking.startSpinning(MAX_SPINNING)) return false;
-    Atomics.store(statuses, index, Status.SPINNING);
-    this.#tellWaitingOwner();
-    const until = performance.now() + SPIN_MS;
-    let found = false;
-    do {
-      for (let i = 0; i < 16 && !found; i++) {
-        found = !this.#queue.isEmpty() || Atomics.load(statuses, index) !== Status.SPINNING;
-      }
-    } while (!found && performance.now() < until);
-    this.#parking.stopSpinning();
-    // If this fails, the owner has assigned a task.
-    const free = Atomics.compareExchange(statuses, index, Status.SPINNING, Status.ACTIVE) === Status.SPINNING;
-    return found && free;
+    if (this.#parking.is(index, Status.ASSIGNED)) await this.#takeAssigned();
   }
 
   #tellWaitingOwner(): void {
@@ -288,12 +266,12 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
 
   /** Begins to work: a task may have been assigned while the thread was starting. */
   async begin(): Promise<void> {
-    if (this.#goAway(Status.STARTING) === Status.ASSIGNED) await this.#takeAssigned();
+    this.#goAway(Status.STARTING);
+    if (this.#parking.is(this.#index, Status.ASSIGNED)) await this.#takeAssigned();
   }
 
   async #takeAssigned(): Promise<void> {
-    const { statuses } = this.#parking;
-    while (Atomics.load(statuses, this.#index) === Status.ASSIGNED && this.#assigned === undefined) {
+    while (this.#parking.is(this.#index, Status.ASSIGNED) && this.#assigned === undefined) {
       await this.#message();
     }
     this.#goAway(Status.ASSIGNED);
@@ -313,7 +291,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     return false;
   }
 
-  /** Marks a task that was given to a process as running there, or as pending again because it was returned. */
+  /** Marks a task that was given to a process as running there, or as pending again because it was recalled. */
   setState({ slot }: Task<B>, as: number): void {
     Atomics.store(this.#queue.slots, slot, as);
     // The owner may be waiting to cancel it.
@@ -339,9 +317,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     // Before the owner is woken, perhaps on the core of this thread: it need not wait until this one has come to rest.
     // And before the task counts as finished: who is ACTIVE and has no task is about to take one.
     if (next === Status.AWAY) this.#goAway(Status.ACTIVE);
-    else if (next === Status.FINISHED) {
-      Atomics.compareExchange(this.#parking.statuses, this.#index, Status.ACTIVE, Status.FINISHED);
-    }
+    else if (next === Status.FINISHED) this.#parking.move(this.#index, Status.ACTIVE, Status.FINISHED);
     // Before the result: once the owner has that, the slot may already be another task's.
     Atomics.store(this.#queue.slots, slot, TaskState.DONE);
     this.#queue.countFinished();
@@ -355,7 +331,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     if (rings) ring(this.#bell);
   }
 
-  /** Tells the owner something of a task that runs, if there is room: elsewhere it could come after the task's result. */
+  /** Tells the owner how far a task has come, if there is room: elsewhere it could come after the task's result. */
   progress({ slot }: Task<B>, payload: Encoded | EncodedSections): void {
     if (payload.room > MAX_INLINE_BYTES || payload.shared.length > 0) return;
     if (this.#results.push(slot, RecordType.PROGRESS, payload)) ring(this.#bell);
@@ -366,7 +342,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     if (this.#parking.unpark(this.#index, Status.WOKEN)) this.#wake?.(undefined);
   }
 
-  /** Says that an `abort` has been obeyed as far as it could. */
+  /** Says that this consumer has obeyed an `abort`, as far as it could. */
   acknowledgeAbort(slot: number): void {
     this.#publish(slot, RecordType.ABORT_ACKNOWLEDGED, EMPTY);
     ring(this.#bell);

@@ -4,15 +4,22 @@
  * @module
  */
 
-import { Atomics } from "../../futures/builtins.ts";
+import { Atomics, performance } from "../../futures/builtins.ts";
 import { Status, Word } from "./protocol.ts";
 
 /** The statuses, besides PARKED, from which a consumer comes to an assigned task: those of an idle one, and all. */
 const IDLE = [Status.SPINNING, Status.FINISHED];
 const ASSIGNABLE = [...IDLE, Status.STARTING];
 
+/** How long an idle consumer looks for work before it sleeps, in milliseconds: as long as waking it would take. */
+const SPIN_MS = 0.05;
+
+/** How many consumers may look for work at once: leave a core to the one who makes it. */
+const MAX_SPINNING = navigator.hardwareConcurrency >> 1;
+
 /** The statuses of a pool's consumers, as seen from any thread, and how many of them look for work or sleep. */
 export class Parking {
+  /** The `Status` of each consumer. */
   readonly statuses: Int32Array;
   readonly #control: Int32Array;
 
@@ -21,11 +28,41 @@ export class Parking {
     this.statuses = statuses;
   }
 
+  /** Whether a consumer has a status. */
+  is(index: number, status: number): boolean {
+    return Atomics.load(this.statuses, index) === status;
+  }
+
+  /** Moves a consumer from one status to another; `false` when it has not the first one. */
+  move(index: number, from: number, to: number): boolean {
+    return Atomics.compareExchange(this.statuses, index, from, to) === from;
+  }
+
+  /**
+   * Consumer, ACTIVE: looks for work a short while without sleeping, unless enough others do.
+   *
+   * @param isThereWork Looks once.
+   * @param onIdle Called when the consumer can be assigned a task.
+   * @returns Whether there may be work that has not been assigned.
+   */
+  spin(index: number, isThereWork: () => boolean, onIdle: () => void): boolean {
+    if (!this.startSpinning(MAX_SPINNING)) return false;
+    Atomics.store(this.statuses, index, Status.SPINNING);
+    onIdle();
+    const until = performance.now() + SPIN_MS;
+    let found = false;
+    do {
+      for (let i = 0; i < 16 && !found; i++) found = isThereWork() || !this.is(index, Status.SPINNING);
+    } while (!found && performance.now() < until);
+    this.stopSpinning();
+    // If this fails, the owner has assigned a task.
+    return this.move(index, Status.SPINNING, Status.ACTIVE) && found;
+  }
+
   /** Consumer: asks for leave to look for work without sleeping; only so many may at once. */
   startSpinning(most: number): boolean {
     const now = Atomics.load(this.#control, Word.SPINNING);
-    return now < most &&
-      Atomics.compareExchange(this.#control, Word.SPINNING, now, now + 1) === now;
+    return now < most && Atomics.compareExchange(this.#control, Word.SPINNING, now, now + 1) === now;
   }
 
   /** Consumer: ends what {@linkcode startSpinning} allowed. */
@@ -42,23 +79,17 @@ export class Parking {
   park(index: number, from: number): boolean {
     // Counted first: who wakes counts down.
     Atomics.add(this.#control, Word.PARKED, 1);
-    if (
-      Atomics.compareExchange(this.statuses, index, from, Status.PARKED) ===
-        from
-    ) return true;
+    if (this.move(index, from, Status.PARKED)) return true;
     Atomics.sub(this.#control, Word.PARKED, 1);
     return false;
   }
 
-  /** Moves a sleeping consumer to another status and wakes it; `false` when it was not asleep. */
+  /** Moves a sleeping consumer to another status, and wakes it for WOKEN; `false` when it was not asleep. */
   unpark(index: number, to: number): boolean {
-    if (
-      Atomics.compareExchange(this.statuses, index, Status.PARKED, to) !==
-        Status.PARKED
-    ) return false;
+    if (!this.move(index, Status.PARKED, to)) return false;
     Atomics.sub(this.#control, Word.PARKED, 1);
     // One that is assigned a task is woken by the message that brings it.
-    if (to !== Status.ASSIGNED) Atomics.notify(this.statuses, index);
+    if (to === Status.WOKEN) Atomics.notify(this.statuses, index);
     return true;
   }
 
@@ -70,7 +101,7 @@ export class Parking {
   assign(index: number, mayStart = true): boolean {
     if (this.unpark(index, Status.ASSIGNED)) return true;
     for (const from of mayStart ? ASSIGNABLE : IDLE) {
-      if (Atomics.compareExchange(this.statuses, index, from, Status.ASSIGNED) === from) return true;
+      if (this.move(index, from, Status.ASSIGNED)) return true;
     }
     return false;
   }
@@ -93,7 +124,8 @@ export class Parking {
   /**
    * Wakes one sleeping consumer, if there is one and nobody is looking for work already.
    *
-   * @param unfinished Where this is no more than the consumers that work, one of them has just finished, and looks at the queue next.
+   * @param unfinished Where this is no more than the consumers that work, one of them has just finished, and looks at
+   * the queue next.
    * @returns Whether one was woken. It may be long before that one answers.
    */
   wake(unfinished = Infinity): boolean {
@@ -128,10 +160,25 @@ export class Parking {
     return unfinished > count;
   }
 
-  /** Owner: forgets consumers that were stopped while they slept, so that others can take their places. */
+  /**
+   * Owner: lets go of a consumer that sleeps, so that its thread can be ended and another one take its index. To be
+   * called before the thread is ended, which takes a moment: from here on nobody wakes this consumer or counts on it,
+   * and it takes nothing more. Whoever wants to wake it at the same time, it is counted as asleep no longer, once.
+   * The owner must assign nothing to the index, and post nothing to the thread, before the next consumer's thread is
+   * started: the index looks like that of one which starts.
+   *
+   * @returns `false` when the consumer does not sleep: somebody has woken it, or the owner has assigned it a task, and
+   * it must stay. One that is ended in the midst of its work leaves counts behind.
+   */
+  forgetConsumer(index: number): boolean {
+    return this.unpark(index, Status.STARTING);
+  }
+
+  /** Owner: forgets all consumers, whose threads it has ended when no task was left; also those that did not sleep. */
   forgetConsumers(): void {
-    Atomics.store(this.#control, Word.PARKED, 0);
-    this.statuses.fill(Status.STARTING);
+    for (let index = 0; index < this.statuses.length; index++) {
+      if (!this.forgetConsumer(index)) Atomics.store(this.statuses, index, Status.STARTING);
+    }
   }
 
   /** For a hang's report: the state in one line. */

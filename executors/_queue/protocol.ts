@@ -67,7 +67,7 @@ export const TaskState = {
 
 /** What a consumer is doing. */
 export const Status = {
-  /** Not yet running its loop: its thread starts, and runs its initializer. */
+  /** Not yet running its loop: its thread starts, and runs its initializer. Or no consumer has the index. */
   STARTING: 0,
   /** Runs a task, or takes one next with nothing of the user's in between. */
   ACTIVE: 1,
@@ -109,7 +109,7 @@ export const RecordType = {
   CANCELLED: 3,
   /** What a task says of its progress while it runs. */
   PROGRESS: 4,
-  /** An `abort` of the task has been obeyed as far as it could. */
+  /** The consumer has obeyed an `abort` of the task, as far as it could. */
   ABORT_ACKNOWLEDGED: 5,
   /** Of the worker itself: what its initializer has thrown. */
   INITIALIZER_FAILED: 6,
@@ -186,26 +186,27 @@ export interface Initializer {
 
 /** A later message to a consumer. */
 export type ConsumerMessage =
+  /** What a function is; before the first task that names it. */
   | { type: "define"; fn: number; definition: Definition }
+  /** Memory that tasks refer to by a number; before the first of them. */
   | { type: "share"; id: number; memory: SharedArrayBuffer }
+  /** No task refers to that memory any more. */
   | { type: "unshare"; id: number }
-  | {
-    type: "assign";
-    slot: number;
-    fn: number;
-    flags: number;
-    payload: PostedPayload;
-  }
+  /** The task that the consumer was made ASSIGNED for. */
+  | { type: "assign"; slot: number; fn: number; flags: number; payload: PostedPayload }
   /** To a broker: ends its processes, by a signal where one is given, and then itself. */
   | { type: "stop"; signal?: Deno.Signal; progress?: Int32Array }
   /** To a broker: sends all its processes a signal, and starts no more. */
   | { type: "kill"; signal: Deno.Signal }
   /** To a broker: takes back what was given and has not begun, since the task of this slot is to be cancelled. */
   | { type: "recall"; slot: number }
-  /** To a broker: ends whatever runs the task of this slot, and says so. */
+  /**
+   * To every consumer, of which at most one has the task of this slot: it ends what runs the task, as far as that can
+   * be done. Each acknowledges once; until all have, the slot must not be another task's, which would be meant then.
+   */
   | { type: "abort"; slot: number };
 
-/** A block as a message carries it. */
+/** A payload as a message carries it. */
 export interface PostedPayload {
   encoding: number;
   text: string;

@@ -37,6 +37,8 @@ export class RecordRing {
   /**
    * Writes a record at `tail` if there is room before `limit`.
    *
+   * @param detail Of a result; the function of a task.
+   * @param type Of a result; the flags of a task.
    * @returns The new tail, or -1 when there is no room.
    */
   write(

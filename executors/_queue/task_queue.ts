@@ -50,20 +50,8 @@ export class TaskQueue {
     return this.#ring.memory;
   }
 
-  /**
-   * Owner: appends a task and wakes a sleeping consumer if that is needed.
-   *
-   * @param unfinished How many tasks no consumer has finished, with this one.
-   * @returns `false` when there is no room.
-   */
-  push(slot: number, fn: number, encoding: number, flags: number, payload: Payload, unfinished = Infinity): boolean {
-    if (!this.append(slot, fn, encoding, flags, payload)) return false;
-    this.parking.wake(unfinished);
-    return true;
-  }
-
-  /** Owner: appends a task; who does must `parking.wake()` then. `false`, or an error, when it is not there. */
-  append(slot: number, fn: number, encoding: number, flags: number, payload: Payload): boolean {
+  /** Owner: appends a task; it must `parking.wake()` then. `false`, or an error, when the task is not there. */
+  push(slot: number, fn: number, encoding: number, flags: number, payload: Payload): boolean {
     this.#reclaim();
     const tail = this.#control[Word.TAIL];
     const limit = (this.#reclaimed + QUEUE_WORDS) | 0;

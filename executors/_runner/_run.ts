@@ -48,18 +48,18 @@ export const current: {
  * or by an error that is reported. What ended it so is told in place of the outcome, when that has been encoded:
  * nothing of the task's runs after that.
  */
-export abstract class Run {
+export abstract class Run<W extends RunWorker = RunWorker> {
   isOver = false;
   /** Lets the thread go on to the next task. */
   onOver: (() => void) | undefined;
   #isEncoding = false;
   /** What ended it while its outcome was being encoded. */
   #interruption: { error: unknown } | undefined;
-  readonly #worker: RunWorker;
+  protected readonly worker: W;
   readonly #fn: number;
 
-  constructor(worker: RunWorker, fn: number) {
-    this.#worker = worker;
+  constructor(worker: W, fn: number) {
+    this.worker = worker;
     this.#fn = fn;
   }
 
@@ -87,7 +87,7 @@ export abstract class Run {
       this.tell(reply, isFree);
     } catch (error) {
       this.isOver = true;
-      this.#worker.abandonWorker(error);
+      this.worker.abandonWorker(error);
     }
     current.encoded = undefined;
     this.onOver?.();
@@ -95,7 +95,7 @@ export abstract class Run {
 
   #explain(error: unknown): unknown {
     try {
-      return this.attempt(() => this.#worker.explain(this.#fn, error));
+      return this.attempt(() => this.worker.explain(this.#fn, error));
     } catch (error) {
       return error;
     }

@@ -78,7 +78,7 @@ export function watchTasks(worker: Watched): void {
   };
   self.close = () => exit(runOfNow(), "self.close()", 0);
 
-  /** An error that nobody caught in a timer, or a rejection that nobody handled, ends its run, if that still goes on. */
+  /** An error that nobody caught in a timer, or a rejection that nobody handled: it ends its run, if that goes on. */
   const onUnhandledError = (error: unknown, run: Run | undefined): void => {
     if (isExit(error)) return;
     if (run !== undefined && !run.isOver) run.end(RecordType.ERROR, error);

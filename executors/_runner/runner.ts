@@ -215,21 +215,15 @@ async function endWith(run: Run, promise: PromiseLike<unknown>): Promise<void> {
   run.end(type, outcome);
 }
 
-class InitializerRun extends Run {
+class InitializerRun extends Run<Runner> {
   readonly task = undefined;
   failure: Encoded | undefined;
-  readonly #port: TaskPort;
-
-  constructor(runner: Runner, fn: number) {
-    super(runner, fn);
-    this.#port = runner.port;
-  }
 
   protected override encode(type: number, outcome: unknown): Reply {
     return {
       type,
       payload: type === RecordType.ERROR
-        ? encodeError(outcome, this.#port.sameProcess, (encode) => this.attempt(encode))
+        ? encodeError(outcome, this.worker.port.sameProcess, (encode) => this.attempt(encode))
         : EMPTY,
     };
   }
@@ -256,32 +250,30 @@ function timerFor({ flags }: RunnerTask): Timer | undefined {
   return (flags & TaskFlag.TIMED) === 0 ? undefined : new Timer();
 }
 
-class TaskRun extends Run {
+class TaskRun extends Run<Runner> {
   readonly task: RunnerTask;
   readonly timer: Timer | undefined;
-  readonly #runner: Runner;
 
   constructor(runner: Runner, task: RunnerTask) {
     super(runner, task.fn);
     this.task = task;
     this.timer = timerFor(task);
-    this.#runner = runner;
   }
 
   protected override encode(type: number, outcome: unknown): Reply {
     if (type === RecordType.VALUE) {
       try {
-        return { type, payload: this.attempt(() => encodeValue(outcome, this.#runner.resultOptions)) };
+        return { type, payload: this.attempt(() => encodeValue(outcome, this.worker.resultOptions)) };
       } catch (error) {
         outcome = error;
       }
     }
-    const { sameProcess } = this.#runner.port;
+    const { sameProcess } = this.worker.port;
     return { type: RecordType.ERROR, payload: encodeError(outcome, sameProcess, (encode) => this.attempt(encode)) };
   }
 
   protected override tell({ type, payload }: Reply, isFree: boolean): void {
-    const { port } = this.#runner;
+    const { port } = this.worker;
     const steps = this.timer?.stepsFor(1) ?? 0;
     try {
       port.reply(this.task, type, payload, steps, isFree);
@@ -294,26 +286,28 @@ class TaskRun extends Run {
 }
 
 /** Whatever ends a chunk, the results so far are delivered. */
-class ChunkRun extends Run {
+class ChunkRun extends Run<Runner> {
   readonly task: RunnerTask;
   readonly results: unknown[] = [];
   readonly timer: Timer = new Timer();
-  readonly #port: TaskPort;
 
   constructor(runner: Runner, task: RunnerTask) {
     super(runner, task.fn);
     this.task = task;
-    this.#port = runner.port;
   }
 
   protected override encode(type: number, outcome: unknown): Reply {
     const error: [] | [unknown] = type === RecordType.ERROR ? [outcome] : [];
     const steps = this.timer.stepsFor(this.results.length + error.length);
-    const payload = encodeOutcome([this.results, ...error], this.#port.sameProcess, (encode) => this.attempt(encode));
+    const payload = encodeOutcome(
+      [this.results, ...error],
+      this.worker.port.sameProcess,
+      (encode) => this.attempt(encode),
+    );
     return { type: RecordType.VALUE, payload, steps };
   }
 
   protected override tell({ type, payload, steps = 0 }: Reply, isFree: boolean): void {
-    this.#port.reply(this.task, type, payload, steps, isFree);
+    this.worker.port.reply(this.task, type, payload, steps, isFree);
   }
 }

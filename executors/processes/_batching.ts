@@ -1,8 +1,8 @@
 /**
  * How many tasks a child gets at once, and how long it may keep what it has not begun: the policy, without pipes.
  *
- * A message there and back takes longer than a small task, so a child gets several quick ones at once. One of them runs;
- * the others must be recalled before they can be cancelled, or run by another child.
+ * A message there and back takes longer than a small task, so a child gets several quick ones at once. One of them
+ * runs; the others must be recalled before they can be cancelled, or run by another child.
  *
  * @module
  */
@@ -20,12 +20,12 @@ const MAX_AT_ONCE = 256;
 /** A function is quick while as many tasks as a child gets at once take no longer than this, in milliseconds. */
 const QUICK_MS = 1;
 
-/** Tasks that came at once and are not done after this time are recalled, but for the one that runs, in milliseconds. */
+/** Tasks that came at once and are not done after this time are recalled, except the one that runs, in milliseconds. */
 const RECALL_MS = 4;
 
 /**
- * A single task that has not begun after this time is recalled, in milliseconds; after twice as long where it was before,
- * and so on.
+ * A single task that has not begun after this time is recalled, in milliseconds; after twice as long where it was
+ * recalled before, and so on.
  */
 const HELD_UP_MS = 16;
 

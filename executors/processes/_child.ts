@@ -337,8 +337,8 @@ export class Child {
   }
 
   /**
-   * Whether it does not let go of tasks, although its reading thread could: the task that runs may have stopped it. Where
-   * a task can harm no other one, those behind it do not wait for ever.
+   * Whether it does not let go of tasks, although its reading thread could: the task that runs may have stopped it.
+   * Where a task can harm no other one, those behind it do not wait for ever.
    */
   #keepsOthers(): boolean {
     const isAsked = this.#state.name === "BUSY" && this.#state.recall !== "none";

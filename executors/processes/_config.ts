@@ -8,8 +8,8 @@ import { lookAt, pathOf } from "../_owner/paths.ts";
 
 /**
  * The arguments that make a child resolve imports as this program does: by the next configuration above the main
- * module, as Deno looks for it. A child's main module has no folder, so it has to be told. Where Deno keeps no lock
- * file yet, children make none.
+ * module, as Deno looks for it. The main module of a child lies in no folder, so its arguments name the configuration.
+ * Where Deno keeps no lock file yet, children make none.
  */
 export function configFlags(): string[] {
   const all = foldersOf(Deno.mainModule);
@@ -25,8 +25,8 @@ export function configFlags(): string[] {
 }
 
 /**
- * The same for a package without any configuration: Deno takes the `package.json` for one, of the package or of its
- * workspace, but does not look for packages beside it by itself.
+ * The same for a package without any configuration. Deno takes the `package.json` of the package, or of its workspace,
+ * for a configuration, but does not look for packages beside it by itself.
  */
 function packageFlags(folders: URL[]): string[] {
   const hasPackages = folders.some((folder) => isFolder(new URL("node_modules", folder)));
@@ -74,8 +74,8 @@ function fileIn(folder: URL, name: string): URL | undefined {
 }
 
 /**
- * Whether there is the lock file that Deno uses with a configuration: where that says, or beside it, or at the root of
- * its workspace.
+ * Whether the lock file exists that Deno uses with a configuration: the one that it names, or one beside it or at the
+ * root of its workspace.
  */
 function hasLock(config: URL, [folder, ...above]: URL[]): boolean {
   const { lock } = contentOf(config);
@@ -93,7 +93,7 @@ function hasWorkspace(config: URL): boolean {
   return workspace !== undefined || workspaces !== undefined;
 }
 
-/** What a configuration says; nothing where it cannot be read, which Deno will say better. */
+/** What a configuration says; an empty object where nobody can read it, as Deno's own message will say that better. */
 function contentOf(config: URL): { [name: string]: unknown } {
   try {
     const text = Deno.readTextFileSync(config);

@@ -15,30 +15,30 @@ const DEFAULT_HOSTS = [
   "gist.githubusercontent.com:443",
 ];
 
-/** No host: a list of hosts replaces that one, and must not be empty. No machine has such a name (RFC 2606). */
+/** A name that no machine has (RFC 2606). It stands for "no host", because a list of hosts must not be empty. */
 const NOWHERE = "nowhere.invalid:1";
 
-/** An address as Deno writes it; one in brackets it reads itself. */
+/** An address as Deno writes it. Deno itself reads what stands in brackets. */
 const ADDRESS = /^(\[.*\]|(0|[1-9]\d*)(\.(0|[1-9]\d*)){3})$/;
 
 /** What systems take for an address, and Deno for a name: `127.1`, `2130706433`, `0177.0.0.1` or `0x7f.1`. */
 const ALMOST_ADDRESS = /^(0x[\da-f]*|\d+)(\.(0x[\da-f]*|\d+))*\.?$/i;
 
-/** What a name stands for on every machine. */
+/** The addresses that a name has on every machine. */
 const LOCALHOST = ["127.0.0.1", "[::1]"];
 
 /** How long it may take to ask for all ports of a host, in milliseconds. */
 const SCAN_MS = 30_000;
 
-/** The hosts without any port that is denied. Deno's flags do not change while a program runs. */
+/** The hosts of which no port is denied. They are kept, as Deno's flags do not change while a program runs. */
 const held = new Set<string>();
 
 /**
  * Whether this program may use a granted host without exceptions.
  *
- * Of a host without a port each port could be denied, and Deno only tells of one that it is asked for. And whatever a
- * host is called, Deno refuses to connect to an address that is denied: so where there are exceptions, only addresses
- * are known to have none.
+ * Where an item names no port, any port of the host could be denied, and Deno answers only for a port that it is asked
+ * for. And whatever a host is called, Deno refuses to connect to an address that is denied: so where there are
+ * exceptions, only addresses are known to have none.
  *
  * @param hasExceptions Whether this program is granted all hosts but some.
  */
@@ -47,7 +47,7 @@ export function isHostHeld(name: "net" | "import", host: string, hasExceptions: 
   const [, hostname, port] = /^(.*?)(:\d+)?$/.exec(host)!;
   const isLocalhost = name === "net" && hostname.toLowerCase() === "localhost";
   if (name === "net" && !ADDRESS.test(hostname)) {
-    // What it stands for could be denied.
+    // The addresses of that name could be denied.
     if (ALMOST_ADDRESS.test(hostname) || (hasExceptions && !isLocalhost)) return false;
   }
   const hosts = isLocalhost ? [hostname, ...LOCALHOST] : [hostname];
@@ -65,7 +65,7 @@ function isHeldAtAllPorts(name: string, hostname: string): boolean {
   return held.has(key);
 }
 
-/** Asks in a thread of its own: Deno keeps each answer in memory as long as its thread lives, 26 MB for a host. */
+/** Asks in a thread of its own, because Deno keeps each answer as long as the thread lives: 26 MB for a host. */
 function isFreeAtAllPorts(name: string, hostname: string): boolean {
   const answer = new Int32Array(new SharedArrayBuffer(4));
   const text = `self.onmessage = ({ data: { name, hostname, answer } }) => {

@@ -45,7 +45,7 @@ export function childArguments({ flags, imports, args }: Launch, modules: readon
 
 /** Whether every child may import a module, whatever it was started with. */
 export function isFree({ canRead, imports }: Launch, url: string): boolean {
-  // What a data: URL holds is free, and what that imports is not.
+  // Any child may import what a data: URL holds, but not what that imports.
   if (url.startsWith("data:") && url.length > MAX_MAIN_MODULE / 2) return true;
   return isRemote(url) ? imports === undefined : canRead;
 }
@@ -60,7 +60,7 @@ function isRemote(url: string): boolean {
  */
 const MAX_MAIN_MODULE = Deno.build.os === "windows" ? 24_000 : 120_000;
 
-/** Of the modules that a child shall be able to import, the first ones: as many as fit. */
+/** As many of the modules that a child shall be able to import as fit into its main module: the first ones. */
 export function fitting(modules: Iterable<string>): string[] {
   const fitting: string[] = [];
   let left = MAX_MAIN_MODULE;
@@ -73,8 +73,8 @@ export function fitting(modules: Iterable<string>): string[] {
 }
 
 /**
- * The main module of a child, as a URL. The modules that its tasks come from are written out in it: what a main module names needs no permission
- * to be loaded. They are imported when the first task wants them.
+ * The main module of a child, as a URL. The modules that its tasks come from are written out in it: what a main module
+ * names needs no permission to be loaded. They are imported when the first task wants them.
  */
 function mainModuleOf(modules: readonly string[]): string {
   const imports = modules.map(importOf);
@@ -84,7 +84,7 @@ function mainModuleOf(modules: readonly string[]): string {
 /** How a main module begins. */
 const MAIN_MODULE = `data:application/javascript,${encoded("import { serve } from ")}`;
 
-/** A text as it can stand in a `data:` URL, no longer than need be. */
+/** A text as it stands in a `data:` URL, where as few characters as possible are encoded. */
 function encoded(text: string): string {
   return text.replace(/[^!"$&-~]+/g, encodeURIComponent);
 }
@@ -101,7 +101,7 @@ function importOf(url: string): string {
  * @throws {Deno.errors.NotSupported} It would be this program.
  */
 export function executableOf(deno: unknown): string {
-  // Whatever it is called: it is not Deno, and would start the next one.
+  // This program was started in place of Deno. Whatever it is called, it would start itself again and again.
   if (Deno.args.some((arg) => arg.startsWith(MAIN_MODULE))) {
     throw new Deno.errors.NotSupported(
       "Cannot start processes: this program runs as a process of its own, in place of Deno. " +
@@ -115,7 +115,8 @@ export function executableOf(deno: unknown): string {
           'name Deno\'s by the option deno, as in { deno: "/usr/bin/deno" }',
       );
     }
-    // So Linux calls an executable that was replaced while it runs, as by `deno upgrade`: the new one is in its place.
+    // Linux adds this to the path of an executable that was replaced while it runs, as by `deno upgrade`. The new one
+    // has the path itself.
     return Deno.execPath().replace(/ \(deleted\)$/, "");
   }
   const path = deno instanceof URL && deno.protocol === "file:" ? pathOf(deno) : deno;

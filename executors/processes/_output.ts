@@ -16,7 +16,10 @@ export class Output {
     this.#stream = stream;
   }
 
-  /** Writes all of the bytes after what others are writing. Where nobody reads any more they are dropped, so that children go on. */
+  /**
+   * Writes all of the bytes after what others are writing. Where nobody reads any more they are dropped, so that
+   * children go on.
+   */
   async write(bytes: Uint8Array): Promise<void> {
     this.pending++;
     const done = this.#last.then(() => this.#writeAll(bytes));

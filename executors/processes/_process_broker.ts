@@ -35,7 +35,7 @@ class Broker implements ChildOwner {
   readonly #outputs = { stdout: new Output(Deno.stdout), stderr: new Output(Deno.stderr) };
   readonly #batching = new Batching();
   readonly #children: Children;
-  /** Tasks that were taken from the queue, or recalled, and wait for a child: still pending, so they can be cancelled. */
+  /** Tasks from the queue, and tasks that were recalled. They wait for a child, and can still be cancelled. */
   readonly #backlog: EncodedTask[] = [];
   /** A task that was taken from the queue, and whose arguments or function are on their way. */
   #arriving: Promise<void> | undefined;
@@ -208,9 +208,9 @@ class Broker implements ChildOwner {
   }
 
   /**
-   * Whether the first task of a dead child may have to do with its death. Not if it had not begun, because the child was
-   * dead already or about to be: but a large one may be what it died of while it was receiving it; and so may one that
-   * has been with a dying child before.
+   * Whether the first task of a dead child may have to do with its death. One that had not begun has not: the child was
+   * dead already, or about to be. But a child may die of a large task while it receives that, and one that has been
+   * with a dying child before is suspect.
    */
   #mayHaveKilled({ tasks: [task], hasBegun, isAborted }: Child): boolean {
     if (
@@ -278,9 +278,13 @@ class Broker implements ChildOwner {
     this.#breakBy(RecordType.BROKEN, jsonPayload(report));
   }
 
+  /**
+   * Reports why the pool is broken, and ends: the owner may compute for minutes before it reads that, and nobody waits
+   * for what the other children do. So it need not order the end, and only waits until the broker is gone.
+   */
   #breakBy(type: number, reason: EncodedSections): void {
     this.#consumer.report(type, reason);
-    this.#kill("SIGTERM");
+    void this.#stop("SIGTERM");
   }
 
   /** Ends all children, and says when they have gone and what they printed has been written. */

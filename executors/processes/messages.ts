@@ -9,7 +9,7 @@ import { RecordType } from "../_queue/protocol.ts";
 import { allocate, EncodedSections, Encoding } from "../_values/encoded.ts";
 import { jsonOf } from "../_values/json.ts";
 
-/** Counted up when the other side would not understand the change. */
+/** The version of the protocol. A change that the other side would not understand gets the next number. */
 export const VERSION = 2;
 
 /** ASCII "record separator", which begins each JSON text of a sequence (RFC 7464) and is nowhere inside of one. */
@@ -42,7 +42,10 @@ export type Header =
   | ["reached", sent: number, lengths: number[]]
   | ["lost", lengths: number[]];
 
-/** What a message says of each task, or result: how its payload is encoded, and how many of the message's sections that takes. */
+/**
+ * What a message says of each task, or result: how its payload is encoded, and how many of the message's sections that
+ * takes.
+ */
 export type TaskEntry = [fn: number, flags: number, encoding: number, sections: number];
 export type ResultEntry = [type: number, steps: number, encoding: number, sections: number];
 
@@ -159,7 +162,7 @@ export interface ResultPayload {
   readonly payload: EncodedSections;
 }
 
-/** A child can say of a task only what it gave. */
+/** The type of a result: a child can only say that its task has returned, or thrown. */
 function typeOf(type: unknown): number {
   if (type === RecordType.VALUE || type === RecordType.ERROR) return type;
   throw new SyntaxError(`Cannot read as the type of a result: ${JSON.stringify(type)}`);
@@ -168,7 +171,7 @@ function typeOf(type: unknown): number {
 /**
  * What a message says of several tasks.
  *
- * @throws {TypeError | SyntaxError} It says something else: so nobody has to look at that twice.
+ * @throws {TypeError | SyntaxError} It says something else. Who reads what this returns need not check it again.
  */
 export function payloadsOf(message: Message): ResultPayload[] {
   const payloads = new PayloadReader(message);
@@ -180,8 +183,8 @@ export function payloadsOf(message: Message): ResultPayload[] {
 }
 
 /**
- * The most bytes that a header takes: room for the lengths of more than a million sections. Who sends more without an
- * end sends no message, and would fill the memory of who reads it.
+ * The most bytes that a header takes: room for the lengths of more than a million sections. More bytes without an end
+ * are no message, and would fill the memory of the reader.
  */
 export const MAX_HEADER_BYTES: number = 1 << 24;
 
@@ -201,7 +204,7 @@ export class MessageReader {
     this.#onMessage = onMessage;
   }
 
-  /** Takes in bytes; they are copied out of where they lie. */
+  /** Takes in bytes, and keeps copies of them. */
   push(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.byteLength) {

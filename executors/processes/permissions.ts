@@ -1,5 +1,5 @@
 /**
- * What children are permitted: never more than this program is.
+ * What children may do: never more than this program.
  *
  * @module
  */
@@ -119,7 +119,7 @@ function textOf(name: Name, item: string | URL): string {
 
 /** Whether this program holds a permission, or a part of it, without any exception. */
 function isHeld(name: Name, item?: string): boolean {
-  // The state of a part does not tell of all exceptions to it. That of the whole does, where the whole is granted.
+  // Deno does not tell all exceptions to a part of a permission. It tells those to a whole one that is granted.
   const { state, partial } = query(name);
   if (state === "granted" && !partial) return true;
   if (item === undefined || hasHiddenParts(name, item)) return false;
@@ -147,14 +147,14 @@ function assertHeld(name: Name, item?: string): void {
   );
 }
 
-/** What helps where an item is granted, but may have exceptions that Deno tells nobody. */
+/** What helps where an item is granted, but may have exceptions that Deno does not tell. */
 const HINTS: { readonly [name in Name]?: string } = {
   net: " and without --deny-net, or name each address with its port",
   import: " and without --deny-import, or name each host with its port",
   env: " and without --deny-env and --ignore-env, or name each variable",
 };
 
-/** Whether parts of an item could be denied that no query tells. */
+/** Whether a part of an item could be denied without a query that would tell it. */
 function hasHiddenParts(name: Name, item: string): boolean {
   switch (name) {
     case "env":

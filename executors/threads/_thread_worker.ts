@@ -18,13 +18,15 @@ export interface ThreadStart extends ConsumerStart {
 }
 
 const report = reportError.bind(globalThis);
-let consumer: Consumer | undefined;
+let consumer: Consumer;
 
 // Not self.onmessage, which a task may set.
 self.addEventListener("message", (event) => {
   const { data } = event as MessageEvent<ThreadStart | ConsumerMessage>;
-  if (consumer !== undefined) consumer.receive(data as ConsumerMessage);
-  else start(data as ThreadStart, consumer = new Consumer(data as ThreadStart, DECODED));
+  if (!("type" in data)) start(data, consumer = new Consumer(data, DECODED));
+  // No task can be ended here but by itself.
+  else if (data.type === "abort") consumer.acknowledgeAbort(data.slot);
+  else consumer.receive(data);
 });
 
 function start({ initializer }: ThreadStart, consumer: Consumer): void {

@@ -12,11 +12,25 @@ import {
   TaskExitError,
   taskRef,
 } from "@concurrent/futures";
-import { both, bothFail, BOUND, Gate, sleep, temporaryPath, test, thrownBy, until, within } from "../_helpers.ts";
+import {
+  both,
+  bothFail,
+  BOUND,
+  childProcesses,
+  Gate,
+  sleep,
+  temporaryPath,
+  test,
+  thrownBy,
+  until,
+  untilSync,
+  within,
+} from "../_helpers.ts";
 import {
   awaitForever,
   endAbruptly,
   exhaustHeap,
+  killAtGate,
   killSelf,
   killSelfAt,
   killSelfLater,
@@ -284,6 +298,20 @@ test(`${name} {break}: an idle process that is killed from outside breaks the po
     assertDeath(thrownBy(() => pool.submit(square, 1)), end, pid);
   }
 });
+
+test(
+  `${name} {break}: when a process dies the others end at once, though the program computes and does not look`,
+  () => {
+    using pool = new ProcessPoolExecutor(2);
+    using gate = new Gate();
+    pool.submit(spinForever, gate.path);
+    pool.submit(killAtGate, gate.path);
+    gate.arrivedSync(2);
+    gate.open();
+    untilSync(() => childProcesses()!.length === 0, "the end of both");
+  },
+  { linuxOnly: true },
+);
 
 test(`${name} {break}: submit() throws soon after the only process, idle, was killed from outside`, async () => {
   using pool = new ProcessPoolExecutor(1);

@@ -1,4 +1,4 @@
-/** What the tests of the worker protocol share: payloads, consumers on this thread, and interruptions between any two steps. */
+/** What tests of the worker protocol share: payloads, consumers on this thread, interruptions between any two steps. */
 import { createBell } from "../../futures/bell.ts";
 import * as kept from "../../futures/builtins.ts";
 import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
@@ -50,9 +50,9 @@ const INTERCEPTED = [
 
 /**
  * Does something on behalf of another thread at one step of this one: before or after one of its atomic operations,
- * before a look at the clock, or at a {@linkcode step}. Tests that run a scenario once for each step see every moment at which the
- * other thread could come in between. Each look at the clock puts it forward by a millisecond, so that spinning ends soon,
- * and after as many steps each time.
+ * before a look at the clock, or at a {@linkcode step}. Tests that run a scenario once for each step see every moment
+ * at which the other thread could come in between. Each look at the clock puts it forward by a millisecond, so that
+ * spinning ends soon, and after as many steps each time.
  */
 export class Interruption implements Disposable {
   /** How many steps there have been. */
@@ -158,34 +158,39 @@ export class Bench {
   constructor(consumers: number) {
     this.memory = createPoolMemory(consumers);
     this.queue = new TaskQueue(this.memory);
-    for (let index = 0; index < consumers; index++) {
-      const posted: PostedResult[] = [];
-      const port = {
-        postMessage: (message: unknown, list: Transferable[]) => {
-          step();
-          posted.push(structuredClone(message, { transfer: list }) as PostedResult);
-          step();
-        },
-      } as unknown as MessagePort;
-      const results = ResultRing.create();
-      const start: ConsumerStart = {
-        memory: this.memory,
-        index,
-        results,
-        port,
-        bell: this.bell,
-        definitions: [],
-        shared: new Map(),
-      };
-      this.rings.push(new ResultRing(results));
-      this.ports.push({ receive: () => posted.shift() });
-      this.consumers.push(new Consumer(start, DECODED));
-    }
+    for (let index = 0; index < consumers; index++) this.enter(index);
+  }
+
+  /** Gives an index to a new consumer. */
+  enter(index: number): void {
+    const posted: PostedResult[] = [];
+    const port = {
+      postMessage: (message: unknown, list: Transferable[]) => {
+        step();
+        posted.push(structuredClone(message, { transfer: list }) as PostedResult);
+        step();
+      },
+    } as unknown as MessagePort;
+    const results = ResultRing.create();
+    const start: ConsumerStart = {
+      memory: this.memory,
+      index,
+      results,
+      port,
+      bell: this.bell,
+      definitions: [],
+      shared: new Map(),
+    };
+    this.rings[index] = new ResultRing(results);
+    this.ports[index] = { receive: () => posted.shift() };
+    this.consumers[index] = new Consumer(start, DECODED);
   }
 
   /** Owner: queues a task with one number. */
   push(slot: number, value = 0, unfinished?: number): boolean {
     Atomics.store(this.queue.slots, slot, TaskState.PENDING);
-    return this.queue.push(slot, 0, Encoding.NUMBER, 0, numberPayload(value), unfinished);
+    if (!this.queue.push(slot, 0, Encoding.NUMBER, 0, numberPayload(value))) return false;
+    this.queue.parking.wake(unfinished);
+    return true;
   }
 }

@@ -34,7 +34,7 @@ function park(bench: Bench, index: number): Promise<Task> {
   return taking;
 }
 
-/** Does something just before a step of a consumer that looks for a task; or after all of them, when there are fewer. */
+/** Does something just before a step of a consumer that looks for a task; or after all steps, when there are fewer. */
 function takeOneInterrupted(bench: Bench, index: number, at: number, action: () => void) {
   using interruption = new Interruption(at, action);
   const taking = takeOne(bench, index);
@@ -146,7 +146,7 @@ test("Consumer.waitForWork() misses no task that waits for nobody else, whenever
   assert(steps > 5, `${steps} steps`);
 });
 
-test("TaskQueue.push() wakes a sleeper only when there are more tasks than consumers that work", async () => {
+test("Parking.wake() wakes a sleeper only when there are more tasks than consumers that work", async () => {
   const bench = new Bench(3);
   const { queue } = bench;
   queue.parking.statuses[0] = queue.parking.statuses[1] = Status.ACTIVE;
@@ -342,7 +342,7 @@ test("Consumer.yieldToEventLoop() keeps what was assigned to who has just finish
   });
 });
 
-test("TaskQueue.push() wakes another consumer when the one that it woke has not answered", async () => {
+test("Parking.wake() wakes another consumer when the one that it woke has not answered", async () => {
   const bench = new Bench(3);
   const { queue } = bench;
   // A callback of a finished task computes there: it has a sleeper's status and does nothing.
@@ -438,7 +438,7 @@ test("Consumer.take() is away while what a task mentions has not arrived: it cou
   }
 });
 
-test("Consumer.waitForWork() misses neither task when one is assigned and one is pushed, whenever that is", async () => {
+test("Consumer.waitForWork() misses neither task when one is assigned and one pushed, whenever that is", async () => {
   await atEachStep(async (at) => {
     const bench = new Bench(2);
     const { queue, consumers } = bench;
@@ -476,7 +476,7 @@ test("Consumer.take() wakes another consumer for what was pushed while it alone 
   });
 });
 
-test("TaskQueue.push() wakes one sleeping consumer for each task, and none while one is looking", async () => {
+test("Parking.wake() wakes one sleeping consumer for each task, and none while one is looking", async () => {
   const bench = new Bench(3);
   const others = [park(bench, 0), park(bench, 1), park(bench, 2)];
   const { queue } = bench;
@@ -516,7 +516,7 @@ test("Parking.wake() keeps count of the sleeping, whenever others wake the same 
   });
 });
 
-test("Consumer.waitForWork() leaves the counts of the spinning and the sleeping right, whenever a task comes", async () => {
+test("Consumer.waitForWork() leaves the counts of who spins and who sleeps right, whenever a task comes", async () => {
   for (const how of ["push", "assign"]) {
     await atEachStep(async (at) => {
       const bench = new Bench(1);
@@ -548,6 +548,95 @@ test("Parking.forgetConsumers() makes room for others in the places of those tha
   const other = park(bench, 1);
   bench.push(5);
   assertEquals((await within(other, "the task", SOON)).slot, 5);
+});
+
+for (const way of ["alone", "and then a task is pushed", "just after one was pushed"]) {
+  test(`Parking.forgetConsumer(): who is let go while it comes to rest takes nothing more, ${way}`, async () => {
+    const outcomes = new Set<boolean>();
+    await atEachStep(async (at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      await consumer.begin();
+      let isGone = false;
+      const { taking, happened } = takeOneInterrupted(bench, 0, at, () => {
+        if (way === "just after one was pushed") bench.push(5);
+        isGone = queue.parking.forgetConsumer(0);
+        if (way === "and then a task is pushed") bench.push(5);
+      });
+      outcomes.add(isGone);
+      await messageLater();
+      if (isGone) {
+        assertEquals(statusesOf(bench), [Status.STARTING]);
+        assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
+        // Another one takes its place, and everything that is queued.
+        bench.enter(0);
+        await bench.consumers[0].begin();
+      }
+      if (way === "alone") bench.push(5);
+      const taken = isGone ? takeOne(bench, 0) : taking;
+      assertEquals((await within(taken, `the task, with the consumer let go before step ${at}`, SOON)).slot, 5);
+      assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
+      return happened;
+    });
+    assertEquals(outcomes, new Set(way === "just after one was pushed" ? [false] : [true, false]));
+  });
+}
+
+test("Parking.forgetConsumer(): who comes to rest is let go or assigned a task, and never both", async () => {
+  const outcomes = new Set<string>();
+  for (const first of ["assign", "forget"]) {
+    await atEachStep(async (at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      await consumer.begin();
+      let [isAssigned, isGone] = [false, false];
+      const { taking, happened } = takeOneInterrupted(bench, 0, at, () => {
+        if (first === "assign") isAssigned = queue.parking.assign(0);
+        isGone = queue.parking.forgetConsumer(0);
+        // The owner assigns nothing to an index that it has just freed.
+        if (first === "forget" && !isGone) isAssigned = queue.parking.assign(0);
+      });
+      outcomes.add(`${isAssigned} ${isGone}`);
+      await messageLater();
+      if (isGone) {
+        bench.enter(0);
+        assert(queue.parking.assign(0), "the next one can be assigned a task while it starts");
+        bench.consumers[0].receive(assignment(5));
+        await within(bench.consumers[0].begin(), "the next one", SOON);
+      } else if (isAssigned) consumer.receive(assignment(5));
+      else bench.push(5);
+      const taken = isGone ? takeOne(bench, 0) : taking;
+      assertEquals((await within(taken, `the task, with the consumer let go before step ${at}`, SOON)).slot, 5);
+      assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
+      return happened;
+    });
+  }
+  assert(outcomes.has("true false") && outcomes.has("false true") && !outcomes.has("true true"), [...outcomes].join());
+});
+
+test("Parking.wake() wakes another consumer, and counts right, whenever the owner lets one go", async () => {
+  await atEachStep(async (at) => {
+    const bench = new Bench(2);
+    const { queue } = bench;
+    const takings = [park(bench, 0), park(bench, 1)];
+    let isGone = false;
+    let happened: boolean;
+    {
+      using interruption = new Interruption(at, () => isGone = queue.parking.forgetConsumer(0));
+      bench.push(5);
+      ({ happened } = interruption);
+    }
+    const isWoken = statusesOf(bench).map((status) => status === Status.WOKEN);
+    assertEquals(isWoken, isGone ? [false, true] : [true, false], `let go before step ${at}`);
+    assert(queue.describe().includes(`parked=${isGone ? 0 : 1} `), queue.describe());
+    assertEquals((await within(takings[isGone ? 1 : 0], "the task", SOON)).slot, 5);
+    if (!isGone) {
+      assertEquals(queue.parking.forgetConsumer(0), false, "it is awake");
+      assert(queue.parking.forgetConsumer(1));
+    }
+    assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
+    return happened;
+  });
 });
 
 test("Consumer.take() has copied the arguments when the owner can use their memory again", async () => {

@@ -139,7 +139,7 @@ for (const start of STARTS) {
     assert(pushed > 1000, `${pushed} records`);
   });
 
-  test(`TaskQueue from position ${start}: memory is given back in any order, and used again only from the oldest on`, () => {
+  test(`TaskQueue from position ${start}: memory is given back in any order, and used again from the oldest on`, () => {
     const queue = queueFrom(start);
     const room = fill(queue);
     for (let round = 0; round < 20; round++) {

@@ -71,7 +71,7 @@ test("Consumer.start() and cancel(): whenever they meet, exactly one of them win
 });
 
 for (const [name, payload] of [["small", numberPayload(1)], ["large", LARGE]] as const) {
-  test(`Consumer.reply() with a ${name} result does not touch the slot's next task, whenever the owner collects`, async () => {
+  test(`Consumer.reply() with a ${name} result does not touch the slot's next task, whenever that comes`, async () => {
     let reused = 0;
     await atEachStep((at) => {
       const bench = new Bench(1);
@@ -161,6 +161,36 @@ test("Consumer.reply() finds a way for every result when the ring is full", () =
   }
 });
 
+test("Consumer.progress() rings when it is there, and is dropped where it could come after the result", async () => {
+  await atEachStep((at) => {
+    const bench = new Bench(1);
+    let isTooEarly = false;
+    const interruption = new Interruption(at, () => {
+      isTooEarly = bench.bell[1] > 0 && bench.rings[0].peek() === undefined;
+    });
+    bench.consumers[0].progress({ slot: 9, fn: 0, flags: 0, payload: EMPTY }, numberPayload(1));
+    interruption[Symbol.dispose]();
+    assert(!isTooEarly, `before step ${at}: rung, and nothing is there`);
+    const record = bench.rings[0].peek();
+    assertEquals([record?.slot, record?.type, bench.bell[1]], [9, RecordType.PROGRESS, 1]);
+    return interruption.happened;
+  });
+  const bench = new Bench(1);
+  const { consumers: [consumer], rings: [ring] } = bench;
+  bench.push(9);
+  const task = take(bench);
+  assert(consumer.start(task));
+  consumer.progress(task, LARGE);
+  assertEquals(ring.peek(), undefined, "a message is taken after all that is in the ring");
+  let count = 0;
+  do consumer.progress(task, numberPayload(count)); while (bench.bell[1] === ++count);
+  assert(count > 1_000);
+  // The ring is full.
+  consumer.reply(task, RecordType.VALUE, EMPTY);
+  const found = collect(bench).map(([, type]) => type);
+  assertEquals(found.indexOf(RecordType.VALUE), count - 1, "the result comes last");
+});
+
 test(
   "Consumer's slots: with four of them, used again at once, 30,000 tasks of two threads are run or cancelled once each",
   async () => {
@@ -210,6 +240,7 @@ test(
           const slot = free.pop()!;
           Atomics.store(queue.slots, slot, TaskState.PENDING);
           assert(queue.push(slot, 0, Encoding.NUMBER, 0, numberPayload(next)));
+          queue.parking.wake();
           current[slot] = { value: next++, cancelled: false };
           // The one before may be queued, be running, or be done.
           const other = current[(slot + 1) & 3];

@@ -39,7 +39,7 @@ async function play(data: Part): Promise<string> {
   }
 }
 
-/** Claims records until the owner is done; each record's payload is bytes of the low 8 bits of its function's number. */
+/** Claims records until the owner is done; the bytes of each record's payload are the low 8 bits of its `fn`. */
 function claim({ memory, seen, totals, index, done }: Part & { part: "claim" }): string {
   const queue = new TaskQueue(memory);
   const end = performance.now() + BOUND;

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { Atomics, performance } from "../../../futures/builtins.ts";
+import { performance } from "../../../futures/builtins.ts";
 import { EncodedSections } from "../../_values/encoded.ts";
 import type { Definition } from "../../_functions/definition.ts";
 import { importModule } from "../../_functions/import.ts";
 import { answersFor } from "./_answers.ts";
+import { isolate } from "./_isolation.ts";
 import { Outbox } from "./_outbox.ts";
 import type { Import } from "../../_functions/resolve.ts";
 import { endProcess, runFor, type Runner, type RunnerTask, turn, TURN_MS } from "../../_runner/runner.ts";
@@ -67,7 +68,7 @@ class Child {
   readonly #definitions: Definition[] = [];
   readonly #messages: Message[] = [];
   readonly reader = new MessageReader((message) => this.#messages.push(message));
-  readonly #write = writerOfStdout();
+  readonly #write: (bytes: Uint8Array) => void;
   readonly #outbox: Outbox;
   #announces = false;
   #turnEnds = 0;
@@ -78,11 +79,7 @@ class Child {
     this.#turns = turns;
     this.#outbox = outbox;
     this.#imports = imports;
-    hideStdin();
-    keepStdout(this.#write);
-    flushBeforeSignals(outbox);
-    // What a Ctrl-C ends is the parent's decision; it goes to all processes of the terminal.
-    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
+    this.#write = isolate(() => outbox.flush());
   }
 
   /** Does what has been received. */
@@ -176,89 +173,5 @@ class Child {
     if (now < this.#turnEnds) return undefined;
     this.#turnEnds = now + TURN_MS;
     return turn();
-  }
-}
-
-/** Writes to the standard output past whatever a task does to `Deno.stdout`. */
-function writerOfStdout(): (bytes: Uint8Array) => void {
-  const write = Deno.stdout.writeSync.bind(Deno.stdout);
-  const pause = new Int32Array(new SharedArrayBuffer(4));
-  return (bytes) => {
-    for (let at = 0; at < bytes.byteLength;) {
-      try {
-        at += write(at === 0 ? bytes : bytes.subarray(at));
-      } catch (error) {
-        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-        // A program that shares the pipe has made it non-blocking, and it is full.
-        Atomics.wait(pause, 0, 0, 1);
-      }
-    }
-  };
-}
-
-/**
- * A task may close its standard output, as a stream that is piped to it does at its end; the protocol still needs it.
- */
-function keepStdout(write: (bytes: Uint8Array) => void): void {
-  let writable: WritableStream<Uint8Array> | undefined;
-  Object.defineProperties(Deno.stdout, {
-    close: { value: () => {} },
-    writable: { get: () => writable ??= new WritableStream({ write: (bytes) => write(bytes) }) },
-  });
-}
-
-/** A task that kills its own process takes nothing with it that has run before. */
-function flushBeforeSignals(outbox: Outbox): void {
-  const kill = Deno.kill;
-  Deno.kill = (pid, signal) => {
-    outbox.flush();
-    kill(pid, signal);
-  };
-}
-
-/** The standard input is the protocol's: a task, or a program that it starts, finds it empty. */
-function hideStdin(): void {
-  Object.defineProperties(Deno.stdin, {
-    read: { value: () => Promise.resolve(null) },
-    readSync: { value: () => null },
-    readable: { get: () => new Blob([]).stream() },
-  });
-  hideStdinFiles();
-  const withoutStdin = <O extends { stdin?: unknown }>(options: O | undefined): O => {
-    const { stdin = "null" } = options ?? {};
-    return { ...options, stdin: stdin === "inherit" ? "null" : stdin } as O;
-  };
-  const Command = Deno.Command;
-  Deno.Command = class extends Command {
-    constructor(command: string | URL, options?: Deno.CommandOptions) {
-      super(command, withoutStdin(options));
-    }
-  };
-  const deno = Deno as unknown as { [name: string]: (...args: unknown[]) => unknown };
-  for (const name of ["spawn", "spawnAndWait", "spawnAndWaitSync"]) {
-    const spawn = deno[name];
-    if (spawn === undefined) continue;
-    // Called with the arguments of the program, or without.
-    deno[name] = (command, ...rest) => {
-      const args = Array.isArray(rest[0]) ? [rest.shift()] : [];
-      return spawn(command, ...args, withoutStdin(rest[0] as { stdin?: unknown }));
-    };
-  }
-}
-
-/** The files that stand for the standard input of this process. */
-const STDIN_FILES = /^\/(dev\/(stdin|fd\/0)|proc\/(self|thread-self|\d+)\/fd\/0)$/;
-
-/** The same for the names that it has as a file. */
-function hideStdinFiles(): void {
-  if (Deno.build.os === "windows") return;
-  const names = ["open", "openSync", "readFile", "readFileSync", "readTextFile", "readTextFileSync"] as const;
-  const deno = Deno as unknown as { [name: string]: (...args: unknown[]) => unknown };
-  for (const name of names) {
-    const open = deno[name];
-    deno[name] = (path, ...rest) => {
-      const text = path instanceof URL && path.protocol === "file:" ? path.pathname : path;
-      return open(typeof text === "string" && STDIN_FILES.test(text) ? "/dev/null" : path, ...rest);
-    };
   }
 }
