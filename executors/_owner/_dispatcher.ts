@@ -142,7 +142,7 @@ export class Dispatcher {
           this.publishWaiting();
         }
       }
-      this.#startWorkers();
+      this.startWorkers();
     } catch (error) {
       task.error = error;
       task.before = this.#interrupted;
@@ -169,7 +169,7 @@ export class Dispatcher {
     }
     // It may be this what was interrupted.
     this.#queue.parking.wake();
-    this.#startWorkers();
+    this.startWorkers();
   }
 
   /** Fails a task that nobody has. */
@@ -227,7 +227,7 @@ export class Dispatcher {
   #assign(slot: number, task: Handover): boolean {
     const { fn, flags, payload } = task;
     if (!this.#queue.isEmpty()) return false;
-    this.#startWorkers();
+    this.startWorkers();
     const deadline = performance.now() + (payload.room === Infinity ? 0 : REST_MS + payload.room / COPIED_PER_MS);
     do {
       const worker = this.#workers.assign(false) ??
@@ -317,7 +317,7 @@ export class Dispatcher {
     if (workers.count === 0 || isAllTaken || !this.#hasMoreWorkers) return;
     const { parking } = queue;
     const isStuck = !parking.wake(unfinished) && !parking.hasSleepers() &&
-      parking.lacksConsumers(unfinished, workers.count) && this.#finishedAtLook === queue.finished;
+      parking.lacksConsumers(unfinished, workers.indices) && this.#finishedAtLook === queue.finished;
     this.#finishedAtLook = queue.finished;
     this.#vainLooks = isStuck ? this.#vainLooks + 1 : 0;
     if (this.#vainLooks >= LOOKS_BEFORE_START && workers.canGrow) {
@@ -328,7 +328,7 @@ export class Dispatcher {
   }
 
   /** Starts a worker if there are more tasks than workers. */
-  #startWorkers(): void {
+  startWorkers(): void {
     if (this.#wantsWorker(0) && this.#mayStart()) this.#workers.start();
   }
 

@@ -5,7 +5,13 @@
  */
 
 import { addSource, bell, removeSource, type Source } from "../../futures/wakeup.ts";
-import type { ConsumerMessage, ConsumerStart, Initializer, PoolMemory } from "../_queue/protocol.ts";
+import {
+  type ConsumerMessage,
+  type ConsumerStart,
+  type Initializer,
+  MAX_SERIAL,
+  type PoolMemory,
+} from "../_queue/protocol.ts";
 import { ResultRing } from "../_queue/ring.ts";
 import type { TaskQueue } from "../_queue/task_queue.ts";
 import type { PoolKind } from "./kind.ts";
@@ -15,7 +21,10 @@ const UNLOAD_MS = 3_000;
 
 /** A worker, and where its results come from. */
 export interface RunningWorker {
+  /** Which of the workers it is that are there at once. */
   readonly index: number;
+  /** Which of all that were ever started. */
+  readonly serial: number;
   readonly worker: Worker;
   readonly results: ResultRing;
   readonly port: MessagePort;
@@ -46,6 +55,9 @@ export class Workers {
   readonly #owner: WorkersOwner;
   /** Those that are there, in the order in which they were started. */
   readonly #running: RunningWorker[] = [];
+  /** Indices of workers that have left, each alone; the next ones take them. */
+  readonly #freeIndices: number[] = [];
+  #nextSerial = 0;
   /** Whether a worker keeps the program alive. */
   #keepsProgramAlive = false;
 
@@ -59,6 +71,11 @@ export class Workers {
   /** How many there are. */
   get count(): number {
     return this.#running.length;
+  }
+
+  /** How many indices are in use, or were. */
+  get indices(): number {
+    return this.#running.length + this.#freeIndices.length;
   }
 
   /** Whether there can be more. */
@@ -78,7 +95,9 @@ export class Workers {
 
   /** Starts one more. */
   start(): void {
-    const index = this.#running.length;
+    const index = this.#freeIndices.pop() ?? this.#running.length;
+    const serial = this.#nextSerial;
+    this.#nextSerial = (serial + 1) & MAX_SERIAL;
     const results = ResultRing.create();
     const { port1, port2 } = new MessageChannel();
     let worker: Worker | undefined;
@@ -86,12 +105,14 @@ export class Workers {
       const start: ConsumerStart & Known = {
         memory: this.#memory,
         index,
+        serial,
         results,
         port: port2,
         bell,
         ...this.#owner.known(),
         ...this.#kind.startOptions?.(),
       };
+      this.#queue.parking.enter(index);
       worker = this.#kind.startWorker(index);
       worker.postMessage(start, [port2]);
     } catch (error) {
@@ -101,14 +122,17 @@ export class Workers {
       this.#owner.onStartFailure(error);
       return;
     }
+    const running = { index, serial, worker, results: new ResultRing(results), port: port1 };
     worker.addEventListener("error", (event) => {
       event.preventDefault();
+      // Nobody listens to one any more that has left.
+      if (!this.#running.includes(running)) return;
       this.#owner.onWorkerFailure(event.error ?? new Error(event.message));
     });
     this.#keepsProgramAlive = !unref(worker);
     if (this.#running.length === 0) addSource(this.#owner);
     if (this.#kind.stop === "ask") addEventListener("unload", this.#onUnload);
-    this.#running.push({ index, worker, results: new ResultRing(results), port: port1 });
+    this.#running.push(running);
   }
 
   /** Posts a message to each. */
@@ -121,14 +145,43 @@ export class Workers {
     return this.#running.find(({ index }) => this.#queue.parking.assign(index, mayStart))?.worker;
   }
 
+  /**
+   * Takes a worker out that sleeps, the last one that was started: it takes no task any more, and {@linkcode end} must
+   * follow when its results are collected.
+   *
+   * @returns `undefined` when none sleeps.
+   */
+  takeOutIdle(): RunningWorker | undefined {
+    return this.#running.findLast(({ index }) => this.#queue.parking.leave(index));
+  }
+
+  /** The worker of a serial number. */
+  find(serial: number): RunningWorker | undefined {
+    return this.#running.find((running) => running.serial === serial);
+  }
+
+  /**
+   * Ends a worker alone, which has been taken out, or whose task has been abandoned: another one may take its place at
+   * once, even while this one's thread is ending.
+   */
+  end(running: RunningWorker): void {
+    const place = this.#running.indexOf(running);
+    if (place === -1) return;
+    const { index, results } = running;
+    results.close();
+    this.#queue.parking.giveUp(index);
+    this.#running.splice(place, 1);
+    this.#freeIndices.push(index);
+    terminate(running);
+    if (this.#running.length === 0) removeSource(this.#owner);
+  }
+
   /** Ends all at once. */
   terminate(): void {
     removeSource(this.#owner);
     removeEventListener("unload", this.#onUnload);
-    for (const { worker, port } of this.#running.splice(0)) {
-      worker.terminate();
-      port.close();
-    }
+    this.#freeIndices.length = 0;
+    for (const running of this.#running.splice(0)) terminate(running);
   }
 
   /** The program ends: a broker ends its processes first, so that all they have printed is written. */
@@ -138,6 +191,11 @@ export class Workers {
     // The second word says that somebody reads slowly what they have printed.
     do Atomics.wait(progress, 0, 0, UNLOAD_MS); while (progress[0] === 0 && Atomics.load(progress, 1) === 1);
   };
+}
+
+function terminate({ worker, port }: RunningWorker): void {
+  worker.terminate();
+  port.close();
 }
 
 /**

@@ -28,8 +28,8 @@ export interface PoolKind {
   /** What the detail of a result says: see `ResultRecord`. */
   readonly detail: "msPerItem" | "attempts";
   /**
-   * How a consumer ends. A thread is terminated. A broker is asked to end, because it has to end what it has started
-   * before, and only it can abort one task: a thread that computes hears nothing.
+   * How a consumer ends, and what runs one task. A thread hears nothing while it computes: it is terminated, and
+   * another one takes its place. A broker is asked, because it has to end what it has started before.
    */
   readonly stop: "terminate" | "ask";
   /** How long `cancel()` waits for a prefetched task to be recalled, in milliseconds; not given: a second. */

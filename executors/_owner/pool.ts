@@ -14,7 +14,14 @@ import { ensureStack } from "../../futures/stack.ts";
 import { bell, blockUntil, hold, release } from "../../futures/wakeup.ts";
 import type { Encoded } from "../_values/encoded.ts";
 import { encodeArguments, encodeItems, type EncodeOptions } from "../_values/codec.ts";
-import { type Initializer, type PostedPayload, RecordType, TaskFlag, TaskState } from "../_queue/protocol.ts";
+import {
+  type Initializer,
+  type PostedPayload,
+  RecordType,
+  STATE_MASK,
+  TaskFlag,
+  TaskState,
+} from "../_queue/protocol.ts";
 import { toPosted } from "../_queue/posted.ts";
 import { importingModule } from "../_functions/resolve.ts";
 import { createPoolMemory, TaskQueue } from "../_queue/task_queue.ts";
@@ -182,7 +189,7 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     if (this.#dispatcher.isInterrupted) return "waiting";
     // Room is made by consumers, and they ring.
     if (slot < 0) return Atomics.load(bell, SEQUENCE) === this.#collectedAt ? "pending" : "waiting";
-    switch (Atomics.load(this.#queue.slots, slot)) {
+    switch (Atomics.load(this.#queue.slots, slot) & STATE_MASK) {
       case TaskState.RUNNING:
         return "running";
       case TaskState.DONE:
@@ -268,9 +275,12 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   // TaskControl
 
   abort(future: Future<unknown>): void {
-    if (this.#kind.stop !== "ask") throw new InvalidStateError(`Cannot abort a task of a ${this.#kind.name}`);
     const slot = this.#tasks.slotOf(future);
     if (slot === -1) return;
+    if (this.#kind.stop === "terminate") {
+      this.#giveUp(slot, () => this.#kind.brokenError("Task was aborted with the thread that ran it", undefined));
+      return;
+    }
     // Not another task's until the broker has answered, which would be meant then.
     this.#tasks.pin(slot);
     this.#workers.tell({ type: "abort", slot });
@@ -278,6 +288,34 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
 
   onProgress(future: Future<unknown>, listener: (value: unknown) => void): void {
     this.#events.onProgress(future, listener);
+  }
+
+  /** Ends the thread that runs a task, if one does, and fails the task; another thread may take its place. */
+  #giveUp(slot: number, makeError: () => Error): void {
+    const serial = this.#queue.abandon(slot);
+    const worker = serial === undefined ? undefined : this.#workers.find(serial);
+    const future = this.#tasks.futureOf(slot);
+    if (worker === undefined || future === undefined) return;
+    // What it has published before is not lost.
+    this.collect();
+    this.#workers.end(worker);
+    if (this.#isOver) return;
+    this.#tasks.free(slot);
+    this.#tasks.unsettled--;
+    internals.settle(future, false, makeError());
+    this.#dispatcher.startWorkers();
+    this.#closeWhenDone();
+  }
+
+  /** Ends a worker alone that has nothing to do; `false` when none sleeps. */
+  endIdleWorker(): boolean {
+    const worker = this.#workers.takeOutIdle();
+    if (worker === undefined) return false;
+    // It has published nothing since it fell asleep.
+    this.collect();
+    this.#workers.end(worker);
+    this.#dispatcher.startWorkers();
+    return true;
   }
 
   /** What is heard of tasks besides their results. */

@@ -13,8 +13,6 @@ export interface TaskControl {
   /**
    * Ends what runs a task, such as its process, so that its future fails. Does nothing for a task that is done or waits
    * in this program's memory: cancel it first.
-   *
-   * @throws {InvalidStateError} This kind of worker cannot be ended alone.
    */
   abort(future: Future<unknown>): void;
   /** Calls a function with each value that the task says of its progress from now on. What it throws is reported. */

@@ -20,6 +20,7 @@ import {
   type PostedPayload,
   type PostedResult,
   RecordType,
+  runningBy,
   Status,
   TaskFlag,
   type TaskRecord,
@@ -38,15 +39,18 @@ export interface Task<B extends Encoded | EncodedSections = Encoded> {
 
 /** How a consumer wants what tasks carry. */
 interface Form<B> {
+  /** Whether the consumer runs the tasks itself. */
+  readonly runs: boolean;
   read(encoding: number, memory: Memory, offset: number, byteLength: number): B;
   fromPosted(posted: PostedPayload): B;
 }
 
 /** For who runs tasks. */
-export const DECODED: Form<Encoded> = { read: Encoded.read, fromPosted };
+export const DECODED: Form<Encoded> = { runs: true, read: Encoded.read, fromPosted };
 
 /** For who passes tasks on. */
 export const ENCODED: Form<EncodedSections> = {
+  runs: false,
   read: EncodedSections.read,
   fromPosted: (posted) => posted.isEncoded ? sectionsOf(posted) : EncodedSections.from(fromPosted(posted)),
 };
@@ -63,6 +67,8 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   readonly #parking: Parking;
   readonly #results: ResultRing;
   readonly #index: number;
+  /** The word of a slot whose task this consumer runs. Who passes tasks on is never given up. */
+  readonly #running: number;
   readonly #port: MessagePort;
   readonly #bell: Int32Array;
   readonly #definitions: Definition[];
@@ -72,6 +78,8 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   #hasRested = false;
   /** Whether its status may be AWAY. */
   #isAway = false;
+  /** Whether the owner has given it up: it is away for ever, and touches nothing of the pool's. */
+  #isGivenUp = false;
   /** Ends a sleep. */
   #wake: ((value: unknown) => void) | undefined;
 
@@ -81,6 +89,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     this.#parking = this.#queue.parking;
     this.#results = new ResultRing(start.results);
     this.#index = start.index;
+    this.#running = form.runs ? runningBy(start.serial) : TaskState.RUNNING;
     this.#port = start.port;
     this.#bell = start.bell;
     this.#definitions = start.definitions;
@@ -143,8 +152,10 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
    */
   take(): Task<B> | Promise<Task<B>> | undefined {
     // Here and nowhere else: a promise of this library's may be followed by other callbacks before its waiter goes on.
-    if (this.#isAway) this.#comeBack();
-    else this.#parking.move(this.#index, Status.FINISHED, Status.ACTIVE);
+    if (this.#isAway) {
+      if (this.#isGivenUp) return new Promise<never>(() => {});
+      this.#comeBack();
+    } else this.#parking.move(this.#index, Status.FINISHED, Status.ACTIVE);
     const assigned = this.#assigned;
     // One that was assigned and has not arrived comes before what is queued.
     if (assigned === undefined && this.#parking.is(this.#index, Status.ASSIGNED)) return undefined;
@@ -242,10 +253,12 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
           this.#wake = undefined;
         }
       }
-      // The owner has let go of this consumer just when it fell asleep, and ends its thread: it takes nothing more.
-      if (this.#parking.is(index, Status.STARTING)) await new Promise(() => {});
       // It is not awake before it is asked for a task.
       this.#isAway = true;
+      // In this order: the index may be another one's by now, and then the ring was closed before.
+      if (this.#parking.is(index, Status.LEFT) || this.#results.isClosed()) {
+        await new Promise<never>(() => {});
+      }
     }
     if (this.#parking.is(index, Status.ASSIGNED)) await this.#takeAssigned();
   }
@@ -256,6 +269,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
 
   /** Is away while the event loop has its turn, which may take long: nobody counts on this consumer. */
   async yieldToEventLoop(turn: () => Promise<void>): Promise<void> {
+    if (this.#isGivenUp) return;
     // If both fail, it is away already, or has been assigned a task.
     this.#goAway(Status.ACTIVE);
     this.#goAway(Status.FINISHED);
@@ -282,7 +296,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
    *
    * @returns `false` when it was cancelled: it must not run, and needs no reply.
    */
-  start({ slot }: Task<B>, as: number = TaskState.RUNNING): boolean {
+  start({ slot }: Task<B>, as: number = this.#running): boolean {
     if (this.#isAway) this.#comeBack();
     if (Atomics.compareExchange(this.#queue.slots, slot, TaskState.PENDING, as) === TaskState.PENDING) return true;
     this.#publish(slot, RecordType.CANCELLED, EMPTY);
@@ -314,18 +328,28 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     rings = true,
     next: number = Status.ACTIVE,
   ): void {
+    // Before the result: once the owner has that, the slot may already be another task's. And before the status, which
+    // may be another consumer's where this one was given up.
+    if (Atomics.compareExchange(this.#queue.slots, slot, this.#running, TaskState.DONE) !== this.#running) {
+      if (this.#form.runs) {
+        // The owner has given this thread up, and ends it when it comes to its event loop.
+        this.#isGivenUp = this.#isAway = true;
+        return;
+      }
+      // It was prefetched by a process.
+      Atomics.store(this.#queue.slots, slot, TaskState.DONE);
+    }
     // Before the owner is woken, perhaps on the core of this thread: it need not wait until this one has come to rest.
     // And before the task counts as finished: who is ACTIVE and has no task is about to take one.
     if (next === Status.AWAY) this.#goAway(Status.ACTIVE);
     else if (next === Status.FINISHED) this.#parking.move(this.#index, Status.ACTIVE, Status.FINISHED);
-    // Before the result: once the owner has that, the slot may already be another task's.
-    Atomics.store(this.#queue.slots, slot, TaskState.DONE);
     this.#queue.countFinished();
     try {
       this.#publish(slot, type, payload, detail);
     } catch (error) {
       // It is replied again, and counted then.
       this.#queue.countFinished(-1);
+      Atomics.store(this.#queue.slots, slot, this.#running);
       throw error;
     }
     if (rings) ring(this.#bell);

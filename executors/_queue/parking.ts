@@ -106,6 +106,27 @@ export class Parking {
     return false;
   }
 
+  /**
+   * Owner: takes a consumer out for good that sleeps. It takes no task from then on, so none can be lost with it. Whoever
+   * wants to wake it at the same time, it is counted as asleep no longer, once. Its ring must be closed before another
+   * consumer begins under its index.
+   *
+   * @returns `false` when it does not sleep: somebody has woken it, or the owner has assigned it a task.
+   */
+  leave(index: number): boolean {
+    return this.unpark(index, Status.LEFT);
+  }
+
+  /** Owner: says that the thread of an index, which ran a task, was given up. */
+  giveUp(index: number): void {
+    Atomics.store(this.statuses, index, Status.LEFT);
+  }
+
+  /** Owner: says that a consumer begins under an index, where another one may have left. */
+  enter(index: number): void {
+    Atomics.store(this.statuses, index, Status.STARTING);
+  }
+
   /** Owner: says whether it has tasks that wait for room or for an idle consumer. It then looks again for both. */
   setWaiting(isWaiting: boolean): void {
     Atomics.store(this.#control, Word.WAITING, isWaiting ? 1 : 0);
@@ -149,35 +170,21 @@ export class Parking {
     return count;
   }
 
-  /** Owner: whether there are more tasks than consumers that run or take one, or start, of which `begun` have. */
-  lacksConsumers(unfinished: number, begun: number): boolean {
+  /** Owner: whether there are more tasks than consumers that run or take one, or start, where so many indices are in use or were. */
+  lacksConsumers(unfinished: number, indices: number): boolean {
     if (Atomics.load(this.#control, Word.SPINNING) > 0) return false;
     let count = this.#countActive();
-    for (let index = 0; index < begun; index++) {
+    for (let index = 0; index < indices; index++) {
       const status = Atomics.load(this.statuses, index);
       if (status === Status.STARTING || status === Status.ASSIGNED) count++;
     }
     return unfinished > count;
   }
 
-  /**
-   * Owner: lets go of a consumer that sleeps, so that its thread can be ended and another one take its index. To be
-   * called before the thread is ended, which takes a moment: from here on nobody wakes this consumer or counts on it,
-   * and it takes nothing more. Whoever wants to wake it at the same time, it is counted as asleep no longer, once.
-   * The owner must assign nothing to the index, and post nothing to the thread, before the next consumer's thread is
-   * started: the index looks like that of one which starts.
-   *
-   * @returns `false` when the consumer does not sleep: somebody has woken it, or the owner has assigned it a task, and
-   * it must stay. One that is ended in the midst of its work leaves counts behind.
-   */
-  forgetConsumer(index: number): boolean {
-    return this.unpark(index, Status.STARTING);
-  }
-
   /** Owner: forgets all consumers, whose threads it has ended when no task was left; also those that did not sleep. */
   forgetConsumers(): void {
     for (let index = 0; index < this.statuses.length; index++) {
-      if (!this.forgetConsumer(index)) Atomics.store(this.statuses, index, Status.STARTING);
+      if (!this.unpark(index, Status.STARTING)) Atomics.store(this.statuses, index, Status.STARTING);
     }
   }
 

@@ -41,6 +41,8 @@ export const Word = {
   WAITING: 5,
   /** Of a ring: how many results the consumer has posted as messages. */
   POSTED: 6,
+  /** Of a ring: whether its consumer has left, and takes no more tasks. */
+  CLOSED: 7,
 } as const;
 
 /** Size of a control block in 4-byte words. */
@@ -57,13 +59,38 @@ export const TaskState = {
    * recalled.
    */
   PREFETCHED: 2,
-  /** Being run. Set by the consumer that took it, from PENDING or PREFETCHED only. */
+  /**
+   * Being run. Set by the consumer that took it, from PENDING or PREFETCHED only. A thread says with it which one it is:
+   * see {@linkcode runningBy}.
+   */
   RUNNING: 3,
   /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING only. */
   DONE: 4,
   /** Will never run. Set by the owner, from PENDING only. */
   CANCELLED: 5,
+  /** Will have no result, because its thread was given up. Set by the owner, from RUNNING only. */
+  ABANDONED: 6,
 } as const;
+
+/** The bits of a slot's word that are its `TaskState`; those above them are the serial number of the thread. */
+export const STATE_MASK = 7;
+const STATE_BITS = 3;
+
+/** Serial numbers of threads begin again after this one. */
+export const MAX_SERIAL = 0xfff_ffff;
+
+/**
+ * The word of a slot whose task is run by the thread of a serial number. No other thread has that, so one which was
+ * given up changes no slot any more, whoever uses it next.
+ */
+export function runningBy(serial: number): number {
+  return TaskState.RUNNING | (serial << STATE_BITS);
+}
+
+/** The serial number in a word of {@linkcode runningBy}. */
+export function serialOf(word: number): number {
+  return word >>> STATE_BITS;
+}
 
 /** What a consumer is doing. */
 export const Status = {
@@ -83,6 +110,8 @@ export const Status = {
   AWAY: 6,
   /** Was woken and has not answered: where a callback of a finished task computes, it will not for long. */
   WOKEN: 7,
+  /** Has left: another one may begin under its index. Set by the owner, from PARKED, or when it has given the thread up. */
+  LEFT: 8,
 } as const;
 
 /** Bits of a task's record. */
@@ -166,8 +195,10 @@ export function msOf(steps: number): number {
 /** The first message to a consumer. */
 export interface ConsumerStart {
   memory: PoolMemory;
-  /** Which consumer it is. */
+  /** Which of the consumers it is that are there at once. */
   index: number;
+  /** Which of all that were ever started, from 0 to {@linkcode MAX_SERIAL}. */
+  serial: number;
   results: SharedArrayBuffer;
   /** For results that do not fit into shared memory. */
   port: MessagePort;

@@ -143,6 +143,16 @@ export class ResultRing {
     Atomics.store(this.#control, Word.HEAD, (head + length) | 0);
   }
 
+  /** Owner: says that the consumer has left. */
+  close(): void {
+    Atomics.store(this.#control, Word.CLOSED, 1);
+  }
+
+  /** Consumer: whether it has left. */
+  isClosed(): boolean {
+    return Atomics.load(this.#control, Word.CLOSED) === 1;
+  }
+
   /** Consumer: counts a result that it posted as a message, because it is large or the ring is full. */
   countPosted(): void {
     Atomics.add(this.#control, Word.POSTED, 1);

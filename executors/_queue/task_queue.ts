@@ -8,7 +8,16 @@
 import { Atomics } from "../../futures/builtins.ts";
 import type { Memory, Payload } from "../_values/memory.ts";
 import { Parking } from "./parking.ts";
-import { CONTROL_WORDS, type PoolMemory, SLOTS, type TaskRecord, TaskState, Word } from "./protocol.ts";
+import {
+  CONTROL_WORDS,
+  type PoolMemory,
+  serialOf,
+  SLOTS,
+  STATE_MASK,
+  type TaskRecord,
+  TaskState,
+  Word,
+} from "./protocol.ts";
 import { FILLER, HEADER_WORDS, RecordRing } from "./ring.ts";
 
 /** Size of the task queue in 4-byte words: 512 KiB. */
@@ -114,6 +123,18 @@ export class TaskQueue {
     Atomics.store(words, at, -words[at]);
   }
 
+  /**
+   * Owner: takes a task away from the thread that runs it, which publishes nothing of it from then on, nor takes
+   * another one.
+   *
+   * @returns The serial number of the thread; `undefined` when none runs the task, or none does any more.
+   */
+  abandon(slot: number): number | undefined {
+    const word = Atomics.load(this.slots, slot);
+    if ((word & STATE_MASK) !== TaskState.RUNNING) return undefined;
+    return Atomics.compareExchange(this.slots, slot, word, TaskState.ABANDONED) === word ? serialOf(word) : undefined;
+  }
+
   /** How many tasks consumers have finished, modulo 2³². */
   get finished(): number {
     return Atomics.load(this.#control, Word.FINISHED);
@@ -126,8 +147,8 @@ export class TaskQueue {
 
   /** For a hang's report: the state in one line. */
   describe(): string {
-    const slots = [0, 0, 0, 0, 0, 0];
-    for (let i = 0; i < SLOTS; i++) slots[Atomics.load(this.slots, i)]++;
+    const slots: number[] = Object.values(TaskState).map(() => 0);
+    for (let i = 0; i < SLOTS; i++) slots[Atomics.load(this.slots, i) & STATE_MASK]++;
     const [head, tail] = [Word.HEAD, Word.TAIL].map((word) => this.#control[word]);
     return `queue head=${head} tail=${tail} reclaimed=${this.#reclaimed} finished=${this.finished} ` +
       `${this.parking.describe()} ` +

@@ -175,12 +175,16 @@ export class Bench {
     const start: ConsumerStart = {
       memory: this.memory,
       index,
+      serial: index,
       results,
       port,
       bell: this.bell,
       definitions: [],
       shared: new Map(),
     };
+    // The owner closes the ring of who left before another one begins under its index.
+    this.rings[index]?.close();
+    this.queue.parking.enter(index);
     this.rings[index] = new ResultRing(results);
     this.ports[index] = { receive: () => posted.shift() };
     this.consumers[index] = new Consumer(start, DECODED);

@@ -551,7 +551,7 @@ test("Parking.forgetConsumers() makes room for others in the places of those tha
 });
 
 for (const way of ["alone", "and then a task is pushed", "just after one was pushed"]) {
-  test(`Parking.forgetConsumer(): who is let go while it comes to rest takes nothing more, ${way}`, async () => {
+  test(`Parking.leave(): who is let go while it comes to rest takes nothing more, ${way}`, async () => {
     const outcomes = new Set<boolean>();
     await atEachStep(async (at) => {
       const bench = new Bench(1);
@@ -560,13 +560,13 @@ for (const way of ["alone", "and then a task is pushed", "just after one was pus
       let isGone = false;
       const { taking, happened } = takeOneInterrupted(bench, 0, at, () => {
         if (way === "just after one was pushed") bench.push(5);
-        isGone = queue.parking.forgetConsumer(0);
+        isGone = queue.parking.leave(0);
         if (way === "and then a task is pushed") bench.push(5);
       });
       outcomes.add(isGone);
       await messageLater();
       if (isGone) {
-        assertEquals(statusesOf(bench), [Status.STARTING]);
+        assertEquals(statusesOf(bench), [Status.LEFT]);
         assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
         // Another one takes its place, and everything that is queued.
         bench.enter(0);
@@ -582,9 +582,9 @@ for (const way of ["alone", "and then a task is pushed", "just after one was pus
   });
 }
 
-test("Parking.forgetConsumer(): who comes to rest is let go or assigned a task, and never both", async () => {
+test("Parking.leave(): who comes to rest is let go or assigned a task, and never both", async () => {
   const outcomes = new Set<string>();
-  for (const first of ["assign", "forget"]) {
+  for (const first of ["assign", "leave"]) {
     await atEachStep(async (at) => {
       const bench = new Bench(1);
       const { queue, consumers: [consumer] } = bench;
@@ -592,9 +592,8 @@ test("Parking.forgetConsumer(): who comes to rest is let go or assigned a task, 
       let [isAssigned, isGone] = [false, false];
       const { taking, happened } = takeOneInterrupted(bench, 0, at, () => {
         if (first === "assign") isAssigned = queue.parking.assign(0);
-        isGone = queue.parking.forgetConsumer(0);
-        // The owner assigns nothing to an index that it has just freed.
-        if (first === "forget" && !isGone) isAssigned = queue.parking.assign(0);
+        isGone = queue.parking.leave(0);
+        if (first === "leave") isAssigned = queue.parking.assign(0);
       });
       outcomes.add(`${isAssigned} ${isGone}`);
       await messageLater();
@@ -622,7 +621,7 @@ test("Parking.wake() wakes another consumer, and counts right, whenever the owne
     let isGone = false;
     let happened: boolean;
     {
-      using interruption = new Interruption(at, () => isGone = queue.parking.forgetConsumer(0));
+      using interruption = new Interruption(at, () => isGone = queue.parking.leave(0));
       bench.push(5);
       ({ happened } = interruption);
     }
@@ -631,8 +630,8 @@ test("Parking.wake() wakes another consumer, and counts right, whenever the owne
     assert(queue.describe().includes(`parked=${isGone ? 0 : 1} `), queue.describe());
     assertEquals((await within(takings[isGone ? 1 : 0], "the task", SOON)).slot, 5);
     if (!isGone) {
-      assertEquals(queue.parking.forgetConsumer(0), false, "it is awake");
-      assert(queue.parking.forgetConsumer(1));
+      assertEquals(queue.parking.leave(0), false, "it is awake");
+      assert(queue.parking.leave(1));
     }
     assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
     return happened;

@@ -19,6 +19,7 @@ import {
   ThreadPoolExecutor,
   transfer,
 } from "@concurrent/futures";
+import { taskControlOf } from "../../executors/_owner/task_control.ts";
 import { ClusterExecutor } from "../../executors/cluster/cluster_executor.ts";
 import { type FutureOwner, internals } from "../../futures/future.ts";
 import { ring } from "../../futures/bell.ts";
@@ -40,7 +41,7 @@ import {
 import { add, compute, lengthOf, passGate, repeat } from "../fixtures/tasks.ts";
 import { awaitWord } from "../fixtures/thread_tasks.ts";
 import { atEachStep, Interruption } from "./_kit.ts";
-import { holdAfterReply, stamp } from "./tasks.ts";
+import { holdAfterReply, sayProgress, stamp } from "./tasks.ts";
 
 /** How long a task may take that takes no time, in milliseconds: one that nobody publishes is noticed after it. */
 const SOON = 3_000;
@@ -350,16 +351,35 @@ test("a due callback may complete the future that result() without a timeout is 
   assertStrictEquals(bare.result(), 5);
 });
 
-// ---- what is looked at first --------------------------------------------------------------------------------------
-
-/** A function that cannot be sent: it is native, and bound. */
-const native = Math.max.bind(null) as (x: unknown) => number;
-
 const KINDS: [name: string, make: (options?: object) => Executor][] = [
   ["ThreadPoolExecutor", (options) => new ThreadPoolExecutor({ maxWorkers: 1, ...options })],
   ["ProcessPoolExecutor", (options) => new ProcessPoolExecutor({ maxWorkers: 1, ...options })],
   ["ClusterExecutor", () => new ClusterExecutor()],
 ];
+
+// ---- the control of tasks -----------------------------------------------------------------------------------------
+
+test("what a thread's task says of its progress is heard while the owner blocks", () => {
+  using pool = new ThreadPoolExecutor(1);
+  const words = new Int32Array(new SharedArrayBuffer(4));
+  const future = pool.submit(sayProgress, words);
+  const heard: unknown[] = [];
+  const control = taskControlOf(pool);
+  control.onProgress(future, (value) => {
+    heard.push(value);
+    // Only then the task goes on.
+    Atomics.store(words, 0, 1);
+    Atomics.notify(words, 0);
+  });
+  control.onProgress(future, (value) => heard.push(value));
+  assertMatch(future.result(SOON), /ok|not-equal/);
+  assertEquals(heard, [{ percent: 50 }, { percent: 50 }, "nearly there", "nearly there"]);
+});
+
+// ---- what is looked at first --------------------------------------------------------------------------------------
+
+/** A function that cannot be sent: it is native, and bound. */
+const native = Math.max.bind(null) as (x: unknown) => number;
 
 for (const [name, make] of KINDS) {
   test(`${name} looks at the function before anything of the arguments moves`, async () => {

@@ -211,6 +211,7 @@ test(
       const start: ConsumerStart = {
         memory,
         index,
+        serial: 0,
         results,
         port: port2,
         bell,

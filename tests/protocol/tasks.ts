@@ -9,6 +9,14 @@ export function holdAfterReply(words: Int32Array): void {
   while (performance.now() < end);
 }
 
+/** Says how far it has come, and goes on when somebody has heard that. */
+export function sayProgress(words: Int32Array): string {
+  progress({ percent: 50 });
+  const state = Atomics.wait(words, 0, 0, 10_000);
+  progress("nearly there");
+  return state;
+}
+
 /** Notes in `words[i]` as which it was run, counted from 1 in `words[0]`; the text only makes the arguments larger. */
 export function stamp(words: Int32Array, i: number, _text: string): void {
   words[i] = Atomics.add(words, 0, 1) + 1;
@@ -59,4 +67,24 @@ export function sayWhatExits(): string {
     },
   });
   return "unreachable";
+}
+
+/** Tells in `words[i]` which thread it is on, counted from 1, and holds it until `words[2]` is no longer 0. */
+export function holdUntilTold(words: Int32Array, i: number): void {
+  Atomics.store(words, i, 1 + Number(self.name.at(-1)));
+  // In short waits, as a thread that computes would end: not before the task does.
+  while (Atomics.wait(words, 2, 0, 10) === "timed-out");
+}
+
+/** The name of the thread. */
+export function nameOfThread(): string {
+  return self.name;
+}
+
+/** The name of the thread, when so many threads have come here. */
+export function meet(words: Int32Array, i: number, count: number): string {
+  Atomics.store(words, i, 1);
+  const isHere = (_: unknown, j: number) => Atomics.load(words, j) === 1;
+  while (!Array.from({ length: count }).every(isHere));
+  return self.name;
 }

@@ -33,6 +33,7 @@ class Thread implements Disposable {
     const start: ThreadStart = {
       memory,
       index: 0,
+      serial: 0,
       results,
       port: this.#channel.port2,
       bell: createBell(),

@@ -1,0 +1,206 @@
+/**
+ * Workers that leave alone: one that sleeps is taken out, one whose task does not end is given up, and another one takes
+ * its place.
+ */
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import { BrokenThreadPool, type Executor, ThreadPoolExecutor } from "@concurrent/futures";
+import { EMPTY } from "../../executors/_values/encoded.ts";
+import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
+import { RecordType, runningBy, Status, TaskState } from "../../executors/_queue/protocol.ts";
+import { toPosted } from "../../executors/_queue/posted.ts";
+import { ResultRing } from "../../executors/_queue/ring.ts";
+import type { Pool } from "../../executors/_owner/pool.ts";
+import { taskControlOf } from "../../executors/_owner/task_control.ts";
+import { describeSources } from "../../futures/wakeup.ts";
+import { liveWorkers, test, until, untilSync, within } from "../_helpers.ts";
+import { add } from "../fixtures/tasks.ts";
+import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
+import { holdUntilTold, meet, nameOfThread } from "./tasks.ts";
+
+/** How long a task may take that takes no time, in milliseconds. */
+const SOON = 5_000;
+
+/** Some turns of the event loop. */
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** Owner: lets another consumer begin under an index. */
+function replace(bench: Bench, index: number, serial: number): void {
+  const { memory, bell } = bench;
+  const results = ResultRing.create();
+  const port = { postMessage: () => {} } as unknown as MessagePort;
+  bench.queue.parking.enter(index);
+  bench.rings[index].close();
+  bench.rings[index] = new ResultRing(results);
+  bench.consumers[index] = new Consumer(
+    { memory, index, serial, results, port, bell, definitions: [], shared: new Map() },
+    DECODED,
+  );
+}
+
+for (const how of ["is pushed", "is assigned"]) {
+  test(`a consumer that is taken out while a task ${how} gets none, and another one takes its index`, async () => {
+    let [taken, left] = [0, 0];
+    await atEachStep(async (at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [old] } = bench;
+      await old.begin();
+      assertStrictEquals(old.take(), undefined);
+      let hasLeft = false;
+      let isAssigned = false;
+      const interruption = new Interruption(at, () => {
+        hasLeft = queue.parking.leave(0);
+        if (hasLeft) replace(bench, 0, 1);
+        if (how === "is pushed") bench.push(7, 42);
+        else {
+          isAssigned = queue.parking.assign(0);
+          if (isAssigned) Atomics.store(queue.slots, 7, TaskState.PENDING);
+        }
+      });
+      const resting = old.waitForWork();
+      const { happened } = interruption;
+      interruption[Symbol.dispose]();
+      let isAwake = resting === undefined;
+      void resting?.then(() => isAwake = true);
+      await turns(2);
+      if (happened && (how === "is pushed" || isAssigned)) {
+        const message = {
+          type: "assign",
+          slot: 7,
+          fn: 0,
+          flags: 0,
+          payload: toPosted(numberPayload(42)).posted,
+        } as const;
+        const [consumer] = bench.consumers;
+        const begun = consumer.begin();
+        if (isAssigned) consumer.receive(message);
+        await begun;
+        if (!hasLeft) await within(Promise.resolve(resting), `who did not leave at step ${at}`, SOON);
+        const task = await consumer.take();
+        assertEquals(task?.payload.number, 42, `it is there, at step ${at}`);
+        assert(consumer.start(task!));
+        assertStrictEquals(queue.slots[7], runningBy(hasLeft ? 1 : 0));
+        assert(!queue.parking.leave(0), "who has a task does not leave");
+        await turns(2);
+        assert(!hasLeft || !isAwake, `taken out at step ${at}, it goes on`);
+        if (hasLeft) left++;
+        else taken++;
+      }
+      return happened;
+    });
+    assert(taken > 0 && left > 0, `taken ${taken} times, and left ${left} times`);
+  });
+}
+
+test("a consumer that is given up while it replies: the owner gets the result, or has the task, never both", async () => {
+  let [replied, abandoned] = [0, 0];
+  await atEachStep((at) => {
+    const bench = new Bench(2);
+    const { queue, consumers: [, old] } = bench;
+    bench.push(9, 1);
+    const task = old.take() as Exclude<ReturnType<typeof old.take>, Promise<unknown> | undefined>;
+    assert(old.start(task));
+    assertStrictEquals(queue.slots[9], runningBy(1));
+    const [, ring] = bench.rings;
+    let serial: number | undefined;
+    let statusThen = -1;
+    const interruption = new Interruption(at, () => {
+      serial = queue.abandon(9);
+      if (serial === undefined) return;
+      replace(bench, 1, 2);
+      // The slot is another task's at once, which the next consumer runs.
+      bench.push(9, 2);
+      const next = bench.consumers[1].take() as typeof task;
+      assert(bench.consumers[1].start(next));
+      statusThen = queue.parking.statuses[1];
+    });
+    old.reply(task, RecordType.VALUE, EMPTY, 0, true, Status.FINISHED);
+    const { happened } = interruption;
+    interruption[Symbol.dispose]();
+    const hasResult = ring.peek() !== undefined;
+    if (serial === undefined) {
+      assert(hasResult, `not abandoned at step ${at}`);
+      replied++;
+    } else {
+      assertStrictEquals(serial, 1);
+      assert(!hasResult, `abandoned at step ${at}, and replied`);
+      assertStrictEquals(queue.slots[9], runningBy(2), `at step ${at} it has changed another task's slot`);
+      assertStrictEquals(queue.parking.statuses[1], statusThen, `at step ${at} it has changed another one's status`);
+      assertStrictEquals(queue.finished, 0);
+      // Nor does it take another one, nor change a status, whatever its thread does until that ends.
+      bench.push(10, 3);
+      assertInstanceOf(old.take(), Promise);
+      void old.yieldToEventLoop(() => Promise.resolve());
+      assert(!queue.isEmpty() && queue.parking.statuses[1] === statusThen, `abandoned at step ${at}`);
+      abandoned++;
+    }
+    return happened;
+  });
+  assert(replied > 0 && abandoned > 0, `replied ${replied} times, abandoned ${abandoned} times`);
+});
+
+test("TaskQueue.abandon() takes only a task that runs", () => {
+  const bench = new Bench(1);
+  const { queue } = bench;
+  for (const state of [TaskState.FREE, TaskState.PENDING, TaskState.PREFETCHED, TaskState.DONE, TaskState.CANCELLED]) {
+    Atomics.store(queue.slots, 3, state);
+    assertStrictEquals(queue.abandon(3), undefined);
+    assertStrictEquals(queue.slots[3], state);
+  }
+});
+
+function poolOf(executor: Executor): Pool {
+  return taskControlOf(executor) as Pool;
+}
+
+test("a thread that is given up ends alone: its task fails, the others run on, and the next one has its index", async () => {
+  using pool = new ThreadPoolExecutor({ maxWorkers: 2, threadNamePrefix: "t" });
+  const words = new Int32Array(new SharedArrayBuffer(12));
+  const [endless, other] = [pool.submit(holdUntilTold, words, 0), pool.submit(holdUntilTold, words, 1)];
+  untilSync(() => Atomics.load(words, 0) !== 0 && Atomics.load(words, 1) !== 0, "two tasks that run");
+  const waiting = pool.submit(nameOfThread);
+  const control = taskControlOf(pool);
+  const [gone] = Atomics.load(words, 0) === 1 ? ["t_0"] : ["t_1"];
+  control.abort(endless);
+  assertInstanceOf(endless.exception(0), BrokenThreadPool);
+  assertStrictEquals(waiting.result(SOON), gone, "the thread that takes its place");
+  assert(other.running());
+  control.abort(endless);
+  control.abort(other);
+  assertInstanceOf(other.exception(0), BrokenThreadPool);
+  for (let i = 0; i < 3; i++) {
+    const again = pool.submit(holdUntilTold, words, 0);
+    await until(() => again.running(), "a task that runs");
+    control.abort(again);
+    assertInstanceOf(again.exception(0), BrokenThreadPool);
+    assertStrictEquals(await within(pool.submit(add, i, 1), "a task on another thread", SOON), i + 1);
+  }
+  // Threads that were given up end when their tasks come to an end.
+  Atomics.store(words, 2, 1);
+  assert(liveWorkers() <= 2, `${liveWorkers()} workers`);
+  for (const state of describeSources()) assert(/unsettled=0 waiting=0 /.test(state), state);
+});
+
+test("idle threads end one by one, and others take their places", async () => {
+  using pool = new ThreadPoolExecutor({ maxWorkers: 3, threadNamePrefix: "t" });
+  const owner = poolOf(pool);
+  assert(!owner.endIdleWorker(), "there is none");
+  const words = new Int32Array(new SharedArrayBuffer(4 * 3));
+  for (let round = 0; round < 3; round++) {
+    // All at once, so that none takes two.
+    const futures = [0, 1, 2].map((i) => pool.submit(meet, words, i, 3));
+    const names = [];
+    for (const future of futures) names.push(await within(future, "a task", SOON));
+    assertEquals(names.sort(), ["t_0", "t_1", "t_2"]);
+    words.fill(0);
+    const asleep = () => describeSources().some((state) => state.includes(`parked=${liveWorkers()} `));
+    for (let left = 3; left > 0; left--) {
+      await until(asleep, "threads that sleep");
+      assert(owner.endIdleWorker(), `one of ${left} ends`);
+      assertStrictEquals(liveWorkers(), left - 1);
+    }
+    assert(!owner.endIdleWorker(), "there is none any more");
+  }
+  assertStrictEquals(pool.submit(add, 1, 2).result(SOON), 3);
+});
