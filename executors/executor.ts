@@ -17,14 +17,14 @@ export interface ShutdownOptions {
    */
   wait?: boolean;
   /**
-   * Whether to cancel what no worker has started.
+   * Whether to cancel the tasks that no worker has started.
    *
    * @default {false}
    */
   cancelFutures?: boolean;
 }
 
-/** Adds to an executor a way to submit several items as one task. */
+/** The name of the method by which an executor submits several items as one task. */
 export const chunked: unique symbol = Symbol("chunked");
 
 // deno-lint-ignore no-explicit-any -- any parameters and any result
@@ -33,8 +33,8 @@ type AnyFunction = (...args: any[]) => any;
 /**
  * Runs functions somewhere else and gives {@linkcode Future}s for what they return.
  *
- * A subclass needs {@linkcode submit}; the rest works by it. `using pool = …` shuts down, blocking, at the end of the
- * block, and `await using` without blocking: they stand for Python's `with`.
+ * A subclass needs {@linkcode submit}; everything else works by that. As Python's `with` does, `using pool = …` shuts
+ * down at the end of the block: it blocks, while `await using` does not.
  *
  * @example An executor of your own
  * ```ts
@@ -62,17 +62,18 @@ export abstract class Executor {
    * @typeParam R What it returns.
    * @param fn The function.
    * @param args Its arguments.
-   * @returns The future of what the function returns, or what its promise resolves to.
+   * @returns The future of what the function returns, or of what its promise resolves to.
    */
   abstract submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>>;
 
   /**
    * Calls a function for each item of the inputs, several at a time, like Python's `Executor.map`.
    *
-   * Results come in the order of the inputs. It stops at the shortest input. The first item that fails throws
-   * at its place, ends the iteration and cancels the rest; so does leaving the loop early. Inputs are read and submitted during
-   * the call, unless `buffersize` is given. Async iterables are allowed as inputs; then only `for await` can read the results.
-   * An input that throws after the call, or a shutdown before all is read, ends the iteration behind the good items.
+   * Results come in the order of the inputs, up to the end of the shortest input. The first item that fails throws at
+   * its place, ends the iteration and cancels the rest; to leave the loop early cancels the rest, too. The call reads
+   * and submits all inputs, unless you give a `buffersize`. Inputs may be async iterables; then only `for await` can
+   * read the results. An input that throws after the call, or a shutdown before all is read, ends the iteration behind
+   * the items that were good.
    *
    * @example Squares
    * ```ts
@@ -106,10 +107,10 @@ export abstract class Executor {
   }
 
   /**
-   * How items of a {@linkcode map} become futures; executors that can run several items as one task override it.
+   * How items of a {@linkcode map} become futures. Executors that can run several items as one task override it.
    *
    * @param fn The function.
-   * @returns How.
+   * @returns The functions that submit items.
    * @ignore
    */
   protected [chunked](fn: AnyFunction): MapTarget {
@@ -120,11 +121,11 @@ export abstract class Executor {
   }
 
   /**
-   * Takes no more work. What is running or queued still runs, unless it is cancelled; later calls of `submit` throw a
-   * `ShutdownError`. May be called again.
+   * Takes no more work: later calls of `submit` throw a `ShutdownError`. Tasks that are running or queued still run,
+   * unless they are cancelled. You may call it again.
    *
    * @param options Whether to wait, and whether to cancel.
-   * @returns A promise that resolves when every worker is gone; with `wait: false` at once.
+   * @returns A promise that resolves when every worker is gone, or at once with `wait: false`.
    */
   shutdown(options: ShutdownOptions = {}): Promise<void> {
     return Promise.resolve(void options);

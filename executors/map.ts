@@ -9,23 +9,24 @@ export interface MapOptions {
   /** Milliseconds for the whole iteration, from the call of `map`; not given: no limit. */
   timeout?: number;
   /**
-   * How many items are sent to a worker together, an integer of at least 1. More save time where items are small; they are
-   * run one after the other. Not given: chosen by what items of this function took before, or else by their number. Executors that
-   * cannot send several at once ignore it.
+   * How many items go to a worker together, an integer of at least 1. A worker runs them one after the other, so more
+   * of them save time where items are small. Not given: the executor chooses, by how long items of this function took
+   * before or, where it does not know that, by their number. Executors that cannot send several items at once ignore
+   * it.
    */
   chunksize?: number;
   /**
-   * How many items are read, submitted and not yet delivered at the most, an integer of at least 1. Not given: all
-   * inputs are read and submitted during the call. With it inputs may be endless.
+   * How many items may be read and submitted before their results are delivered, an integer of at least 1. With it,
+   * inputs may be endless. Not given: the call reads and submits all inputs.
    */
   buffersize?: number;
 }
 
-/** What `Executor.map` returns: results in the order of the inputs; `for` blocks, `for await` does not. */
+/** What `Executor.map` returns: results in the order of the inputs. `for` blocks, `for await` does not. */
 export interface MapResults<R> extends IterableIterator<R, undefined>, AsyncIterable<R> {
   /** Blocks until the next result is there. */
   next(): IteratorResult<R, undefined>;
-  /** Ends the iteration and cancels what has not started. */
+  /** Ends the iteration, and cancels the tasks that no worker has started. */
   return(): IteratorResult<R, undefined>;
   /** The blocking iterator: this object itself. */
   [Symbol.iterator](): MapResults<R>;

@@ -1,5 +1,5 @@
 /**
- * {@linkcode registerError}: which classes errors of tasks arrive as.
+ * {@linkcode registerError}: the classes of which errors of tasks arrive.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import { registerClass } from "./_values/error_codec.ts";
 
 /**
- * Makes errors of a class that tasks throw arrive as instances of it. Without it an error arrives as the nearest
- * class that is known: a built-in one, of `Deno.errors`, or of this module. To be called where
- * the executor is used, not in the worker. The class is found by its name; its constructor is not called.
+ * Makes errors of a class that tasks throw arrive as instances of it. Else an error arrives as an instance of the
+ * nearest class that is known: a built-in one, one of `Deno.errors`, or one of this module. Call it where you use the
+ * executor, not in the worker. Errors find the class by its name, and nobody calls its constructor.
  *
  * @example An error class of your own
  * ```ts

@@ -6,7 +6,7 @@
 
 import { importModule } from "./_functions/import.ts";
 
-/** Where a referenced function is. */
+/** The place of a function that a module exports. */
 export interface TaskLocation {
   /** The module's absolute URL. */
   module: string;
@@ -17,7 +17,8 @@ export interface TaskLocation {
 const locations = new WeakMap<object, TaskLocation>();
 
 /**
- * A reference to an exported function, for `submit` and `map`: no search, nothing imported here. The worker imports the module.
+ * A reference to an exported function, for `submit` and `map`. Nothing is searched for, and only the worker imports the
+ * module.
  *
  * @example A function of another module
  * ```ts
@@ -31,7 +32,7 @@ const locations = new WeakMap<object, TaskLocation>();
  * @typeParam F The function's type.
  * @param moduleUrl The module's absolute URL: use `import.meta.resolve("./tasks.ts")`.
  * @param exportName Its export; dots reach into objects and static members, as in `"Parser.parse"`.
- * @returns A stand-in for the function. Calling it imports the module and calls the function here.
+ * @returns A stand-in for the function. If you call it yourself, it imports the module and calls the function here.
  * @throws {TypeError} The URL is not absolute, or the name is empty.
  */
 // deno-lint-ignore no-explicit-any -- any function will do
@@ -63,7 +64,7 @@ export function taskRef<F extends (...args: any[]) => unknown>(
   return ref as unknown as F;
 }
 
-/** Where a function made by {@linkcode taskRef} is. */
+/** The place of the function for which a stand-in of {@linkcode taskRef} stands. */
 export function locationOf(fn: object): TaskLocation | undefined {
   return locations.get(fn);
 }

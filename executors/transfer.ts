@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A value with what moves along with it. Stands where the value would stand, and arrives as the value. */
+/** A value, and what moves with it. It stands where the value would stand, and arrives as the value. */
 export class Transfer {
   /** The value. */
   readonly value: unknown;
@@ -12,7 +12,7 @@ export class Transfer {
   readonly list: readonly Transferable[];
   readonly #isTransfer = true;
 
-  /** Whether a thing is one; asks nothing of it, as it may be a proxy. */
+  /** Whether a thing is a transfer. This asks nothing of the thing, which may be a proxy. */
   static is(thing: object): thing is Transfer {
     return #isTransfer in thing;
   }
@@ -28,9 +28,10 @@ export class Transfer {
 }
 
 /**
- * Marks an argument, or what a task returns, so that buffers in it move instead of being copied; thread pools only. The
- * buffers are detached at once, as by `postMessage`; where one cannot be, as WebAssembly's memory, the future fails. What else the structured clone transfers (ports, streams) can be given
- * too, as a whole argument or a whole result.
+ * Marks an argument, or what a task returns, so that buffers in it move instead of being copied; thread pools only. As
+ * `postMessage` does, this detaches the buffers at once; where one cannot move, such as WebAssembly's memory, the
+ * future fails. What else the structured clone transfers (ports, streams) can move too, as a whole argument or a whole
+ * result.
  *
  * @example There and back without a copy
  * ```ts
@@ -47,7 +48,8 @@ export class Transfer {
  * @typeParam T The value's type.
  * @param value What arrives.
  * @param list What moves; each must be part of the value.
- * @returns Something to be given to `submit`, or returned by a task, in place of the value. To the type checker it is the value.
+ * @returns What you give to `submit`, or return from a task, in place of the value. To the type checker it is the
+ * value.
  * @throws {TypeError} `list` is not an array.
  */
 export function transfer<T>(value: T, list: readonly (Transferable | ArrayBufferLike)[]): T {

@@ -1,6 +1,6 @@
 /**
- * What the library reads in texts: tokens, exports and imports, the names of a function. With executors:
- * `behaviour/lookup*.ts`.
+ * What the library reads in texts: tokens, exports and imports, the names of a function. `behaviour/lookup*.ts` tests
+ * the same with executors.
  */
 import { assert, assertEquals } from "@std/assert";
 import { findExport } from "../executors/_functions/_exports.ts";

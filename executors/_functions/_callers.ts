@@ -1,5 +1,5 @@
 /**
- * The modules of this program, as far as they can be known without waiting: which ones call, and what their texts say.
+ * The modules of this program, as far as they are known without waiting: which of them call, and what their texts say.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export class Place {
     this.#frame = frame;
   }
 
-  /** Its line and its column, counted from 1. Deno looks them up when they are wanted, which takes its time. */
+  /** Its line and its column, counted from 1. Deno looks them up for each call of this, which takes time. */
   get position(): [line: number, column: number] {
     return [this.#frame.getLineNumber() ?? 0, this.#frame.getColumnNumber() ?? 0];
   }
@@ -31,7 +31,7 @@ interface Frame {
   getColumnNumber(): number | null;
 }
 
-/** Where this program is: the modules on the call stack, the nearest first, without this library's own. */
+/** The places on the call stack, one for each module, the nearest first, without this library's own. */
 export function callers(): Place[] {
   const { prepareStackTrace, stackTraceLimit } = Error as unknown as {
     prepareStackTrace: unknown;
@@ -50,7 +50,7 @@ export function callers(): Place[] {
         return "";
       },
     });
-    // Reading it is what calls prepareStackTrace.
+    // To read the stack calls prepareStackTrace().
     void new Error().stack;
   } finally {
     Object.assign(Error, { stackTraceLimit, prepareStackTrace });
@@ -61,13 +61,13 @@ export function callers(): Place[] {
 const NO_MODULE = "";
 const urlsOfFiles = new Map<string, string>();
 
-/** The URL of the module that a frame names, unless it is this library's or a part of Deno. */
+/** The URL of the module that a frame names; none where that is this library's or a part of Deno. */
 function moduleUrl(file: string, script: string): string {
   const key = `${file}\n${script}`;
   let url = urlsOfFiles.get(key);
   if (url === undefined) {
     url = toUrl(file) ?? NO_MODULE;
-    // Of a local module the file leaves out the query and the hash; the script's name is whatever the text says it is.
+    // The file of a local module is without its query and hash. The script's name has them, but the text may choose it.
     if (URL.parse(script)?.href.replace(/[?#].*$/, "") === url) url = new URL(script).href;
     if (isOwn(url) || !/^(file|https?|data|blob):/.test(url)) {
       url = NO_MODULE;
@@ -89,17 +89,17 @@ function toUrl(file: string): string | undefined {
 
 let main: string | undefined;
 
-/** The main module; `undefined` where the program may not know it. */
+/** The main module; `undefined` where the program may not know which that is. */
 export function mainModule(): string | undefined {
   try {
     return main ??= Deno.mainModule;
   } catch {
-    // Where it may not be read it cannot be imported either.
+    // The program may not read it, so no worker could import it.
     return undefined;
   }
 }
 
-/** A module's text, with what it says. */
+/** A module's text, and what it says. */
 interface Read {
   readonly text: string;
   readonly outline: Outline;
@@ -107,7 +107,7 @@ interface Read {
 
 const reads = new Map<string, Read | undefined>();
 
-/** A module's text; `undefined` where it cannot be had without waiting, or is no code. */
+/** Reads a module; `undefined` where its text takes waiting, or is no code. */
 export function readModule(url: string): Read | undefined {
   if (!reads.has(url)) {
     const text = readText(url);

@@ -1,5 +1,5 @@
 /**
- * Which exports a function can be, told from the texts of modules: nothing is imported.
+ * Which exports a function can be, by the texts of modules: this imports none of them.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import type { TaskLocation } from "../task_ref.ts";
 import { type Binding, type Outline, usesValue } from "./_outline.ts";
 
-/** The outline of a module; `undefined` where its text is not to be had. */
+/** Gives the outline of a module; `undefined` where its text cannot be read. */
 export type Look = (url: string) => Outline | undefined;
 
 /** What an export is. */
@@ -39,12 +39,12 @@ export function findExport(url: string, path: string, look: Look, seen = new Set
   return undefined;
 }
 
-/** Whether a module has neither imports nor exports: what is imported from it, it exports as Node's modules do. */
+/** Whether a module has neither imports nor exports, so that it must be one of CommonJS where others import from it. */
 function isCommonJs({ imports, exports, reexported }: Outline): boolean {
   return imports.size === 0 && exports.size === 0 && reexported.length === 0;
 }
 
-/** What a variable of a module is; `undefined` where that is no function, or not known. */
+/** What the value of a module's variable is; `undefined` where that is no function, or not known. */
 export function findLocal(
   url: string,
   module: Outline,
@@ -88,7 +88,7 @@ function placed(found: Found | undefined, at: TaskLocation): Found | undefined {
   return found === undefined || found.kind === "module" ? found : { ...found, at };
 }
 
-/** What a variable of a module, or a property of one, is an export of. */
+/** The export that a variable of a module, or a property of one, stands for. */
 export function findVariable(
   url: string,
   [root, ...properties]: readonly string[],
@@ -109,7 +109,7 @@ export function computes(url: string, look: Look): boolean {
   return [...look(url)?.exports.keys() ?? []].some((path) => findExport(url, path, look)?.kind === "computed");
 }
 
-/** The functions of a name that a module exports itself, or imports under that name. */
+/** The functions of a name that a module exports, or imports under that name. */
 export function findByName(url: string, fn: string, look: Look): TaskLocation[] {
   const module = look(url);
   if (module === undefined) return [];
@@ -124,7 +124,7 @@ export function findByName(url: string, fn: string, look: Look): TaskLocation[] 
   return found;
 }
 
-/** The functions of a name in the modules that a module imports, under whatever name. */
+/** The functions of a name that a module imports, under whatever name. */
 export function findInImports(url: string, fn: string, look: Look): TaskLocation[] {
   const module = look(url);
   if (module === undefined) return [];

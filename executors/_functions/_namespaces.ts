@@ -15,9 +15,9 @@ const namespaces = new Map<string, object>();
 const exported = new WeakMap<AnyFunction, TaskLocation>();
 
 /**
- * What a module exports that this program has loaded: the caller knows that it has, or it would be run here.
- * `undefined` where that cannot be had without waiting, because it is still being evaluated, or uses top-level await.
- * Node's way to do that takes ten milliseconds to set up, so it is used only in doubt.
+ * What a module exports that this program has loaded. The caller knows that it has: else this would run the module.
+ * `undefined` where nobody gets that without waiting: the module is still being evaluated, or uses top-level await. The
+ * first call takes ten milliseconds for Node's `require()`, so this is only for cases of doubt.
  */
 function namespaceOf(url: string): object | undefined {
   const known = namespaces.get(url);
@@ -36,7 +36,7 @@ function namespaceOf(url: string): object | undefined {
   }
 }
 
-/** The export of a loaded module that is this very function, as one of them knows it. */
+/** The export that is this very function, of one of these loaded modules or of those that earlier calls were given. */
 export function exportOf(fn: AnyFunction, modules: Iterable<string> = []): TaskLocation | undefined {
   for (const module of modules) {
     if (namespaces.has(module)) continue;
@@ -47,7 +47,7 @@ export function exportOf(fn: AnyFunction, modules: Iterable<string> = []): TaskL
   return exported.get(fn);
 }
 
-/** Whether an export of a loaded module is this very function; `undefined` where that cannot be told. */
+/** Whether an export of a loaded module is this very function; `undefined` where nobody can tell. */
 export function isExport(fn: AnyFunction, { module, path }: TaskLocation): boolean | undefined {
   const namespace = namespaceOf(module);
   return namespace && reach(namespace, path).fn === fn;

@@ -1,5 +1,5 @@
 /**
- * Functions that are a part of Deno: their text is not to be had, or means nothing elsewhere.
+ * Functions that are a part of Deno: nobody can read their text, or it means nothing elsewhere.
  *
  * @module
  */
@@ -7,14 +7,14 @@
 // deno-lint-ignore ban-types -- any function will do
 type AnyFunction = Function;
 
-/** Before the program has added any. */
+/** The global names, before the program has added any. */
 const GLOBALS = new Set(Object.getOwnPropertyNames(globalThis));
 
-/** What is made when it is looked at. */
+/** Global names whose values Deno makes only when somebody looks at them. */
 const SKIPPED = new Set(["localStorage", "sessionStorage", "caches"]);
 
 /**
- * Whether a function is a global one that the program has not made: declared in a script or the REPL, it cannot be
+ * Whether a global function is a part of Deno. One that the program has declared, in a script or in the REPL, cannot be
  * deleted.
  */
 function isGlobal(fn: AnyFunction, name: string): boolean {
@@ -22,7 +22,7 @@ function isGlobal(fn: AnyFunction, name: string): boolean {
   return Object.getOwnPropertyDescriptor(globalThis, name)?.configurable === true;
 }
 
-/** Where a function is among the global names, as in `"Math.max"`; `undefined` where it is not there. */
+/** The name of a function of the global scope, as in `"Math.max"`; `undefined` for any other. */
 export function nameOfNative(fn: AnyFunction, name: string): string | undefined {
   if (name === "") return undefined;
   if (isGlobal(fn, name)) return name;
@@ -44,7 +44,7 @@ function holderOf(name: string): object | undefined {
   return typeof value === "function" || (typeof value === "object" && value !== null) ? value : undefined;
 }
 
-/** A property's value, unless its getter makes it. */
+/** The value of a property; only where that is a global name is its getter called. */
 function valueOf(holder: object, name: string): unknown {
   const descriptor = Object.getOwnPropertyDescriptor(holder, name);
   if (descriptor === undefined || "value" in descriptor) return descriptor?.value;
@@ -55,7 +55,7 @@ function valueOf(holder: object, name: string): unknown {
   }
 }
 
-/** A module of Node's, as this program has it. */
+/** The exports of a module of Node's in this program. */
 export function builtinModule(name: string): { [name: string]: unknown } | undefined {
   const { process } = globalThis as unknown as {
     process: { getBuiltinModule(name: string): { [name: string]: unknown } | undefined };

@@ -1,5 +1,5 @@
 /**
- * What a module's text says about its functions: what it exports, and what it imports.
+ * What a module's text says of functions: those that it exports, and those that it imports.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { closing, is, type Token, tokenize } from "./_tokens.ts";
 
 /** What the value of a variable of a module is. */
 export type Value =
-  /** A function that stands there, with the name that it has itself. */
+  /** A function that stands there, and its own name. */
   | { readonly kind: "function"; readonly name: string }
   /** The value of another variable. */
   | { readonly kind: "alias"; readonly of: string }
@@ -36,7 +36,7 @@ export interface Outline {
   readonly reexported: readonly string[];
 }
 
-/** How the text of a default export that has no name of its own is called here; no variable can have that name. */
+/** Stands for the name of a default export that has none; no variable can be called that. */
 const DEFAULT = "*default*";
 
 const STATEMENTS = ["export", "import", "const", "let", "var", "function", "class", "async", "type", "interface"];
@@ -72,7 +72,7 @@ class Reader {
     let kept = new WeakRef(tokens);
     return {
       get tokens() {
-        // They take many times the room of their text, and are wanted for a function that is new.
+        // They take many times the room of their text, and only the search for a new function needs them.
         const tokens = kept.deref() ?? tokenize(text);
         kept = new WeakRef(tokens);
         return tokens;
@@ -85,8 +85,8 @@ class Reader {
   }
 
   /**
-   * The index of the bracket that closes the one at an index. The text of JSX is not known as text: a URL in it is
-   * taken for a comment, with the bracket behind it. What that makes seem open ends before the next export.
+   * The index of the bracket that closes the one at an index. The tokens know no JSX: a URL in its text is taken for a
+   * comment, and so is a bracket behind it. What then seems to stay open ends before the next export.
    */
   #closing(i: number): number {
     const tokens = this.#tokens;
@@ -142,7 +142,7 @@ class Reader {
     }
   }
 
-  /** The names in the braces at an index: what is meant, and how it is called on the other side. */
+  /** The names in the braces at an index: each as it is called on this side and on the other one. */
   *#list(open: number): Generator<[name: string, as: string]> {
     const end = closing(this.#tokens, open);
     let i = open + 1;
@@ -160,7 +160,7 @@ class Reader {
     return is(this.#tokens[i], "from") && specifier?.kind === "string" ? specifier.text : undefined;
   }
 
-  /** Notes the variables that a statement declares, if it is a declaration; the names. */
+  /** Notes the variables that a statement declares, and returns their names; none where it declares nothing. */
   #declare(i: number): string[] {
     const tokens = this.#tokens;
     if (is(tokens[i - 1], "declare")) return [];
@@ -181,13 +181,13 @@ class Reader {
     return names;
   }
 
-  /** Notes a variable with its value; the index of the token after it. */
+  /** Notes a variable with its value, and returns the index of the token behind. */
   #declareOne(i: number, names: string[]): number {
     const tokens = this.#tokens;
     if (is(tokens[i], "{", "[")) {
       const end = closing(tokens, i);
       for (let inner = i + 1; inner < end; inner++) {
-        // A value by default.
+        // The value by default is skipped.
         if (is(tokens[inner], "=")) inner = this.#skip(inner + 1, ",", "]", "}");
         const { kind, text } = tokens[inner];
         if (kind !== "name" || is(tokens[inner + 1], ":")) continue;
@@ -206,10 +206,10 @@ class Reader {
     return is(tokens[assign], "=") ? this.#skip(assign + 1, ",") : assign;
   }
 
-  /** The index of the first of these marks, but for those between the angle brackets of a type, or of the end. */
+  /** The index of the first of these marks, or of the end; those between the angle brackets of a type do not count. */
   #skip(i: number, ...marks: string[]): number {
     const tokens = this.#tokens;
-    // What is compared in an expression is no bracket.
+    // In an expression these are no brackets: they compare.
     const isType = is(tokens[i], ":");
     let depth = 0;
     for (; i < tokens.length && !(depth === 0 && is(tokens[i], ";", ...marks)); i++) {
@@ -221,7 +221,7 @@ class Reader {
     return i;
   }
 
-  /** The index of what follows a variable's type: the commas between angle brackets are the type's own. */
+  /** The index of what follows a variable's type. The commas between angle brackets belong to the type. */
   #skipType(i: number): number {
     const tokens = this.#tokens;
     for (let depth = 0;; i++) {
@@ -263,7 +263,7 @@ class Reader {
   }
 }
 
-/** Whether a function that has this name may be what the module imports as a value: not only its type is used. */
+/** Whether a module may use the value of a name that it imports, not only its type. */
 export function usesValue({ tokens }: Outline, local: string): boolean {
   return tokens.some((token, i) =>
     token.kind === "name" && token.text === local &&
@@ -272,7 +272,7 @@ export function usesValue({ tokens }: Outline, local: string): boolean {
   );
 }
 
-/** Whether a name is that of a property or of a method where it is defined. */
+/** Whether a name defines a property or a method. */
 function isMember(tokens: readonly Token[], i: number): boolean {
   const isFirst = is(tokens[i - 1], "{", "}", ",", ";", "async", "static", "*");
   if (!is(tokens[i + 1], "(")) return isFirst && is(tokens[i + 1], ":");
@@ -281,8 +281,8 @@ function isMember(tokens: readonly Token[], i: number): boolean {
 }
 
 /**
- * Whether a module certainly uses the value of a name that it imports, so that the program has loaded where it comes
- * from: imports of which only types are used are left out.
+ * Whether a module certainly uses the value of a name that it imports, so that the program has loaded the module that
+ * exports it: TypeScript leaves out imports of which only types are used.
  */
 export function certainlyUsesValue({ tokens }: Outline, local: string): boolean {
   return tokens.some((token, i) =>

@@ -11,7 +11,7 @@ import { nameOfNative } from "./_native_functions.ts";
 // deno-lint-ignore ban-types -- any function will do
 type AnyFunction = Function;
 
-/** Why a function whose text is not to be had cannot be sent. */
+/** The error of a native function, of which there is no text. */
 export function refusalOfNative(fn: AnyFunction, name: string): TaskNotFoundError {
   const urls = distinctUrls();
   if (name.startsWith("bound ")) {
@@ -32,7 +32,7 @@ function distinctUrls(): string[] {
   return [...new Set([...callers().map(({ url }) => url), ...(main === undefined ? [] : [main])])];
 }
 
-/** Why a function of the global scope cannot be sent. */
+/** The error of a function of the global scope. */
 export function refusalOfGlobal(path: string, urls: readonly string[]): TaskNotFoundError {
   const method = /^\w+\.prototype\.(.+)$/.exec(path)?.[1];
   const wrapped = method === undefined
@@ -41,7 +41,7 @@ export function refusalOfGlobal(path: string, urls: readonly string[]): TaskNotF
   return refused("a part of Deno", `wrap it in a function of your own, ${wrapped}`, path, urls);
 }
 
-/** Why a function of a module of Node's cannot be sent. */
+/** The error of a function of one of Node's modules. */
 export function refusalOfNode(module: string, path: string, urls: readonly string[]): TaskNotFoundError {
   const mend = `export a function that calls it, or use taskRef("${module}", "${path}")`;
   return refused("a part of Deno", mend, `${path} of ${module}`, urls);

@@ -1,6 +1,6 @@
 /**
- * Which exports of modules on other hosts a function can be: their texts are looked at, before any of them is run.
- * Loaded only where a program has such modules.
+ * Which exports of modules on other hosts a function can be. This looks at their texts, before any of them is run. It
+ * is loaded only where a program has such modules.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { type Outline, outline } from "./_outline.ts";
 import type { Import } from "./resolve.ts";
 import type { TaskLocation } from "../task_ref.ts";
 
-/** What may be the function of a name in modules, by their texts. */
+/** The exports of modules that may be the function of a name, by their texts. */
 export async function readExports(name: string, urls: readonly string[], load: Import): Promise<TaskLocation[]> {
   const outlines = new Map<string, Outline | undefined>();
   for (;;) {
@@ -31,7 +31,7 @@ async function readText(url: string, load: Import): Promise<Outline | undefined>
     const { default: text } = await load(url, { with: { type: "text" } });
     return outline(String(text));
   } catch {
-    // What may not be read is not run either.
+    // A module that may not be read is not run either.
     return undefined;
   }
 }

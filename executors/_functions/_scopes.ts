@@ -1,5 +1,5 @@
 /**
- * What can be seen around a call of this library in a module's text.
+ * What a module's text shows around a call of this library.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export type Argument =
 export interface Call {
   /** The index of the token after its parenthesis. */
   readonly at: number;
-  /** What it is given first: the function, where a task is submitted. */
+  /** Its first argument: the function, where the call submits a task. */
   readonly argument: Argument;
 }
 
@@ -39,7 +39,7 @@ export function callAt(
   let i = tokens.findIndex(({ end }) => end > position);
   if (tokens[i]?.kind !== "name") return undefined;
   i++;
-  // Types that are given to it.
+  // The arguments may follow types in angle brackets.
   if (is(tokens[i], "<")) { while (i < tokens.length && !is(tokens[i], "(", ";")) i++; }
   if (!is(tokens[i], "(")) return undefined;
   i++;
@@ -61,7 +61,7 @@ function argumentAt(tokens: readonly Token[], i: number): Argument {
   return undefined;
 }
 
-/** Whether a name means a variable of a function at a token, not of the module. */
+/** Whether a name means, at a token, a variable of a function and not of the module. */
 export function isLocal(tokens: readonly Token[], name: string, at: number): boolean {
   return declared(tokens, name).some((declaration) => {
     const open = enclosing(tokens, declaration);
@@ -69,7 +69,7 @@ export function isLocal(tokens: readonly Token[], name: string, at: number): boo
   });
 }
 
-/** Where a variable or a function of a name is declared. */
+/** The places that declare a variable or a function of a name. */
 function declared(tokens: readonly Token[], name: string): number[] {
   return tokens.flatMap(({ kind, text }, i) =>
     kind === "name" && text === name &&
@@ -80,7 +80,7 @@ function declared(tokens: readonly Token[], name: string): number[] {
   );
 }
 
-/** The brace in which a token stands; −1 at the top level. */
+/** The index of the brace in which a token stands; −1 at the top level. */
 function enclosing(tokens: readonly Token[], at: number): number {
   let depth = 0;
   for (let i = at - 1; i >= 0; i--) {
@@ -91,8 +91,8 @@ function enclosing(tokens: readonly Token[], at: number): number {
 }
 
 /**
- * Whether a module declares another function of a name than the one that it exports, if it exports one, and the text of
- * that other function may have the same names in it.
+ * Whether a module declares a function of a name besides the one that it exports, if it exports one, whose text may
+ * have the same names in it.
  */
 export function declaresAnother(
   { tokens }: Outline,
@@ -104,8 +104,8 @@ export function declaresAnother(
 }
 
 /**
- * Whether the text from a declaration on may be that of a function: types are left out of what runs, and little is
- * added, so the function's names must follow each other in it.
+ * Whether the text from a declaration on may be that of a function. What runs has no types any more and little that is
+ * new, so the names of the function must follow each other in the text.
  */
 function mayBe(tokens: readonly Token[], declaration: number, names: readonly string[]): boolean {
   let at = Math.max(0, declaration - 2);

@@ -11,7 +11,7 @@ import { importModule } from "./import.ts";
 import type { TaskFunction } from "./resolve.ts";
 
 /**
- * Makes a function of its text. What it throws because it was sent alone says so.
+ * Makes a function of its text. {@linkcode explain} then tells its errors that come from having been sent alone.
  *
  * @throws {TaskNotFoundError} Its text cannot stand alone.
  */
@@ -33,22 +33,28 @@ export async function fromSource(definition: Sent): Promise<TaskFunction> {
   return fn;
 }
 
-/** By functions that were sent as text. Not a function around each: that would take its arguments twice on the stack. */
+/**
+ * For each function that was sent as text, how its errors are explained. A function around it that catches them would
+ * put its arguments on the stack a second time.
+ */
 const explanations = new WeakMap<TaskFunction, (error: unknown) => unknown>();
 
-/** What a function threw; one that was sent as text says so where that is why. */
+/** Adds to the error of a function that was sent as text that this is why it has failed, where it is. */
 export function explain(fn: TaskFunction | undefined, error: unknown): unknown {
   const explanation = fn && explanations.get(fn);
   return explanation === undefined ? error : explanation(error);
 }
 
-/** What the text needs, where an export was tried first and is another function: the program has not looked. */
+/**
+ * What the text needs. The program has not looked where it had found an export, which turned out to be another
+ * function.
+ */
 async function needsOf({ name, source, mend }: Sent): Promise<Needs> {
   const { FunctionText } = await import("./_text.ts");
   return new FunctionText(source).needs(name, mend);
 }
 
-/** What stands for `import` in the text: that one would resolve as if this module had called it. */
+/** Stands for `import` in the text, which would resolve specifiers as if this module had written them. */
 const IMPORT = "__concurrent_futures_import__";
 
 function withImports(source: string, imports: readonly number[]): string {
@@ -79,8 +85,8 @@ function importerFor({ name, base }: Sent): (specifier: unknown, options?: Impor
 }
 
 /**
- * Indirect, so in the global scope; strict, as the module was that the text comes from. Names that are hidden are those
- * of variables which never get a value: using one throws.
+ * Runs the text in the global scope, by an indirect `eval`, and in strict mode, as in the module that it comes from.
+ * The names to hide are declared behind the `return`: these variables never get a value, so each use of one throws.
  */
 function run(expression: string, hidden: readonly string[], importer: unknown): unknown {
   const declared = hidden.length === 0 ? "" : `let ${hidden.join(", ")};`;
@@ -97,7 +103,7 @@ function evaluate(expression: string, hidden: readonly string[], importer: unkno
   }
 }
 
-/** The text of a shorthand method is a function only inside of an object. */
+/** Evaluates the text of a method, which is a function only inside of an object. */
 function evaluateMethod(code: string, hidden: readonly string[], importer: unknown): TaskFunction | undefined {
   if (/^(get|set)\s+[^(]/.test(code)) return undefined;
   try {
@@ -109,7 +115,7 @@ function evaluateMethod(code: string, hidden: readonly string[], importer: unkno
   }
 }
 
-/** The text of a method with its name in place of the expression that computed it. */
+/** The text of a method, with its name in place of the expression that has computed it. */
 function withPlainName(source: string, name: string): string {
   const start = /^(?:async\s*)?\*?\s*\[/.exec(source)?.[0].length;
   if (start === undefined) return source;
@@ -121,21 +127,21 @@ function withPlainName(source: string, name: string): string {
   return `${source.slice(0, start)}${JSON.stringify(name)}]${source.slice(end)}`;
 }
 
-/** Whether a value is awaited when a task returns it. */
+/** Whether a worker awaits a value that a task returns. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   try {
     return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
   } catch (error) {
     if (isExit(error)) throw error;
-    // What cannot be asked is refused, with its path.
+    // A thing that throws when it is asked is refused later, with its path.
     return false;
   }
 }
 
-/** Global names of a program and of a process that no thread has. */
+/** Global names that programs and processes have, and threads have not. */
 const OF_PROGRAMS = ["alert", "confirm", "prompt", "localStorage", "sessionStorage"];
 
-/** Adds to a missing name's error what the reader must know: that the function was sent alone. */
+/** Adds to the error of a missing name what its reader must know: that the function was sent alone. */
 function explained(error: unknown, definition: Sent, hidden: readonly string[]): unknown {
   try {
     if (!(error instanceof ReferenceError)) return error;
@@ -149,7 +155,7 @@ function explained(error: unknown, definition: Sent, hidden: readonly string[]):
     error.message = `${missing} is not defined:${lacks} the function ${definition.name || "(anonymous)"} was sent to ` +
       `the worker as source text, so it sees no names from around it. To mend it, ${definition.mend ?? MEND}`;
   } catch {
-    // It is frozen, as a function's own can be, or cannot be asked.
+    // The error is frozen, or throws when it is asked.
   }
   return error;
 }

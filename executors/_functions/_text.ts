@@ -1,5 +1,5 @@
 /**
- * What a function's own text says about what it needs: names, `this`, imports.
+ * What a function's own text says of its needs: names, `this`, imports.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { TaskNotFoundError } from "../../futures/errors.ts";
 import { MEND, type Needs } from "./definition.ts";
 import { closing, is, type Token, tokenize } from "./_tokens.ts";
 
-/** Global names that a worker has, and that mean nothing in the program, where the text comes from. */
+/** Global names that workers have, and that mean nothing in the program, where the text comes from. */
 const OF_WORKERS = ["name", "onmessage", "postMessage"];
 
 /** How a function is written. */
@@ -27,7 +27,7 @@ export class FunctionText {
   }
 
   /**
-   * What must be seen to before it runs alone.
+   * What a worker must see to before the function runs alone.
    *
    * @throws {TaskNotFoundError} It uses what cannot be sent with it.
    */
@@ -46,7 +46,7 @@ export class FunctionText {
     }
     if (this.usesImportMeta) refuse("it uses import.meta, which only a module has", MEND);
     const imports = this.imports.map(({ start }) => start);
-    // To ask whether there is such a name is no use of it: whether this is a worker is told so.
+    // `typeof` is no use of the name: functions find out by it whether they run in a worker.
     const ofWorkers = OF_WORKERS.filter((name) =>
       this.tokens.some((token, i) => token.kind === "name" && token.text === name && !is(this.tokens[i - 1], "typeof"))
     );
@@ -76,11 +76,11 @@ export class FunctionText {
     );
   }
 
-  /** Whether it takes `this` or `super` from around it, or from what it is a method of. */
+  /** Whether it takes `this` or `super` from around it, or from the object whose method it is. */
   get usesThis(): boolean {
     if (this.form !== "arrow" && this.form !== "method") return false;
     const { tokens } = this;
-    /** For each bracket that is open: whether what it encloses has its own `this`. */
+    /** For each open bracket, whether what it encloses has its own `this`. */
     const open: boolean[] = [];
     for (let i = 0; i < tokens.length; i++) {
       const token = tokens[i];
@@ -132,7 +132,7 @@ export class FunctionText {
         const end = closing(tokens, i);
         if (is(tokens[end + 1], "=>")) addAll(i + 1, end);
         else if (is(tokens[end + 1], "{") && !isHead(tokens, i)) {
-          // With the name of a method.
+          // This takes in the name of the method, too.
           addAll(i - 1, end);
         }
       }

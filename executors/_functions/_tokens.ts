@@ -1,6 +1,6 @@
 /**
- * JavaScript and TypeScript text as a list of tokens. It knows strings, templates, regular expressions and comments,
- * so that what stands in one of them is never taken for code; it knows no grammar.
+ * JavaScript and TypeScript text as a list of tokens. The tokenizer knows strings, templates, regular expressions and
+ * comments, so that it never takes their content for code; it knows no grammar.
  *
  * @module
  */
@@ -11,7 +11,7 @@ export type TokenKind = "name" | "number" | "string" | "regex" | "mark";
 /** A piece of text that means something. */
 export interface Token {
   readonly kind: TokenKind;
-  /** As it stands in the text; of a string what is between the quotes, with its escapes. */
+  /** The token as it stands in the text; of a string, what is between the quotes, with its escapes. */
   readonly text: string;
   readonly start: number;
   readonly end: number;
@@ -19,7 +19,7 @@ export interface Token {
 
 const MARK = 0, SPACE = 1, NAME = 2, DIGIT = 3, QUOTE = 4;
 
-/** What a character of ASCII begins. Read by code, because a regular expression takes ten times as long. */
+/** What each character of ASCII begins. To look here takes a tenth of the time of a regular expression. */
 const KINDS = Uint8Array.from({ length: 128 }, (_, code) => {
   const character = String.fromCharCode(code);
   if (code <= 32) return SPACE;
@@ -44,12 +44,13 @@ const OPERATORS = new Set(
 const HEADS = new Set(["if", "while", "for", "with"]);
 
 /**
- * Splits a text into tokens. A template is its opening and closing mark, with what `${` and `}` enclose between them.
+ * Splits a text into tokens. A template becomes its first and its last mark, and between them what `${` and `}`
+ * enclose.
  */
 export function tokenize(source: string): Token[] {
   const tokens: Token[] = [];
   const { length } = source;
-  /** For each bracket that is open: what it is. */
+  /** For each open bracket, which kind it is. */
   const open: string[] = [];
   let last: Token | undefined;
   let isHead = false;
@@ -103,7 +104,7 @@ export function tokenize(source: string): Token[] {
         break;
       case QUOTE:
         at = endOfString(source, start);
-        // One without an end is an apostrophe in the text of JSX.
+        // A quote without an end is an apostrophe in the text of JSX.
         if (at < 0) addMark(start);
         else add("string", start, source.slice(start + 1, at - 1));
         break;
@@ -126,7 +127,7 @@ export function tokenize(source: string): Token[] {
   return tokens;
 }
 
-/** Of the marks with several characters, those that tell something. */
+/** The mark at a place. Of those with several characters, this knows the ones that matter here. */
 function markAt(source: string, at: number): string {
   const mark = source[at];
   const next = source[at + 1];

@@ -1,5 +1,5 @@
 /**
- * What is known of a task's function on both sides.
+ * What both sides know of a task's function.
  *
  * @module
  */
@@ -16,18 +16,18 @@ export type Definition =
   }
   | (Text & {
     readonly how: "search";
-    /** What may be it, by the modules' texts. */
+    /** The exports that may be the function, by the texts of their modules. */
     readonly exports: readonly TaskLocation[];
-    /** Modules whose text the worker must look at, because they are on another host. */
+    /** Modules whose texts the worker must look at, because they are on another host. */
     readonly unread: readonly string[];
   })
   | (Text & Needs & { readonly how: "source" });
 
-/** What a function's text has in it that must be seen to before it runs. */
+/** What of a function's text a worker must see to before it runs. */
 export interface Needs {
-  /** Where it says `import()`. */
+  /** The places of its `import()`. */
   readonly imports?: readonly number[];
-  /** Global names that a worker has, and that mean nothing in the program. */
+  /** Global names in it that workers have, and that mean nothing in the program. */
   readonly ofWorkers?: readonly string[];
 }
 
@@ -40,18 +40,18 @@ interface Text {
   readonly source: string;
   /** Names that mean something else where it comes from than they do in a worker; present where there are some. */
   readonly hidden?: readonly string[];
-  /** Where relative specifiers in it lead from; present where it imports something. */
+  /** The URL to which specifiers in it are relative; present where it imports something. */
   readonly base?: string;
-  /** What to do where the text does not do; present where something hinders to find an export. */
+  /** What the user can do if the text cannot run alone; present where something hinders the search for an export. */
   readonly mend?: string;
 }
 
-/** A text that is equal for definitions which get the same function. */
+/** A text that is the same for definitions of the same function. */
 export function definitionKey(definition: Definition): string {
   return JSON.stringify(definition);
 }
 
-/** What to do where a function cannot be sent as its text, and nothing hinders to find an export. */
+/** What the user can do if the text cannot run alone, where nothing hinders the search for an export. */
 export const MEND = "export the function from its module, use taskRef(), or pass what it uses as arguments";
 
 /** The URLs of the modules that a worker may have to import for a function. */

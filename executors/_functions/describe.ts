@@ -1,9 +1,9 @@
 /**
  * How a function is described so that a worker finds it again: the submitting side.
  *
- * JavaScript does not tell where a function comes from. So this searches the texts of the modules on the call stack, and
- * of the main module, for an export or an import of the function's name; neither side runs a module for that. The worker
- * imports what was found here, and uses an export only if its source text is the function's.
+ * JavaScript does not tell where a function comes from. So this searches the texts of the modules on the call stack,
+ * and of the main module, for an export or an import of the function's name; neither side runs a module for that. The
+ * worker imports what was found here, and uses an export only if its source text is the function's.
  *
  * @module
  */
@@ -29,8 +29,8 @@ const describedExports = new WeakMap<AnyFunction, Definition>();
 /**
  * Describes a function. The search for its module takes place only once for each function.
  *
- * @param mustBeExport Whether its text is of no use to the executor, which needs an export also where the text could run
- * alone.
+ * @param mustBeExport Whether its text is of no use to the executor, which needs an export also where the text could
+ * run alone.
  * @throws {TaskNotFoundError} It is native, bound or a part of Deno, so it has no source text to send or compare; or it
  * may be one of two functions.
  */
@@ -304,7 +304,9 @@ class Search {
     });
   }
 
-  /** Whether the call shows that no module exports the function: it stands there, or in a variable of its module's own. */
+  /**
+   * Whether the call shows that no module exports the function: it stands there, or in a variable of its module's own.
+   */
   #isUnexported(): boolean {
     const argument = this.call?.argument;
     if (argument?.kind !== "variable") return argument !== undefined;

@@ -7,15 +7,15 @@
 /** The folder of the package. */
 export const PACKAGE = new URL("../../", import.meta.url);
 
-/** Whether this module was put into one file with others. */
+/** Whether a bundler has put this module into one file with others. */
 export const isBundled = !/\/_functions\/own_modules\.[cm]?[jt]s$/.test(new URL(import.meta.url).pathname);
 
-/** In a bundle the program's modules lie where the library's do, so there all of that folder counts as the library's. */
+/** In a bundle, the program's modules lie beside the library's, so the whole folder counts as the library's there. */
 const OWN_FOLDERS = isBundled
   ? [new URL(".", import.meta.url).href]
   : ["executors/", "futures/"].map((folder) => new URL(folder, PACKAGE).href);
 
-/** Whether a module is of this library. */
+/** Whether a module belongs to this library. */
 export function isOwn(url: string): boolean {
   return OWN_FOLDERS.some((folder) => url.startsWith(folder));
 }

@@ -1,5 +1,5 @@
 /**
- * How a function is found again: the worker's side of `describe.ts`.
+ * How a worker finds a function again: the other side of `describe.ts`.
  *
  * @module
  */
@@ -14,17 +14,17 @@ export { explain, isThenable } from "./_source.ts";
 /** A task's function, with its receiver already bound to it. */
 export type TaskFunction = (...args: unknown[]) => unknown;
 
-/** While a worker imports a task's module: that module's URL. Executors refuse to work meanwhile. */
+/** The key of the URL of the module that a worker is importing for a task. Executors refuse to work meanwhile. */
 const IMPORTING = Symbol.for("@concurrent/futures importing");
 
-/** The URL of the module that this worker is importing for a task, if it is. */
+/** The URL of the module that this worker is importing for a task; `undefined` when it is importing none. */
 export function importingModule(): string | undefined {
   return (globalThis as { [IMPORTING]?: string })[IMPORTING];
 }
 
 type Namespace = { [name: string]: unknown };
 
-/** Imports a module, or only its text: `import()`, or what stands for it where that is not permitted. */
+/** Imports a module, or only its text: `import()`, or a function that stands for it where that is not permitted. */
 export type Import = (url: string, options?: ImportCallOptions) => Promise<Namespace>;
 
 async function importModule(url: string, load: Import): Promise<Namespace> {
@@ -42,8 +42,8 @@ async function importModule(url: string, load: Import): Promise<Namespace> {
 }
 
 /**
- * Whether an error says that the module, or one that it names, is not there; else it is the module's own, which has
- * imported something while it was evaluated, or says what to do.
+ * Whether an error says that the module, or one that it imports, does not exist. Such an error can also be the module's
+ * own, when its evaluation has imported something.
  */
 function isMissing(error: unknown): error is Error {
   if (!(error instanceof TypeError) || (error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") return false;
@@ -53,7 +53,7 @@ function isMissing(error: unknown): error is Error {
 /**
  * Gets the function that a definition describes.
  *
- * @throws {TaskNotFoundError} There is none.
+ * @throws {TaskNotFoundError} It finds none.
  * @throws What the module throws while it is imported.
  */
 export async function resolve(definition: Definition, load: Import): Promise<TaskFunction> {
@@ -91,7 +91,7 @@ async function search(
   const found = new Map<unknown, string>();
   for (const { module, path } of [...exports, ...await readExports(name, unread, load)]) {
     const { fn } = reach(await importModule(module, load), path);
-    // The text, not only the name: a module may have changed, or define another function of that name.
+    // Not by the name alone: a module may have changed, or define another function of that name.
     if (typeof fn === "function" && fn.name === name && Function.prototype.toString.call(fn) === source) {
       found.set(fn, module);
     }
@@ -99,9 +99,8 @@ async function search(
   if (found.size > 1) {
     const urls = [...found.values()];
     throw new TaskNotFoundError(
-      `Cannot tell which function ${name} is meant, because several are exported with the same text: use taskRef(). Exported by: ${
-        urls.join(", ")
-      }`,
+      `Cannot tell which function ${name} is meant, because several are exported with the same text: use taskRef(). ` +
+        `Exported by: ${urls.join(", ")}`,
       urls,
     );
   }

@@ -127,7 +127,7 @@ export class Buffers {
     for (const each of reached) {
       const code = this.#objects.codeOf(each);
       if (code === Code.BUFFER || code === Code.VIEW) found.push(each);
-      if (TYPES.get(code)?.fill === undefined) continue;
+      if (TYPES[code]?.fill === undefined) continue;
       for (const slot of Object.values(this.#objects.saidOf(each) as object)) {
         if (Array.isArray(slot) && typeof slot[0] === "number" && slot[0] >= 0) reached.add(slot[0]);
       }

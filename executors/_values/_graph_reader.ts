@@ -112,8 +112,9 @@ class GraphReader implements Reader {
     const known = Array.isArray(made) ? made[index] : made.get(index);
     if (known !== undefined) return known;
     const at = FIRST + index * 2;
-    const type = TYPES.get(this.#text[at] as number);
-    if (type === undefined) throw new SyntaxError(`Cannot read as a kind of object: ${this.#text[at]}`);
+    const code = this.#text[at];
+    const type = typeof code === "number" ? TYPES[code] : undefined;
+    if (type === undefined) throw new SyntaxError(`Cannot read as a kind of object: ${code}`);
     const said = this.#text[at + 1];
     const thing = type.make(said, this);
     if (Array.isArray(made)) made[index] = thing;

@@ -318,7 +318,7 @@ class GraphWriter implements Writer, Objects {
 
   /** How JavaScript writes a step. */
   #stepText(parent: number, step: Step): string {
-    const path = TYPES.get(this.codeOf(parent))?.path?.(step, this.saidOf(parent));
+    const path = TYPES[this.codeOf(parent)]?.path?.(step, this.saidOf(parent));
     if (path !== undefined) return path;
     if (typeof step === "number") return `[${step}]`;
     return /^[A-Za-z_$][\w$]*$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;

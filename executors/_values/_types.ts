@@ -98,7 +98,7 @@ const { getTime } = Date.prototype;
 const { toString: paramsToText } = URLSearchParams.prototype;
 
 /** The types, by their codes. A slot stands for a value, as `_graph_format.ts` tells. */
-export const TYPES: ReadonlyMap<number, AnyType> = tableOf([
+export const TYPES: readonly AnyType[] = tableOf([
   // A list without holes: its slots.
   row<unknown[], unknown[]>({
     code: Code.ARRAY,
@@ -316,9 +316,9 @@ export const TYPES: ReadonlyMap<number, AnyType> = tableOf([
 
 /** The keys of an object; none where it is refused. */
 function keysOf(thing: object, at: number, to: Writer): string[] {
-  const [symbol] = Object.getOwnPropertySymbols(thing);
-  if (symbol === undefined) return Object.keys(thing);
-  to.refuse(at, `an object with ${String(symbol)} as key: use a text as key`);
+  const symbols = Object.getOwnPropertySymbols(thing);
+  if (symbols.length === 0) return Object.keys(thing);
+  to.refuse(at, `an object with ${String(symbols[0])} as key: use a text as key`);
   return [];
 }
 
@@ -330,18 +330,20 @@ function fillKeyed(thing: object, said: readonly unknown[], first: number, from:
   for (let i = first; i < said.length; i += 2) define(thing, said[i] as string, from.resolve(said[i + 1]), true);
 }
 
-function tableOf(rows: readonly AnyType[]): Map<number, AnyType> {
-  return new Map(rows.map((type) => [type.code, type]));
+function tableOf(rows: readonly AnyType[]): AnyType[] {
+  const table: AnyType[] = [];
+  for (const type of rows) table[type.code] = type;
+  return table;
 }
 
 /** The names of the classes whose instances cross. */
-export const CLASS_NAMES: ReadonlySet<string> = new Set([...TYPES.values()].flatMap(({ classes = [] }) => classes));
+export const CLASS_NAMES: ReadonlySet<string> = new Set(TYPES.flatMap(({ classes = [] }) => classes));
 
 const BY_PROTOTYPE: ReadonlyMap<object | null, AnyType> = new Map(
-  [...TYPES.values()].flatMap((type) => (type.classes ?? []).map((name) => [prototypeOf(name)!, type])),
+  TYPES.flatMap((type) => (type.classes ?? []).map((name) => [prototypeOf(name)!, type])),
 );
 
-const WITHOUT_CLASS = [...TYPES.values()].filter(({ takes }) => takes !== undefined);
+const WITHOUT_CLASS = TYPES.filter(({ takes }) => takes !== undefined);
 
 /** The prototype of the instances of a global class. */
 function prototypeOf(name: string): object | undefined {
@@ -353,7 +355,7 @@ export function typeOf(thing: object): AnyType | undefined {
   const prototype = Object.getPrototypeOf(thing);
   const type = BY_PROTOTYPE.get(prototype) ?? WITHOUT_CLASS.find((type) => type.takes!(thing, prototype)) ??
     // A task may have put a class in the place of a global one, as one does that stops the clock.
-    [...TYPES.values()].find(({ classes }) => classes?.some((name) => prototypeOf(name) === prototype));
+    TYPES.find(({ classes }) => classes?.some((name) => prototypeOf(name) === prototype));
   // Whatever its prototype is, an array is one, and nothing else is.
   return Array.isArray(thing) === (type?.code === Code.ARRAY) ? type : undefined;
 }

@@ -13,7 +13,7 @@ import type { Redis } from "ioredis";
 import { Consumer, DECODED } from "../_queue/consumer.ts";
 import { type ConsumerMessage, type ConsumerStart, RecordType, TaskState } from "../_queue/protocol.ts";
 import { type Address, keyStart, shown } from "./_address.ts";
-import { connect, inspectServer, isRefusal, MAX_BATCH } from "./_connection.ts";
+import { connect, inspectServer, isRefusal, MAX_BATCH, subscribe } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
 import { InFlight, type Job, reportPayload } from "./_in_flight.ts";
 import { MAX_EVENTS, MAX_KEPT, Releaser } from "./_keep.ts";
@@ -167,7 +167,7 @@ class ClusterBroker {
     this.#queue.on("error", () => {});
     await this.#queue.waitUntilReady();
     this.#listener.on("message", (_channel: string, text: string) => this.#hear(text));
-    await this.#listener.subscribe(executorChannel(prefix, name, this.#start.id));
+    await subscribe(this.#listener, executorChannel(prefix, name, this.#start.id));
   }
 
   /** Takes in what a node says. */

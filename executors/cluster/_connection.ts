@@ -34,6 +34,14 @@ export function connect({ redis, tls }: Address): Redis {
   return client;
 }
 
+/** Listens on channels, as soon as the connection is there. */
+export async function subscribe(client: Redis, ...channels: string[]): Promise<void> {
+  // Once there is a socket, ioredis 5 sends `subscribe` at once, and then asks the server whether it is ready. Who
+  // listens may not ask that, so ioredis connects again, and forgets the channels. But `ping` waits for its turn.
+  await client.ping();
+  await client.subscribe(...channels);
+}
+
 /** Whether it is of no use to connect again: the password is wrong, or the user may not do this. */
 export function isRefusal(error: unknown): error is Error {
   return error instanceof Error &&

@@ -6,7 +6,7 @@
 
 import type { Redis } from "ioredis";
 import { type Address, shown } from "./_address.ts";
-import { connect, isRefusal } from "./_connection.ts";
+import { connect, isRefusal, subscribe } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
 import { executorOf } from "./_jobs.ts";
 import { controlChannel, executorChannel, type NodeMessage } from "./_messages.ts";
@@ -70,7 +70,7 @@ export class Link {
     const { prefix, queue } = this.#address;
     const controls = controlChannel(prefix, queue);
     this.#listener.on("message", (channel: string, text: string) => channel === controls && hear(text));
-    await this.#listener.subscribe(controls, ...channels);
+    await subscribe(this.#listener, controls, ...channels);
   }
 
   /** Whether an error needs no message of its own, because what becomes of the connections is said anyway. */

@@ -180,7 +180,7 @@ test("asCompleted() refuses what is not an iterable of futures", async () => {
   }
 });
 
-test("asCompleted(): several calls of next() at once get a future each, and the end when there is no more", async () => {
+test("asCompleted(): several calls of next() at once get a future each, and then the end", async () => {
   const fs = [pending(), pending(), pending()];
   const iterator = asCompleted(fs)[Symbol.asyncIterator]();
   const reading = Promise.all([1, 2, 3, 4].map(() => iterator.next()));

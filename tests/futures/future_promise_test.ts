@@ -142,7 +142,7 @@ test("Future that fails or is cancelled raises no unhandledrejection when nobody
   assertEquals(raised, []);
 });
 
-test("Future: a promise made with then() from a failed future does raise unhandledrejection, as a promise's would", async () => {
+test("Future: a promise that then() makes of a failed future does raise unhandledrejection", async () => {
   const raised: unknown[] = [];
   const listen = (event: PromiseRejectionEvent) => {
     event.preventDefault();

@@ -175,7 +175,7 @@ test("Future.setResult() and setException() are legal from PENDING and from RUNN
   }
 });
 
-test("Future.setRunningOrNotifyCancel(): true once, false for a cancelled future however often, else InvalidStateError", () => {
+test("Future.setRunningOrNotifyCancel(): true once, always false when cancelled, else InvalidStateError", () => {
   const future = new Future<number>();
   assertStrictEquals(future.setRunningOrNotifyCancel(), true);
   assertStrictEquals(future.running(), true);

@@ -1,16 +1,16 @@
 /**
- * What the tests of properties share. A property holds for any value, or any order of calls: these are made at random.
- * A failure names the seed and the path: `PROPERTY_SEED=<seed> PROPERTY_PATH=<path> deno test -P tests/properties
- * --filter <name>` repeats it. `PROPERTY_RUNS=<n>` looks longer, up to 25 s for each property.
+ * What the tests of properties share. A property holds for any value, or any order of calls: the tests make these at
+ * random. A failure names the seed and the path. To repeat it: `PROPERTY_SEED=<seed> PROPERTY_PATH=<path> deno test -P
+ * tests/properties --filter <name>`. With `PROPERTY_RUNS=<n>` they try more values, for up to 25 s for each property.
  */
 import { type Executor, ProcessPoolExecutor, ThreadPoolExecutor } from "@concurrent/futures";
 import fc from "fast-check";
 import { within } from "../_helpers.ts";
 
-/** How long one property may be looked at, in milliseconds. */
+/** How many milliseconds the check of one property may take. */
 const LIMIT = 25_000;
 
-/** Checks a property; what fails says the seed, the path, and the smallest example that it found within the time. */
+/** Checks a property. A failure names the seed, the path, and the smallest example that was found within the time. */
 export async function holds<T>(
   runs: number,
   example: fc.Arbitrary<T>,
@@ -18,7 +18,7 @@ export async function holds<T>(
 ): Promise<void> {
   const [seed, path, more] = ["SEED", "PATH", "RUNS"].map((name) => Deno.env.get(`PROPERTY_${name}`));
   const end = performance.now() + LIMIT;
-  // Not by an option of fast-check: that leaves its timer and the last run behind.
+  // The option of fast-check that limits the time leaves its timer and the last run behind.
   const property = fc.asyncProperty(example, async (example) => {
     if (performance.now() < end) await check(example);
   });
@@ -29,7 +29,7 @@ export async function holds<T>(
   });
 }
 
-/** Gives a pool to a test, and waits for its end only if the test passed: a task that hangs shall not hide the seed. */
+/** Gives a pool to a test. Waits for its end only if the test has passed: a task that hangs must not hide the seed. */
 export async function withPool<P extends Executor>(pool: P, use: (pool: P) => Promise<void>): Promise<void> {
   let passed = false;
   try {

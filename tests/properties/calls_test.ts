@@ -23,7 +23,7 @@ type Call = ["submit", Task] | ["cancel" | "result" | "await" | "look", number] 
   "turn" | "shutdown" | "cancelAll" | "kill",
 ];
 
-/** Says that it runs, and ends in some way. Sent to workers as source text. */
+/** A task that says that it runs, and ends in some way. Workers get it as source text. */
 function work(ledger: string, id: number, task: Task): unknown {
   Deno.writeTextFileSync(ledger, `${id}\n`, { append: true });
   if (task === "later") return new Promise((resolve) => setTimeout(resolve, 2, id));
@@ -37,7 +37,7 @@ interface Submitted {
   id: number;
   task: Task;
   future: Future<unknown>;
-  /** What callbacks and listeners have seen; each once. */
+  /** What callbacks and listeners have seen, each once. */
   called: unknown[];
   settled: unknown[];
 }

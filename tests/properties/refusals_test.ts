@@ -23,8 +23,7 @@ const BAD = [
 ];
 
 /**
- * Something that cannot cross, at the end of some steps. Sent to workers as source text, so it uses nothing from around
- * it.
+ * Something that cannot cross, behind some steps. Workers get this as source text, so it uses nothing from around it.
  */
 function place(steps: Step[], bad: string, beside: unknown): { value: unknown; bad: unknown } {
   const makers: Record<string, () => unknown> = {
@@ -77,16 +76,13 @@ const collectionStep = fc.oneof(
   fc.tuple(fc.constant("set")),
 ) as fc.Arbitrary<Step>;
 
-/** What a path leads to, read as JavaScript. */
+/** What a path leads to, when JavaScript reads it. */
 function follow(path: string, root: "args" | "result", value: unknown): unknown {
   assert(path.startsWith(root), path);
   return new Function(root, `return ${path}`)(value);
 }
 
-/**
- * Fails unless an error is the refusal of something at its place, or of the set in which that is: an item of a set has
- * no name.
- */
+/** Fails unless an error refuses something by its path, which is that of the set for an item of a set. */
 function assertRefusal(error: unknown, root: "args" | "result", value: unknown, bad: unknown): void {
   assertInstanceOf(error, SerializationError);
   const found = follow(error.path, root, value);
@@ -115,8 +111,7 @@ for (const [name, runs, make] of KINDS) {
         assertRefusal(thrownBy(() => refused.result(BOUND)), "args", args, placed.bad);
         assertEquals(await rejectionOf(refused), refused.exception());
 
-        // What a task returns is awaited, so a promise is no refusal there, and a function called `then` may never
-        // answer.
+        // Workers await what a task returns: they refuse no promise, and a function called `then` may never answer.
         if (typeof (placed.value as { then?: unknown }).then === "function") return;
         const future = pool.submit(
           (text: string, ...args: [Step[], string, unknown]) => (0, eval)(`(${text})`)(...args).value as unknown,

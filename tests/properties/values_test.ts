@@ -14,8 +14,8 @@ import { encodeOutcome } from "../../executors/_values/outcome.ts";
 import { list } from "../fixtures/tasks.ts";
 import { holds, key, KINDS, leaf, text, withPool } from "./_kit.ts";
 
-// A value is described as a list of nodes that refer to each other by number, so that any reference may be repeated, or
-// lead back.
+// A list of nodes describes a value. They refer to each other by number, so any reference may be repeated, or lead
+// back.
 
 type Ref = { leaf: unknown } | { node: number };
 
@@ -173,7 +173,9 @@ function reach(value: unknown): { seen: Set<unknown>; memory: (ArrayBuffer | Arr
   return { seen, memory };
 }
 
-/** For each two views or buffers of a value: how far apart they begin, if it is in the same memory. */
+/**
+ * For each two views or buffers of a value, how far apart they begin; `undefined` where their memory is not the same.
+ */
 function sharing(value: unknown): (number | undefined)[][] {
   const { memory } = reach(value);
   const place = (m: ArrayBuffer | ArrayBufferView) =>
@@ -204,8 +206,7 @@ for (const [name, runs, make] of KINDS) {
 }
 
 for (const [name, , make] of KINDS) {
-  // V8 15.0 parses {"a":1,"\n":2} as if it were {"a":1,"\\":2} where it has parsed the latter before, so that comes
-  // first.
+  // V8 15.0 reads {"a":1,"\n":2} as {"a":1,"\\":2} once it has read the latter, so that comes first.
   test(`${name}: keys of one character that JSON escapes come back as they were`, async () => {
     const keys = fc.uniqueArray(fc.constantFrom("a", "b", "\\", "\n", '"', "\0", "\ud800"), {
       minLength: 1,

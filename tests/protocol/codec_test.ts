@@ -1,4 +1,4 @@
-/** The codec and its blocks, at the limits of each way that a value can go. */
+/** The codec and its payloads, at the limits of each way that a value can go. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { SerializationError, transfer } from "@concurrent/futures";
 import { EMPTY, Encoded, Encoding } from "../../executors/_values/encoded.ts";
@@ -19,7 +19,7 @@ const RESULT: EncodeOptions = { root: "result", sameProcess: true };
 const ARGS: EncodeOptions = { root: "args", sameProcess: true };
 const ERROR: EncodeOptions = { root: "error", sameProcess: true };
 
-/** Through shared memory, at an odd multiple of 8, with other bytes all around. */
+/** Sends a payload through shared memory, at an odd multiple of 8, with other bytes around it. */
 function through(payload: Encoded): Encoded {
   const before = 8 * 5;
   const after = 64;
@@ -33,7 +33,7 @@ function through(payload: Encoded): Encoded {
   const read = Encoded.read(payload.encoding, memory, before, byteLength);
   assertEquals(read.sharedIds, payload.sharedIds);
   read.shared = payload.shared;
-  // The memory is used again before the value is decoded.
+  // Something else uses the memory before the value is decoded.
   memory.bytes.fill(0x5A);
   return read;
 }
@@ -605,6 +605,8 @@ test("decodeValue() and decodeItems() say of what is no value that it cannot be 
     assertInstanceOf(thrownBy(() => decodeValue(new Encoded(encoding, "{"))), SerializationError);
     assertInstanceOf(thrownBy(() => decodeItems(new Encoded(encoding, "{"))), SerializationError);
   }
+  const withPrototype = new Encoded(Encoding.GRAPH, '[0,[0],1,{"__proto__":[1]},1,{"polluted":1}]');
+  assertStringIncludes(String(thrownBy(() => decodeValue(withPrototype))), "as a key of an object: __proto__");
   assertEquals(({} as { polluted?: unknown }).polluted, undefined);
 });
 

@@ -10,7 +10,7 @@ function futureOf(value: unknown): Future<unknown> {
   return future;
 }
 
-/** Only has what every executor must have, and takes no time. */
+/** An executor that has only what each must have, and takes no time. */
 class Inline extends Executor {
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
     return futureOf(fn(...args)) as Future<Awaited<R>>;
@@ -71,7 +71,7 @@ test("map() over a quick asynchronous input lets timers fire in time, whether or
         results.return();
       }
       assertEquals(read, 300_000);
-      // All but some: a busy machine holds this thread now and then.
+      // Not all: a busy machine holds this thread now and then.
       const latest = late.sort((a, b) => a - b)[Math.floor(late.length * 0.9)];
       assert(late.length >= 5 && latest <= 50, `${late.length} timers, of which a tenth is ${latest} ms late or more`);
     });
@@ -97,7 +97,7 @@ test("map() that is left while it gives way to timers leaves none behind", async
   });
   try {
     const results = new Inline().map((n: number) => n, numbersLater(1e9));
-    // It reads a while at once, and gives way whenever something else runs.
+    // It reads for a while at a time, and then lets something else run.
     await new Promise((resolve) => setTimeout(resolve, 20));
     assertEquals(pending.size, 1);
     results.return();
