@@ -8,7 +8,7 @@ import { fromFileUrl } from "@std/path";
 const WANTED = 95;
 
 /**
- * What is not run: examples and benchmarks measure times, and run nothing of the library that the tests do not; and what
+ * What is not run: examples and benchmarks measure times, and run nothing of the library that the tests do not; what
  * comes from a registry has other URLs.
  */
 const NOT_RUN = ["examples", "bench", "registry"];

@@ -21,7 +21,7 @@ function modulesOf(folder: string, ...without: string[]): URL[] {
 const MODULES = [
   ...modulesOf("executors/", "_thread_worker", "_broker", "_child", "_runner", "_stdin", "process_pool"),
   ...modulesOf("futures/"),
-  ...modulesOf("tests/fixtures/", "on_import", "imports_", "kind"),
+  ...modulesOf("tests/fixtures/", "on_import", "imports_", "kind", "ticker"),
   new URL("mod.ts", ROOT),
 ];
 

@@ -25,8 +25,8 @@ const BOUND = 1_080_000;
 
 /** About how long a file takes, in seconds, where that is far from what most take; only for the order of lanes. */
 const SECONDS: { readonly [path: string]: number } = {
-  "tests/processes/behaviour_test.ts": 70,
-  "tests/threads/behaviour_test.ts": 50,
+  "tests/behaviour/processes_test.ts": 55,
+  "tests/behaviour/threads_test.ts": 40,
   "tests/cluster/behaviour_more_test.ts": 45,
   "tests/cluster/faults_test.ts": 35,
   "tests/cluster/engine_test.ts": 30,

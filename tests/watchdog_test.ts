@@ -21,7 +21,7 @@ test("test() ends the process when the main thread is blocked for ever, and tell
   await hang("blocked", (kind, { signal, stdout, stderr }) => {
     const report = stdout + stderr;
     assertEquals(signal, "SIGKILL", report);
-    assertMatch(report, new RegExp(`${kind}: blocked: the main thread has been blocked for 4000 ms`));
+    assertMatch(report, new RegExp(`${kind}: blocked: the main thread has been blocked for 2000 ms`));
     assertMatch(report, /pool 1: queue head=\d+ tail=\d+ finished=0 .* bell armed=1 rung=\d+/);
     assertMatch(report, SLOTS);
     const isThreads = kind === "ThreadPoolExecutor";
@@ -38,7 +38,7 @@ test("test() fails a test that awaits for ever, and tells the state of each pool
   await hang("awaiting", (kind, { code, stdout, stderr }) => {
     const report = stdout + stderr;
     assertEquals(code, 1, report);
-    assertMatch(report, /the test: not settled after 2000 ms/);
+    assertMatch(report, /the test: not settled after 1000 ms/);
     assertMatch(report, new RegExp(`live workers: ${kind}-0`));
     assertMatch(report, new RegExp(`${kind} OPEN: unsettled=5 waiting=0 collected=0 workers=\\d`));
     assertMatch(report, SLOTS);

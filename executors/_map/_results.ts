@@ -13,7 +13,7 @@ export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
 
 /** How a map's items become futures. */
 export interface MapTarget {
-  /** Looks where the function comes from: the call stack tells, which is gone when an asynchronous input gives items. */
+  /** Looks where the function comes from. The call stack tells, and is gone when an asynchronous input gives items. */
   locate?(): void;
   /** Submits one item. */
   submit(args: unknown[]): Future<unknown>;

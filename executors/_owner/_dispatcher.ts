@@ -1,6 +1,6 @@
 /**
- * How a pool hands its tasks to the consumers: through the queue, or directly to a worker that is idle. What has no room
- * waits, in order.
+ * How a pool hands its tasks to the consumers: through the queue, or directly to a worker that is idle. What has no
+ * room waits, in order.
  *
  * @module
  */
@@ -46,8 +46,8 @@ interface Handover {
 }
 
 /**
- * How long a worker that has finished a task may take to be idle, in milliseconds, and how many bytes could be copied in
- * one.
+ * How long a worker that has finished a task may take to be idle, in milliseconds, and how many bytes could be copied
+ * in one.
  */
 const REST_MS = 0.05;
 const COPIED_PER_MS = 2 ** 22;
@@ -56,8 +56,8 @@ const COPIED_PER_MS = 2 ** 22;
 const LOOK_AGAIN_MS = 20;
 
 /**
- * After how many looks at which no task has been finished another worker is started. To wake one costs nothing; but on a
- * busy machine a worker that is about to come may take longer, and then one more would be started for nothing.
+ * After how many looks at which no task has been finished another worker is started. To wake one costs nothing; but on
+ * a busy machine a worker that is about to come may take longer, and then one more would be started for nothing.
  */
 const LOOKS_BEFORE_START = 15;
 

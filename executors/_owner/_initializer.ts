@@ -5,7 +5,9 @@
  */
 
 import { SerializationError } from "../../futures/errors.ts";
-import type { Initializer, PostedPayload } from "../_queue/protocol.ts";
+import { toPosted } from "../_queue/posted.ts";
+import type { Initializer } from "../_queue/protocol.ts";
+import { encodeArguments, type EncodeOptions } from "../_values/codec.ts";
 import { Transfer } from "../transfer.ts";
 import type { Functions } from "./_functions.ts";
 import type { InitializerCall } from "./kind.ts";
@@ -18,7 +20,7 @@ import type { InitializerCall } from "./kind.ts";
 export function prepareInitializer(
   { fn, args }: InitializerCall,
   functions: Functions,
-  toPosted: (args: readonly unknown[]) => PostedPayload,
+  options: EncodeOptions,
 ): () => Initializer {
   for (const [i, arg] of args.entries()) {
     if (!(arg instanceof Transfer) || arg.list.every((item) => item instanceof ArrayBuffer)) continue;
@@ -30,7 +32,10 @@ export function prepareInitializer(
   }
   try {
     // The function first: what moves with the arguments would be gone in vain.
-    const prepared = { fn: functions.define(fn), payload: toPosted(args) };
+    const number = functions.define(fn);
+    const payload = encodeArguments(args, options);
+    payload.takeMoved("args");
+    const prepared = { fn: number, payload: toPosted(payload).posted };
     return () => prepared;
   } catch (error) {
     return () => {

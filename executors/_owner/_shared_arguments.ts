@@ -1,6 +1,6 @@
 /**
- * Shared memory that tasks refer to: the caller's own, and the memory that large arguments are put into. The owner of a pool
- * tells all its workers of each piece, because any of them may take the task.
+ * Shared memory that tasks refer to: the caller's own, and the memory that large arguments are put into. The owner of a
+ * pool tells all its workers of each piece, because any of them may take the task.
  *
  * @module
  */
@@ -26,9 +26,9 @@ export class SharedArguments {
   readonly #ids = new Map<SharedArrayBuffer, number>();
   #nextId = 0;
   /** What a slot's task refers to. */
-  readonly #idsOfCell = new Map<number, number[]>();
+  readonly #idsOfSlot = new Map<number, number[]>();
   /** The memory of slots whose arguments lie in memory of the pool's own. */
-  readonly #ownOfCell = new Map<number, SharedArrayBuffer>();
+  readonly #ownOfSlot = new Map<number, SharedArrayBuffer>();
   /** Memory of the pool's own that is not in use, by its size. */
   readonly #spare = new Map<number, SharedArrayBuffer[]>();
 
@@ -55,7 +55,7 @@ export class SharedArguments {
     if (payload.shared.length === 0) return;
     const ids: number[] = [];
     // First, so that leave() ends as much as was begun.
-    this.#idsOfCell.set(slot, ids);
+    this.#idsOfSlot.set(slot, ids);
     for (const memory of payload.shared) {
       const id = this.#idOf(memory);
       this.#known.get(id)!.users++;
@@ -66,16 +66,16 @@ export class SharedArguments {
 
   /** Says that the first memory of a payload is the pool's own, and may be used again when the slot is left. */
   own(slot: number, payload: Encoded): void {
-    this.#ownOfCell.set(slot, payload.shared[0]);
+    this.#ownOfSlot.set(slot, payload.shared[0]);
   }
 
   /** Ends what {@linkcode enter} began. */
   leave(slot: number): void {
-    const ids = this.#idsOfCell.get(slot);
+    const ids = this.#idsOfSlot.get(slot);
     if (ids === undefined) return;
-    this.#idsOfCell.delete(slot);
-    const own = this.#ownOfCell.get(slot);
-    this.#ownOfCell.delete(slot);
+    this.#idsOfSlot.delete(slot);
+    const own = this.#ownOfSlot.get(slot);
+    this.#ownOfSlot.delete(slot);
     for (const id of ids) {
       const { memory, users } = this.#known.get(id)!;
       this.#known.get(id)!.users = users - 1;

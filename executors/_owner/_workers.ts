@@ -19,6 +19,9 @@ import type { PoolKind } from "./kind.ts";
 /** How long the end of the program waits for a broker, in milliseconds. */
 const UNLOAD_MS = 3_000;
 
+/** How long idle workers stay where they would keep the program alive, in milliseconds. */
+const IDLE_MS = 100;
+
 /** A worker, and where its results come from. */
 export interface RunningWorker {
   /** Which of the workers it is that are there at once. */
@@ -60,6 +63,8 @@ export class Workers {
   #nextSerial = 0;
   /** Whether a worker keeps the program alive. */
   #keepsProgramAlive = false;
+  /** Runs while workers that do are idle. */
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(kind: PoolKind, memory: PoolMemory, queue: TaskQueue, owner: WorkersOwner) {
     this.#kind = kind;
@@ -84,7 +89,7 @@ export class Workers {
   }
 
   /** Whether idle workers must be stopped so that the program can end. */
-  get keepsProgramAlive(): boolean {
+  get keepProgramAlive(): boolean {
     return this.#keepsProgramAlive && this.#running.length > 0;
   }
 
@@ -182,6 +187,17 @@ export class Workers {
     removeEventListener("unload", this.#onUnload);
     this.#freeIndices.length = 0;
     for (const running of this.#running.splice(0)) terminate(running);
+  }
+
+  /** Ends all after a while, if they are idle then. */
+  stopLater(areIdle: () => boolean): void {
+    this.#idleTimer ??= setTimeout(() => {
+      this.#idleTimer = undefined;
+      if (!areIdle()) return;
+      // Idle for that long, they all sleep.
+      this.terminate();
+      this.#queue.parking.forgetConsumers();
+    }, IDLE_MS);
   }
 
   /** The program ends: a broker ends its processes first, so that all they have printed is written. */

@@ -16,8 +16,8 @@ const CHUNK_MS = 5;
 
 /**
  * How many items to send at once next. Where nobody knows what they will take, the first chunks are small, so that all
- * workers have work and the first results come soon; then they grow. The last ones are small again, so that no worker is
- * left with much more to do than the others. Such a sequence is called guided self-scheduling (Polychronopoulos and
+ * workers have work and the first results come soon; then they grow. The last ones are small again, so that no worker
+ * is left with much more to do than the others. Such a sequence is called guided self-scheduling (Polychronopoulos and
  * Kuck, 1987).
  *
  * @param msPerItem How many milliseconds an item took, if that is known.

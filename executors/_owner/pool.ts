@@ -7,37 +7,26 @@
  */
 
 import { inspect } from "../../futures/inspect.ts";
-import { InvalidStateError, ShutdownError } from "../../futures/errors.ts";
+import { ShutdownError } from "../../futures/errors.ts";
 import { type Future, type FutureOwner, internals } from "../../futures/future.ts";
 import { ring, SEQUENCE } from "../../futures/bell.ts";
 import { ensureStack } from "../../futures/stack.ts";
 import { bell, blockUntil, hold, release } from "../../futures/wakeup.ts";
 import type { Encoded } from "../_values/encoded.ts";
 import { encodeArguments, encodeItems, type EncodeOptions } from "../_values/codec.ts";
-import {
-  type Initializer,
-  type PostedPayload,
-  RecordType,
-  STATE_MASK,
-  TaskFlag,
-  TaskState,
-} from "../_queue/protocol.ts";
-import { toPosted } from "../_queue/posted.ts";
-import { importingModule } from "../_functions/resolve.ts";
+import { type Initializer, RecordType, STATE_MASK, TaskFlag, TaskState } from "../_queue/protocol.ts";
 import { createPoolMemory, TaskQueue } from "../_queue/task_queue.ts";
 import { Collector } from "./_collector.ts";
 import { Dispatcher } from "./_dispatcher.ts";
 import { type AnyFunction, Functions } from "./_functions.ts";
 import { prepareInitializer } from "./_initializer.ts";
 import type { PoolKind } from "./kind.ts";
+import { refuseAfterEndOfProgram, refuseWhileImporting, watchEndOfProgram } from "./_program.ts";
 import { SharedArguments } from "./_shared_arguments.ts";
 import type { TaskControl } from "./task_control.ts";
 import { TaskEvents } from "./_task_events.ts";
 import { TaskTable } from "./_task_table.ts";
 import { type Known, Workers, type WorkersOwner } from "./_workers.ts";
-
-/** How long idle workers stay where they would keep the program alive, in milliseconds. */
-const IDLE_MS = 100;
 
 /**
  * How long `cancel()` waits for a prefetched task to be recalled, in milliseconds, unless the kind of pool says another
@@ -73,13 +62,11 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   #state: State = { name: "OPEN" };
   /** How often the bell had been rung just before results were collected last. */
   #collectedAt = 0;
-  /** Runs while workers that would keep the program alive are idle. */
-  #idleTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #closed = Promise.withResolvers<void>();
 
   constructor(kind: PoolKind) {
     refuseWhileImporting(`create a ${kind.name}`);
-    addEventListener("unload", noteEndOfProgram, { capture: true });
+    watchEndOfProgram();
     const memory = createPoolMemory(kind.maxConsumers);
     const queue = this.#queue = new TaskQueue(memory);
     const workers = this.#workers = new Workers(kind, memory, queue, this);
@@ -94,7 +81,7 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     this.#kind = kind;
     this.#encodeOptions = { root: "args", sameProcess: kind.sameProcess };
     this.#initializer = kind.initializer &&
-      prepareInitializer(kind.initializer, functions, (args) => this.#toPosted(args));
+      prepareInitializer(kind.initializer, functions, this.#encodeOptions);
   }
 
   /**
@@ -119,8 +106,8 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   }
 
   /**
-   * Queues several calls of a function as one task, whose result is a `ChunkOutcome`: in a column one argument for each,
-   * else lists of them.
+   * Queues several calls of a function as one task, whose result is a `ChunkOutcome`: in a column one argument for
+   * each, else lists of them.
    *
    * @returns `undefined` when the function or an argument cannot cross.
    * @throws As {@linkcode submit}.
@@ -152,7 +139,7 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     }
     refuseWhileImporting("submit a task");
     this.#assertOpen();
-    if (hasProgramEnded) throw new ShutdownError("Cannot schedule new futures after the end of the program");
+    refuseAfterEndOfProgram();
   }
 
   #assertOpen(): void {
@@ -174,13 +161,6 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   /** How many milliseconds an item of a function takes, if it was mapped before. */
   msPerItem(fn: AnyFunction): number | undefined {
     return this.#functions.msPerItem(fn);
-  }
-
-  /** Arguments in the form of a message that can be posted to each worker. */
-  #toPosted(args: readonly unknown[]): PostedPayload {
-    const payload = encodeArguments(args, this.#encodeOptions);
-    payload.takeMoved("args");
-    return toPosted(payload).posted;
   }
 
   // FutureOwner
@@ -236,7 +216,9 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     if (this.#collector.collect(until)) return true;
     this.#dispatcher.publishWaiting();
     this.#closeWhenDone();
-    if (this.#workers.keepsProgramAlive && this.#tasks.unsettled === 0) this.#stopIdleWorkersLater();
+    if (this.#workers.keepProgramAlive && this.#tasks.unsettled === 0) {
+      this.#workers.stopLater(() => this.#tasks.unsettled === 0 && !this.#isOver);
+    }
     return false;
   }
 
@@ -330,7 +312,13 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     this.#break(() => this.#kind.brokenError(text, cause));
   }
 
-  /** Makes the pool unusable: every unfinished future fails with an error of its own. */
+  /**
+   * Makes the pool unusable: every unfinished future fails with an error of its own.
+   *
+   * A broker that reports this has begun to end what it has started: it does not wait for an order, because this thread
+   * may compute for minutes before it reads the report, and tasks would be begun until then whose futures fail. The
+   * order that follows says that somebody waits for its end.
+   */
   #break(makeError: () => Error): void {
     if (this.#state.name === "BROKEN" || this.#state.name === "CLOSED") return;
     this.#state = { name: "BROKEN", makeError };
@@ -388,16 +376,6 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     this.#stopWorkers();
   }
 
-  #stopIdleWorkersLater(): void {
-    this.#idleTimer ??= setTimeout(() => {
-      this.#idleTimer = undefined;
-      if (this.#tasks.unsettled > 0) return;
-      // Idle for that long, they all sleep.
-      this.#terminateWorkers();
-      this.#queue.parking.forgetConsumers();
-    }, IDLE_MS);
-  }
-
   /** Ends the workers of a pool that is over: threads at once, a broker by itself, after its processes. */
   #stopWorkers(signal?: Deno.Signal): void {
     if (!this.#mustAsk) {
@@ -426,21 +404,4 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     return `${this.#kind.name} ${this.#state.name}: unsettled=${unsettled} waiting=${this.#dispatcher.waiting} ` +
       `collected=${collected} workers=${this.#workers.count}\n${this.#queue.describe()}`;
   }
-}
-
-/** Whether the program is ending: nothing that is submitted from then on would be run. */
-let hasProgramEnded = false;
-
-/** Notes the end of the program, before any listener of the program's own. */
-function noteEndOfProgram(): void {
-  hasProgramEnded = true;
-}
-
-function refuseWhileImporting(action: string): void {
-  const module = importingModule();
-  if (module === undefined) return;
-  throw new InvalidStateError(
-    `Cannot ${action} while a worker imports the task's module: guard the program with if (import.meta.main) in ` +
-      module,
-  );
 }

@@ -86,8 +86,8 @@ export interface ClusterExecutorOptions {
 /** A future of a cluster's task. */
 export type ClusterFuture<T> = Future<T> & {
   /**
-   * How many times a node has begun the task, once that is done; more than once where it was tried again or its node was
-   * lost.
+   * How many times a node has begun the task, once that is done; more than once where it was tried again or its node
+   * was lost.
    */
   readonly attempts: number;
   /**
@@ -158,8 +158,8 @@ export class ClusterExecutor extends Executor {
    *
    * @param fn A function that a module exports under its name, or a `taskRef`.
    * @param args Its arguments.
-   * @returns The future of what the function returns, or what its promise resolves to. It fails with a `TaskNotFoundError` where no module exports the
-   * function, or no node knows it.
+   * @returns The future of what the function returns, or what its promise resolves to. It fails with a
+   * `TaskNotFoundError` where no module exports the function, or no node knows it.
    * @throws {TypeError} `fn` is not a function.
    * @throws {BrokenCluster} The server is out of reach.
    * @throws {ShutdownError} The executor was shut down.
@@ -176,8 +176,8 @@ export class ClusterExecutor extends Executor {
   }
 
   /**
-   * Ends the process that runs a task, wherever that is, so that its future fails; a task that has not begun is cancelled. For tasks which
-   * {@linkcode Future.cancel} cannot stop any more.
+   * Ends the process that runs a task, wherever that is, so that its future fails; a task that has not begun is
+   * cancelled. For tasks which {@linkcode Future.cancel} cannot stop any more.
    *
    * @param future A future of this executor.
    */
@@ -196,10 +196,12 @@ export class ClusterExecutor extends Executor {
   }
 
   /**
-   * Takes no more work. What was submitted still runs, unless it is cancelled; nodes stay up, and jobs of others in the queue are not touched.
+   * Takes no more work. What was submitted still runs, unless it is cancelled; nodes stay up, and jobs of others in the
+   * queue are not touched.
    *
    * @param options Whether to wait, and whether to cancel what no node has begun.
-   * @returns A promise that resolves when every future is done and the connection is closed; with `wait: false` at once.
+   * @returns A promise that resolves when every future is done and the connection is closed; with `wait: false` at
+   * once.
    */
   override shutdown(options: ShutdownOptions = {}): Promise<void> {
     return this.#core.shutdown(options);

@@ -1,8 +1,9 @@
 /**
  * {@linkcode ProcessPoolExecutor}: an executor on child processes that speak JSON over stdin and stdout.
  *
- * On purpose not as in Python: a child's standard input is not the program's; a Ctrl-C in the terminal reaches tasks only by the end of the program; what
- * `initializer` throws is the `cause` of the pool's error; `map` chooses its chunks.
+ * On purpose not as in Python: a child's standard input is not the program's; a Ctrl-C in the terminal reaches tasks
+ * only by the end of the program; what `initializer` throws is the `cause` of the pool's error; `map` chooses its
+ * chunks.
  *
  * @module
  */
@@ -90,8 +91,9 @@ export interface ProcessPoolExecutorOptions {
    */
   deno?: string | URL;
   /**
-   * What the death of a process does: `"break"` fails all unfinished futures and takes no more work, as Python does; `"replace"` fails only the task that the process
-   * was running, and starts another one. A pool whose processes die again and again while they are starting is broken in any case.
+   * What the death of a process does: `"break"` fails all unfinished futures and takes no more work, as Python does;
+   * `"replace"` fails only the task that the process was running, and starts another one. A pool whose processes die
+   * again and again while they are starting is broken in any case.
    *
    * @default {"break"}
    */
@@ -102,17 +104,18 @@ export interface ProcessPoolExecutorOptions {
 let named = 0;
 
 /**
- * Runs functions in child processes, each a Deno of its own: they share nothing with this one, can be killed, may crash or run out of memory, and
- * can be given fewer permissions.
+ * Runs functions in child processes, each a Deno of its own: they share nothing with this one, can be killed, may crash
+ * or run out of memory, and can be given fewer permissions.
  *
- * Processes are started on demand: one per submit while none is idle, up to `maxWorkers`. Each runs one task at a time; a task that returns a promise holds
- * its process until the promise settles. They go on while this thread computes or blocks. What they print to stdout and stderr appears on those of this program. When this program
- * ends, however it does, they end too. It needs the permissions to run Deno and to read the modules of this library.
- * Their standard input is empty: a task that reads it past Deno, by `node:fs` or a program that inherits it, fails
- * within seconds.
+ * Processes are started on demand: one per submit while none is idle, up to `maxWorkers`. Each runs one task at a time;
+ * a task that returns a promise holds its process until the promise settles. They go on while this thread computes or
+ * blocks. What they print to stdout and stderr appears on those of this program. When this program ends, however it
+ * does, they end too. It needs the permissions to run Deno and to read the modules of this library. Their standard
+ * input is empty: a task that reads it past Deno, by `node:fs` or a program that inherits it, fails within seconds.
  *
- * What a process sends is data: it carries no functions, nothing of it is evaluated, and a process can answer no task but those that it was given. Tasks
- * of one process share its globals and modules; `maxTasksPerChild: 1` gives each task a process of its own.
+ * What a process sends is data: it carries no functions, nothing of it is evaluated, and a process can answer no task
+ * but those that it was given. Tasks of one process share its globals and modules; `maxTasksPerChild: 1` gives each
+ * task a process of its own.
  *
  * @example Submit and map
  * ```ts
@@ -143,12 +146,14 @@ export class ProcessPoolExecutor extends Executor {
    * Makes an executor; processes are started when there is work.
    *
    * @param options How many processes at the most, or an object of options.
-   * @throws {RangeError} `maxWorkers` or `maxTasksPerChild` is not an integer of at least 1, or `onWorkerCrash` is none of its values.
+   * @throws {RangeError} `maxWorkers` or `maxTasksPerChild` is not an integer of at least 1, or `onWorkerCrash` is none
+   * of its values.
    * @throws {TypeError} An option is of the wrong type.
    * @throws {SerializationError} `initargs` transfer something else than buffers.
    * @throws {Deno.errors.NotCapable} `permissions` names what this program may not do itself.
    * @throws {Deno.errors.NotSupported} This is a compiled program, and `deno` names no executable.
-   * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with `if (import.meta.main)`.
+   * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with
+   * `if (import.meta.main)`.
    */
   constructor(options: number | ProcessPoolExecutorOptions = {}) {
     super();
@@ -195,8 +200,9 @@ export class ProcessPoolExecutor extends Executor {
   /**
    * Queues a call of a function in a process. The arguments are copied now.
    *
-   * The function is found again in the process by a {@linkcode taskRef}, else as an export of the module that calls this, of one that
-   * it imports, or of the main module; else its source text is sent, which must not use names from around it.
+   * The function is found again in the process by a {@linkcode taskRef}, else as an export of the module that calls
+   * this, of one that it imports, or of the main module; else its source text is sent, which must not use names from
+   * around it.
    *
    * @example A process of its own
    * ```ts
@@ -210,7 +216,8 @@ export class ProcessPoolExecutor extends Executor {
    * @typeParam A The function's parameters.
    * @typeParam R What it returns.
    * @param fn The function.
-   * @param args Its arguments. One that cannot cross fails the future with a `SerializationError`; this method does not throw for it.
+   * @param args Its arguments. One that cannot cross fails the future with a `SerializationError`; this method does not
+   * throw for it.
    * @returns The future of what the function returns, or what its promise resolves to.
    * @throws {TypeError} `fn` is not a function.
    * @throws {BrokenProcessPool} The pool is broken.
@@ -236,14 +243,16 @@ export class ProcessPoolExecutor extends Executor {
    * `ShutdownError`. May be called again.
    *
    * @param options Whether to wait, and whether to cancel what is queued.
-   * @returns A promise that resolves when every process is gone and what it printed has been written; with `wait: false` at once.
+   * @returns A promise that resolves when every process is gone and what it printed has been written; with `wait:
+   * false` at once.
    */
   override shutdown(options: ShutdownOptions = {}): Promise<void> {
     return this.#core.shutdown(options);
   }
 
   /**
-   * As {@linkcode shutdown}, blocking the calling thread. Tasks that need this thread, such as a server that runs on it, then wait for ever.
+   * As {@linkcode shutdown}, blocking the calling thread. Tasks that need this thread, such as a server that runs on
+   * it, then wait for ever.
    *
    * @param options Whether to wait, and whether to cancel what is queued.
    */
@@ -252,9 +261,9 @@ export class ProcessPoolExecutor extends Executor {
   }
 
   /**
-   * Asks all processes to end, by SIGTERM, and takes no more work. Queued futures are cancelled; the running ones fail with a
-   * `BrokenProcessPool` when their process has ended; one that has not after two seconds is killed. Does not wait for
-   * that: use {@linkcode shutdown}. May be called at any time, and again.
+   * Asks all processes to end, by SIGTERM, and takes no more work. Queued futures are cancelled; the running ones fail
+   * with a `BrokenProcessPool` when their process has ended; one that has not after two seconds is killed. Does not
+   * wait for that: use {@linkcode shutdown}. May be called at any time, and again.
    *
    * @see Python's manual on ProcessPoolExecutor.terminate_workers, new in version 3.14.
    */
@@ -263,7 +272,8 @@ export class ProcessPoolExecutor extends Executor {
   }
 
   /**
-   * Kills all processes, by SIGKILL, and takes no more work; else as {@linkcode terminateWorkers}. It ends endless loops, too.
+   * Kills all processes, by SIGKILL, and takes no more work; else as {@linkcode terminateWorkers}. It ends endless
+   * loops, too.
    *
    * @example An endless loop
    * ```ts

@@ -45,14 +45,16 @@ export interface ThreadPoolExecutorOptions {
 let named = 0;
 
 /**
- * Runs functions in threads: Web Workers that take tasks out of a queue in shared memory by themselves, so they go on while this
- * thread computes or blocks.
+ * Runs functions in threads: Web Workers that take tasks out of a queue in shared memory by themselves, so they go on
+ * while this thread computes or blocks.
  *
- * Threads are started on demand: one per submit while none is idle, up to `maxWorkers`. Each runs one task at a time; a task
- * that returns a promise holds its thread until the promise settles. A program that ends without shutting down still runs all that it submitted.
+ * Threads are started on demand: one per submit while none is idle, up to `maxWorkers`. Each runs one task at a time; a
+ * task that returns a promise holds its thread until the promise settles. A program that ends without shutting down
+ * still runs all that it submitted.
  *
- * A thread cannot be killed while it computes: an endless loop in a task keeps the program alive until `Deno.exit()`. Running out
- * of memory in a thread ends the program. Tasks may do what the program may. Use processes where that matters, and for code that is not trusted. A task that waits for another task of the same pool can wait for ever.
+ * A thread cannot be killed while it computes: an endless loop in a task keeps the program alive until `Deno.exit()`.
+ * Running out of memory in a thread ends the program. Tasks may do what the program may. Use processes where that
+ * matters, and for code that is not trusted. A task that waits for another task of the same pool can wait for ever.
  *
  * @example Submit, map, wait
  * ```ts
@@ -79,7 +81,8 @@ export class ThreadPoolExecutor extends Executor {
    * @throws {RangeError} `maxWorkers` is not an integer of at least 1.
    * @throws {TypeError} An option is of the wrong type.
    * @throws {SerializationError} `initargs` transfer something else than buffers.
-   * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with `if (import.meta.main)`.
+   * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with
+   * `if (import.meta.main)`.
    */
   constructor(options: number | ThreadPoolExecutorOptions = {}) {
     super();
@@ -111,8 +114,9 @@ export class ThreadPoolExecutor extends Executor {
   /**
    * Queues a call of a function in a thread. The arguments are copied now.
    *
-   * The function is found again in the thread by a {@linkcode taskRef}, else as an export of the module that calls this, of one that
-   * it imports, or of the main module; else its source text is sent, which must not use names from around it.
+   * The function is found again in the thread by a {@linkcode taskRef}, else as an export of the module that calls
+   * this, of one that it imports, or of the main module; else its source text is sent, which must not use names from
+   * around it.
    *
    * @example Several kinds of functions
    * ```ts
@@ -130,7 +134,8 @@ export class ThreadPoolExecutor extends Executor {
    * @typeParam A The function's parameters.
    * @typeParam R What it returns.
    * @param fn The function.
-   * @param args Its arguments. One that cannot cross fails the future with a `SerializationError`; this method does not throw for it.
+   * @param args Its arguments. One that cannot cross fails the future with a `SerializationError`; this method does not
+   * throw for it.
    * @returns The future of what the function returns, or what its promise resolves to.
    * @throws {TypeError} `fn` is not a function.
    * @throws {BrokenThreadPool} The pool is broken.
@@ -163,7 +168,8 @@ export class ThreadPoolExecutor extends Executor {
   }
 
   /**
-   * As {@linkcode shutdown}, blocking the calling thread. Tasks that need this thread, such as a server that runs on it, then wait for ever.
+   * As {@linkcode shutdown}, blocking the calling thread. Tasks that need this thread, such as a server that runs on
+   * it, then wait for ever.
    *
    * @param options Whether to wait, and whether to cancel what is queued.
    */

@@ -1,7 +1,7 @@
 /** What must hold under load: bursts, big values, a blocked or busy main thread, a responsive event loop. */
 import { assert, assertEquals, fail } from "@std/assert";
 import { wait, waitSync } from "@concurrent/futures";
-import { bestOf, BOUND, Gate, Ledger, pause, sleep, spin, test, until, within } from "../_helpers.ts";
+import { bestOf, BOUND, Gate, Ledger, pause, sleep, spin, test, within } from "../_helpers.ts";
 import {
   add,
   echo,
@@ -17,6 +17,12 @@ import {
 import type { Kind } from "./kind.ts";
 
 const MIB = 1 << 20;
+
+/** How long this thread has waited for a CPU since it began, in milliseconds. */
+function waitedForCpu(): number {
+  if (Deno.build.os !== "linux") return 0;
+  return Number(Deno.readTextFileSync("/proc/thread-self/schedstat").split(" ")[1]) / 1e6;
+}
 
 /** Runs batches of tasks of mixed sizes, with some that are cancelled between them; returns how many were not. */
 export async function runBatches({ make }: Kind, batches: number): Promise<number> {
@@ -176,14 +182,17 @@ export function loadBehaviour(kind: Kind): void {
     }
   });
 
-  /** By how many milliseconds a timer of 10 ms was late at the worst, while `work` was done. */
+  /**
+   * By how many milliseconds a timer of 10 ms was late at the worst, while `work` was done. How long this thread had to
+   * wait for a CPU does not count, where the system tells.
+   */
   async function lateness(work: () => Promise<unknown>): Promise<number> {
     let latest = 0;
-    let last = performance.now();
+    let [last, lastWaited] = [performance.now(), waitedForCpu()];
     const look = () => {
-      const now = performance.now();
-      latest = Math.max(latest, now - last - 10);
-      last = now;
+      const [now, waited] = [performance.now(), waitedForCpu()];
+      latest = Math.max(latest, now - last - 10 - (waited - lastWaited));
+      [last, lastWaited] = [now, waited];
     };
     const timer = setInterval(look, 10);
     try {
@@ -195,24 +204,13 @@ export function loadBehaviour(kind: Kind): void {
     return latest;
   }
 
-  /** Fails when timers are late; by how much they are in a thread that does nothing at that time is allowed for. */
   async function assertResponsive(work: () => Promise<unknown>): Promise<void> {
-    const other = new Worker(import.meta.resolve("../fixtures/ticker.ts"), { type: "module" });
-    try {
-      const seen = new Float64Array(new SharedArrayBuffer(16));
-      other.postMessage(seen.buffer);
-      await until(() => seen[0] > 0, "the first tick");
-      const late = await lateness(work);
-      assert(
-        late <= 50 + 2 * seen[1],
-        `the timer was late by ${late.toFixed(1)} ms, and that of an idle thread by ${seen[1].toFixed(1)} ms`,
-      );
-    } finally {
-      other.terminate();
-    }
+    const late = await lateness(work);
+    assert(late <= 50, `the timer was late by ${late.toFixed(1)} ms`);
   }
 
-  test(`${name}: a 10 ms timer is never late by more than 50 ms while 30,000 results stream in`, async () => {
+  // So many that their delivery alone takes longer than that.
+  test(`${name}: a 10 ms timer is never late by more than 50 ms while 100,000 results stream in`, async () => {
     await bestOf(4, async () => {
       using pool = make({ maxWorkers: 2 });
       using gate = new Gate();
@@ -220,15 +218,15 @@ export function loadBehaviour(kind: Kind): void {
       await gate.arrived(2);
       let settled = 0;
       const { promise, resolve } = Promise.withResolvers<void>();
-      for (let i = 0; i < 30_000; i++) {
+      for (let i = 0; i < 100_000; i++) {
         pool.submit(echo<number>, i).addDoneCallback(() => {
-          if (++settled === 30_000) resolve();
+          if (++settled === 100_000) resolve();
         });
       }
       await sleep(20); // the burst itself is not what is measured
       await assertResponsive(async () => {
         gate.open();
-        await within(promise, "30,000 results");
+        await within(promise, "100,000 results");
       });
       await within(Promise.all(held));
     });
@@ -254,11 +252,17 @@ export function loadBehaviour(kind: Kind): void {
     { bound: 60_000 },
   );
 
-  test(`${name}: a 10 ms timer is never late by more than 50 ms while 30,000 awaited results stream in`, async () => {
+  test(`${name}: a 10 ms timer is never late by more than 50 ms while 100,000 awaited results stream in`, async () => {
     await bestOf(4, async () => {
       using pool = make({ maxWorkers: 2 });
+      // To start a worker, Deno blocks this thread until it is there.
+      using gate = new Gate();
+      const held = [1, 2].map(() => pool.submit(passGateLater, gate.path));
+      await gate.arrived(2);
+      gate.open();
+      await within(Promise.all(held));
       await assertResponsive(async () => {
-        for (let i = 0; i < 30; i++) {
+        for (let i = 0; i < 100; i++) {
           await within(Promise.all(Array.from({ length: 1_000 }, (_, j) => pool.submit(echo<number>, j))));
         }
       });

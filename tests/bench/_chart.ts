@@ -102,5 +102,26 @@ export function drawChart(results: readonly Result[]): string | undefined {
   });
   const svg = chart.renderToSVGString();
   chart.dispose();
-  return svg;
+  return wrapped(svg);
+}
+
+const MAX_LENGTH = 120;
+
+/**
+ * Breaks long lines where a blank is as good as a line break: within tags. The text behind a tag stays as it is, since
+ * blanks are preserved there.
+ */
+function wrapped(svg: string): string {
+  return svg.replaceAll(/(<\w[^<>]*?)(\/?>)([^<\n]*(?:<\/\w+>)?)/g, (_, tag: string, end: string, text: string) => {
+    const [first, ...attributes] = tag.split(" ");
+    const lines = [first];
+    const add = (part: string, blank: string) => {
+      const line = lines.at(-1)! + blank + part;
+      if (line.length > MAX_LENGTH) lines.push(part);
+      else lines[lines.length - 1] = line;
+    };
+    for (const attribute of attributes) add(attribute, " ");
+    add(end + text, "");
+    return lines.join("\n");
+  });
 }

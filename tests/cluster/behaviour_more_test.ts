@@ -2,6 +2,7 @@
  * {@linkcode ClusterExecutor}: the rest of the behaviour of every executor. Left out is what clusters do not have,
  * initializers and functions without an export, and what takes too long on a network: bursts of 100,000.
  */
+import { lendPools } from "../behaviour/borrow.ts";
 import { errorBehaviour } from "../behaviour/errors.ts";
 import { exitBehaviour } from "../behaviour/exits.ts";
 import { mapBehaviour } from "../behaviour/map.ts";
@@ -18,6 +19,7 @@ import { hasServer } from "./_redis.ts";
 
 if (hasServer) {
   await startForAll();
+  lendPools(kind);
   valueBehaviour(kind);
   refusedBehaviour(kind);
   errorBehaviour(kind);

@@ -61,11 +61,16 @@ interface Report {
   elapsed: number;
 }
 
+const REPORT = new RegExp(
+  [
+    /^(\w+) site: (http\S+)\nSearching for (.+)\n(.+) will be used\.\n([^]*)-{20}\n(?:(Interrupted .*)\n)?/,
+    /(\d+) flags? downloaded\.\n(\d+) not found\.\n(\d+) errors?\.\nElapsed time: (\d+\.\d\d)s\n$/,
+  ].map(({ source }) => source).join(""),
+);
+
 /** Reads what the program has printed; fails when anything but a report and what leads to it is there. */
 function reportIn(stdout: string): Report {
-  const match = stdout.match(
-    /^(\w+) site: (http\S+)\nSearching for (.+)\n(.+) will be used\.\n([^]*)-{20}\n(?:(Interrupted .*)\n)?(\d+) flags? downloaded\.\n(\d+) not found\.\n(\d+) errors?\.\nElapsed time: (\d+\.\d\d)s\n$/,
-  );
+  const match = stdout.match(REPORT);
   if (match === null) fail(`no report: ${stdout}`);
   const [, label, site, searching, connections, details, interrupted, ok, missing, errors, elapsed] = match;
   return {
@@ -111,7 +116,7 @@ function startSite(outcomes: Record<string, number | "broken">) {
 // ---- the examples of the book -------------------------------------------------------------------------------------
 
 for (const [mode, connections] of [["sequential", 1], ["threads", 20], ["processes", 4], ["async", 5]]) {
-  Deno.test(`flags2.ts --mode ${mode} downloads 20 flags from LOCAL, with ${connections} requests at once`, async () => {
+  Deno.test(`flags2.ts --mode ${mode} downloads 20 flags from LOCAL, ${connections} at the same time`, async () => {
     using dest = new Dest();
     const { label, site, ...rest } = await report(["--mode", `${mode}`, "--seed", SEED], dest);
     assertEquals(label, "LOCAL");
@@ -140,7 +145,7 @@ Deno.test("flags2.ts -s DELAY a b c finds 43 of 78 flags, in threads by default,
   assertEquals(dest.saved(), COUNTRIES.filter((cc) => cc < "D"));
 });
 
-Deno.test("flags2.ts -s ERROR -al 100 -m 100 prints counts that add up to 100, the same for the same seed", async () => {
+Deno.test("flags2.ts -s ERROR -al 100 -m 100 prints counts that add up to 100, the same for a seed", async () => {
   const runs: string[][] = [];
   for (const mode of ["threads", "threads", "async", "processes"]) {
     using dest = new Dest();

@@ -105,7 +105,7 @@ Deno.test("flags.ts --mode processes --workers 2 downloads 10 flags in each of t
   assertEquals(code, 0);
 });
 
-Deno.test("flags.ts --mode as-completed shows three futures at work, two in the queue, then each finished", async () => {
+Deno.test("flags.ts --mode as-completed shows three futures at work, two in the queue, then the end", async () => {
   using temporary = temporaryDest();
   const { code, stdout, stderr } = await run(["--mode", "as-completed", "--latency", "500", "--dest", temporary.dest]);
   assertEquals(stderr, "");
@@ -134,35 +134,24 @@ Deno.test("flags.ts --mode as-completed shows three futures at work, two in the 
   assertEquals(code, 0);
 });
 
-Deno.test("flags.ts --compare shows that threads are 8 times faster than one after the other, processes 2 times", async () => {
-  let best = 0;
-  let bestOfProcesses = 0;
-  let stdout = "";
-  // The best of three, and four times the default latency, because the start of 20 threads weighs more beside other
-  // tests.
-  for (let i = 0; i < 3 && (best < 8 || bestOfProcesses < 2); i++) {
-    using temporary = temporaryDest();
-    const ended = await run(["--compare", "--latency", "800", "--dest", temporary.dest]);
-    stdout = ended.stdout;
-    assertEquals([ended.code, ended.stderr], [0, ""]);
-    const [head, ...rows] = stdout.trimEnd().split("\n").map((line) => line.trim().split(/\s+/));
-    assertEquals(head, ["mode", "seconds", "speed-up"]);
-    assertEquals(rows.map(([mode]) => mode), MODES, stdout);
-    const seconds = new Map(rows.map(([mode, seconds]) => [mode, Number(seconds)]));
-    for (const [mode, each, speedUp] of rows) {
-      const ratio = seconds.get("sequential")! / Number(each);
-      assert(
-        Math.abs(ratio / parseFloat(speedUp) - 1) < 0.05,
-        `the speed-up of ${mode} is the ratio of the seconds: ${stdout}`,
-      );
-    }
-    assertGreaterOrEqual(seconds.get("sequential")!, 20 * 0.8);
-    best = Math.max(best, seconds.get("sequential")! / seconds.get("threads")!);
-    bestOfProcesses = Math.max(bestOfProcesses, seconds.get("sequential")! / seconds.get("processes")!);
-    assertFlags(temporary.dest, POP20);
+Deno.test("flags.ts --compare shows that threads are faster than one after the other, and by how much", async () => {
+  using temporary = temporaryDest();
+  const { code, stdout, stderr } = await run(["--compare", "--latency", "100", "--dest", temporary.dest]);
+  assertEquals([code, stderr], [0, ""]);
+  const [head, ...rows] = stdout.trimEnd().split("\n").map((line) => line.trim().split(/\s+/));
+  assertEquals(head, ["mode", "seconds", "speed-up"]);
+  assertEquals(rows.map(([mode]) => mode), MODES, stdout);
+  const seconds = new Map(rows.map(([mode, seconds]) => [mode, Number(seconds)]));
+  for (const [mode, each, speedUp] of rows) {
+    const ratio = seconds.get("sequential")! / Number(each);
+    // Both are rounded.
+    const rounded = 0.01 / Number(each) + 0.06 / ratio;
+    assert(Math.abs(ratio / parseFloat(speedUp) - 1) < rounded, `the speed-up of ${mode}: ${stdout}`);
   }
-  assertGreaterOrEqual(best, 8, stdout);
-  assertGreaterOrEqual(bestOfProcesses, 2, stdout);
+  assertGreaterOrEqual(seconds.get("sequential")!, 20 * 0.1);
+  // How many times faster takes longer to see: `deno task soak compare`.
+  assertGreaterOrEqual(seconds.get("sequential")!, seconds.get("threads")!, stdout);
+  assertFlags(temporary.dest, POP20);
 });
 
 Deno.test("flags.ts --help lists every option", async () => {
@@ -207,7 +196,7 @@ for (const [args, ...told] of BAD_OPTIONS) {
 }
 
 for (const args of [...MODES.map((mode) => ["--mode", mode]), ["--compare"]]) {
-  Deno.test(`flags.ts ${args.join(" ")} fails with one line and exit code 1 when no server can be reached`, async () => {
+  Deno.test(`flags.ts ${args.join(" ")} fails with one line when no server can be reached`, async () => {
     using temporary = temporaryDest();
     const url = deadUrl();
     assertOneLine(await run([...args, "--base-url", url, "--dest", temporary.dest]), 1, "Cannot download", url);

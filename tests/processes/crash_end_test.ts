@@ -19,7 +19,7 @@ import {
   until,
   within,
 } from "../_helpers.ts";
-import { commandOf } from "../_start.ts";
+import { commandOf, isAlive } from "../_start.ts";
 import { killAtGate, killSelf, killSelfAfter, ownPid } from "../fixtures/crash_tasks.ts";
 import { echo, lengthOf, passGate, square } from "../fixtures/tasks.ts";
 
@@ -30,16 +30,6 @@ const START_MS = [0, 5, 15, 25, 40];
 
 /** How long a shutdown may take that has nothing to wait for, in milliseconds. */
 const SOON = 5_000;
-
-/** Whether a process exists and is no zombie. */
-function isAlive(pid: number): boolean {
-  try {
-    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2));
-  } catch {
-    return false;
-  }
-}
 
 function pidsIn(file: string): number[] {
   try {
@@ -93,19 +83,7 @@ for (
 ) {
   test(`${name}: the program is killed while 4 processes ${what}: none is alive ${ms / 1_000} s later`, async () => {
     const file = temporaryPath("pids");
-    const program = new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "--no-check",
-        "--no-lock",
-        "--quiet",
-        import.meta.resolve("../fixtures/programs/crash_parent.ts"),
-        way,
-        file,
-      ],
-      stdin: "null",
-    }).spawn();
+    const program = commandOf("crash_parent.ts", [way, file], { stdout: "inherit", stderr: "inherit" }).spawn();
     try {
       await until(() => new Set(pidsIn(file)).size === 4, "four processes");
       assert(pidsIn(file).every(isAlive));

@@ -1,11 +1,8 @@
-/**
- * {@linkcode ProcessPoolExecutor}: processes that die while they import, run a task or start; each way to break, and to
- * replace.
- */
-import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
+/** {@linkcode ProcessPoolExecutor}: processes that die while they import or run a task, or are idle; in both modes. */
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import {
   BrokenExecutor,
-  BrokenProcessPool,
+  type BrokenProcessPool,
   type Future,
   ProcessPoolExecutor,
   type ProcessPoolExecutorOptions,
@@ -18,7 +15,6 @@ import {
   BOUND,
   childProcesses,
   Gate,
-  sleep,
   temporaryPath,
   test,
   thrownBy,
@@ -34,7 +30,6 @@ import {
   killSelf,
   killSelfAt,
   killSelfLater,
-  killSelfTwiceOfThree,
   ownPid,
   spinForever,
 } from "../fixtures/crash_tasks.ts";
@@ -42,30 +37,10 @@ import { makeError, rejectValue, throwValue } from "../fixtures/errors.ts";
 import { add, echo, passGate, square } from "../fixtures/tasks.ts";
 import { project } from "../_projects.ts";
 import { assertSame } from "../_same.ts";
+import { assertDeath, type End } from "./_death.ts";
 
 const name = "ProcessPoolExecutor";
 const MODES = ["break", "replace"] as const;
-
-/** How a process ends. */
-interface End {
-  exitCode: number | RegExp;
-  signal: string | null;
-  /** What the message says besides. */
-  says?: RegExp;
-}
-
-/** Checks the error of a process's death, which is told in fields and in words. */
-function assertDeath(error: unknown, { exitCode, signal, says }: End, pid?: number): void {
-  assertInstanceOf(error, BrokenProcessPool, Deno.inspect(error));
-  assertInstanceOf(error, BrokenExecutor);
-  assertEquals([error.name, error.signal], ["BrokenProcessPool", signal], error.message);
-  assertMatch(String(error.exitCode), exitCode instanceof RegExp ? exitCode : RegExp(`^${exitCode}$`), error.message);
-  if (pid === undefined) assert(error.pid! > 1);
-  else assertEquals(error.pid, pid, error.message);
-  assertMatch(error.message, RegExp(`\\b${error.pid}\\b`));
-  assertMatch(error.message, signal === null ? RegExp(`exit code ${error.exitCode}\\b`) : RegExp(`\\b${signal}\\b`));
-  if (says !== undefined) assertMatch(error.message, says);
-}
 
 const KILLED: End = { exitCode: 137, signal: "SIGKILL", says: /while it was running a task/ };
 
@@ -281,7 +256,7 @@ test(`${name} {replace}: 11 of 100 tasks kill their process, and each other one 
   assertEquals(pids.size, 11, "each death was another process's");
 });
 
-// ---- idle and starting processes ----------------------------------------------------------------------------------
+// ---- idle processes ------------------------------------------------------------------------------------------------
 
 test(`${name} {break}: an idle process that is killed from outside breaks the pool at once`, async () => {
   for (const blocking of [true, false]) {
@@ -357,89 +332,6 @@ function exists(pid: number): boolean {
     return false;
   }
 }
-
-const STARTS: [string, ProcessPoolExecutorOptions, End][] = [
-  ["a flag that V8 does not know", { env: { DENO_V8_FLAGS: "--no-such-flag" } }, {
-    exitCode: 1,
-    signal: null,
-    says: /while it was starting.*no-such-flag/s,
-  }],
-  ["an initializer that kills it", { initializer: killSelf, initargs: ["SIGKILL"] }, {
-    exitCode: 137,
-    signal: "SIGKILL",
-    says: /while it was starting/,
-  }],
-  ["an initializer that awaits and kills it", { initializer: killSelfLater, initargs: ["SIGTERM"] }, {
-    exitCode: 143,
-    signal: "SIGTERM",
-    says: /while it was starting/,
-  }],
-];
-
-for (const mode of MODES) {
-  for (const [what, options, end] of STARTS) {
-    const when = mode === "break" ? "" : ", after a few more";
-    test(`${name} {${mode}}: ${what} at its start breaks the pool${when}`, async () => {
-      for (const [maxWorkers, blocking] of [[1, true], [3, false]] as const) {
-        using pool = new ProcessPoolExecutor({ maxWorkers, onWorkerCrash: mode, ...options });
-        const futures = [1, 2, 3, 4, 5].map((n) => pool.submit(square, n));
-        if (!blocking) await within(Promise.allSettled(futures), "all of them");
-        for (const future of futures) await bothFail(future, (error) => assertDeath(error, end));
-        assertEquals(new Set(futures.map((future) => future.exception(0))).size, 5, "each has an error of its own");
-        if (mode === "replace") assertMatch((futures[0].exception(0) as Error).message, /\b3 last ones died/);
-        assertDeath(thrownBy(() => pool.submit(square, 1)), end);
-      }
-    });
-  }
-
-  test(`${name} {${mode}}: a folder that does not exist breaks the pool, and the error says which`, async () => {
-    for (const blocking of [true, false]) {
-      using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode, cwd: "/no/such/folder" });
-      const futures = [1, 2, 3].map((n) => pool.submit(square, n));
-      if (!blocking) await within(Promise.allSettled(futures), "all of them");
-      for (const future of futures) {
-        await bothFail(future, (error) => {
-          assertInstanceOf(error, BrokenProcessPool);
-          assertStringIncludes(error.message, "/no/such/folder");
-          assertEquals([error.pid, error.exitCode, error.signal], [undefined, undefined, undefined]);
-        });
-      }
-      assertEquals(new Set(futures.map((future) => future.exception(0))).size, 3);
-    }
-  });
-}
-
-for (const mode of MODES) {
-  test(`${name} {${mode}}: a process that cannot be started for a moment is started later, nothing fails`, async () => {
-    const cwd = temporaryPath("folder");
-    Deno.mkdirSync(cwd);
-    using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode, cwd });
-    using gate = new Gate();
-    const beside = pool.submit(passGate<string>, gate.path, "beside");
-    await gate.arrived();
-    Deno.renameSync(cwd, `${cwd}.away`);
-    const futures = [1, 2, 3].map((n) => pool.submit(square, n));
-    // Nobody can see the vain start, and three of them break the pool.
-    await sleep(50);
-    Deno.renameSync(`${cwd}.away`, cwd);
-    for (const [i, future] of futures.entries()) await both(future, (value) => assertEquals(value, (i + 1) ** 2));
-    assertEquals([beside.done(), beside.running()], [false, true]);
-    gate.open();
-    await both(beside, (value) => assertEquals(value, "beside"));
-  });
-}
-
-test(`${name} {replace}: two of three that die while they start are replaced, and each task runs`, async () => {
-  using pool = new ProcessPoolExecutor({
-    maxWorkers: 1,
-    maxTasksPerChild: 1,
-    onWorkerCrash: "replace",
-    initializer: killSelfTwiceOfThree,
-    initargs: [temporaryPath("starts")],
-  });
-  // One at a time: nothing but the death itself starts the next process.
-  for (let i = 0; i < 3; i++) await both(() => pool.submit(square, i), (value) => assertEquals(value, i * i));
-});
 
 /**
  * In place of a process: one that passes all on to a real one but the pool's question whether its input has arrived, and

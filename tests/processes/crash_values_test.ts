@@ -12,6 +12,7 @@ import {
   waitSync,
 } from "@concurrent/futures";
 import { both, bothFail, BOUND, test, within } from "../_helpers.ts";
+import { commandOf } from "../_start.ts";
 import {
   closeStdout,
   killBesideProgram,
@@ -163,31 +164,10 @@ test(`${name}: each of 60,000 small results at once goes to its own future`, asy
 
 /** Runs `programs/crash_output.ts` and takes what it prints, byte by byte. */
 async function printedBy(way: string): Promise<Uint8Array> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "-A",
-      "--no-check",
-      "--no-lock",
-      "--quiet",
-      import.meta.resolve("../fixtures/programs/crash_output.ts"),
-      way,
-    ],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
-  let hung = false;
-  const timer = setTimeout(() => {
-    hung = true;
-    child.kill("SIGKILL");
-  }, 25_000);
-  const { code, stdout, stderr } = await child.output();
-  clearTimeout(timer);
+  const signal = AbortSignal.timeout(25_000);
+  const { code, stdout, stderr } = await commandOf("crash_output.ts", [way], { signal }).output();
   const said = new TextDecoder().decode(stderr);
-  assert(!hung, `it hung after ${stdout.length} bytes on stdout, and on stderr: ${said}`);
-  assertEquals([code, said], [0, "[]\n"]);
+  assertEquals([code, said], [0, "[]\n"], `${stdout.length} bytes on stdout`);
   return stdout;
 }
 

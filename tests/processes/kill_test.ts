@@ -1,7 +1,4 @@
-/**
- * {@linkcode ProcessPoolExecutor}: how its processes are ended, and what they keep away from: signals and the standard
- * input.
- */
+/** {@linkcode ProcessPoolExecutor}: how its processes are ended, and the signals that they do not hear. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import { BrokenProcessPool, CancelledError, ProcessPoolExecutor, ShutdownError, wait } from "@concurrent/futures";
 import {
@@ -22,19 +19,7 @@ import {
   within,
 } from "../_helpers.ts";
 import { isAlive, Running } from "../_start.ts";
-import {
-  computeFor,
-  endByTerm,
-  ignoreTerm,
-  loopForEver,
-  pid,
-  pidAtGate,
-  pidWith,
-  readStdinAs,
-  readStdinLater,
-  type StdinReader,
-  waitForEver,
-} from "../fixtures/process_tasks.ts";
+import { endByTerm, ignoreTerm, loopForEver, pid, pidAtGate, waitForEver } from "../fixtures/process_tasks.ts";
 import { failToStart, passGate, square } from "../fixtures/tasks.ts";
 
 const WAYS = [
@@ -48,6 +33,17 @@ function assertKilled(error: any, signal: string, pid: number): void {
   assertEquals([error.signal, error.pid], [signal, pid]);
   assertStringIncludes(error.message, `${pid}`);
   assertStringIncludes(error.message, signal);
+}
+
+type Recording<R> = (ledger: string) => R;
+
+/** A pool with a process for each of these tasks, which all run: each has written in the ledger which process it is. */
+async function poolThatRuns<R>(...tasks: Recording<R>[]) {
+  const ledger = new Ledger();
+  const pool = new ProcessPoolExecutor(tasks.length);
+  const futures = tasks.map((task) => pool.submit(task, ledger.path));
+  await until(() => ledger.lines().length === tasks.length, "tasks that run");
+  return { pool, ledger, futures, pids: ledger.lines().map(Number) };
 }
 
 for (const { way, signal } of WAYS) {
@@ -114,14 +110,11 @@ for (const { way, signal } of WAYS) {
     await within(broken.shutdown());
 
     const { way: other } = WAYS.find((one) => one.way !== way)!;
-    const used = new ProcessPoolExecutor(1);
-    const ledger = new Ledger();
-    const future = used.submit(waitForEver, ledger.path);
-    await until(() => ledger.lines().length === 1, "a task that runs");
+    const { pool: used, futures } = await poolThatRuns(waitForEver);
     used[way]();
     used[other]();
     used[way]();
-    await bothFail(future, (error) => assertInstanceOf(error, BrokenProcessPool));
+    await bothFail(futures[0], (error) => assertInstanceOf(error, BrokenProcessPool));
     await within(used.shutdown());
   });
 
@@ -183,15 +176,12 @@ for (const { way, signal } of WAYS) {
   });
 
   test(`${name} kills also where a callback of a queued future waits for one that runs`, async () => {
-    const ledger = new Ledger();
-    const pool = new ProcessPoolExecutor(1);
-    const running = pool.submit(loopForEver, ledger.path);
-    await until(() => ledger.lines().length === 1, "a task that runs");
+    const { pool, futures, pids } = await poolThatRuns(loopForEver);
     const queued = pool.submit(square, 3);
     let error: unknown;
-    queued.addDoneCallback(() => error = running.exception(BOUND));
+    queued.addDoneCallback(() => error = futures[0].exception(BOUND));
     pool[way]();
-    assertKilled(error, signal, ledger.numbers()[0]);
+    assertKilled(error, signal, pids[0]);
     await within(pool.shutdown(), "shutdown");
   });
 
@@ -217,34 +207,25 @@ for (const { way, signal } of WAYS) {
 }
 
 test("ProcessPoolExecutor.terminateWorkers() lets a task end well that listens for SIGTERM", async () => {
-  const ledger = new Ledger();
-  const pool = new ProcessPoolExecutor(1);
-  const future = pool.submit(endByTerm, ledger.path);
-  await until(() => ledger.lines().length === 1, "a task that runs");
+  const { pool, futures } = await poolThatRuns(endByTerm);
   pool.terminateWorkers();
-  assertEquals(await within(future), "ended well");
+  assertEquals(await within(futures[0]), "ended well");
   await within(pool.shutdown());
 });
 
 test("ProcessPoolExecutor.killWorkers() ends a process that terminateWorkers() did not", async () => {
-  const ledger = new Ledger();
-  const pool = new ProcessPoolExecutor(1);
-  const future = pool.submit(ignoreTerm, ledger.path);
-  await until(() => ledger.lines().length === 1, "a task that runs");
+  const { pool, ledger, futures: [future], pids } = await poolThatRuns(ignoreTerm);
   pool.terminateWorkers();
   await until(() => ledger.lines().length === 2, "the signal");
   assertEquals(future.running(), true);
   pool.killWorkers();
-  await bothFail(future, (error) => assertKilled(error, "SIGKILL", Number(ledger.lines()[0])));
+  await bothFail(future, (error) => assertKilled(error, "SIGKILL", pids[0]));
   await within(pool.shutdown());
 });
 
 test("ProcessPoolExecutor.shutdown() after terminateWorkers() waits until the processes are gone", async () => {
   for (const blocking of [true, false]) {
-    const ledger = new Ledger();
-    const pool = new ProcessPoolExecutor(2);
-    const futures = [1, 2].map(() => pool.submit(loopForEver, ledger.path));
-    await until(() => ledger.lines().length === 2, "two tasks that run");
+    const { pool, futures } = await poolThatRuns(loopForEver, loopForEver);
     pool.terminateWorkers();
     if (blocking) pool.shutdownSync();
     else await within(pool.shutdown());
@@ -256,19 +237,15 @@ test("ProcessPoolExecutor.shutdown() after terminateWorkers() waits until the pr
 for (const what of ["that is stopped", "that ignores SIGTERM"] as const) {
   test(`ProcessPoolExecutor.terminateWorkers() kills a process ${what} when it has not ended by itself`, async () => {
     // One pool for each way to shut down, at the same time: SIGKILL comes two seconds later.
-    const pools = await Promise.all([1, 2].map(async () => {
-      const ledger = new Ledger();
-      const pool = new ProcessPoolExecutor(1);
-      const future = pool.submit(what === "that is stopped" ? loopForEver : ignoreTerm, ledger.path);
-      await until(() => ledger.lines().length === 1, "a task that runs");
-      const pid = Number(ledger.lines()[0]);
-      if (what === "that is stopped") Deno.kill(pid, "SIGSTOP");
-      return { pool, future, pid };
-    }));
-    for (const { pool } of pools) pool.terminateWorkers();
-    for (const { future, pid } of pools) {
-      await bothFail(future, (error) => {
-        assertKilled(error, "SIGKILL", pid);
+    const isStopped = what === "that is stopped";
+    const pools = await Promise.all([1, 2].map(() => poolThatRuns<unknown>(isStopped ? loopForEver : ignoreTerm)));
+    for (const { pool, pids } of pools) {
+      if (isStopped) Deno.kill(pids[0], "SIGSTOP");
+      pool.terminateWorkers();
+    }
+    for (const { futures, pids } of pools) {
+      await bothFail(futures[0], (error) => {
+        assertKilled(error, "SIGKILL", pids[0]);
         assertStringIncludes(error.message, "terminateWorkers() has sent SIGTERM, and SIGKILL");
       });
     }
@@ -340,102 +317,3 @@ for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
     }, { linuxOnly: true });
   }
 }
-
-// ---- the standard input -------------------------------------------------------------------------------------------
-
-for (
-  const [what, way, seen] of [
-    ["Deno.stdin and prompts", "readStdin", {
-      readSync: null,
-      read: null,
-      readable: 0,
-      again: 0,
-      prompt: null,
-      confirm: false,
-      terminal: false,
-    }],
-    ["a Deno.Command", "catStdin", { inherit: "", byDefault: "", outputSync: "", output: "" }],
-    ["Deno.spawn()", "catStdinShort", { spawn: "", spawnAndWait: "", spawnAndWaitSync: "" }],
-    ["node:process", "readStdinByNode", { stdin: 0 }],
-  ] as const
-) {
-  test(`ProcessPoolExecutor: the standard input is empty for ${what} in a task, not for the program`, async () => {
-    await using program = new Running("child_stdin.ts", [way]);
-    await program.input("the program's\nown input\n");
-    assertEquals(JSON.parse(await within(program.line()) ?? await program.stderr), {
-      seen,
-      own: "the program's\nown input\n",
-      after: 1,
-    });
-    assertEquals((await within(program.child.status)).code, 0);
-    assertEquals(await program.stderr, "");
-  });
-}
-
-test("ProcessPoolExecutor: the files that stand for the standard input are empty for a task", async () => {
-  using pool = new ProcessPoolExecutor(1);
-  for (const way of ["openSync", "open", "readFileSync", "readFile", "readTextFileSync", "readTextFile"] as const) {
-    for (const path of ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "file:///dev/stdin"]) {
-      assertEquals(await within(pool.submit(readStdinAs, way, path)), 0, `${way} ${path}`);
-    }
-  }
-}, { linuxOnly: true });
-
-for (
-  const way of ["fs.readFileSync", "fs.readSync", "fs.read", "fs.createReadStream", "a program", "a worker"] as const
-) {
-  test(
-    `ProcessPoolExecutor: a task that reads its input by ${way} fails, nothing waits for it`,
-    () => failsAlone(way, "/dev/stdin"),
-    { linuxOnly: true },
-  );
-}
-
-async function failsAlone(way: StdinReader, path: string): Promise<void> {
-  // At the same time, as it takes a while until that is noticed.
-  const modes = ["break", "replace"] as const;
-  const pools = modes.map((onWorkerCrash) => new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash }));
-  const before = await within(Promise.all(pools.map((pool) => pool.submit(pid))));
-  const thieves = pools.map((pool) => pool.submit(readStdinAs, way, path));
-  const behind = pools.map((pool) => pool.submit(pid));
-  for (const [i, mode] of modes.entries()) {
-    await bothFail(thieves[i], (error) => {
-      assertInstanceOf(error, BrokenProcessPool, mode);
-      assertEquals(error.pid, before[i], mode);
-      assertStringIncludes(error.message, "read the standard input", mode);
-    });
-  }
-  await bothFail(behind[0], (error) => assertInstanceOf(error, BrokenProcessPool));
-  assert(await within(behind[1]) !== before[1]);
-  for (const pool of pools) await within(pool.shutdown());
-}
-
-test(
-  "ProcessPoolExecutor {replace}: a task is run by another process when one before it has left a reader behind",
-  async () => {
-    // The reader takes one of the next messages, whole or in part.
-    const cases = [["", 10], ["", 1 << 16], ["x".repeat(300_000), 1 << 16]] as const;
-    await Promise.all(cases.map(async ([argument, length]) => {
-      using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
-      const before = await within(pool.submit(pid));
-      await within(pool.submit(readStdinLater, length));
-      const replaced = async () => {
-        for (let now = before; now === before;) {
-          const outcome: unknown = await pool.submit(pidWith, argument).catch((error) => error);
-          if (outcome instanceof Error) assertStringIncludes(outcome.message, "read the standard input");
-          else now = outcome as number;
-        }
-      };
-      await within(replaced(), "another process");
-    }));
-  },
-  { linuxOnly: true },
-);
-
-test("ProcessPoolExecutor: a task that computes for long keeps its process, whatever is sent meanwhile", async () => {
-  using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
-  const before = await within(pool.submit(pid));
-  const slow = pool.submit(computeFor, 2_000);
-  const large = pool.submit(pidWith, "x".repeat(3_000_000));
-  assertEquals([await within(slow), await within(large)], [before, before]);
-});

@@ -1,4 +1,6 @@
-/** What only shows in a whole pool: who tells the owner that there is room again, and how the event loop gets its turns. */
+/**
+ * What only shows in a whole pool: who tells the owner that there is room again, and how the event loop gets its turns.
+ */
 import {
   assert,
   assertEquals,
@@ -224,7 +226,7 @@ test("the callbacks of a settled future are called although nothing else is list
   await within(called, "the callback", SOON);
 });
 
-test("the event loop turns between the callbacks of many futures, and calls all of them once and in order", async () => {
+test("the event loop turns between the callbacks of many futures, and calls all once and in order", async () => {
   const COUNT = 2_000;
   const owner: FutureOwner = { peek: () => "running", revoke: () => false, collect: () => {} };
   const called: number[] = [];
@@ -305,7 +307,7 @@ test("a callback that blocks and then settles a future leaves none out", async (
   await within(called, "the callback of the future that a callback settled", SOON);
 });
 
-test("a task that waits for an idle worker gets it, whenever that comes to rest while the task is submitted", async () => {
+test("a task that waits for an idle worker gets it, whenever that comes to rest during submit()", async () => {
   using pool = new ThreadPoolExecutor(1);
   const words = new Int32Array(new SharedArrayBuffer(4)).fill(1);
   // Once, so that it is loaded.

@@ -1,6 +1,6 @@
 /**
- * Workers that leave alone: one that sleeps is taken out, one whose task does not end is given up, and another one takes
- * its place.
+ * Workers that leave alone: one that sleeps is taken out, one whose task does not end is given up, and another one
+ * takes its place.
  */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { BrokenThreadPool, type Executor, ThreadPoolExecutor } from "@concurrent/futures";
@@ -93,7 +93,7 @@ for (const how of ["is pushed", "is assigned"]) {
   });
 }
 
-test("a consumer that is given up while it replies: the owner gets the result, or has the task, never both", async () => {
+test("a consumer that is given up while it replies: the owner has the result or the task, never both", async () => {
   let [replied, abandoned] = [0, 0];
   await atEachStep((at) => {
     const bench = new Bench(2);
@@ -154,7 +154,7 @@ function poolOf(executor: Executor): Pool {
   return taskControlOf(executor) as Pool;
 }
 
-test("a thread that is given up ends alone: its task fails, the others run on, and the next one has its index", async () => {
+test("a thread that is given up ends alone: its task fails, others run on, and the next has its index", async () => {
   using pool = new ThreadPoolExecutor({ maxWorkers: 2, threadNamePrefix: "t" });
   const words = new Int32Array(new SharedArrayBuffer(12));
   const [endless, other] = [pool.submit(holdUntilTold, words, 0), pool.submit(holdUntilTold, words, 1)];

@@ -3,6 +3,7 @@
  * names contain it. `SOAK_SEED=<seed>` repeats what was drawn at random. The exit code is 1 when one fails.
  */
 import { guard, within } from "../_helpers.ts";
+import { EXAMPLES } from "./examples.ts";
 import { FAULTS } from "./faults.ts";
 import { LOAD } from "./load.ts";
 import { measure, type Measured, newSeed } from "./_scenario.ts";
@@ -30,7 +31,7 @@ function line(texts: readonly string[]): string {
 
 if (import.meta.main) {
   const seed = newSeed();
-  const chosen = [...LOAD, ...FAULTS].filter(({ name }) => Deno.args.every((text) => name.includes(text)));
+  const chosen = [...LOAD, ...FAULTS, ...EXAMPLES].filter(({ name }) => Deno.args.every((text) => name.includes(text)));
   if (chosen.length === 0) {
     console.error(`No scenario is called so: ${Deno.args.join(" ")}`);
     Deno.exit(2);
