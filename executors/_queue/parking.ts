@@ -107,9 +107,9 @@ export class Parking {
   }
 
   /**
-   * Owner: takes a consumer out for good that sleeps. It takes no task from then on, so none can be lost with it. Whoever
-   * wants to wake it at the same time, it is counted as asleep no longer, once. Its ring must be closed before another
-   * consumer begins under its index.
+   * Owner: takes a consumer out for good that sleeps. It takes no task from then on, so none can be lost with it.
+   * Whoever wants to wake it at the same time, it is counted as asleep no longer, once. Its ring must be closed before
+   * another consumer begins under its index.
    *
    * @returns `false` when it does not sleep: somebody has woken it, or the owner has assigned it a task.
    */
@@ -170,7 +170,10 @@ export class Parking {
     return count;
   }
 
-  /** Owner: whether there are more tasks than consumers that run or take one, or start, where so many indices are in use or were. */
+  /**
+   * Owner: whether there are more tasks than consumers that run or take one, or start, where so many indices are in use
+   * or were.
+   */
   lacksConsumers(unfinished: number, indices: number): boolean {
     if (Atomics.load(this.#control, Word.SPINNING) > 0) return false;
     let count = this.#countActive();

@@ -60,8 +60,8 @@ export const TaskState = {
    */
   PREFETCHED: 2,
   /**
-   * Being run. Set by the consumer that took it, from PENDING or PREFETCHED only. A thread says with it which one it is:
-   * see {@linkcode runningBy}.
+   * Being run. Set by the consumer that took it, from PENDING or PREFETCHED only. A thread says with it which one it
+   * is: see {@linkcode runningBy}.
    */
   RUNNING: 3,
   /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING only. */
@@ -110,7 +110,9 @@ export const Status = {
   AWAY: 6,
   /** Was woken and has not answered: where a callback of a finished task computes, it will not for long. */
   WOKEN: 7,
-  /** Has left: another one may begin under its index. Set by the owner, from PARKED, or when it has given the thread up. */
+  /**
+   * Has left: another one may begin under its index. Set by the owner, from PARKED, or when it has given the thread up.
+   */
   LEFT: 8,
 } as const;
 

@@ -1,5 +1,7 @@
 /**
  * How functions are found in programs of their own, whose modules are still being evaluated, or come from elsewhere.
+ *
+ * Over 400 lines: each program stands beside what it must print.
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Ledger, runProgram, temporaryPath, test } from "../_helpers.ts";

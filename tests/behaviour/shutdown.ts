@@ -1,4 +1,8 @@
-/** `shutdown()`, `shutdownSync()`, `using`. */
+/**
+ * `shutdown()`, `shutdownSync()`, `using`.
+ *
+ * Over 400 lines: each way to shut down with each state that a pool can be in.
+ */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { type Future, ShutdownError, waitSync } from "@concurrent/futures";
 import {

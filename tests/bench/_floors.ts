@@ -62,7 +62,10 @@ export class TaskWorker {
   }
 }
 
-/** A worker that answers in a word of shared memory, for which both sides spin; it rests between {@linkcode end} and {@linkcode begin}. */
+/**
+ * A worker that answers in a word of shared memory, for which both sides spin; it rests between {@linkcode end} and
+ * {@linkcode begin}.
+ */
 export class SpinWorker {
   readonly #words = new Int32Array(new SharedArrayBuffer(192));
   readonly #worker = startModule(`onmessage = async ({ data: words }) => {
@@ -133,7 +136,9 @@ export class Pipe {
   }
 }
 
-/** One child alone: a Deno that reads lines of JSON with `readSync`, parses each, and answers all it has read at once. */
+/**
+ * One child alone: a Deno that reads lines of JSON with `readSync`, parses each, and answers all it has read at once.
+ */
 export function startChild(): Pipe {
   const script = new URL("./drivers/floor_child.ts", import.meta.url);
   return new Pipe(Deno.execPath(), ["run", "--no-config", "--no-lock", "--quiet", script.href]);

@@ -1,8 +1,10 @@
 /**
- * A short measurement that tells, on any machine and beside other work, whether something has become more than twice as slow.
+ * A short measurement that tells, on any machine and beside other work, whether something has become more than twice as
+ * slow.
  *
- * Ours and a floor take turns in rounds of a millisecond or so, and the best round of each counts: noise only adds time,
- * and most short rounds are not disturbed even when other programs keep all cores busy. Only their ratio is judged.
+ * Ours and a floor take turns in rounds of a millisecond or so, and the best round of each counts: noise only adds
+ * time, and most short rounds are not disturbed even when other programs keep all cores busy. Only their ratio is
+ * judged.
  *
  *     deno task bench guard            prints the ratios of this machine
  *
@@ -162,13 +164,14 @@ export const GUARD_ROWS: GuardRow[] = [
 const MIN_ROUNDS = 10;
 
 /**
- * Milliseconds until new workers are started: the system may have put ours on the core of this thread, because another program keeps the other one
- * busy, and then leaves it there. New ones are placed anew.
+ * Milliseconds until new workers are started: the system may have put ours on the core of this thread, because another
+ * program keeps the other one busy, and then leaves it there. New ones are placed anew.
  */
 const ATTEMPT = 120;
 
 /**
- * Measures until the ratio is at most `enough`, but at least {@linkcode MIN_ROUNDS} rounds, and at most so many milliseconds.
+ * Measures until the ratio is at most `enough`, but at least {@linkcode MIN_ROUNDS} rounds, and at most so many
+ * milliseconds.
  *
  * @param row What to measure.
  * @param enough The ratio that is good enough.

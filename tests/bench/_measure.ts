@@ -105,7 +105,8 @@ class Entry {
 
   #params(params: Row["params"]): Row["params"] {
     const { family } = this.contestant;
-    // One item after the other is Python's default for map, which takes 60 µs in processes: that comparison would flatter.
+    // One item after the other is Python's default for map, which takes 60 µs in processes: that comparison would
+    // flatter.
     if (family === "python" && this.row.id === "15") return { ...params, chunksize: 1_000 };
     if (family === "floor" && params.wait === "block") return { ...params, wait: undefined };
     return params;

@@ -1,6 +1,6 @@
 /**
- * The runner's half of the line protocol: a contestant's program, which is asked one thing at a time and killed, with all that it
- * started, when an answer takes too long.
+ * The runner's half of the line protocol: a contestant's program, which is asked one thing at a time and killed, with
+ * all that it started, when an answer takes too long.
  *
  * @module
  */

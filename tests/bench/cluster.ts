@@ -1,12 +1,14 @@
 /**
- * Measures what tasks cost on a cluster, beside plain BullMQ in the same run: two nodes on this machine each, and one server.
+ * Measures what tasks cost on a cluster, beside plain BullMQ in the same run: two nodes on this machine each, and one
+ * server.
  *
  * ```sh
  * deno task bench:cluster
  * ```
  *
- * Rounds of both take turns, and each figure is the median of the rounds. Plain BullMQ runs 20 jobs at once in each of its nodes, in the node's own thread:
- * what the executor adds is a process for each task, errors with their class, and results for a thread that may block.
+ * Rounds of both take turns, and each figure is the median of the rounds. Plain BullMQ runs 20 jobs at once in each of
+ * its nodes, in the node's own thread: what the executor adds is a process for each task, errors with their class, and
+ * results for a thread that may block.
  */
 import { Queue, QueueEvents } from "bullmq";
 import { ClusterExecutor } from "@concurrent/futures/cluster";

@@ -1,5 +1,6 @@
 /**
- * Every row of the benchmark: what is done, how it is judged, and against what. The works themselves are in `drivers/works.mjs`.
+ * Every row of the benchmark: what is done, how it is judged, and against what. The works themselves are in
+ * `drivers/works.mjs`.
  *
  * @module
  */
@@ -18,7 +19,10 @@ export interface Row {
   target: number;
   /** The target is for how many times the floor the median is. */
   ofFloor?: true;
-  /** What the first floor took on the machine for which the target was set. On one where it takes longer the target grows as much. */
+  /**
+   * What the first floor took on the machine for which the target was set. On one where it takes longer the target
+   * grows as much.
+   */
   floorThen?: number;
   work: string;
   params: Record<string, unknown>;
@@ -27,8 +31,8 @@ export interface Row {
   /** `false`: no other library does that, or it is only about this one. */
   peers?: false;
   /**
-   * How Python takes part: `"shown"` where its threads do something else, as they share memory and the interpreter, so that nobody is compared
-   * with it; `false` where it would not even do the same.
+   * How Python takes part: `"shown"` where its threads do something else, as they share memory and the interpreter, so
+   * that nobody is compared with it; `false` where it would not even do the same.
    */
   python: "compared" | "shown" | false;
   /** The contestants have programs of their own for each round: because of what they leave behind in memory. */
@@ -363,7 +367,10 @@ export const ROWS: Row[] = [
   ...GROWTH.map((row): Row => ({ ...row, group: "growth", peers: false, python: false, fresh: true, limit: 120 })),
 ];
 
-/** The rows that the words of a command line name: groups, numbers, or a group and a number in it. All of them without words. */
+/**
+ * The rows that the words of a command line name: groups, numbers, or a group and a number in it. All of them without
+ * words.
+ */
 export function chooseRows(words: string[]): Row[] {
   const groups = words.filter((word) => ["threads", "processes", "growth"].includes(word));
   const ids = words.filter((word) => !groups.includes(word));

@@ -6,8 +6,8 @@
  *     deno task bench threads --no-peers --rounds=3
  *     deno task bench guard            the ratios that tests/bench/guard_test.ts judges
  *
- * Prints tables, and writes `results.json` and `results.svg`, where rows that were not measured keep their last figures.
- * With `--no-peers` or other than 5 rounds nothing is written.
+ * Prints tables, and writes `results.json` and `results.svg`, where rows that were not measured keep their last
+ * figures. With `--no-peers` or other than 5 rounds nothing is written.
  *
  * @module
  */

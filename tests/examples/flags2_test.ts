@@ -2,6 +2,8 @@
  * `examples/flags2.ts` as a user runs it: a child process, its output, its exit code, and the files it leaves.
  *
  * @module
+ *
+ * Over 400 lines: each outcome of a download, in three versions of the program.
  */
 
 import {

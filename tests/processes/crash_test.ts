@@ -334,8 +334,8 @@ function exists(pid: number): boolean {
 }
 
 /**
- * In place of a process: one that passes all on to a real one but the pool's question whether its input has arrived, and
- * dies when the task has answered. Another program keeps the output open, so its end does not come.
+ * In place of a process: one that passes all on to a real one but the pool's question whether its input has arrived,
+ * and dies when the task has answered. Another program keeps the output open, so its end does not come.
  */
 const UNABLE_TO_SAY = `
   const [folder, deno, ...args] = Deno.args;

@@ -1,4 +1,8 @@
-/** The codec and its payloads, at the limits of each way that a value can go. */
+/**
+ * The codec and its payloads, at the limits of each way that a value can go.
+ *
+ * Over 400 lines: the limits of each encoding, a list.
+ */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertStringIncludes } from "@std/assert";
 import { SerializationError, transfer } from "@concurrent/futures";
 import { EMPTY, Encoded, Encoding } from "../../executors/_values/encoded.ts";

@@ -1,4 +1,8 @@
-/** Consumers: how they rest and are woken, at each moment at which the owner may come in between. */
+/**
+ * Consumers: how they rest and are woken, at each moment at which the owner may come in between.
+ *
+ * Over 400 lines: the races of a consumer share the steps at which they are forced.
+ */
 import { assert, assertEquals } from "@std/assert";
 import { Encoded, Encoding } from "../../executors/_values/encoded.ts";
 import type { Task } from "../../executors/_queue/consumer.ts";

@@ -1,5 +1,7 @@
 /**
  * What only shows in a whole pool: who tells the owner that there is room again, and how the event loop gets its turns.
+ *
+ * Over 400 lines: what a whole pool takes to show, with the tools that break it.
  */
 import {
   assert,

@@ -1,4 +1,8 @@
-/** What travels between a broker and its children: messages, packets, and blocks as bytes, cut at every place. */
+/**
+ * What travels between a broker and its children: messages, packets, and blocks as bytes, cut at every place.
+ *
+ * Over 400 lines: messages and packets, cut at each place.
+ */
 import { assert, assertEquals, assertLess, assertStrictEquals, assertThrows } from "@std/assert";
 import { EMPTY, Encoded, EncodedSections, Encoding } from "../../executors/_values/encoded.ts";
 import { Memory } from "../../executors/_values/memory.ts";

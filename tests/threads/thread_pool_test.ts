@@ -1,4 +1,8 @@
-/** What only {@linkcode ThreadPoolExecutor} has: names, shared memory, transfers, one thread per worker. */
+/**
+ * What only {@linkcode ThreadPoolExecutor} has: names, shared memory, transfers, one thread per worker.
+ *
+ * Over 400 lines: a list of what holds for threads alone.
+ */
 import {
   assert,
   assertEquals,

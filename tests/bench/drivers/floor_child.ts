@@ -1,4 +1,7 @@
-/** Answers each line of JSON on stdin, `[id, argument]`, with the same on stdout. Lines that arrive together are answered together. */
+/**
+ * Answers each line of JSON on stdin, `[id, argument]`, with the same on stdout. Lines that arrive together are
+ * answered together.
+ */
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();

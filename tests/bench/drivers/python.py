@@ -18,7 +18,8 @@ class Cannot(Exception):
 def make_pool(group, workers):
     if group == "threads":
         return ThreadPoolExecutor(workers)
-    # What a fork costs grows with the program, and threads do not survive it: newer versions of Python do not fork either.
+    # What a fork costs grows with the program, and threads do not survive it: newer versions of Python do not fork,
+    # either.
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 

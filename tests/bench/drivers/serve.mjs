@@ -1,9 +1,9 @@
 /**
  * The line protocol between the runner and a contestant that is written in JavaScript.
  *
- * A request is a line of JSON on stdin: `{"open": {work, group, params}}`, `{"run": true}`, `{"close": true}`. The answer
- * is a line on stdout, `= ` and JSON: `{"ok": …}`, `{"cannot": reason}` where the contestant has no such thing, or
- * `{"error": text}`. Other lines are output of libraries and mean nothing. The end of stdin ends the contestant.
+ * A request is a line of JSON on stdin: `{"open": {work, group, params}}`, `{"run": true}`, `{"close": true}`. The
+ * answer is a line on stdout, `= ` and JSON: `{"ok": …}`, `{"cannot": reason}` where the contestant has no such thing,
+ * or `{"error": text}`. Other lines are output of libraries and mean nothing. The end of stdin ends the contestant.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The work of every row, written once for all contestants in JavaScript: a contestant only says how its pool runs a task.
- * `python.py` does the same work in Python.
+ * The work of every row, written once for all contestants in JavaScript: a contestant only says how its pool runs a
+ * task. `python.py` does the same work in Python.
  *
  * @module
  */
@@ -16,8 +16,10 @@ import * as tasks from "./tasks.mjs";
  * @property {(task: string, argument?: unknown) => PromiseLike<unknown>} run Runs a task.
  * @property {boolean} [moves] Whether it can `move`.
  * @property {(task: string, argument?: unknown) => unknown} [block] The same, blocking, where it can.
- * @property {(task: string, count: number) => unknown[] | Promise<unknown[]>} [runAll] Starts so many and then waits for all.
- * @property {(task: string, items: number[]) => unknown[] | Promise<unknown[]>} [map] By its own function for many items.
+ * @property {(task: string, count: number) => unknown[] | Promise<unknown[]>} [runAll] Starts so many and then waits
+ * for all.
+ * @property {(task: string, items: number[]) => unknown[] | Promise<unknown[]>} [map] By its own function for many
+ * items.
  * @property {(count: number) => unknown} [startAll] Makes sure that so many workers are there.
  * @property {() => unknown} [begin] Called before each round, outside of what is timed.
  * @property {() => unknown} [end] Called after each round.
@@ -79,7 +81,9 @@ async function timed(work) {
   return performance.now() - start;
 }
 
-/** One task after the other, each waited for; stops early when `budget` milliseconds have passed. Microseconds a task. */
+/**
+ * One task after the other, each waited for; stops early when `budget` milliseconds have passed. Microseconds a task.
+ */
 function oneByOne(pool, { task, payload, size = 0, count, wait, budget = 1_500 }) {
   const blocks = wait !== "await" && pool.block !== undefined;
   if (wait === "block" && !blocks) throw new Cannot("cannot block");
@@ -184,7 +188,10 @@ async function speedup(contestant, group, { task, size, count }) {
   };
 }
 
-/** How many of the queued tasks have ended when the main thread has computed for so long, beginning when all were submitted. */
+/**
+ * How many of the queued tasks have ended when the main thread has computed for so long, beginning when all were
+ * submitted.
+ */
 function aside(pool, { count, taskMs, busyMs }) {
   return async () => {
     const promises = range(count).map(() => pool.run("spin", taskMs));

@@ -1,6 +1,6 @@
 /**
- * The peers from npm as contestants, under Node or Deno: `node driver.mjs <name>`. Each with its default options, but for the
- * number of its workers.
+ * The peers from npm as contestants, under Node or Deno: `node driver.mjs <name>`. Each with its default options, but
+ * for the number of its workers.
  *
  * @module
  */
@@ -14,7 +14,10 @@ const urlOf = (name) => new URL(`./workers/${name}.mjs`, import.meta.url);
 const pathOf = (name) => fileURLToPath(urlOf(name));
 const buffersOf = (value) => [value.buffer ?? value];
 
-/** @type {Record<string, (group: "threads" | "processes", workers: number) => Promise<import("../drivers/works.mjs").Pool>>} */
+/**
+ * @type {Record<string, (group: "threads" | "processes", workers: number) =>
+ * Promise<import("../drivers/works.mjs").Pool>>}
+ */
 const PEERS = {
   async piscina(group, workers) {
     if (group === "processes") throw new Cannot("has no processes");
