@@ -11,13 +11,13 @@ import { importingModule } from "../_functions/resolve.ts";
 let hasEnded = false;
 
 /** Notes the end of the program, before any listener of the program's own. */
-function noteEnd(): void {
+function noteEndOfProgram(): void {
   hasEnded = true;
 }
 
 /** Looks out for the end of the program. */
 export function watchEndOfProgram(): void {
-  addEventListener("unload", noteEnd, { capture: true });
+  addEventListener("unload", noteEndOfProgram, { capture: true });
 }
 
 /** @throws {ShutdownError} The program is ending. */

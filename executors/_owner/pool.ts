@@ -1,7 +1,8 @@
 /**
  * The half of a pool that runs in the thread which submits: the same for every kind of worker. What takes tasks in and
  * ends it is here; how tasks go to the workers is told by `_dispatcher.ts`, and how results come back by
- * `_collector.ts`.
+ * `_collector.ts`. Over 400 lines, because the states of a pool, and all that moves it from one to another, are one
+ * class.
  *
  * @module
  */
