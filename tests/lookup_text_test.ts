@@ -11,17 +11,20 @@ import { test } from "./_helpers.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** The modules of a folder that do nothing when they are imported. */
+/** The modules of a folder, and of those in it, that do nothing when they are imported. */
 function modulesOf(folder: string, ...without: string[]): URL[] {
-  return Array.from(Deno.readDirSync(new URL(folder, ROOT)), ({ name }) => name)
-    .filter((name) => name.endsWith(".ts") && !without.some((part) => name.includes(part)))
-    .map((name) => new URL(folder + name, ROOT));
+  return Array.from(Deno.readDirSync(new URL(folder, ROOT))).flatMap(({ name, isDirectory }) => {
+    if (without.some((part) => (folder + name).includes(part))) return [];
+    if (isDirectory) return modulesOf(`${folder}${name}/`, ...without);
+    return name.endsWith(".ts") ? [new URL(folder + name, ROOT)] : [];
+  });
 }
 
 const MODULES = [
-  ...modulesOf("executors/", "_thread_worker", "_broker", "_child", "_runner", "_stdin", "process_pool"),
+  // Workers begin with some, and the cluster's load its engine.
+  ...modulesOf("executors/", "_thread_worker", "_broker", "child/", "_runner/", "cluster/"),
   ...modulesOf("futures/"),
-  ...modulesOf("tests/fixtures/", "on_import", "imports_", "kind", "ticker"),
+  ...modulesOf("tests/fixtures/", "on_import", "imports_", "kind", "programs", "ticker"),
   new URL("mod.ts", ROOT),
 ];
 
