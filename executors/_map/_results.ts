@@ -13,6 +13,8 @@ export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
 
 /** How a map's items become futures. */
 export interface MapTarget {
+  /** Stays reachable while the map goes on: an executor that nobody can reach any more is shut down. */
+  readonly executor?: object;
   /** Looks where the function comes from. The call stack tells, and is gone when an asynchronous input gives items. */
   locate?(): void;
   /** Submits one item. */

@@ -21,9 +21,11 @@ export class ExecutorCore {
   /** Submits, cancels and collects. It must not lead to the executor, which would never be forgotten then. */
   readonly pool: Pool;
   readonly #kind: PoolKind;
+  readonly #executor: Executor;
 
   constructor(executor: Executor, kind: PoolKind) {
     this.#kind = kind;
+    this.#executor = executor;
     this.pool = new Pool(kind);
     setTaskControl(executor, this.pool);
     forgotten.register(executor, this.pool, this);
@@ -34,6 +36,7 @@ export class ExecutorCore {
     const { pool } = this;
     const { mapWorkers, detail } = this.#kind;
     return {
+      executor: this.#executor,
       locate: () => pool.locate(fn),
       submit: (args) => pool.submit(fn, args, detail === "msPerItem"),
       submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
