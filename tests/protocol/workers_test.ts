@@ -111,9 +111,11 @@ test("a consumer that is given up while it replies: the owner has the result or 
       replace(bench, 1, 2);
       // The slot is another task's at once, which the next consumer runs.
       bench.push(9, 2);
+      void bench.consumers[1].begin();
       const next = bench.consumers[1].take() as typeof task;
       assert(bench.consumers[1].start(next));
       statusThen = queue.parking.statuses[1];
+      assertStrictEquals(statusThen, Status.ACTIVE);
     });
     old.reply(task, RecordType.VALUE, EMPTY, 0, true, Status.FINISHED);
     const { happened } = interruption;
@@ -164,6 +166,7 @@ test("a thread that is given up ends alone: its task fails, others run on, and t
   const [gone] = Atomics.load(words, 0) === 1 ? ["t_0"] : ["t_1"];
   control.abort(endless);
   assertInstanceOf(endless.exception(0), BrokenThreadPool);
+  assertStrictEquals(liveWorkers(), 2, "another one is started at once for the task that waits");
   assertStrictEquals(waiting.result(SOON), gone, "the thread that takes its place");
   assert(other.running());
   control.abort(endless);
@@ -202,5 +205,8 @@ test("idle threads end one by one, and others take their places", async () => {
     }
     assert(!owner.endIdleWorker(), "there is none any more");
   }
-  assertStrictEquals(pool.submit(add, 1, 2).result(SOON), 3);
+  const last = pool.submit(add, 1, 2);
+  const [state] = describeSources();
+  assertStrictEquals(state.match(/LEFT/g)?.length, 2, `one of three begins again: ${state}`);
+  assertStrictEquals(last.result(SOON), 3);
 });
