@@ -18,8 +18,8 @@ export class TaskTable {
   readonly #futures: (Future<unknown> | undefined)[] = new Array(SLOTS).fill(undefined);
   /** The functions of the slots whose tasks are timed. */
   readonly #timed = new Map<number, number>();
-  /** Slots whose tasks are being aborted. */
-  readonly #pinned = new Set<number>();
+  /** Slots whose tasks are being aborted, and whether they would be free but for that. */
+  readonly #pinned = new Map<number, boolean>();
   /** Tasks that are neither cancelled nor settled, also those without a slot. */
   unsettled = 0;
   /** Results that were collected, modulo 2³². */
@@ -85,7 +85,10 @@ export class TaskTable {
   /** Frees the slot of a task that no consumer has any more. */
   free(slot: number): void {
     this.#futures[slot] = undefined;
-    if (this.#pinned.has(slot)) return;
+    if (this.#pinned.has(slot)) {
+      this.#pinned.set(slot, true);
+      return;
+    }
     if (this.#timed.size > 0) this.#timed.delete(slot);
     Atomics.store(this.#queue.slots, slot, TaskState.FREE);
     this.#shared.leave(slot);
@@ -94,11 +97,13 @@ export class TaskTable {
 
   /** Keeps a slot from being another task's, also when it is freed, until it is unpinned. */
   pin(slot: number): void {
-    this.#pinned.add(slot);
+    this.#pinned.set(slot, false);
   }
 
   /** Ends {@linkcode pin}. */
   unpin(slot: number): void {
-    if (this.#pinned.delete(slot) && this.#futures[slot] === undefined) this.free(slot);
+    const wasFreed = this.#pinned.get(slot);
+    this.#pinned.delete(slot);
+    if (wasFreed) this.free(slot);
   }
 }

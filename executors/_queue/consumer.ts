@@ -48,7 +48,10 @@ interface Form<B> {
 /** For who runs tasks. */
 export const DECODED: Form<Encoded> = { runs: true, read: Encoded.read, fromPosted };
 
-/** For who passes tasks on. */
+/** For who passes tasks on as they are decoded. */
+export const PASSED_ON: Form<Encoded> = { ...DECODED, runs: false };
+
+/** For who passes tasks on as bytes. */
 export const ENCODED: Form<EncodedSections> = {
   runs: false,
   read: EncodedSections.read,
@@ -80,6 +83,8 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   #isAway = false;
   /** Whether the owner has given it up: it is away for ever, and touches nothing of the pool's. */
   #isGivenUp = false;
+  /** The slot of a task whose reply could not be posted; another one follows. */
+  #refused = NO_SLOT;
   /** Ends a sleep. */
   #wake: ((value: unknown) => void) | undefined;
 
@@ -331,12 +336,12 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     // Before the result: once the owner has that, the slot may already be another task's. And before the status, which
     // may be another consumer's where this one was given up.
     if (Atomics.compareExchange(this.#queue.slots, slot, this.#running, TaskState.DONE) !== this.#running) {
-      if (this.#form.runs) {
+      if (this.#form.runs && slot !== this.#refused) {
         // The owner has given this thread up, and ends it when it comes to its event loop.
         this.#isGivenUp = this.#isAway = true;
         return;
       }
-      // It was prefetched by a process.
+      // It was prefetched by a process, or its first reply could not be posted.
       Atomics.store(this.#queue.slots, slot, TaskState.DONE);
     }
     // Before the owner is woken, perhaps on the core of this thread: it need not wait until this one has come to rest.
@@ -347,11 +352,12 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     try {
       this.#publish(slot, type, payload, detail);
     } catch (error) {
-      // It is replied again, and counted then.
+      // It is replied again, and counted then. Its thread cannot be given up meanwhile: it may be assigned the next one.
       this.#queue.countFinished(-1);
-      Atomics.store(this.#queue.slots, slot, this.#running);
+      this.#refused = slot;
       throw error;
     }
+    this.#refused = NO_SLOT;
     if (rings) ring(this.#bell);
   }
 

@@ -10,7 +10,7 @@
 import "ioredis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { Consumer, DECODED } from "../_queue/consumer.ts";
+import { Consumer, PASSED_ON } from "../_queue/consumer.ts";
 import { type ConsumerMessage, type ConsumerStart, RecordType, TaskState } from "../_queue/protocol.ts";
 import { type Address, keyStart, shown } from "./_address.ts";
 import { connect, inspectServer, isRefusal, MAX_BATCH, subscribe } from "./_connection.ts";
@@ -74,7 +74,7 @@ class ClusterBroker {
 
   constructor(start: ClusterBrokerStart) {
     this.#start = start;
-    this.#consumer = new Consumer(start, DECODED);
+    this.#consumer = new Consumer(start, PASSED_ON);
     const { id, aliases, settings } = start;
     // The engine tries a whole job again, so a task that may be tried again is a job of its own.
     const options = { id, aliases, packs: settings.attempts === 1 };

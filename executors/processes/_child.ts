@@ -289,7 +289,8 @@ export class Child {
   }
 
   #beIdle(): void {
-    if (this.#state.name === "ENDING") return;
+    // What it was killed for may have answered just before: the next task would die with it.
+    if (this.#state.name === "ENDING" || this.#killedFor !== undefined) return;
     this.#state = { name: "IDLE" };
     this.#owner.onIdle(this);
   }

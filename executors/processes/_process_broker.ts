@@ -279,12 +279,15 @@ class Broker implements ChildOwner {
   }
 
   /**
-   * Reports why the pool is broken, and ends: the owner may compute for minutes before it reads that, and nobody waits
-   * for what the other children do. So it need not order the end, and only waits until the broker is gone.
+   * Reports why the pool is broken, and ends its children at once: the owner may compute for minutes before it reads
+   * that, and nobody waits for what they do. That the broker is gone is said when the owner has ordered its end: else
+   * that could be read before the report, which travels by message where it is long.
    */
   #breakBy(type: number, reason: EncodedSections): void {
     this.#consumer.report(type, reason);
-    void this.#stop("SIGTERM");
+    this.#isEnding = true;
+    this.#children.kill("SIGTERM");
+    this.#onChange();
   }
 
   /** Ends all children, and says when they have gone and what they printed has been written. */

@@ -1,7 +1,19 @@
 /** {@linkcode ProcessPoolExecutor}: processes that die while they start, or cannot be started. */
 import { assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import { BrokenProcessPool, ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "@concurrent/futures";
-import { both, bothFail, Gate, sleep, temporaryPath, test, thrownBy, within } from "../_helpers.ts";
+import {
+  both,
+  bothFail,
+  childProcesses,
+  Gate,
+  sleep,
+  spin,
+  temporaryPath,
+  test,
+  thrownBy,
+  untilSync,
+  within,
+} from "../_helpers.ts";
 import { killSelf, killSelfLater, killSelfTwiceOfThree } from "../fixtures/crash_tasks.ts";
 import { passGate, square } from "../fixtures/tasks.ts";
 import { assertDeath, type End } from "./_death.ts";
@@ -91,3 +103,27 @@ test(`${name} {replace}: two of three that die while they start are replaced, an
   // One at a time: nothing but the death itself starts the next process.
   for (let i = 0; i < 3; i++) await both(() => pool.submit(square, i), (value) => assertEquals(value, i * i));
 });
+
+test(`${name}: an initializer's long error is read, though all has ended when the program looks`, async () => {
+  const path = temporaryPath("begun");
+  const fail = (path: string) => {
+    Deno.writeTextFileSync(path, "");
+    throw new Error("x".repeat(20_000));
+  };
+  const pool = new ProcessPoolExecutor({ maxWorkers: 1, initializer: fail, initargs: [path] });
+  const futures = [1, 2, 3].map((n) => pool.submit(square, n));
+  untilSync(() => fileExists(path), "the initializer");
+  untilSync(() => childProcesses()!.length === 0, "the end of the process");
+  // What the broker says after that comes within milliseconds, and nothing tells that it has come.
+  spin(100);
+  for (const future of futures) await bothFail(future, (error) => assertInstanceOf(error, BrokenProcessPool));
+  await within(pool.shutdown(), "shutdown()");
+}, { linuxOnly: true });
+
+function fileExists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}

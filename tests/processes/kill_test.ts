@@ -1,6 +1,13 @@
 /** {@linkcode ProcessPoolExecutor}: how its processes are ended, and the signals that they do not hear. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
-import { BrokenProcessPool, CancelledError, ProcessPoolExecutor, ShutdownError, wait } from "@concurrent/futures";
+import {
+  BrokenProcessPool,
+  CancelledError,
+  type Future,
+  ProcessPoolExecutor,
+  ShutdownError,
+  wait,
+} from "@concurrent/futures";
 import {
   bothCancelled,
   bothFail,
@@ -18,6 +25,7 @@ import {
   untilSync,
   within,
 } from "../_helpers.ts";
+import { taskControlOf } from "../../executors/_owner/task_control.ts";
 import { isAlive, Running } from "../_start.ts";
 import { endByTerm, ignoreTerm, loopForEver, pid, pidAtGate, waitForEver } from "../fixtures/process_tasks.ts";
 import { failToStart, passGate, square } from "../fixtures/tasks.ts";
@@ -317,3 +325,20 @@ for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
     }, { linuxOnly: true });
   }
 }
+
+test(`ProcessPoolExecutor {replace}: a task behind one that is aborted just as it ends is not aborted with it`, async () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
+  const compute = (ms: number) => {
+    const end = performance.now() + ms;
+    while (performance.now() < end);
+  };
+  for (let i = 0; i < 40; i++) {
+    const aborted = pool.submit(compute, 4);
+    const behind = [1, 2, 3].map((n) => pool.submit(square, n));
+    untilSync(() => aborted.running() || aborted.done(), "its begin");
+    compute(3 + i / 20);
+    taskControlOf(pool).abort(aborted as Future<unknown>);
+    await within(Promise.allSettled([aborted]), "the aborted task");
+    assertEquals(await within(Promise.all(behind), "those behind it"), [1, 4, 9]);
+  }
+});

@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { BrokenThreadPool, type Executor, ThreadPoolExecutor } from "@concurrent/futures";
 import { EMPTY } from "../../executors/_values/encoded.ts";
-import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
+import { Consumer, DECODED, PASSED_ON, type Task } from "../../executors/_queue/consumer.ts";
 import { RecordType, runningBy, Status, TaskState } from "../../executors/_queue/protocol.ts";
 import { toPosted } from "../../executors/_queue/posted.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
@@ -26,7 +26,7 @@ async function turns(count: number): Promise<void> {
 }
 
 /** Owner: lets another consumer begin under an index. */
-function replace(bench: Bench, index: number, serial: number): void {
+function replace(bench: Bench, index: number, serial: number, form = DECODED): void {
   const { memory, bell } = bench;
   const results = ResultRing.create();
   const port = { postMessage: () => {} } as unknown as MessagePort;
@@ -35,7 +35,7 @@ function replace(bench: Bench, index: number, serial: number): void {
   bench.rings[index] = new ResultRing(results);
   bench.consumers[index] = new Consumer(
     { memory, index, serial, results, port, bell, definitions: [], shared: new Map() },
-    DECODED,
+    form,
   );
 }
 
@@ -209,4 +209,17 @@ test("idle threads end one by one, and others take their places", async () => {
   const [state] = describeSources();
   assertStrictEquals(state.match(/LEFT/g)?.length, 2, `one of three begins again: ${state}`);
   assertStrictEquals(last.result(SOON), 3);
+});
+
+test("a consumer that passes tasks on replies for those that others have begun, whatever its serial number", async () => {
+  const bench = new Bench(1);
+  replace(bench, 0, 7, PASSED_ON);
+  const { queue, consumers: [consumer], rings: [ring] } = bench;
+  await consumer.begin();
+  bench.push(5);
+  const task = consumer.take() as Task;
+  assert(consumer.start(task, TaskState.PREFETCHED));
+  consumer.setState(task, TaskState.RUNNING);
+  consumer.reply(task, RecordType.VALUE, EMPTY, 1);
+  assertEquals([ring.peek()?.slot, Atomics.load(queue.slots, 5)], [5, TaskState.DONE]);
 });
