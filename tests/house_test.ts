@@ -45,8 +45,13 @@ test("executors/rooms.svg shows who imports whom: draw it anew by `deno task roo
 
 const MAX_LENGTH = 120;
 
-/** Folders that are no part of the repository: Git's own, installed packages, and what `deno task coverage` writes. */
-const OUTSIDE = new Set([".git", "node_modules", "coverage"]);
+/** Folders that are no part of the repository: Git's own, and those that it ignores. */
+const OUTSIDE = new Set([
+  ".git",
+  ...Deno.readTextFileSync(new URL(".gitignore", ROOT)).split("\n").flatMap((line) =>
+    /^[/]?(.+)[/]$/.exec(line)?.[1] ?? []
+  ),
+]);
 
 /** Files that a tool writes in its own way: to wrap them would change them back and forth. */
 const GENERATED = new Set([

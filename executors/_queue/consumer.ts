@@ -8,16 +8,15 @@
 import { ring } from "../../futures/bell.ts";
 import { Atomics, JSON, Promise, withResolvers } from "../../futures/builtins.ts";
 import type { Definition } from "../_functions/definition.ts";
-import { EMPTY, Encoded, EncodedSections, immovable } from "../_values/encoded.ts";
+import { EMPTY, Encoded, type EncodedSections, immovable } from "../_values/encoded.ts";
 import { Memory } from "../_values/memory.ts";
 import type { Parking } from "./parking.ts";
-import { fromPosted, sectionsOf, toPosted } from "./posted.ts";
+import { type Form, toPosted } from "./posted.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,
   MAX_INLINE_BYTES,
   NO_SLOT,
-  type PostedPayload,
   type PostedResult,
   RecordType,
   runningBy,
@@ -36,27 +35,6 @@ export interface Task<B extends Encoded | EncodedSections = Encoded> {
   readonly flags: number;
   readonly payload: B;
 }
-
-/** How a consumer wants what tasks carry. */
-interface Form<B> {
-  /** Whether the consumer runs the tasks itself. */
-  readonly runs: boolean;
-  read(encoding: number, memory: Memory, offset: number, byteLength: number): B;
-  fromPosted(posted: PostedPayload): B;
-}
-
-/** For who runs tasks. */
-export const DECODED: Form<Encoded> = { runs: true, read: Encoded.read, fromPosted };
-
-/** For who passes tasks on as they are decoded. */
-export const PASSED_ON: Form<Encoded> = { ...DECODED, runs: false };
-
-/** For who passes tasks on as bytes. */
-export const ENCODED: Form<EncodedSections> = {
-  runs: false,
-  read: EncodedSections.read,
-  fromPosted: (posted) => posted.isEncoded ? sectionsOf(posted) : EncodedSections.from(fromPosted(posted)),
-};
 
 /** As `promise.then(resolve)`, whatever a task has made of that method. */
 async function resolveWith<T>(resolve: (value: T) => void, promise: Promise<T>): Promise<void> {
@@ -352,7 +330,8 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     try {
       this.#publish(slot, type, payload, detail);
     } catch (error) {
-      // It is replied again, and counted then. Its thread cannot be given up meanwhile: it may be assigned the next one.
+      // It is replied again, and counted then. Its thread cannot be given up meanwhile: it may be assigned the next
+      // one.
       this.#queue.countFinished(-1);
       this.#refused = slot;
       throw error;

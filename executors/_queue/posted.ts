@@ -1,10 +1,12 @@
 /**
- * Payloads as messages carry them: those that are too large for shared memory, or that hold what must be transferred.
+ * Payloads as messages carry them: those that are too large for shared memory, or that hold what must be transferred;
+ * and the forms in which a consumer wants what tasks carry.
  *
  * @module
  */
 
 import { Encoded, EncodedSections, Encoding, wholeBuffer } from "../_values/encoded.ts";
+import type { Memory } from "../_values/memory.ts";
 import type { PostedPayload } from "./protocol.ts";
 
 /** A payload in the form of a message, and what is to be transferred with it. */
@@ -34,3 +36,24 @@ export function fromPosted({ encoding, text, isEncoded, number, buffers, shared,
 export function sectionsOf({ encoding, buffers }: Pick<PostedPayload, "encoding" | "buffers">): EncodedSections {
   return new EncodedSections(encoding, buffers.map((buffer) => new Uint8Array(buffer)));
 }
+
+/** How a consumer wants what tasks carry. */
+export interface Form<B> {
+  /** Whether the consumer runs the tasks itself. */
+  readonly runs: boolean;
+  read(encoding: number, memory: Memory, offset: number, byteLength: number): B;
+  fromPosted(posted: PostedPayload): B;
+}
+
+/** For who runs tasks. */
+export const DECODED: Form<Encoded> = { runs: true, read: Encoded.read, fromPosted };
+
+/** For who passes tasks on as they are decoded. */
+export const PASSED_ON: Form<Encoded> = { ...DECODED, runs: false };
+
+/** For who passes tasks on as bytes. */
+export const ENCODED: Form<EncodedSections> = {
+  runs: false,
+  read: EncodedSections.read,
+  fromPosted: (posted) => posted.isEncoded ? sectionsOf(posted) : EncodedSections.from(fromPosted(posted)),
+};

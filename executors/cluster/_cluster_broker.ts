@@ -10,7 +10,8 @@
 import "ioredis";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { Consumer, PASSED_ON } from "../_queue/consumer.ts";
+import { Consumer } from "../_queue/consumer.ts";
+import { PASSED_ON } from "../_queue/posted.ts";
 import { type ConsumerMessage, type ConsumerStart, RecordType, TaskState } from "../_queue/protocol.ts";
 import { type Address, keyStart, shown } from "./_address.ts";
 import { connect, inspectServer, isRefusal, MAX_BATCH, subscribe } from "./_connection.ts";

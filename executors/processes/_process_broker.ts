@@ -10,7 +10,8 @@ import { Batching, type EncodedTask } from "./_batching.ts";
 import type { Child, ChildOwner } from "./_child.ts";
 import type { ChildExit } from "./_child_process.ts";
 import { Children, type ChildrenOptions } from "./_children.ts";
-import { Consumer, ENCODED } from "../_queue/consumer.ts";
+import { Consumer } from "../_queue/consumer.ts";
+import { ENCODED } from "../_queue/posted.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,

@@ -6,7 +6,8 @@
 
 import { performance, Promise } from "../../futures/builtins.ts";
 import { importModule } from "../_functions/import.ts";
-import { Consumer, DECODED, type Task } from "../_queue/consumer.ts";
+import { Consumer, type Task } from "../_queue/consumer.ts";
+import { DECODED } from "../_queue/posted.ts";
 import { fromPosted } from "../_queue/posted.ts";
 import { type ConsumerMessage, type ConsumerStart, type Initializer, RecordType, Status } from "../_queue/protocol.ts";
 import { endThread, runFor, type Runner, turn, TURN_MS } from "../_runner/runner.ts";

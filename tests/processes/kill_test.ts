@@ -326,7 +326,7 @@ for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const) {
   }
 }
 
-test(`ProcessPoolExecutor {replace}: a task behind one that is aborted just as it ends is not aborted with it`, async () => {
+test(`ProcessPoolExecutor {replace}: a task behind one aborted just as it ends is not aborted with it`, async () => {
   using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
   const compute = (ms: number) => {
     const end = performance.now() + ms;

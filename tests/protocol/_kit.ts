@@ -1,7 +1,8 @@
 /** What tests of the worker protocol share: payloads, consumers on this thread, interruptions between any two steps. */
 import { createBell } from "../../futures/bell.ts";
 import * as kept from "../../futures/builtins.ts";
-import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
+import { Consumer } from "../../executors/_queue/consumer.ts";
+import { DECODED } from "../../executors/_queue/posted.ts";
 import { type ConsumerStart, type PoolMemory, type PostedResult, TaskState } from "../../executors/_queue/protocol.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
 import { createPoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";

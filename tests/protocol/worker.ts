@@ -1,6 +1,7 @@
 /** A thread for the tests of the worker protocol: plays the part that its first message names. */
 import { ring } from "../../futures/bell.ts";
-import { Consumer, DECODED } from "../../executors/_queue/consumer.ts";
+import { Consumer } from "../../executors/_queue/consumer.ts";
+import { DECODED } from "../../executors/_queue/posted.ts";
 import type { ConsumerStart, PoolMemory } from "../../executors/_queue/protocol.ts";
 import { TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { isFilled, numberPayload } from "./_kit.ts";

@@ -5,7 +5,8 @@
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { BrokenThreadPool, type Executor, ThreadPoolExecutor } from "@concurrent/futures";
 import { EMPTY } from "../../executors/_values/encoded.ts";
-import { Consumer, DECODED, PASSED_ON, type Task } from "../../executors/_queue/consumer.ts";
+import { Consumer, type Task } from "../../executors/_queue/consumer.ts";
+import { DECODED, PASSED_ON } from "../../executors/_queue/posted.ts";
 import { RecordType, runningBy, Status, TaskState } from "../../executors/_queue/protocol.ts";
 import { toPosted } from "../../executors/_queue/posted.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
@@ -211,7 +212,7 @@ test("idle threads end one by one, and others take their places", async () => {
   assertStrictEquals(last.result(SOON), 3);
 });
 
-test("a consumer that passes tasks on replies for those that others have begun, whatever its serial number", async () => {
+test("a consumer that passes tasks on replies for what others have begun, whatever its serial number", async () => {
   const bench = new Bench(1);
   replace(bench, 0, 7, PASSED_ON);
   const { queue, consumers: [consumer], rings: [ring] } = bench;
