@@ -14,9 +14,9 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   _queue: ["_values", "_functions"],
   _owner: ["_queue", "_map"],
   _runner: ["_queue"],
-  threads: ["_owner", "_runner", "_map"],
-  processes: ["_owner", "_runner", "_map"],
-  cluster: ["_owner", "_runner", "_map"],
+  threads: ["_owner", "_runner"],
+  processes: ["_owner", "_runner"],
+  cluster: ["_owner", "_runner"],
 };
 
 /** Nodes of a cluster run their tasks in the processes of a pool. */

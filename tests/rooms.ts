@@ -24,7 +24,7 @@ const LAYERS: readonly Record<string, string>[] = [
 ];
 
 /** The names of all rooms. */
-export const ROOMS: readonly string[] = LAYERS.flatMap((layer) => Object.keys(layer));
+const ROOMS = LAYERS.flatMap((layer) => Object.keys(layer));
 
 /** A file beside the rooms is in the one that it is the door of. */
 const DOORS: Record<string, string> = {

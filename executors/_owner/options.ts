@@ -9,8 +9,6 @@ import { isBundled, PACKAGE } from "../_functions/own_modules.ts";
 import type { InitializerCall } from "./kind.ts";
 import { lookAt } from "./paths.ts";
 
-export { checkCount } from "../../futures/check.ts";
-
 /** @throws {TypeError} It is no object of options. */
 export function checkBag<T extends object>(options: T): T {
   if (typeof options !== "object" || options === null) {

@@ -6,8 +6,6 @@
 
 import { isAbsolute, pathOf } from "../_functions/file_paths.ts";
 
-export { pathOf };
-
 /** Whether a text names more than a program. */
 export function isPath(text: string): boolean {
   return /[/\\]/.test(text);

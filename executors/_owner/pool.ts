@@ -317,8 +317,8 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
    * Makes the pool unusable: every unfinished future fails with an error of its own.
    *
    * A broker that reports this has begun to end what it has started: it does not wait for an order, because this thread
-   * may compute for minutes before it reads the report, and tasks would be begun until then whose futures fail. The
-   * order that follows says that somebody waits for its end.
+   * may compute for minutes before it reads the report, and tasks would be begun until then whose futures fail. That it
+   * has gone it says after the order that follows.
    */
   #break(makeError: () => Error): void {
     if (this.#state.name === "BROKEN" || this.#state.name === "CLOSED") return;

@@ -234,8 +234,8 @@ export type ConsumerMessage =
   /** To a broker: takes back what was given and has not begun, since the task of this slot is to be cancelled. */
   | { type: "recall"; slot: number }
   /**
-   * To every consumer, of which at most one has the task of this slot: it ends what runs the task, as far as that can
-   * be done. Each acknowledges once; until all have, the slot must not be another task's, which would be meant then.
+   * To a broker: ends what runs the task of this slot, as far as that can be done. It acknowledges once; until then the
+   * slot must not be another task's, which would be meant then.
    */
   | { type: "abort"; slot: number };
 

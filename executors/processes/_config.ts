@@ -4,7 +4,8 @@
  * @module
  */
 
-import { lookAt, pathOf } from "../_owner/paths.ts";
+import { pathOf } from "../_functions/file_paths.ts";
+import { lookAt } from "../_owner/paths.ts";
 
 /**
  * The arguments that make a child resolve imports as this program does: by the next configuration above the main

@@ -7,7 +7,8 @@
 import { inspect } from "../../futures/inspect.ts";
 import { entry } from "../_owner/entry.ts";
 import { importFlags } from "./_hosts.ts";
-import { absolutePath, isPath, pathOf } from "../_owner/paths.ts";
+import { pathOf } from "../_functions/file_paths.ts";
+import { absolutePath, isPath } from "../_owner/paths.ts";
 
 const CHILD = entry(import.meta.resolve("./child/main.ts"), () => import("./child/main.ts"));
 

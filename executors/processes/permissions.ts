@@ -6,7 +6,8 @@
 
 import { inspect } from "../../futures/inspect.ts";
 import { isHostHeld } from "./_hosts.ts";
-import { absolutePath, isPath, pathOf } from "../_owner/paths.ts";
+import { pathOf } from "../_functions/file_paths.ts";
+import { absolutePath, isPath } from "../_owner/paths.ts";
 
 /** Each permission, and what one of its values is called in a query. */
 const DETAILS = {

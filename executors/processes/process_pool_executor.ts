@@ -8,6 +8,7 @@
  * @module
  */
 
+import { checkCount } from "../../futures/check.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
@@ -18,8 +19,9 @@ import { configFlags } from "./_config.ts";
 import { entry } from "../_owner/entry.ts";
 import { executableOf, type Launch } from "./_launch.ts";
 import type { MapTarget } from "../_map/map.ts";
-import { checkBag, checkCount, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
-import { isPath, lookAt, mayLookAt, pathOf } from "../_owner/paths.ts";
+import { checkBag, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
+import { pathOf } from "../_functions/file_paths.ts";
+import { isPath, lookAt, mayLookAt } from "../_owner/paths.ts";
 import { grantedBy, type Permissions } from "./permissions.ts";
 import { ExecutorCore } from "../_owner/executor_core.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";

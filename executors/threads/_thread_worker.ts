@@ -25,8 +25,6 @@ let consumer: Consumer;
 self.addEventListener("message", (event) => {
   const { data } = event as MessageEvent<ThreadStart | ConsumerMessage>;
   if (!("type" in data)) start(data, consumer = new Consumer(data, DECODED));
-  // No task can be ended here but by itself.
-  else if (data.type === "abort") consumer.acknowledgeAbort(data.slot);
   else consumer.receive(data);
 });
 

@@ -7,12 +7,13 @@
  * @module
  */
 
+import { checkCount } from "../../futures/check.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { BrokenThreadPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
 import { entry } from "../_owner/entry.ts";
 import type { MapTarget } from "../_map/map.ts";
-import { checkBag, checkCount, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
+import { checkBag, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
 import { ExecutorCore } from "../_owner/executor_core.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 

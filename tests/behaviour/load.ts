@@ -37,8 +37,8 @@ export async function runBatches({ make }: Kind, batches: number): Promise<numbe
       );
     });
     const { notDone } = batch % 2 === 0
-      ? waitSync(futures, { timeout: BOUND })
-      : await wait(futures, { timeout: BOUND });
+      ? waitSync(futures, { timeout: 3_000 })
+      : await wait(futures, { timeout: 3_000 });
     const lost = futures.findIndex((future) => notDone.has(future));
     assertEquals(lost, -1, `batch ${batch}: ${futures[lost]} of ${size} was never run`);
     for (let i = 0; i < batch % 30; i++) pool.submit(echo<number>, i).cancel();

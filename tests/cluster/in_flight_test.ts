@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { InFlight, type Job } from "../../executors/cluster/_in_flight.ts";
 import type { Task } from "../../executors/_queue/consumer.ts";
+import { PASSED_ON } from "../../executors/_queue/posted.ts";
 import { TaskState } from "../../executors/_queue/protocol.ts";
 import { sleep, test } from "../_helpers.ts";
 import { Bench } from "../protocol/_kit.ts";
@@ -16,7 +17,7 @@ function send(...slots: number[]): {
   /** As the owner does. */
   cancel(slot: number): boolean;
 } {
-  const bench = new Bench(1);
+  const bench = new Bench(1, PASSED_ON);
   const [consumer] = bench.consumers;
   const options = { id: crypto.randomUUID(), aliases: new Map(), packs: false };
   const inFlight = new InFlight(consumer, options, () => {});

@@ -151,8 +151,9 @@ test("ThreadPoolExecutor asks for no permission in a compiled program, which bri
 test("the modules that workers begin with are in the graph of the package, so deno compile embeds them", async () => {
   const { stdout } = await run(DENO, ["info", "--json", "--no-lock", ENTRY]);
   const { modules } = JSON.parse(stdout) as { modules: { specifier: string }[] };
-  const names = modules.map(({ specifier }) => specifier.slice(specifier.lastIndexOf("/") + 1));
-  for (const name of ["_thread_worker.ts", "_process_broker.ts", "main.ts"]) assert(names.includes(name), name);
+  for (const path of ["threads/_thread_worker.ts", "processes/_process_broker.ts", "processes/child/main.ts"]) {
+    assert(modules.some(({ specifier }) => specifier.endsWith(`/executors/${path}`)), path);
+  }
 });
 
 // ---- a Deno that was replaced -------------------------------------------------------------------------------------

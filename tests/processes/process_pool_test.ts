@@ -117,18 +117,15 @@ test("BrokenProcessPool is a BrokenExecutor and an Error", () => {
 // ---- processes on demand ------------------------------------------------------------------------------------------
 
 test("ProcessPoolExecutor runs tasks in another process, and uses one that is idle again", async () => {
-  // On a busy machine a process may take so long to begin a task that another one is started for it.
-  await bestOf(3, async () => {
-    using pool = new ProcessPoolExecutor(4);
-    const pids = new Set<number>();
-    for (let i = 0; i < 4; i++) {
-      pids.add(await within(pool.submit(pid)));
-      pids.add(pool.submit(() => Deno.pid).result(BOUND));
-    }
-    assertEquals(pids.size, 1);
-    assert(!pids.has(Deno.pid));
-    assertEquals(childProcesses() ?? [...pids].map(String), [...pids].map(String));
-  });
+  using pool = new ProcessPoolExecutor(4);
+  const pids = new Set<number>();
+  for (let i = 0; i < 4; i++) {
+    pids.add(await within(pool.submit(pid)));
+    pids.add(pool.submit(() => Deno.pid).result(BOUND));
+  }
+  assertEquals(pids.size, 1);
+  assert(!pids.has(Deno.pid));
+  assertEquals(childProcesses() ?? [...pids].map(String), [...pids].map(String));
 });
 
 test("ProcessPoolExecutor starts a process by a submit while none is idle, and no more than maxWorkers", async () => {
@@ -264,7 +261,7 @@ test("ProcessPoolExecutor: timers of an earlier task go on while a later one awa
 test("ProcessPoolExecutor: idle processes use no CPU, also after output, failures and replacements", async () => {
   await bestOf(3, async () => {
     const used = await outputOf("idle_processes.ts", []);
-    for (const [what, share] of Object.entries(used)) assert(share as number <= 2, `${what}: ${share} % of a CPU`);
+    for (const [what, share] of Object.entries(used)) assert(share as number <= 1.5, `${what}: ${share} % of a CPU`);
   });
 }, { linuxOnly: true, bound: 60_000 });
 

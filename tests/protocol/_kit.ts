@@ -156,9 +156,13 @@ export class Bench {
   /** Results that were posted, by consumer, in the order in which they arrive here. */
   readonly ports: { receive(): PostedResult | undefined }[] = [];
 
-  constructor(consumers: number) {
+  readonly #form: typeof DECODED;
+
+  /** @param form How consumers want what tasks carry: threads run tasks, brokers pass them on. */
+  constructor(consumers: number, form = DECODED) {
     this.memory = createPoolMemory(consumers);
     this.queue = new TaskQueue(this.memory);
+    this.#form = form;
     for (let index = 0; index < consumers; index++) this.enter(index);
   }
 
@@ -188,7 +192,7 @@ export class Bench {
     this.queue.parking.enter(index);
     this.rings[index] = new ResultRing(results);
     this.ports[index] = { receive: () => posted.shift() };
-    this.consumers[index] = new Consumer(start, DECODED);
+    this.consumers[index] = new Consumer(start, this.#form);
   }
 
   /** Owner: queues a task with one number. */

@@ -49,12 +49,7 @@ export function linger(words: Int32Array): void {
   }, 1);
 }
 
-/** Holds its thread until `words[0]` is no longer 0. */
-export function hold(words: Int32Array): void {
-  Atomics.wait(words, 0, 0, 10_000);
-}
-
-/** Holds its task, and not the thread, as long. */
+/** Holds its task, and not the thread, until `words[0]` is no longer 0. */
 export async function lastUntil(words: Int32Array): Promise<void> {
   await Atomics.waitAsync(words, 0, 0, 10_000).value;
 }

@@ -10,7 +10,7 @@ import { Encoded } from "../../executors/_values/encoded.ts";
 import { test, until } from "../_helpers.ts";
 
 const MODULE = import.meta.resolve("./tasks.ts");
-const FUNCTIONS = ["walk", "run", "linger", "hold", "lastUntil", "sayWhatExits"] as const;
+const FUNCTIONS = ["walk", "run", "linger", "lastUntil", "sayWhatExits"] as const;
 const THREAD = import.meta.resolve("../../executors/threads/_thread_worker.ts");
 
 type Heard = [slot: number, type: number, value: unknown];
@@ -63,10 +63,6 @@ class Thread implements Disposable {
     Atomics.store(this.queue.slots, slot, TaskState.PENDING);
     assert(this.queue.push(slot, FUNCTIONS.indexOf(name), payload.encoding, flags, payload));
     this.queue.parking.wake();
-  }
-
-  abort(slot: number): void {
-    this.#worker.postMessage({ type: "abort", slot });
   }
 
   #collect(): void {
@@ -148,37 +144,5 @@ test("progress() of what cannot cross fails where it is called, and of what ends
   const heard = (await thread.end(2)).slice(1);
   assertEquals(heard.map(([slot, type, error]) => [slot, type, (error as Error).name]), [
     [2, RecordType.ERROR, "TaskExitError"],
-  ]);
-});
-
-test("a thread acknowledges an abort once, whether it runs the task, has ended it, or computes", async () => {
-  using thread = new Thread();
-  const isAcknowledged = (slot: number) => ([of, type]: Heard) => of === slot && type === RecordType.ABORT_ACKNOWLEDGED;
-  const words = new Int32Array(new SharedArrayBuffer(8));
-  thread.submit(7, "lastUntil", words);
-  await until(() => Atomics.load(thread.queue.slots, 7) === TaskState.RUNNING, "the task");
-  thread.abort(7);
-  await thread.hears(isAcknowledged(7));
-  // The task goes on: nothing ends it but itself.
-  Atomics.store(words, 0, 1);
-  Atomics.notify(words, 0);
-  await thread.end(7);
-  // Has ended, and the thread sleeps.
-  thread.abort(7);
-  await thread.hears((heard) => thread.heard.indexOf(heard) > 1 && isAcknowledged(7)(heard));
-  // While a task computes, the message waits.
-  words[0] = 0;
-  thread.submit(8, "hold", words);
-  await until(() => Atomics.load(thread.queue.slots, 8) === TaskState.RUNNING, "the next task");
-  thread.abort(8);
-  Atomics.store(words, 0, 1);
-  Atomics.notify(words, 0);
-  const heard = await thread.hears(isAcknowledged(8));
-  assertEquals(heard.map(([slot, type]) => [slot, type]), [
-    [7, RecordType.ABORT_ACKNOWLEDGED],
-    [7, RecordType.VALUE],
-    [7, RecordType.ABORT_ACKNOWLEDGED],
-    [8, RecordType.VALUE],
-    [8, RecordType.ABORT_ACKNOWLEDGED],
   ]);
 });
