@@ -74,8 +74,8 @@ export class Link {
   }
 
   /**
-   * Whether an error needs no message of its own, because what becomes of the connections is said anyway. The engine has
-   * one more, whose socket may fail a moment before the others do.
+   * Whether an error needs no message of its own, because what becomes of the connections is said anyway. The engine
+   * has one more, whose socket may fail a moment before the others do.
    */
   covers(error: Error): boolean {
     return this.client.status !== "ready" || this.#errors.has(error) || "syscall" in error;
