@@ -34,6 +34,7 @@ const SECONDS: { readonly [path: string]: number } = {
   "tests/examples/flags2_test.ts": 25,
   "tests/examples/flags_test.ts": 20,
   "tests/load_test.ts": 20,
+  "tests/pages_test.ts": 15,
   "tests/quick.ts": 20,
   "tests/registry/first_use_test.ts": 15,
   "tests/cpython/cpython_test.ts": 15,

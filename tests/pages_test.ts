@@ -1,0 +1,82 @@
+/**
+ * What examples on pages print: a comment behind `console.log(…)` says so. The lane "docs" runs all examples, those of
+ * doc comments, too; these tests read what the published pages print.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { test } from "./_helpers.ts";
+import { run } from "./_projects.ts";
+
+const ROOT = new URL("../", import.meta.url);
+
+/** The published pages with examples that print, by their paths. */
+function* pages(folder = ""): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(new URL(`./${folder}`, ROOT))) {
+    if (isDirectory && (folder !== "" || name === "futures" || name === "executors")) yield* pages(`${folder}${name}/`);
+    else if (name.endsWith(".md") && textOf(folder + name).includes("console.log(")) yield folder + name;
+  }
+}
+
+function textOf(page: string): string {
+  return Deno.readTextFileSync(new URL(page, ROOT)).replaceAll("\r\n", "\n");
+}
+
+interface Example {
+  /** Its lines in the page: `12-20`. */
+  readonly place: string;
+  readonly printed: readonly string[];
+}
+
+/** What each example printed, by the output of `deno test --doc`. */
+function examplesIn(output: string): Example[] {
+  return output.split(/^running \d+ tests? from /m).slice(1).map((text) => ({
+    place: /#(\d+-\d+)\.ts$/m.exec(text)?.[1] ?? "",
+    printed: [...text.matchAll(/^-+ (?:post-test )?output -+\n([^]*?)^-+ (?:post-test )?output end -+$/gm)]
+      .flatMap(([, lines]) => lines.split("\n")).filter((line) => line !== ""),
+  }));
+}
+
+/** Whether a comment says a line: alone or among other words, or its beginning where the comment ends in `…`. */
+function says(comment: string, line: string): boolean {
+  if (comment.endsWith("…")) return line.startsWith(comment.slice(0, -1).trimEnd());
+  const at = ` ${comment} `.split(line);
+  return at.length > 1 && /[^\p{L}\p{N}]$/u.test(at[0]) && /^[^\p{L}\p{N}]/u.test(at[1]);
+}
+
+/** What an example says and does not print, or prints and does not say. */
+function differences(code: string, printed: readonly string[]): string[] {
+  const calls = code.split("\n").filter((line) => /\bconsole\.log\(/.test(line));
+  const comments = calls.flatMap((line) => /\bconsole\.log\(.*\/\/ (.+)$/.exec(line)?.[1].trim() ?? []);
+  const missing = comments.filter((comment) => !printed.some((line) => says(comment, line)));
+  // A call without a comment may print whatever it likes.
+  const surplus = comments.length < calls.length
+    ? []
+    : printed.filter((line) => !comments.some((comment) => says(comment, line)));
+  return [...missing.map((comment) => `not printed: ${comment}`), ...surplus.map((line) => `not said: ${line}`)];
+}
+
+for (const page of pages()) {
+  test(`${page}: each example prints what it says`, async () => {
+    const args = ["test", "--doc", "--no-check", "-P", page];
+    const { code, stdout, stderr } = await run(Deno.execPath(), args, { cwd: ROOT });
+    assertEquals(code, 0, `${stdout}\n${stderr}`);
+    const lines = textOf(page).split("\n");
+    const examples = examplesIn(stdout);
+    const wrong = examples.flatMap(({ place, printed }) => {
+      const [first, last] = place.split("-").map(Number);
+      return differences(lines.slice(first - 1, last).join("\n"), printed).map((text) => `${page}:${first}: ${text}`);
+    });
+    assertEquals(wrong, []);
+    assert(examples.some(({ printed }) => printed.length > 0), stdout);
+  }, { bound: 60_000 });
+}
+
+test("examples: what they say and do not print is found, and what they print and do not say", () => {
+  const code = "console.log(a); // 16, 25\nconsole.log(b); // blocks: 49\nconsole.log(c); // Error: no …";
+  assertEquals(differences(code, ["16", "25", "49", "Error: no such file"]), []);
+  assertEquals(differences(code, ["16", "2", "49", "Error: yes"]), [
+    "not printed: Error: no …",
+    "not said: 2",
+    "not said: Error: yes",
+  ]);
+  assertEquals(differences("console.log(a);\nconsole.log(b); // 4", ["3", "5"]), ["not printed: 4"]);
+});
