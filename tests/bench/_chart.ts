@@ -7,7 +7,8 @@
 
 import { createRequire } from "node:module";
 import { PEERS_FOLDER } from "./contestants.ts";
-import type { Result } from "./_report.ts";
+import { NOISY_SIGN } from "./_noise.ts";
+import { marked, type Result } from "./_report.ts";
 
 /** The parts of ECharts that are used here. */
 interface ECharts {
@@ -49,20 +50,25 @@ export function drawChart(results: readonly Result[]): string | undefined {
   const decades = [Math.floor(Math.log10(Math.min(...all))), Math.ceil(Math.log10(Math.max(...all)))];
   const { date, machine } = rows.toSorted((a, b) => a.date < b.date ? 1 : -1)[0];
 
+  const noisy = rows.some(({ noise }) => noise?.isNoisy)
+    ? `\n${NOISY_SIGN} noisy: the machine did other work while this row was measured`
+    : "";
+
   const { init } = createRequire(PEERS_FOLDER)("echarts") as ECharts;
-  const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: 140 + rows.length * LINE_HEIGHT });
+  const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: 150 + rows.length * LINE_HEIGHT });
   chart.setOption({
     animation: false,
     backgroundColor: "#ffffff",
     textStyle: { fontFamily: "system-ui, sans-serif" },
     title: {
-      text: "What a task costs: less is better, each line is ten times the one before",
-      subtext: `Medians of interleaved rounds. ${machine}, ${date.slice(0, 10)}`,
+      text: "Time per task: less is better. Logarithmic: each line is ten times the one before",
+      subtext: `Medians of rounds that take turns. ${machine}, ${date.slice(0, 10)}${noisy}`,
       left: "center",
       textStyle: { fontSize: 15 },
+      subtextStyle: { color: "#57606a", lineHeight: 16 },
     },
     legend: { bottom: 4, itemGap: 40, data: MARKS.map(({ name }) => name) },
-    grid: { left: 350, right: 40, top: 70, bottom: 60 },
+    grid: { left: 350, right: 40, top: 80, bottom: 60 },
     xAxis: {
       type: "log",
       min: 10 ** decades[0],
@@ -95,7 +101,7 @@ export function drawChart(results: readonly Result[]): string | undefined {
           distance: 1,
           fontSize: 10,
           color,
-          formatter: ({ data }: { data: [number, number] }) => duration(data[0]),
+          formatter: ({ data: [x, i] }: { data: [number, number] }) => marked(duration(x), rows[i]),
         }
         : undefined,
     })),

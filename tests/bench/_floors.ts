@@ -4,7 +4,8 @@
  * @module
  */
 
-function startModule(source: string): Worker {
+/** Starts a worker whose module is this text. */
+export function startModule(source: string): Worker {
   return new Worker(`data:application/javascript,${encodeURIComponent(source)}`, { type: "module" });
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Absence, Figure, Measured } from "./_measure.ts";
+import { type Noise, NOISY_MEANING, NOISY_SIGN } from "./_noise.ts";
 import type { Row } from "./rows.ts";
 
 /** A row with its figures. */
@@ -28,6 +29,8 @@ export interface Result extends Measured {
   floor?: Comparison;
   /** Against the better one of peer and Python; a tie is a difference that noise can make. */
   standing?: "ahead" | "tie" | "behind";
+  /** What else the machine did; not in results of earlier versions. */
+  noise?: Noise;
 }
 
 /** How ours stands to another's figure: `ratio` is ours divided by it. */
@@ -85,6 +88,11 @@ export function judge(row: Row, measured: Measured, about: Pick<Result, "date" |
   return result;
 }
 
+/** A figure as tables and charts show it: with a sign in front of it where the row is noisy. */
+export function marked(figure: string, { noise }: Pick<Result, "noise">): string {
+  return noise?.isNoisy ? `${NOISY_SIGN} ${figure}` : figure;
+}
+
 /** Three digits that count. */
 function digits(value: number): string {
   const decimals = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
@@ -106,14 +114,22 @@ export function rowTable(result: Result): string {
   const lines = [[`${group} ${id}`, "median", "min", "max", "ours is"]];
   for (const { name, family, median, min, max } of figures) {
     const ratio = oursMedian === undefined || name === "ours" ? "" : `${digits(oursMedian / median)} ×`;
-    lines.push([family === "floor" ? `floor: ${name}` : name, digits(median), digits(min), digits(max), ratio]);
+    const middle = marked(digits(median), result);
+    lines.push([family === "floor" ? `floor: ${name}` : name, middle, digits(min), digits(max), ratio]);
   }
   const title = `\n${name}, ${unit}, ${rounds} rounds; target ${result.target}: ${describeVerdict(result)}`;
   const reasons = absences.map((absence) => `${absence.name}: ${describe(absence)}`);
   const details = figures.flatMap(({ name, detail }) =>
     result.group === "growth" && detail ? [`${name}: ${describeDetail(detail)}`] : []
   );
-  return [title, table(lines, [0]), ...details, ...reasons].join("\n");
+  return [title, table(lines, [0]), ...details, ...reasons, ...describeNoise(result)].join("\n");
+}
+
+function describeNoise({ noise }: Result): string[] {
+  if (noise === undefined || (!noise.isNoisy && noise.attempts === 1)) return [];
+  const { ratio, attempts } = noise;
+  const floors = `floors up to ${digits(ratio)} times the quietest one`;
+  return [`${noise.isNoisy ? `${NOISY_SIGN} noisy` : "Quiet"} after ${attempts} attempts: ${floors}`];
 }
 
 function describe({ reason, isFault }: Absence): string {
@@ -145,7 +161,7 @@ export function summary(results: readonly Result[]): string {
       result.id,
       `${result.group}: ${result.name}`,
       result.unit,
-      ours ? digits(ours.median) : "–",
+      ours ? marked(digits(ours.median), result) : "–",
       ours ? `${digits(ours.min)} – ${digits(ours.max)}` : "–",
       result.target,
       describeVerdict(result).replace("missed", "MISSED").replace("failed", "FAILED"),
@@ -155,7 +171,10 @@ export function summary(results: readonly Result[]): string {
       (result.standing ?? "").replace("behind", "BEHIND"),
     ]);
   }
-  return `\n${
-    table(lines, [1, 2, 6, 7, 9, 10])
-  }\n(In brackets: ours divided by it. Ahead, tie or behind: against the peers.)`;
+  return [
+    "",
+    table(lines, [1, 2, 6, 7, 9, 10]),
+    "(In brackets: ours divided by it. Ahead, tie or behind: against the peers.)",
+    ...results.some(({ noise }) => noise?.isNoisy) ? [`(${NOISY_MEANING})`] : [],
+  ].join("\n");
 }
