@@ -102,9 +102,9 @@ export function drawHeadline(results: readonly Result[]): string | undefined {
   });
   if (found.length === 0) return undefined;
   const { date, machine } = found.map(({ result }) => result).toSorted((a, b) => a.date < b.date ? 1 : -1)[0];
-  const noisy = found.some(({ result }) => result.noise?.isNoisy)
-    ? ` ${NOISY_SIGN} marks a row that was measured on a busy machine.`
-    : "";
+  const noises = found.map(({ result }) => result.noise);
+  const noisy = noises.some((noise) => noise?.isNoisy) ? ` ${NOISY_SIGN} marks a row measured on a busy machine.` : "";
+  const unknown = noises.includes(undefined) ? " The noise of the machine was not recorded." : "";
   const height = HEAD + Math.ceil(found.length / 2) * PANEL_HEIGHT + 34;
   const title = "Time per task: shorter is better";
   return [
@@ -124,7 +124,7 @@ export function drawHeadline(results: readonly Result[]): string | undefined {
       `Tasks that compute nothing, 2 workers. Of the libraries from npm, the fastest on Deno and` +
         ` on Node. Each panel has its own scale.`,
     ),
-    text(MARGIN, height - 14, "small", `${machine}, ${date.slice(0, 10)}.${noisy}`),
+    text(MARGIN, height - 14, "small", `${machine}, ${date.slice(0, 10)}.${noisy}${unknown}`),
     "</svg>",
   ].join("\n");
 }

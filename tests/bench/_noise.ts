@@ -150,7 +150,7 @@ function compute(steps: number): number {
   return x;
 }
 
-/** Takes floors of this machine, each some 80 ms on a quiet one. Its worker sleeps in between. */
+/** Takes floors of this machine, each some 0.1 s on a quiet one. Its worker sleeps in between. */
 export class MachineFloor {
   readonly #words = new Int32Array(new SharedArrayBuffer(20));
   readonly #worker = startModule(`${compute}

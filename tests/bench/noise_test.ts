@@ -114,6 +114,13 @@ test("a noisy row is marked in the tables and in headline.svg, a quiet or an old
   }
 });
 
+test("headline.svg says where the noise of a row was not recorded", () => {
+  const noise = { before: floor(20), after: floor(20), ratio: 1, isNoisy: false, attempts: 1 };
+  const plain = (svg: string) => svg.replaceAll(/\s+/g, " ");
+  assertStringIncludes(plain(drawHeadline([rowWith()])!), "The noise of the machine was not recorded.");
+  assert(!plain(drawHeadline([rowWith(noise)])!).includes("not recorded"));
+});
+
 test("headline.svg shows results.json: draw it anew by `deno task bench chart`", async () => {
   const read = async (name: string) =>
     (await Deno.readTextFile(new URL(name, import.meta.url))).replaceAll("\r\n", "\n");
