@@ -1,16 +1,37 @@
 /**
- * Python's `concurrent.futures` for Deno: run functions in parallel, and await or block on their futures.
+ * Runs functions in parallel, in threads and child processes, and returns futures that you can await or block on:
+ * Python's `concurrent.futures` for Deno.
  *
- * @example Five lines
+ * @example Parallel in twelve lines
  * ```ts
  * import { ThreadPoolExecutor } from "@concurrent/futures";
- * import { assertEquals } from "@std/assert";
  *
- * using pool = new ThreadPoolExecutor();
- * const future = pool.submit((n: number) => n * n, 7);
- * assertEquals(future.result(), 49); // blocks, as in Python
- * assertEquals(await future, 49); // or is awaited
+ * function countPrimes(limit: number): number {
+ *   let count = 0;
+ *   for (let n = 2, d; n < limit; n++) {
+ *     for (d = 2; d * d <= n && n % d !== 0; d++);
+ *     if (d * d > n) count++;
+ *   }
+ *   return count;
+ * }
+ * using pool = new ThreadPoolExecutor(); // its threads end with the block
+ * for (const count of pool.map(countPrimes, [100_000, 200_000])) console.log(count); // on all cores, in order
+ * console.log(pool.submit(countPrimes, 300_000).result()); // blocks, as in Python; `await` works, too
  * ```
+ *
+ * 1. Put tasks into a module of their own and export them: workers import them from there. A function that is not
+ *    exported is sent as source text, and must use no names from around it.
+ * 2. Guard a main module that exports tasks by `if (import.meta.main) { … }`, because workers import it, too.
+ * 3. Values are copied: what the program changes after `submit` is not seen by the task.
+ *
+ * Read on: [which executor, functions and values][guide] · [threads] · [processes and security][processes] ·
+ * [clusters] · [coming from Python][futures]
+ *
+ * [guide]: https://github.com/concurrent-futures/futures/blob/main/executors/README.md
+ * [threads]: https://github.com/concurrent-futures/futures/blob/main/executors/threads/README.md
+ * [processes]: https://github.com/concurrent-futures/futures/blob/main/executors/processes/README.md
+ * [clusters]: https://github.com/concurrent-futures/futures/blob/main/executors/cluster/README.md
+ * [futures]: https://github.com/concurrent-futures/futures/blob/main/futures/README.md
  *
  * @module
  */

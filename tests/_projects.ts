@@ -15,6 +15,13 @@ export function project(files: { [path: string]: string }): string {
   return folder;
 }
 
+/** The one code block of a Markdown page that contains a text. */
+export function blockOf(page: string, text: string): string {
+  const blocks = [...page.matchAll(/^```ts[^\n]*\n([^]*?)^```$/gm)].map(([, code]) => code);
+  const found = blocks.filter((code) => code.includes(text));
+  return found.length === 1 ? found[0] : fail(`${found.length} blocks contain ${text}`);
+}
+
 export interface Outcome {
   code: number;
   stdout: string;
