@@ -1,6 +1,6 @@
 /**
  * The broker of a `ClusterExecutor`: a Web Worker that takes tasks out of the pool's queue, adds them to the cluster's
- * queue as jobs, and publishes what became of them. README.md beside this file tells the races.
+ * queue as jobs, and publishes what became of them. INTERNALS.md beside this file tells the races.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * What the broker of a `ProcessPoolExecutor` runs: a Web Worker that takes tasks out of the pool's queue, gives them to
- * children, and publishes what these answer. README.md beside this file tells the protocol, and its races.
+ * children, and publishes what these answer. INTERNALS.md beside this file tells the protocol, and its races.
  *
  * @module
  */

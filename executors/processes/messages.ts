@@ -1,5 +1,5 @@
 /**
- * The messages between a broker and a child. README.md beside this file tells the protocol.
+ * The messages between a broker and a child. INTERNALS.md beside this file tells the protocol.
  *
  * @module
  */

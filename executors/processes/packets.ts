@@ -1,6 +1,6 @@
 /**
  * The packets in which a child's messages travel through its standard output, so that they can be told apart from what
- * tasks print there. README.md beside this file tells the protocol.
+ * tasks print there. INTERNALS.md beside this file tells the protocol.
  *
  * @module
  */

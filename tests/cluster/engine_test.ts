@@ -324,9 +324,9 @@ clusterTest("cluster: values of 10 MB there and back", async ({ make, startNode 
 });
 
 clusterTest(
-  "cluster: the user of examples/cluster/README.md may do all that programs and nodes do, and is refused nothing",
+  "cluster: the user of executors/cluster/README.md may do all that programs and nodes do, and is refused nothing",
   async ({ make, startNode, server, queue }) => {
-    const guide = Deno.readTextFileSync(new URL("../../examples/cluster/README.md", import.meta.url));
+    const guide = Deno.readTextFileSync(new URL("../../executors/cluster/README.md", import.meta.url));
     await using client = server.connect();
     const commands = [...guide.matchAll(/^ *ACL SETUSER (.*)$/gm)];
     assert(commands.length > 0);

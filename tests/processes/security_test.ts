@@ -1,4 +1,4 @@
-/** What the section on security of README.md claims, against tasks that attack the program. */
+/** What the section on security of executors/processes/README.md claims, against tasks that attack the program. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   BrokenProcessPool,

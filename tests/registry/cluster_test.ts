@@ -1,4 +1,4 @@
-/** A cluster as a user starts it: the node by its command in README.md, with an empty cache. */
+/** A cluster as a user starts it: the node by its command in executors/cluster/README.md, with an empty cache. */
 import { assert, assertEquals, fail } from "@std/assert";
 import { hasServer, RedisServer } from "../cluster/_redis.ts";
 import { ignoreWithoutServer } from "../cluster/_kit.ts";
@@ -7,9 +7,12 @@ import { assertPrints, Project } from "./_project.ts";
 import { Registry } from "./_registry.ts";
 import { serveFolder } from "./_web.ts";
 
-/** The arguments of the command in README.md that starts a node, for this server and module. */
+/** The arguments of the command in executors/cluster/README.md that starts a node, for this server and module. */
 function nodeArguments(server: RedisServer, module = "tasks=./tasks.ts"): string[] {
-  const text = Deno.readTextFileSync(new URL("../../README.md", import.meta.url)).replaceAll("\\\n", "");
+  const text = Deno.readTextFileSync(new URL("../../executors/cluster/README.md", import.meta.url)).replaceAll(
+    "\\\n",
+    "",
+  );
   const [, command] = /^deno (run .* jsr:@concurrent\/futures\/node .*)$/m.exec(text) ?? fail("no command for a node");
   return command.replace(/redis:\S+/, server.url).replace(/tasks=\S+/, module).split(/\s+/);
 }
