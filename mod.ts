@@ -15,8 +15,9 @@
  *   return count;
  * }
  * using pool = new ThreadPoolExecutor(); // its threads end with the block
- * for (const count of pool.map(countPrimes, [100_000, 200_000])) console.log(count); // on all cores, in order
- * console.log(pool.submit(countPrimes, 300_000).result()); // blocks, as in Python; `await` works, too
+ * const counts = pool.map(countPrimes, [100_000, 200_000, 300_000]); // runs on all cores
+ * console.log([...counts]); // [ 9592, 17984, 25997 ]
+ * console.log(pool.submit(countPrimes, 400_000).result()); // 33860: it blocks, as in Python; `await` works, too
  * ```
  *
  * 1. Put tasks into a module of their own and export them: workers import them from there. A function that is not

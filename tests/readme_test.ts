@@ -1,4 +1,4 @@
-/** What README.md promises besides its blocks that `deno test --doc` runs: its size, and the program that never ends. */
+/** What README.md promises besides the blocks that `deno test --doc` runs: its size, and a program that never ends. */
 import { assert, assertEquals } from "@std/assert";
 import { test, within } from "./_helpers.ts";
 import { blockOf, ENTRY, project } from "./_projects.ts";
