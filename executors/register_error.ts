@@ -7,9 +7,13 @@
 import { registerClass } from "./_values/error_codec.ts";
 
 /**
- * Makes errors of a class that tasks throw arrive as instances of it. Else an error arrives as an instance of the
- * nearest class that is known: a built-in one, one of `Deno.errors`, or one of this module. Call it where you use the
- * executor, not in the worker. Errors find the class by its name, and nobody calls its constructor.
+ * Registers an error class, so that errors of that class arrive from tasks as its instances.
+ *
+ * Other errors arrive as instances of the nearest known class: a built-in one, one of `Deno.errors`, or one of this
+ * package. They always keep their `name`, `message`, fields and `cause`.
+ *
+ * Register the class in the program that submits; workers do not need it. It is found by its name, and its constructor
+ * is not called.
  *
  * @example An error class of your own
  * ```ts
@@ -27,8 +31,8 @@ import { registerClass } from "./_values/error_codec.ts";
  * assertInstanceOf(future.exception(), QuotaError);
  * ```
  *
- * @param errorClass The class, by its name.
- * @throws {TypeError} It is not a named class that extends `Error`.
+ * @param errorClass The class. It replaces a class that is registered under the same name.
+ * @throws {TypeError} If it is not a class with a name that extends `Error`.
  */
 // deno-lint-ignore no-explicit-any -- any constructor will do: it is never called
 export function registerError(errorClass: abstract new (...args: any[]) => Error): void {

@@ -17,23 +17,29 @@ export interface TaskLocation {
 const locations = new WeakMap<object, TaskLocation>();
 
 /**
- * A reference to an exported function, for `submit` and `map`. Nothing is searched for, and only the worker imports the
- * module.
+ * Refers to a function that a module exports, for `submit` and `map`.
+ *
+ * Executors find most exported functions by themselves. A reference is needed where they cannot, such as in the REPL,
+ * and for static methods. Only the worker imports the module.
  *
  * @example A function of another module
  * ```ts
- * import { taskRef } from "@concurrent/futures";
+ * import { taskRef, ThreadPoolExecutor } from "@concurrent/futures";
  * import { assertEquals } from "@std/assert";
  *
- * const join = taskRef<(...parts: string[]) => string>(import.meta.resolve("@std/path"), "join");
- * assertEquals(join.name, "join");
+ * const path = import.meta.resolve("@std/path");
+ * const basename = taskRef<(path: string) => string>(path, "basename");
+ *
+ * using pool = new ThreadPoolExecutor(1);
+ * assertEquals(pool.submit(basename, "docs/index.md").result(), "index.md");
  * ```
  *
- * @typeParam F The function's type.
- * @param moduleUrl The module's absolute URL: use `import.meta.resolve("./tasks.ts")`.
- * @param exportName Its export; dots reach into objects and static members, as in `"Parser.parse"`.
- * @returns A stand-in for the function. If you call it yourself, it imports the module and calls the function here.
- * @throws {TypeError} The URL is not absolute, or the name is empty.
+ * @typeParam F The type of the function.
+ * @param moduleUrl The absolute URL of the module, such as `import.meta.resolve("./tasks.ts")`.
+ * @param exportName The name of the export. Dots reach into objects and static members, as in `"Parser.parse"`.
+ * @returns A stand-in for the function. If you call it yourself, it imports the module in this thread, and returns a
+ * promise of the result.
+ * @throws {TypeError} If the URL is not absolute, or the name is empty.
  */
 // deno-lint-ignore no-explicit-any -- any function will do
 export function taskRef<F extends (...args: any[]) => unknown>(

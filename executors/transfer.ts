@@ -28,29 +28,33 @@ export class Transfer {
 }
 
 /**
- * Marks an argument, or what a task returns, so that buffers in it move instead of being copied; thread pools only. As
- * `postMessage` does, this detaches the buffers at once; where one cannot move, such as WebAssembly's memory, the
- * future fails. What else the structured clone transfers (ports, streams) can move too, as a whole argument or a whole
- * result.
+ * Moves buffers to a thread, or back, instead of copying them.
  *
- * @example There and back without a copy
+ * Use it in place of an argument, or of the value that a task returns. It detaches the buffers at once, as
+ * `postMessage` does. Ports and streams can also move, as a whole argument or a whole result.
+ *
+ * Only a {@linkcode ThreadPoolExecutor} can move memory. Other executors copy the bytes, and refuse ports and streams
+ * with a {@linkcode SerializationError}.
+ *
+ * @example To a thread without a copy
  * ```ts
  * import { ThreadPoolExecutor, transfer } from "@concurrent/futures";
  * import { assertEquals } from "@std/assert";
  *
  * using pool = new ThreadPoolExecutor(1);
  * const bytes = new Uint8Array([1, 2, 3]);
- * const future = pool.submit((b: Uint8Array) => b.length, transfer(bytes, [bytes.buffer]));
- * assertEquals(future.result(), 3);
- * assertEquals(bytes.length, 0);
+ * const sum = (bytes: Uint8Array) => bytes.reduce((a, b) => a + b);
+ * const future = pool.submit(sum, transfer(bytes, [bytes.buffer]));
+ * assertEquals(bytes.length, 0); // it has moved
+ * assertEquals(future.result(), 6);
  * ```
  *
- * @typeParam T The value's type.
- * @param value What arrives.
- * @param list What moves; each must be part of the value.
- * @returns What you give to `submit`, or return from a task, in place of the value. To the type checker it is the
- * value.
- * @throws {TypeError} `list` is not an array.
+ * @typeParam T The type of the value.
+ * @param value The value to send.
+ * @param list What to move. Each item must be a part of the value.
+ * @returns A stand-in that arrives as the value. For TypeScript it has the type of the value.
+ * @throws {TypeError} If `list` is not an array.
+ * @see {@link https://developer.mozilla.org/en-US/docs/Web/API/Web_Workers_API/Transferable_objects | MDN}
  */
 export function transfer<T>(value: T, list: readonly (Transferable | ArrayBufferLike)[]): T {
   if (!Array.isArray(list)) {

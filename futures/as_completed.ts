@@ -12,35 +12,49 @@ import { blockUntil } from "./wakeup.ts";
 
 /** Options of {@linkcode asCompleted}. */
 export interface AsCompletedOptions {
-  /** Milliseconds for the whole iteration, from the call of `asCompleted`; not given: no limit. */
+  /**
+   * The maximum time for the whole iteration, in milliseconds from the call of {@linkcode asCompleted}. By default
+   * there is no limit; `0` or less does not wait.
+   */
   timeout?: number;
 }
 
 /**
- * Futures in the order in which they finish: `for` blocks, `for await` does not. Both give futures, never their values.
+ * The result of {@linkcode asCompleted}: yields each future as soon as it is done.
+ *
+ * `for` blocks the calling thread while it waits; `for await` does not. Both yield futures, not results.
+ *
+ * @typeParam F The type of the futures.
  */
 export interface CompletedFutures<F extends Future<unknown>> extends IterableIterator<F, undefined> {
-  /** Blocks until the next future is done. */
+  /**
+   * Blocks the calling thread until the next future is done, and returns it.
+   *
+   * @throws {TimeoutError} If the time of the whole iteration runs out.
+   * @throws {InvalidStateError} If there is no timeout, and no executor will ever complete the futures that are left.
+   */
   next(): IteratorResult<F, undefined>;
-  /** Ends the iteration and removes all listeners. */
+  /** Ends the iteration. A loop that you leave early calls it. */
   return(): IteratorResult<F, undefined>;
-  /** The blocking iterator: this object itself. */
+  /** Returns this object, for `for`. */
   [Symbol.iterator](): CompletedFutures<F>;
   /**
-   * The iterator of `for await`. It gives futures, as the blocking one does. Their type is `any`: where an object has
-   * both kinds of iterator, TypeScript awaits the type of what `for await` gives, and would take a future for its
-   * value.
+   * Returns the iterator for `for await`, which also yields futures.
+   *
+   * Its type is `any`, because TypeScript would otherwise give the loop variable the type of the result instead of the
+   * future.
    */
   // deno-lint-ignore no-explicit-any -- see above
   [Symbol.asyncIterator](): AsyncIterator<any, undefined>;
 }
 
 /**
- * Gives futures as they finish, each once: first those that are finished already. They may be of several executors. A
- * cancelled future counts as finished. The iteration keeps no future that it has given, and removes all its listeners
- * when you leave the loop early.
+ * Yields each future as soon as it is done.
  *
- * The clock of the timeout starts at the call, as Python's manual says (Python's code starts it at the first item).
+ * Each future comes once, even if it is given twice; those that are already done come first. The futures may belong to
+ * different executors. Leaving the loop early is safe.
+ *
+ * The clock of `timeout` starts at the call, as Python's manual says. (CPython starts it at the first item.)
  *
  * @example Blocking and awaited
  * ```ts
@@ -49,24 +63,23 @@ export interface CompletedFutures<F extends Future<unknown>> extends IterableIte
  *
  * using pool = new ThreadPoolExecutor(2);
  * const square = (n: number) => n * n;
+ * const submit = (ns: number[]) => ns.map((n) => pool.submit(square, n));
  * let sum = 0;
- * for (const future of asCompleted([1, 2].map((n) => pool.submit(square, n)))) {
- *   sum += future.result();
- * }
- * for await (const future of asCompleted([3, 4].map((n) => pool.submit(square, n)))) {
- *   sum += await future;
- * }
+ * for (const future of asCompleted(submit([1, 2]))) sum += future.result();
+ * for await (const future of asCompleted(submit([3, 4]))) sum += await future;
  * assertEquals(sum, 30);
  * ```
  *
- * @typeParam F The futures' type.
- * @param fs Any iterable of futures.
- * @param options The timeout.
- * @returns An object for one iteration. When the time is over, its `next()` throws a {@linkcode TimeoutError} (`N (of
- * M) futures unfinished`), and the promise of its async `next()` rejects with one. A blocking `next()` without a
- * timeout throws an {@linkcode InvalidStateError} when only futures are left that no executor will ever complete.
- * @throws {RangeError} The timeout is `NaN`.
- * @throws {TypeError} `fs` is not an iterable of futures.
+ * @typeParam F The type of the futures.
+ * @param fs An iterable of futures.
+ * @param options For how long to wait.
+ * @returns An object for one iteration. If the time runs out, `for` and `for await` throw a {@linkcode TimeoutError},
+ * such as `2 (of 5) futures unfinished`. If there is no timeout and no executor will ever complete the futures that are
+ * left, `for` throws an {@linkcode InvalidStateError}.
+ * @throws {RangeError} If `timeout` is `NaN`.
+ * @throws {TypeError} If `fs` is not an iterable of futures, or `timeout` is not a number.
+ * @see
+ * {@link https://docs.python.org/3/library/concurrent.futures.html#concurrent.futures.as_completed | Python's manual}
  */
 export function asCompleted<F extends Future<unknown>>(
   fs: Iterable<F>,

@@ -15,7 +15,14 @@ import { blockUntil, deliverLater, deliverNow, deliverWith, hold, release } from
 
 export { type FutureOwner, internals, type Waiter } from "./_internals.ts";
 
-/** What a future can be: see {@linkcode Future.state}. */
+/**
+ * The states of a {@linkcode Future}.
+ *
+ * - `"PENDING"`: no worker has started the task.
+ * - `"RUNNING"`: a worker is running the task.
+ * - `"CANCELLED"`: the task was cancelled before it started, and never runs.
+ * - `"FINISHED"`: the task has returned or thrown.
+ */
 export type FutureState = "PENDING" | "RUNNING" | "CANCELLED" | "FINISHED";
 
 // The states and who may move a future from one to the next (all on the thread that owns the future):
@@ -34,24 +41,28 @@ type State = 0 | 1 | 2 | 3 | 4;
 let lastSerial = 0;
 
 /**
- * The outcome of a task that may not have run yet.
+ * The outcome of a task, which may still be waiting or running.
  *
- * Executors make futures; making one yourself is for tests and for authors of executors. You can await a future like a
- * promise, or call {@linkcode result}, which blocks the calling thread as Python's does.
+ * An executor's `submit` returns a future. `await future` waits for the outcome;
+ * {@linkcode Future.prototype.result | result()} blocks the calling thread until it is there, as in Python. A future is
+ * *done* when its task has returned, has thrown, or was cancelled. Unlike in Python, a cancelled future is done at
+ * once.
  *
- * @example Await it, or block on it
+ * `new Future()` makes a future that no executor completes. It is meant for tests and for authors of executors.
+ *
+ * @example Await the outcome, or block until it is there
  * ```ts
  * import { ThreadPoolExecutor } from "@concurrent/futures";
  * import { assertEquals } from "@std/assert";
  *
  * using pool = new ThreadPoolExecutor(1);
  * const future = pool.submit((a: number, b: number) => a + b, 1, 2);
- * assertEquals(future.result(), 3);
  * assertEquals(await future, 3);
+ * assertEquals(future.result(), 3);
  * ```
  *
- * @typeParam T What the task returns.
- * @see Python's manual on Future objects.
+ * @typeParam T The type of the task's result.
+ * @see {@link https://docs.python.org/3/library/concurrent.futures.html#future-objects | Python's manual}
  */
 export class Future<T> implements PromiseLike<T> {
   #state: State = PENDING;
@@ -106,7 +117,10 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * How far the task is, seen without waiting for a message. It is `RUNNING` only once a worker has really started it.
+   * The state of the task at this moment.
+   *
+   * It becomes `"RUNNING"` when a worker starts the task, even while this thread computes and does not return to its
+   * event loop.
    */
   get state(): FutureState {
     switch (this.#sync()) {
@@ -122,10 +136,25 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Cancels the task unless a worker has started it. A task whose `cancel()` returned `true` never runs, and its future
-   * counts as done at once. Callbacks are called before this returns.
+   * Cancels the task if no worker has started it.
    *
-   * @returns `false` when the task is running or finished; `true` when it is cancelled, also if it was before.
+   * A cancelled task never runs, and its future is done at once: its callbacks are called before `cancel` returns. A
+   * task that is already running continues.
+   *
+   * @example Cancel a task that waits
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * using pool = new ThreadPoolExecutor(1);
+   * const first = pool.submit(() => 1);
+   * const second = pool.submit(() => 2);
+   * if (second.cancel()) assert(second.cancelled());
+   * else assertEquals(second.result(), 2); // the thread was faster
+   * assertEquals(first.result(), 1);
+   * ```
+   *
+   * @returns `true` if the task is cancelled, including when it already was; `false` if it is running or finished.
    */
   cancel(): boolean {
     if (this.#state === CANCELLED) return true;
@@ -134,32 +163,59 @@ export class Future<T> implements PromiseLike<T> {
     return true;
   }
 
-  /** Whether the task was cancelled. */
+  /**
+   * Tells whether the task was cancelled.
+   *
+   * @returns `true` in the state `"CANCELLED"`.
+   */
   cancelled(): boolean {
     return this.#state === CANCELLED;
   }
 
-  /** Whether a worker is running the task now. */
+  /**
+   * Tells whether a worker is running the task.
+   *
+   * @returns `true` in the state `"RUNNING"`.
+   */
   running(): boolean {
     return this.#sync() === RUNNING;
   }
 
-  /** Whether the task was cancelled, returned or threw. */
+  /**
+   * Tells whether the task has returned, has thrown, or was cancelled.
+   *
+   * @returns `true` in the states `"CANCELLED"` and `"FINISHED"`.
+   */
   done(): boolean {
     return this.#sync() >= CANCELLED;
   }
 
   /**
-   * Blocks until the task is done. Meanwhile this thread calls the callbacks of futures that finish; its timers and I/O
-   * wait.
+   * Blocks the calling thread until the future is done, and returns the result of the task.
    *
-   * @param timeout Milliseconds to wait; not given: no limit; zero or less: do not wait.
-   * @returns What the task returned.
-   * @throws What the task threw: the same object each time.
-   * @throws {CancelledError} The task was cancelled.
-   * @throws {TimeoutError} The time ran out; the task goes on.
-   * @throws {InvalidStateError} No timeout, and no executor will ever complete this future.
-   * @throws {RangeError} The timeout is `NaN`.
+   * While it blocks, this thread still calls the callbacks of futures that become done. Its timers, its I/O and other
+   * promises wait. A task that needs them, such as a request to a server on this thread, then never returns: use
+   * `await`.
+   *
+   * @example With a timeout
+   * ```ts
+   * import { Future, TimeoutError } from "@concurrent/futures";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * const future = new Future<string>();
+   * assertThrows(() => future.result(10), TimeoutError);
+   * future.setResult("late");
+   * assertEquals(future.result(), "late");
+   * ```
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit; `0` or less does not wait.
+   * @returns The result of the task.
+   * @throws The error of the task, if it has thrown: the same object at each call.
+   * @throws {CancelledError} If the task was cancelled.
+   * @throws {TimeoutError} If the time runs out. The task continues, and the future can still be used.
+   * @throws {InvalidStateError} If there is no timeout, and no executor will ever complete this future.
+   * @throws {RangeError} If `timeout` is `NaN`.
+   * @throws {TypeError} If `timeout` is not a number.
    */
   result(timeout?: number): T {
     this.#wait(timeout);
@@ -168,14 +224,28 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Blocks as {@linkcode result} does, and returns the error instead of throwing it.
+   * Blocks the calling thread until the future is done, and returns the error of the task.
    *
-   * @param timeout Milliseconds to wait; not given: no limit; zero or less: do not wait.
-   * @returns What the task threw, or `null` when it returned.
-   * @throws {CancelledError} The task was cancelled.
-   * @throws {TimeoutError} The time ran out; the task goes on.
-   * @throws {InvalidStateError} No timeout, and no executor will ever complete this future.
-   * @throws {RangeError} The timeout is `NaN`.
+   * It waits as {@linkcode Future.prototype.result | result()} does, but returns the error instead of throwing it.
+   *
+   * @example The error of a task
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals, assertInstanceOf } from "@std/assert";
+   *
+   * using pool = new ThreadPoolExecutor(1);
+   * const parse = (text: string) => JSON.parse(text);
+   * assertInstanceOf(pool.submit(parse, "{").exception(), SyntaxError);
+   * assertEquals(pool.submit(parse, "{}").exception(), null);
+   * ```
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit; `0` or less does not wait.
+   * @returns What the task has thrown, or `null` if it has returned.
+   * @throws {CancelledError} If the task was cancelled.
+   * @throws {TimeoutError} If the time runs out. The task continues, and the future can still be used.
+   * @throws {InvalidStateError} If there is no timeout, and no executor will ever complete this future.
+   * @throws {RangeError} If `timeout` is `NaN`.
+   * @throws {TypeError} If `timeout` is not a number.
    */
   exception(timeout?: number): unknown {
     this.#wait(timeout);
@@ -183,11 +253,25 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Calls a function when the future is done, at once if it is already. This thread calls the functions in the order in
-   * which they were added. An error of one is reported with `console.error` and stops nothing.
+   * Calls a function when the future is done, or at once if it is already done.
    *
-   * @param fn Called with this future.
-   * @throws {TypeError} `fn` is not a function.
+   * The functions run on this thread, in the order in which they were added. If one of them throws, its error is
+   * printed with `console.error`, and the others are still called.
+   *
+   * @example A callback
+   * ```ts
+   * import { Future } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const future = new Future<number>();
+   * const seen: number[] = [];
+   * future.addDoneCallback((done) => seen.push(done.result()));
+   * future.setResult(7);
+   * assertEquals(seen, [7]);
+   * ```
+   *
+   * @param fn The function to call, with this future as its argument.
+   * @throws {TypeError} If `fn` is not a function.
    */
   addDoneCallback(fn: (future: Future<T>) => void): void {
     if (typeof fn !== "function") {
@@ -203,12 +287,16 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Promise behaviour: `await future` is the other half of {@linkcode result}. A cancelled future rejects with a
-   * {@linkcode CancelledError}. A failed future that nobody listens to raises no `unhandledrejection`.
+   * Waits for the outcome without blocking: `await future` calls this method.
    *
-   * @param onfulfilled Called with what the task returned.
-   * @param onrejected Called with what the task threw.
-   * @returns A promise for what the called function returns.
+   * It works as `Promise.prototype.then` does. A cancelled future rejects with a {@linkcode CancelledError}. If nobody
+   * waits for a future that fails, no `unhandledrejection` event is dispatched.
+   *
+   * @typeParam R1 The type that `onfulfilled` returns.
+   * @typeParam R2 The type that `onrejected` returns.
+   * @param onfulfilled The function to call with the result of the task.
+   * @param onrejected The function to call with the error of the task.
+   * @returns A promise of what the called function returns.
    */
   then<R1 = T, R2 = never>(
     onfulfilled?: ((value: T) => R1 | PromiseLike<R1>) | null,
@@ -223,10 +311,11 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Promise behaviour.
+   * Handles the error of the task, as `Promise.prototype.catch` does.
    *
-   * @param onrejected Called with what the task threw.
-   * @returns A promise for the value, or for what the called function returns.
+   * @typeParam R The type that `onrejected` returns.
+   * @param onrejected The function to call with the error of the task.
+   * @returns A promise of the result of the task, or of what the function returns.
    */
   catch<R = never>(
     onrejected?: ((reason: unknown) => R | PromiseLike<R>) | null,
@@ -235,20 +324,22 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * Promise behaviour.
+   * Calls a function when the future is done, as `Promise.prototype.finally` does.
    *
-   * @param onfinally Called when the future is done.
-   * @returns A promise for the value.
+   * @param onfinally The function to call, without arguments.
+   * @returns A promise of the outcome of the task.
    */
   finally(onfinally?: (() => void) | null): Promise<T> {
     return this.then().finally(onfinally);
   }
 
   /**
-   * For tests and authors of executors: call it before you run the task.
+   * Marks the future as running, unless it was cancelled.
    *
-   * @returns Whether to run it; `false` for a cancelled future, however often it is asked.
-   * @throws {InvalidStateError} The future is running or finished.
+   * Authors of executors call it before they run the task. It is also useful in tests.
+   *
+   * @returns `true` if the task is to be run; `false` if the future was cancelled, at each call.
+   * @throws {InvalidStateError} If the future is running or finished.
    */
   setRunningOrNotifyCancel(): boolean {
     if (this.#state === CANCELLED) return false;
@@ -258,26 +349,34 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
-   * For tests and authors of executors: completes the future. Callbacks are called before this returns.
+   * Completes the future with the result of the task.
    *
-   * @param value What `result()` returns from now on.
-   * @throws {InvalidStateError} The future is already done; the first outcome stays.
+   * It is meant for authors of executors and for tests. The callbacks are called before it returns.
+   *
+   * @param value The result.
+   * @throws {InvalidStateError} If the future is already done; its outcome does not change.
    */
   setResult(value: T): void {
     this.#set(SUCCEEDED, value);
   }
 
   /**
-   * For tests and authors of executors: completes the future. Callbacks are called before this returns.
+   * Completes the future with the error of the task.
    *
-   * @param error What `result()` throws from now on. Anything can be thrown, also a falsy value.
-   * @throws {InvalidStateError} The future is already done; the first outcome stays.
+   * It is meant for authors of executors and for tests. The callbacks are called before it returns.
+   *
+   * @param error The error. It can be any value, including `undefined`.
+   * @throws {InvalidStateError} If the future is already done; its outcome does not change.
    */
   setException(error: unknown): void {
     this.#set(FAILED, error);
   }
 
-  /** Text form, such as `<Future #7 state=finished returned string>`; no other future of the thread has its number. */
+  /**
+   * Returns a text for people to read, such as `<Future #7 state=finished returned string>`.
+   *
+   * @returns The text. Its number is unique among the futures of this thread.
+   */
   toString(): string {
     const state = this.state;
     let text = state.toLowerCase();
@@ -286,17 +385,17 @@ export class Future<T> implements PromiseLike<T> {
     return `<Future #${this.#serial} state=${text}>`;
   }
 
-  /** The tag in the default text form of objects. */
+  /** The string `"Future"`, which `Object.prototype.toString` uses. */
   get [Symbol.toStringTag](): string {
     return "Future";
   }
 
-  /** The text form that `console.log` shows. */
+  /** Returns the text that `console.log` prints: that of {@linkcode Future.prototype.toString | toString()}. */
   [Symbol.for("Deno.customInspect")](): string {
     return this.toString();
   }
 
-  /** The text form that Node's `util.inspect` shows. */
+  /** Returns the text that Node's `util.inspect` prints: that of {@linkcode Future.prototype.toString | toString()}. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return this.toString();
   }

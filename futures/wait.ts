@@ -10,14 +10,18 @@ import { InvalidStateError } from "./errors.ts";
 import { Future, internals, type Waiter } from "./future.ts";
 import { blockUntil } from "./wakeup.ts";
 
-/** Return when any future is done. */
+/** A value of {@linkcode WaitOptions.returnWhen | returnWhen}: return when any future is done. */
 export const FIRST_COMPLETED = "FIRST_COMPLETED";
-/** Return when any future has failed, or all are done. A cancelled future does not count as failed. */
+/**
+ * A value of {@linkcode WaitOptions.returnWhen | returnWhen}: return when any task has thrown, or all futures are done.
+ *
+ * A cancelled future does not count as one whose task has thrown.
+ */
 export const FIRST_EXCEPTION = "FIRST_EXCEPTION";
-/** Return when all futures are done. */
+/** A value of {@linkcode WaitOptions.returnWhen | returnWhen}: return when all futures are done. */
 export const ALL_COMPLETED = "ALL_COMPLETED";
 
-/** When {@linkcode wait} returns. */
+/** The values of {@linkcode WaitOptions.returnWhen | returnWhen}: what {@linkcode wait} waits for. */
 export type ReturnWhen =
   | typeof FIRST_COMPLETED
   | typeof FIRST_EXCEPTION
@@ -25,21 +29,27 @@ export type ReturnWhen =
 
 /** Options of {@linkcode wait} and {@linkcode waitSync}. */
 export interface WaitOptions {
-  /** Milliseconds from the call; not given: no limit; zero or less: do not wait. */
+  /**
+   * The maximum time to wait, in milliseconds from the call. By default there is no limit; `0` or less does not wait.
+   */
   timeout?: number;
   /**
-   * When to return.
+   * What to wait for: {@linkcode FIRST_COMPLETED}, {@linkcode FIRST_EXCEPTION} or {@linkcode ALL_COMPLETED}.
    *
    * @default {"ALL_COMPLETED"}
    */
   returnWhen?: ReturnWhen;
 }
 
-/** What {@linkcode wait} returns: each future once, in one set or the other. */
+/**
+ * The result of {@linkcode wait}: two sets, which together hold each future once.
+ *
+ * @typeParam F The type of the futures.
+ */
 export interface DoneAndNotDone<F extends Future<unknown> = Future<unknown>> {
-  /** Those whose tasks returned, threw or were cancelled. */
+  /** The futures that are done: their tasks have returned, have thrown, or were cancelled. */
   done: Set<F>;
-  /** Those whose tasks had not when the wait ended. */
+  /** The futures that were not done when the wait ended. */
   notDone: Set<F>;
 }
 
@@ -111,25 +121,33 @@ class Wait<F extends Future<unknown>> implements Waiter {
 }
 
 /**
- * Waits until futures are done, without blocking. They may be of several executors; each counts once. It is no error
- * when the time runs out: look at `notDone`.
+ * Waits for several futures without blocking.
  *
- * @example Take the first that is done
+ * The futures may belong to different executors; one that is given twice counts once. If the time runs out, `wait` does
+ * not reject: the futures that are not done are in `notDone`.
+ *
+ * @example Wait for the first result
  * ```ts
- * import { FIRST_COMPLETED, ThreadPoolExecutor, wait } from "@concurrent/futures";
+ * import {
+ *   FIRST_COMPLETED,
+ *   ThreadPoolExecutor,
+ *   wait,
+ * } from "@concurrent/futures";
  * import { assert } from "@std/assert";
  *
  * using pool = new ThreadPoolExecutor(2);
- * const futures = [1, 2, 3].map((n) => pool.submit((n: number) => n * n, n));
+ * const square = (n: number) => n * n;
+ * const futures = [1, 2, 3].map((n) => pool.submit(square, n));
  * const { done } = await wait(futures, { returnWhen: FIRST_COMPLETED });
  * assert(done.size >= 1);
  * ```
  *
- * @typeParam F The futures' type.
- * @param fs Any iterable of futures.
- * @param options When to return, and after how many milliseconds at the latest.
- * @returns Two sets that together hold each future once. The promise rejects with a `RangeError` where an option is out
- * of range, and with a `TypeError` where `fs` is not an iterable of futures.
+ * @typeParam F The type of the futures.
+ * @param fs An iterable of futures.
+ * @param options What to wait for, and for how long.
+ * @returns A promise of the two sets. It rejects with a `RangeError` if `timeout` is `NaN` or `returnWhen` has none of
+ * its three values, and with a `TypeError` if `fs` is not an iterable of futures or `timeout` is not a number.
+ * @see {@link https://docs.python.org/3/library/concurrent.futures.html#concurrent.futures.wait | Python's manual}
  */
 export async function wait<F extends Future<unknown>>(
   fs: Iterable<F>,
@@ -149,26 +167,30 @@ export async function wait<F extends Future<unknown>>(
 }
 
 /**
- * Waits as {@linkcode wait} does, blocking the calling thread.
+ * Waits for several futures, and blocks the calling thread while it waits.
  *
- * @example Wait for all, for a second at most
+ * Apart from that, it does what {@linkcode wait} does.
+ *
+ * @example Wait for all, for 10 seconds at most
  * ```ts
  * import { ThreadPoolExecutor, waitSync } from "@concurrent/futures";
  * import { assertEquals } from "@std/assert";
  *
  * using pool = new ThreadPoolExecutor(2);
- * const futures = [1, 2, 3].map((n) => pool.submit((n: number) => n * n, n));
+ * const square = (n: number) => n * n;
+ * const futures = [1, 2, 3].map((n) => pool.submit(square, n));
  * const { done, notDone } = waitSync(futures, { timeout: 10_000 });
  * assertEquals([done.size, notDone.size], [3, 0]);
  * ```
  *
- * @typeParam F The futures' type.
- * @param fs Any iterable of futures.
- * @param options When to return, and after how many milliseconds at the latest.
- * @returns Two sets that together hold each future once.
- * @throws {RangeError} `timeout` is `NaN`, or `returnWhen` none of the three.
- * @throws {TypeError} `fs` is not an iterable of futures.
- * @throws {InvalidStateError} No timeout, and only futures are left that no executor will ever complete.
+ * @typeParam F The type of the futures.
+ * @param fs An iterable of futures.
+ * @param options What to wait for, and for how long.
+ * @returns The two sets.
+ * @throws {RangeError} If `timeout` is `NaN`, or `returnWhen` has none of its three values.
+ * @throws {TypeError} If `fs` is not an iterable of futures, or `timeout` is not a number.
+ * @throws {InvalidStateError} If there is no timeout, and no executor will ever complete the futures that are left.
+ * @see {@link https://docs.python.org/3/library/concurrent.futures.html#concurrent.futures.wait | Python's manual}
  */
 export function waitSync<F extends Future<unknown>>(
   fs: Iterable<F>,

@@ -16,13 +16,13 @@ export interface Address {
   readonly tls?: TlsOptions;
 }
 
-/** Certificates as PEM texts. */
+/** Certificates for a connection with TLS, as PEM texts. */
 export interface TlsOptions {
-  /** Of the authority that signed the server's. */
+  /** The certificate of the authority that has signed the server's. */
   ca?: string;
-  /** Of this client, where the server wants one. */
+  /** The certificate of this client, if the server wants one. */
   cert?: string;
-  /** Of this client. */
+  /** The private key of this client's certificate. */
   key?: string;
 }
 

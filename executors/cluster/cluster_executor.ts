@@ -20,80 +20,105 @@ import type { ClusterReport } from "./_in_flight.ts";
 import { checkOptions } from "./_options.ts";
 import { reportedError } from "./_report_error.ts";
 
-/** How a job waits before it is tried again. */
+/** How long a task that has thrown waits until it is tried again. */
 export interface Backoff {
-  /** `"fixed"`: the same pause each time; `"exponential"`: twice as long each time. */
+  /**
+   * How the pauses grow.
+   *
+   * - `"fixed"`: the same pause each time.
+   * - `"exponential"`: each pause is twice as long as the one before.
+   */
   type: "fixed" | "exponential";
   /** The first pause, in milliseconds. */
   delay: number;
-  /** How much pauses differ at random, from 0 to 1. */
+  /**
+   * The part of each pause that is random, from 0 to 1.
+   *
+   * @default {0}
+   */
   jitter?: number;
 }
 
 /** Options of {@linkcode ClusterExecutor}. */
 export interface ClusterExecutorOptions {
   /**
-   * The server: `redis://user:password@host:6379/0`, or `rediss:` for TLS.
+   * The URL of the server, such as `redis://user:password@host:6379/0`, or `rediss:` for TLS.
    *
    * @default {"redis://127.0.0.1:6379"}
    */
   redis?: string | URL;
-  /** For `rediss:`: certificates as PEM texts, where those of the system are not enough. */
+  /** Certificates for `rediss:`, if those of the system are not enough. */
   tls?: TlsOptions;
   /**
-   * The queue's name. Nodes serve one queue each.
+   * The name of the queue, without a colon. A node serves one queue.
    *
    * @default {"futures"}
    */
   queue?: string;
   /**
-   * What the server's keys begin with.
+   * The beginning of all keys on the server, without a colon. It has to be the same on the nodes.
    *
    * @default {"bull"}
    */
   prefix?: string;
   /**
-   * The names by which nodes know modules (their `--module name=path`), where those are not the names of the files:
-   * paths or URLs by name.
+   * The modules that the nodes know by another name than that of their file: a path or a URL for each name.
+   *
+   * A node gives a module such a name with `--module name=path`.
    */
   modules?: { [name: string]: string | URL };
   /**
-   * How often a task that throws is tried, with the first time.
+   * The number of times that a task that throws is tried, including the first one; an integer of at least 1.
    *
    * @default {1}
    */
   attempts?: number;
-  /** The pause before it is tried again: milliseconds, or more exactly. Not given: none. */
+  /** The pause before a task is tried again: milliseconds, or a {@linkcode Backoff}. By default there is none. */
   backoff?: number | Backoff;
-  /** From 1, the first in line, to 2,097,151; not given: before all that have one. */
+  /**
+   * The priority of the tasks, from 1 (the first in line) to 2,097,151. By default they have none, and run before all
+   * that have one.
+   */
   priority?: number;
   /**
-   * How long the server keeps results of this executor, in milliseconds: a program that was cut off finds them again
-   * for so long. Large ones go as soon as they have arrived.
+   * How long the server keeps results, in milliseconds; at least 1,000.
+   *
+   * A program that was cut off from the server finds its results again within that time. Large results are removed as
+   * soon as they have arrived.
    *
    * @default {600_000}
    */
   keepResults?: number;
   /**
-   * How long the server may be out of reach, in milliseconds since its last answer, before all futures fail with a
-   * {@linkcode BrokenCluster}.
+   * How long the server can be out of reach before all futures fail with a {@linkcode BrokenCluster}, in milliseconds
+   * since its last answer.
    *
    * @default {60_000}
    */
   unreachableAfter?: number;
 }
 
-/** A future of a cluster's task. */
+/**
+ * The future of a task that a {@linkcode ClusterExecutor} runs: a
+ * {@linkcode https://jsr.io/@concurrent/futures/doc/~/Future | Future} with two more members.
+ *
+ * - `attempts`: how many times a node has started the task. It is known when the future is done, and is more than 1 if
+ *   the task was tried again or its node was lost.
+ * - `onProgress(callback)`: calls a function with each value that the task gives to {@linkcode reportProgress} from now
+ *   on. An error that the function throws is reported as an uncaught error.
+ *
+ * @typeParam T The type of the task's result.
+ */
 export type ClusterFuture<T> = Future<T> & {
   /**
-   * How many times a node has begun the task, once that is done; more than once where it was tried again or its node
-   * was lost.
+   * How many times a node has started the task. It is known when the future is done, and is more than 1 if the task was
+   * tried again or its node was lost.
    */
   readonly attempts: number;
   /**
-   * Calls a function with each value that the task gives to `reportProgress` from now on; see there.
+   * Calls a function with each value that the task gives to {@linkcode reportProgress} from now on.
    *
-   * @param callback What to call. What it throws is reported as an uncaught error.
+   * @param callback The function to call. An error that it throws is reported as an uncaught error.
    */
   onProgress(callback: (value: unknown) => void): void;
 };
@@ -105,27 +130,65 @@ const RECALL_MS = 5_000;
 const MAP_WORKERS = 8;
 
 /**
- * Runs functions on other machines: on nodes, which are processes started there, and which take their work from a queue
- * on a Redis or Valkey server. Everything else is as with the other executors: futures block or are awaited, also while
- * this thread computes; errors arrive with their class; what is cancelled never runs.
+ * Runs functions on other machines, which get their tasks from a queue on a Redis or Valkey server.
  *
- * A task is a function that a module exports, and which the nodes have, too: what travels is its name. Nodes are told
- * which modules they may call. A task is run **at least once**: when its node dies, another one begins it again, so one
- * with effects outside must be able to bear that (see `currentJob`).
+ * The tasks run on *nodes*: processes on these machines, started by the command `@concurrent/futures/node`. The methods
+ * and futures are those of every {@linkcode https://jsr.io/@concurrent/futures/doc/~/Executor | Executor}: `map()` and
+ * `cancel()` work as on one machine, futures can be awaited or block, and errors arrive as instances of their class.
  *
- * The engine is BullMQ: its dashboards show the jobs, and programs in other languages can add and run some.
+ * - A task has to be a function that a module exports, and each node needs that module. Only its name and its arguments
+ *   are sent, never its source text.
+ * - A task runs **at least once**. If its node dies, another node runs it again, so a task that changes something
+ *   outside must be able to run twice. {@linkcode currentJob} tells it which job it is.
+ * - The program needs `--allow-net` for the server, `--allow-env`, and `--allow-read`.
+ * - There are no initializers.
  *
- * @see {@link https://docs.bullmq.io}
+ * The engine is [BullMQ](https://docs.bullmq.io). Its dashboards show the jobs, and programs in other languages can add
+ * jobs and run them.
+ *
+ * @example Many tasks on many machines
+ * ```ts ignore
+ * // A sketch: it needs a server, a node, and tasks.ts on both sides.
+ * import { ClusterExecutor } from "@concurrent/futures/cluster";
+ * import { resize } from "./tasks.ts";
+ *
+ * await using pool = new ClusterExecutor({ redis: "redis://10.0.0.1:6379" });
+ * for await (const name of pool.map(resize, ["a.jpg", "b.jpg"])) {
+ *   console.log(name);
+ * }
+ * ```
+ *
+ * @example A server that cannot be reached
+ * ```ts
+ * import { taskRef } from "@concurrent/futures";
+ * import {
+ *   BrokenCluster,
+ *   ClusterExecutor,
+ * } from "@concurrent/futures/cluster";
+ * import { assertInstanceOf } from "@std/assert";
+ *
+ * using pool = new ClusterExecutor({
+ *   redis: "redis://127.0.0.1:1", // no server listens there
+ *   unreachableAfter: 100,
+ * });
+ * const path = import.meta.resolve("@std/path");
+ * const basename = taskRef<(path: string) => string>(path, "basename");
+ * const future = pool.submit(basename, "docs/index.md");
+ * assertInstanceOf(future.exception(), BrokenCluster);
+ * ```
+ *
+ * @see
+ * {@link https://github.com/concurrent-futures/futures/blob/main/executors/cluster/README.md | The guide to clusters}
  */
 export class ClusterExecutor extends Executor {
   readonly #core: ExecutorCore;
 
   /**
-   * Makes an executor; it connects when there is work.
+   * Creates an executor. It does not connect to the server until there is a task.
    *
-   * @param options Where the queue is, and how jobs are to be treated.
-   * @throws {TypeError} An option is of the wrong type.
-   * @throws {RangeError} An option is a number, or a name, that it may not be.
+   * @param options Where the server and the queue are, and how tasks are treated.
+   * @throws {TypeError} If an option has the wrong type, `redis` is not such a URL, or a name is empty or has a colon.
+   * @throws {RangeError} If a number is out of range, or `backoff.type` has none of its values.
    */
   constructor(options: ClusterExecutorOptions = {}) {
     super();
@@ -154,15 +217,33 @@ export class ClusterExecutor extends Executor {
   }
 
   /**
-   * Queues a call of a function on some node. The arguments are copied now.
+   * Schedules a call of a function on a node, and returns its future.
    *
-   * @param fn A function that a module exports under its name, or a `taskRef`.
-   * @param args Its arguments.
-   * @returns The future of what the function returns, or what its promise resolves to. It fails with a
-   * `TaskNotFoundError` where no module exports the function, or no node knows it.
-   * @throws {TypeError} `fn` is not a function.
-   * @throws {BrokenCluster} The server is out of reach.
-   * @throws {ShutdownError} The executor was shut down.
+   * The arguments are copied during the call. Cancelling a task can take some milliseconds, and up to five seconds if a
+   * node does not answer.
+   *
+   * @example Progress and attempts
+   * ```ts ignore
+   * // A sketch: it needs a server, a node, and tasks.ts on both sides.
+   * import { ClusterExecutor } from "@concurrent/futures/cluster";
+   * import { resize } from "./tasks.ts";
+   *
+   * await using pool = new ClusterExecutor({ attempts: 3 });
+   * const future = pool.submit(resize, "a.jpg");
+   * future.onProgress((percent) => console.log(percent));
+   * console.log(await future, future.attempts);
+   * ```
+   *
+   * @typeParam A The types of the function's parameters.
+   * @typeParam R The type that the function returns.
+   * @param fn A function that a module exports, or a `taskRef`. The future fails with a `TaskNotFoundError` if no
+   * module exports it, or no node has it.
+   * @param args The arguments of the call. If one cannot be sent, `submit` does not throw: the future fails with a
+   * `SerializationError`.
+   * @returns The future of what the function returns or, if that is a promise, of what the promise resolves to.
+   * @throws {TypeError} If `fn` is not a function.
+   * @throws {BrokenCluster} If the server is out of reach.
+   * @throws {ShutdownError} If the executor was shut down.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): ClusterFuture<Awaited<R>> {
     const { pool } = this.#core;
@@ -176,8 +257,22 @@ export class ClusterExecutor extends Executor {
   }
 
   /**
-   * Ends the process that runs a task, wherever that is, so that its future fails; a task that has not begun is
-   * cancelled. For tasks which {@linkcode Future.cancel} cannot stop any more.
+   * Stops a task, even one that is running: its node ends the process, and the future fails with a
+   * {@linkcode TaskAbortedError}.
+   *
+   * A task that has not started is cancelled instead. A task that is done does not change.
+   *
+   * @example A task that never ends
+   * ```ts ignore
+   * // A sketch: it needs a server, a node, and tasks.ts on both sides.
+   * import { ClusterExecutor } from "@concurrent/futures/cluster";
+   * import { loop } from "./tasks.ts";
+   *
+   * await using pool = new ClusterExecutor();
+   * const future = pool.submit(loop);
+   * setTimeout(() => pool.abort(future), 10_000);
+   * await future.catch((error) => console.log(error.name)); // TaskAbortedError
+   * ```
    *
    * @param future A future of this executor.
    */
@@ -196,21 +291,25 @@ export class ClusterExecutor extends Executor {
   }
 
   /**
-   * Takes no more work. What was submitted still runs, unless it is cancelled; nodes stay up, and jobs of others in the
-   * queue are not touched.
+   * Stops taking tasks, and waits without blocking until all futures are done and the connection is closed.
    *
-   * @param options Whether to wait, and whether to cancel what no node has begun.
-   * @returns A promise that resolves when every future is done and the connection is closed; with `wait: false` at
-   * once.
+   * Tasks that are running or waiting still run, unless `cancelFutures` cancels those that have not started. The nodes
+   * stay up, and jobs of other programs are not touched. It is safe to call `shutdown` again.
+   *
+   * @param options Whether to wait, and whether to cancel.
+   * @returns A promise that resolves when all futures are done and the connection is closed, or at once with
+   * `wait: false`.
    */
   override shutdown(options: ShutdownOptions = {}): Promise<void> {
     return this.#core.shutdown(options);
   }
 
   /**
-   * As {@linkcode shutdown}, blocking the calling thread.
+   * Stops taking tasks, and blocks the calling thread until all futures are done and the connection is closed.
    *
-   * @param options Whether to wait, and whether to cancel what no node has begun.
+   * Apart from that, it does what {@linkcode ClusterExecutor.prototype.shutdown | shutdown()} does.
+   *
+   * @param options Whether to wait, and whether to cancel.
    */
   override shutdownSync(options: ShutdownOptions = {}): void {
     this.#core.shutdownSync(options);

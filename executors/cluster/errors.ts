@@ -7,21 +7,25 @@
 import { BrokenExecutor } from "../../futures/errors.ts";
 import { registerError } from "../register_error.ts";
 
-/** The server of a cluster was out of reach for too long, or refuses the connection; or a job was lost. */
+/** Thrown when the server of a cluster is out of reach for too long or refuses the connection, or a job is lost. */
 export class BrokenCluster extends BrokenExecutor {
-  /** The class name, as on every error of this module. */
+  /** The name of the class. */
   override name = "BrokenCluster";
 }
 
-/** The nodes of a job died or lost touch with the server more often than a job may be begun again. */
+/**
+ * Thrown when the nodes of a task were lost several times, so that it is not run again.
+ *
+ * A node is lost when it dies, or is cut off from the server. The task may be the reason: it may use up the memory.
+ */
 export class StalledJobError extends BrokenExecutor {
-  /** The class name, as on every error of this module. */
+  /** The name of the class. */
   override name = "StalledJobError";
 }
 
-/** A task was ended by `ClusterExecutor.abort()`. */
+/** Thrown when {@linkcode ClusterExecutor.prototype.abort | abort()} has stopped the task. */
 export class TaskAbortedError extends Error {
-  /** The class name, as on every error of this module. */
+  /** The name of the class. */
   override name = "TaskAbortedError";
 }
 

@@ -4,30 +4,31 @@
  * @module
  */
 
-/** The job that a task runs for. */
+/** The job that the current task belongs to: the result of {@linkcode currentJob}. */
 export interface CurrentJob {
   /**
-   * The job's number in its queue: the same each time that the job is run. Delivery is at least once, so a task with
-   * effects outside can use it to do them once only, as the key of a payment or of a row.
+   * The ID of the job in its queue, which is the same each time the task is run.
+   *
+   * Use it as a key to do something outside only once, such as a payment: a task runs at least once, but may run again.
    */
   readonly id: string;
-  /** The queue's name. */
+  /** The name of the queue. */
   readonly queue: string;
-  /** The name of the node that runs it. */
+  /** The name of the node that runs the task. */
   readonly node: string;
-  /** How many times it has been begun, with this time: 1 at first. */
+  /** How many times the task has been started, including this time: 1 at first. */
   readonly attempt: number;
 }
 
-/** Where an error comes from: what errors of tasks have as their `remote`. */
+/** Tells where an error of a task comes from. The error has it in its property `remote`. */
 export interface Remote {
   /** The name of the node. */
   readonly node: string;
-  /** The number of the process there; of the node's own where that of the task has died. */
+  /** The ID of the process that ran the task, or of the node's own process if that one has died. */
   readonly pid: number;
-  /** The job's number. */
+  /** The ID of the job. */
   readonly job: string;
-  /** How many times it had been begun. */
+  /** How many times the task had been started, including this time. */
   readonly attempt: number;
 }
 
@@ -35,42 +36,52 @@ let current: CurrentJob | undefined;
 let report: (value: unknown) => void = () => {};
 
 /**
- * The job that the calling task runs for.
+ * Returns the job that the calling task belongs to.
  *
- * @example A payment that is made once
- * ```ts ignore
+ * @example A payment that is made only once
+ * ```ts
  * import { currentJob } from "@concurrent/futures/cluster";
+ * import { assertEquals } from "@std/assert";
  *
- * export async function pay(amount: number): Promise<void> {
+ * async function pay(amount: number): Promise<void> {
  *   await fetch("https://example.com/payments", {
  *     method: "POST",
  *     headers: { "Idempotency-Key": currentJob()!.id },
  *     body: JSON.stringify({ amount }),
  *   });
  * }
+ *
+ * assertEquals(pay.name, "pay"); // a node calls it
+ * assertEquals(currentJob(), undefined); // here no node runs a task
  * ```
  *
- * @returns `undefined` where no node runs the caller, as in the program that submits.
+ * @returns The job, or `undefined` if no node runs the caller.
  */
 export function currentJob(): CurrentJob | undefined {
   return current;
 }
 
 /**
- * Reports how far the calling task has come: `onProgress` of its future hears it, and dashboards show it. What does not
- * fit into some hundred bytes, or is lost on its way, is not heard. Where no node runs the caller, nothing happens.
+ * Reports the progress of the calling task to its future, and to BullMQ's dashboards.
  *
- * @example
- * ```ts ignore
+ * The program hears of it by the future's `onProgress`. A value can be lost on its way, and large ones are not sent.
+ * Outside of a task the call does nothing.
+ *
+ * @example A task that reports each frame
+ * ```ts
  * import { reportProgress } from "@concurrent/futures/cluster";
+ * import { assertEquals } from "@std/assert";
  *
- * export function render(frames: number): void {
- *   for (let i = 0; i < frames; i++) reportProgress({ frame: i + 1, of: frames });
+ * function render(frames: number): number {
+ *   for (let i = 1; i <= frames; i++) reportProgress({ frame: i, frames });
+ *   return frames;
  * }
+ *
+ * assertEquals(render(3), 3); // no node runs it: nobody hears of it
  * ```
  *
- * @param value Any value that can cross, such as a percentage.
- * @throws {SerializationError} It cannot cross.
+ * @param value Any value that can be sent, such as a percentage.
+ * @throws {SerializationError} If the value cannot be sent.
  */
 export function reportProgress(value: unknown): void {
   report(value);

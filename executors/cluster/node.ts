@@ -1,13 +1,23 @@
 /**
- * Starts a node of a cluster, which runs the tasks of `ClusterExecutor`s anywhere.
+ * Starts a node of a cluster: a program that runs tasks of a `ClusterExecutor` on this machine.
  *
  * ```sh
- * deno run --allow-net --allow-env --allow-read --allow-run jsr:@concurrent/futures/node \
- *   --redis redis://127.0.0.1:6379 --queue futures --module tasks=./tasks.ts --workers 4
+ * deno run --allow-net --allow-env --allow-read --allow-run \
+ *   jsr:@concurrent/futures/node --redis redis://127.0.0.1:6379 \
+ *   --module tasks=./tasks.ts --workers 4
  * ```
  *
- * When it takes jobs it prints a line of JSON to its standard output. SIGTERM and SIGINT let what runs end; a second
- * one does not.
+ * - `--module` names a module whose exported functions may be called. It can be given several times.
+ * - `--help` lists all options.
+ * - When the node is ready, it prints one line of JSON to its standard output: its name, and the functions that it
+ *   offers.
+ * - SIGTERM or SIGINT ends it when its running tasks have ended; a second signal ends it at once, and other nodes run
+ *   its tasks again.
+ * - The exit code is 0 after such a signal, 2 if an option is wrong, and 1 after any other error.
+ *
+ * The module exports nothing. The
+ * {@link https://github.com/concurrent-futures/futures/blob/main/executors/cluster/README.md | guide to clusters} tells
+ * more.
  *
  * @module
  */

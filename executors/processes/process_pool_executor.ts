@@ -29,57 +29,81 @@ import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 /** Options of {@linkcode ProcessPoolExecutor}. */
 export interface ProcessPoolExecutorOptions {
   /**
-   * How many processes there are at the most, an integer of at least 1.
+   * The maximum number of processes, an integer of at least 1.
    *
    * @default {navigator.hardwareConcurrency}
    */
   maxWorkers?: number;
-  /** Called in each process before its first task. If it throws, the pool is broken. */
+  /**
+   * A function to call in each process before its first task. If it throws, the pool is broken.
+   *
+   * The unfinished futures, and later calls of `submit`, then fail with a {@linkcode BrokenProcessPool}, whose `cause`
+   * is the error of the initializer.
+   */
   // deno-lint-ignore no-explicit-any -- any parameters: constructors cannot be generic
   initializer?: (...args: any[]) => unknown;
   /**
-   * The initializer's arguments, copied for each process: what cannot be copied, such as a port, is refused.
+   * The arguments of the initializer, which are copied for each process.
    *
    * @default {[]}
    */
   initargs?: readonly unknown[];
-  /** How many tasks a process runs before a new one takes its place, an integer of at least 1; not given: no limit. */
+  /**
+   * The number of tasks that a process runs before a new one takes its place, an integer of at least 1. By default
+   * there is no limit.
+   *
+   * With 1, each task runs in a fresh process: tasks then share no globals and no modules.
+   */
   maxTasksPerChild?: number;
   /**
-   * What tasks may do: `"inherit"` grants what this program is granted without exceptions or limits, `"none"` nothing,
-   * an object what it names. No process may do what this program may not, as of the start of the first process: an
-   * object that names more is refused. So is what may have exceptions that Deno does not tell: ranges of addresses
-   * where this program does not hold `net` in full, patterns of variables where it does not hold `env` in full, and
-   * names of hosts with `--deny-net`. To make sure of a host without a port takes a fifth of a second then.
+   * The permissions of the tasks, which are never more than those of the program.
    *
-   * The module of a task can be loaded in any case, and the hosts of such modules be imported from. With `run` or
-   * `ffi` a task can start programs and native code that these limits do not hold for.
+   * - `"inherit"`: each permission that the program has in full. One that it has only in part, as with `--allow-read=.`
+   *   or `--deny-read`, is not passed on.
+   * - `"none"`: no permission.
+   * - An object: the permissions that it names. If the program does not have them, the constructor throws a
+   *   `Deno.errors.NotCapable`.
+   *
+   * The constructor also refuses what Deno does not let a program check: a range of addresses, if the program does not
+   * have `net` in full; a pattern of variables, if it does not have `env` in full; the name of a host, if it runs with
+   * `--deny-net`. Checking a host without a port takes some tenths of a second in a program that does not have `net` in
+   * full.
+   *
+   * A process can always load the modules of its tasks, and import from the hosts of these modules. A task with `run`
+   * or `ffi` can start programs and native code, to which these permissions do not apply.
    *
    * @default {"inherit"}
    *
-   * @example
+   * @example One environment variable, and nothing else
    * ```ts
    * import { ProcessPoolExecutor } from "@concurrent/futures";
    * import { assertEquals } from "@std/assert";
    *
-   * using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: { env: ["HOME"] } });
-   * const state = (variable: string) => Deno.permissions.querySync({ name: "env", variable }).state;
-   * assertEquals(pool.submit(state, "HOME").result(), "granted");
-   * assertEquals(pool.submit(state, "PATH").result(), "prompt");
+   * using pool = new ProcessPoolExecutor({
+   *   maxWorkers: 1,
+   *   permissions: { env: ["HOME"] },
+   * });
+   * const stateOf = (variable: string) =>
+   *   Deno.permissions.querySync({ name: "env", variable }).state;
+   * assertEquals(pool.submit(stateOf, "HOME").result(), "granted");
+   * assertEquals(pool.submit(stateOf, "PATH").result(), "prompt");
    * ```
    */
   permissions?: "inherit" | "none" | Deno.PermissionOptionsObject;
-  /** Environment variables that the processes have besides those of this program. */
+  /** Environment variables for the processes, in addition to those of the program. */
   env?: Record<string, string>;
-  /** The working directory of the processes; not given: that of this program. */
+  /** The working directory of the processes: a path or a `file:` URL. By default it is that of the program. */
   cwd?: string | URL;
   /**
-   * The executable of Deno that runs the processes: a path, a `file:` URL, or a name to be looked for in `PATH`. The
-   * program needs `--allow-run=<path>`. A program made by `deno compile` has to name one, as its own executable is the
-   * program. A pool whose executable is not there or may not be run is broken by its first task, with a
-   * `Deno.errors.NotFound` or `Deno.errors.NotCapable` as the cause.
+   * The Deno executable that runs the processes: a path, a `file:` URL, or a name that is looked up in `PATH`.
    *
-   * @example
+   * The program needs `--allow-run=<path>` for it. A program made with `deno compile` has to name one, because its own
+   * executable is not Deno. If the file does not exist or may not be run, the first task breaks the pool, with a
+   * `Deno.errors.NotFound` or `Deno.errors.NotCapable` as the `cause`.
+   *
+   * @default {Deno.execPath()}
+   *
+   * @example A compiled program
    * ```ts
    * import { ProcessPoolExecutor } from "@concurrent/futures";
    * import { assertEquals } from "@std/assert";
@@ -88,14 +112,14 @@ export interface ProcessPoolExecutorOptions {
    * using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno });
    * assertEquals(await pool.submit((n: number) => 2 * n, 21), 42);
    * ```
-   *
-   * @default {Deno.execPath()}
    */
   deno?: string | URL;
   /**
-   * What the death of a process does: `"break"` fails all unfinished futures and takes no more work, as Python does;
-   * `"replace"` fails only the task that the process was running, and starts another one. A pool whose processes die
-   * again and again while they are starting is broken in any case.
+   * What happens when a process dies.
+   *
+   * - `"break"`: the pool is broken, as in Python. All unfinished futures fail, and it takes no more tasks.
+   * - `"replace"`: only the task that the process was running fails, and another process takes its place. If processes
+   *   die again and again while they start, the pool still breaks.
    *
    * @default {"break"}
    */
@@ -106,27 +130,32 @@ export interface ProcessPoolExecutorOptions {
 let named = 0;
 
 /**
- * Runs functions in child processes, each a Deno of its own: they share nothing with this one, can be killed, may crash
- * or run out of memory, and can be given fewer permissions.
+ * Runs functions in child processes, which can be killed, can crash without harm, and can have fewer permissions.
  *
- * Processes are started on demand: one per submit while none is idle, up to `maxWorkers`. Each runs one task at a time;
- * a task that returns a promise holds its process until the promise settles. They go on while this thread computes or
- * blocks. What they print to stdout and stderr appears on those of this program. When this program ends, however it
- * does, they end too. It needs the permissions to run Deno and to read the modules of this library. Their standard
- * input is empty: a task that reads it past Deno, by `node:fs` or a program that inherits it, fails within seconds.
+ * Use processes for code that may crash, leak memory, loop forever, or is not trusted. A task costs many times what it
+ * costs in a {@linkcode ThreadPoolExecutor}. `submit` runs one call, {@linkcode Executor.prototype.map | map()} one for
+ * each item of its inputs.
  *
- * What a process sends is data: it carries no functions, nothing of it is evaluated, and a process can answer no task
- * but those that it was given. Tasks of one process share its globals and modules; `maxTasksPerChild: 1` gives each
- * task a process of its own.
+ * - Each process is a Deno of its own. It starts on demand: each `submit` starts one if none is idle, up to
+ *   `maxWorkers`.
+ * - A process runs one task at a time. A task that returns a promise holds its process until the promise settles.
+ * - Processes keep running while this thread computes or blocks. They end when the program ends, even if it is killed.
+ * - What tasks print appears in the program's standard output and standard error. Their standard input is empty.
+ * - The tasks of a process share its globals and modules, one after the other.
+ * - The program needs `--allow-run` for Deno, and `--allow-read` for the modules that processes load.
  *
- * @example Submit and map
+ * What a process sends to the program is data: it contains no functions, and nothing of it is evaluated. A process can
+ * only answer the tasks that it was given.
+ *
+ * @example Submit a call, map a list
  * ```ts
  * import { ProcessPoolExecutor } from "@concurrent/futures";
  * import { assertEquals } from "@std/assert";
  *
  * await using pool = new ProcessPoolExecutor({ maxWorkers: 2 });
- * assertEquals(await pool.submit((x: number, y: number) => x ** y, 2, 10), 1024);
- * assertEquals([...pool.map((word: string) => word.length, ["a", "bc"])], [1, 2]);
+ * const power = (x: number, y: number) => x ** y;
+ * assertEquals(await pool.submit(power, 2, 10), 1024);
+ * assertEquals([...pool.map(power, [1, 2, 3], [3, 2, 1])], [1, 4, 3]);
  * ```
  *
  * @example Code that is not trusted
@@ -134,28 +163,34 @@ let named = 0;
  * import { ProcessPoolExecutor } from "@concurrent/futures";
  * import { assertEquals } from "@std/assert";
  *
- * using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: "none", onWorkerCrash: "replace" });
+ * using pool = new ProcessPoolExecutor({
+ *   maxWorkers: 1,
+ *   permissions: "none",
+ *   onWorkerCrash: "replace",
+ * });
  * const future = pool.submit(() => Deno.readTextFileSync("/etc/hostname"));
  * assertEquals((future.exception() as Error).name, "NotCapable");
  * ```
  *
- * @see Python's manual on ProcessPoolExecutor.
+ * @see {@link https://github.com/concurrent-futures/futures/blob/main/executors/README.md | The guide to executors}
+ * @see {@link https://github.com/concurrent-futures/futures/blob/main/executors/processes/README.md | Processes}
+ * @see {@link https://docs.python.org/3/library/concurrent.futures.html#processpoolexecutor | Python's manual}
  */
 export class ProcessPoolExecutor extends Executor {
   readonly #core: ExecutorCore;
 
   /**
-   * Makes an executor; processes are started when there is work.
+   * Creates an executor. It starts no process until there is a task.
    *
-   * @param options How many processes at the most, or an object of options.
-   * @throws {RangeError} `maxWorkers` or `maxTasksPerChild` is not an integer of at least 1, or `onWorkerCrash` is none
-   * of its values.
-   * @throws {TypeError} An option is of the wrong type.
-   * @throws {SerializationError} `initargs` transfer something else than buffers.
-   * @throws {Deno.errors.NotCapable} `permissions` names what this program may not do itself.
-   * @throws {Deno.errors.NotSupported} This is a compiled program, and `deno` names no executable.
-   * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with
-   * `if (import.meta.main)`.
+   * @param options The maximum number of processes, or an object of options.
+   * @throws {RangeError} If `maxWorkers` or `maxTasksPerChild` is not an integer of at least 1, or `onWorkerCrash` has
+   * none of its values.
+   * @throws {TypeError} If an option has the wrong type.
+   * @throws {SerializationError} If `initargs` contain something to {@linkcode transfer} that is not a buffer.
+   * @throws {Deno.errors.NotCapable} If `permissions` names what the program does not have itself.
+   * @throws {Deno.errors.NotSupported} If this is a compiled program, and `deno` names no executable.
+   * @throws {InvalidStateError} If a worker is importing this module. To fix it, put the program into
+   * `if (import.meta.main) { … }`.
    */
   constructor(options: number | ProcessPoolExecutorOptions = {}) {
     super();
@@ -200,13 +235,15 @@ export class ProcessPoolExecutor extends Executor {
   }
 
   /**
-   * Queues a call of a function in a process. The arguments are copied now.
+   * Schedules a call of a function in a process, and returns its future.
    *
-   * The function is found again in the process by a {@linkcode taskRef}, else as an export of the module that calls
-   * this, of one that it imports, or of the main module; else its source text is sent, which must not use names from
-   * around it.
+   * The arguments are copied during the call. The process finds the function again in one of three ways:
    *
-   * @example A process of its own
+   * - by its {@linkcode taskRef};
+   * - as an export of the module that calls `submit`, of one that this module imports, or of the main module;
+   * - otherwise by its source text, which must not use names from around it.
+   *
+   * @example Another process
    * ```ts
    * import { ProcessPoolExecutor } from "@concurrent/futures";
    * import { assertNotEquals } from "@std/assert";
@@ -215,16 +252,17 @@ export class ProcessPoolExecutor extends Executor {
    * assertNotEquals(pool.submit(() => Deno.pid).result(), Deno.pid);
    * ```
    *
-   * @typeParam A The function's parameters.
-   * @typeParam R What it returns.
-   * @param fn The function.
-   * @param args Its arguments. One that cannot cross fails the future with a `SerializationError`; this method does not
-   * throw for it.
-   * @returns The future of what the function returns, or what its promise resolves to.
-   * @throws {TypeError} `fn` is not a function.
-   * @throws {BrokenProcessPool} The pool is broken.
-   * @throws {ShutdownError} The pool was shut down.
-   * @throws {InvalidStateError} A worker is importing a task's module just now.
+   * @typeParam A The types of the function's parameters.
+   * @typeParam R The type that the function returns.
+   * @param fn The function to call.
+   * @param args The arguments of the call. If one cannot be sent, `submit` does not throw: the future fails with a
+   * {@linkcode SerializationError}.
+   * @returns The future of what the function returns or, if that is a promise, of what the promise resolves to.
+   * @throws {TypeError} If `fn` is not a function.
+   * @throws {BrokenProcessPool} If the pool is broken.
+   * @throws {ShutdownError} If the pool was shut down.
+   * @throws {InvalidStateError} If a worker is importing this module. To fix it, put the program into
+   * `if (import.meta.main) { … }`.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
     return this.#core.pool.submit(fn, args) as Future<Awaited<R>>;
@@ -241,41 +279,50 @@ export class ProcessPoolExecutor extends Executor {
   }
 
   /**
-   * Takes no more work. What is running or queued still runs, unless it is cancelled; later calls of `submit` throw a
-   * `ShutdownError`. May be called again.
+   * Stops taking tasks, and waits without blocking until all processes have ended and their output is written.
    *
-   * @param options Whether to wait, and whether to cancel what is queued.
-   * @returns A promise that resolves when every process is gone and what it printed has been written; with `wait:
-   * false` at once.
+   * Tasks that are running or waiting still run, unless `cancelFutures` cancels those that have not started. A later
+   * `submit` throws a {@linkcode ShutdownError}. It is safe to call `shutdown` again.
+   *
+   * @param options Whether to wait, and whether to cancel.
+   * @returns A promise that resolves when all processes have ended, or at once with `wait: false`.
    */
   override shutdown(options: ShutdownOptions = {}): Promise<void> {
     return this.#core.shutdown(options);
   }
 
   /**
-   * As {@linkcode shutdown}, blocking the calling thread. Tasks that need this thread, such as a server that runs on
-   * it, then wait for ever.
+   * Stops taking tasks, and blocks the calling thread until all processes have ended and their output is written.
    *
-   * @param options Whether to wait, and whether to cancel what is queued.
+   * Apart from that, it does what {@linkcode ProcessPoolExecutor.prototype.shutdown | shutdown()} does. Tasks that need
+   * the calling thread, such as a server that runs on it, then wait forever.
+   *
+   * @param options Whether to wait, and whether to cancel.
    */
   override shutdownSync(options: ShutdownOptions = {}): void {
     this.#core.shutdownSync(options);
   }
 
   /**
-   * Asks all processes to end, by SIGTERM, and takes no more work. Queued futures are cancelled; the running ones fail
-   * with a `BrokenProcessPool` when their process has ended; one that has not after two seconds is killed. Does not
-   * wait for that: use {@linkcode shutdown}. May be called at any time, and again.
+   * Asks all processes to end, with SIGTERM, and stops taking tasks.
    *
-   * @see Python's manual on ProcessPoolExecutor.terminate_workers, new in version 3.14.
+   * Tasks that have not started are cancelled. Those that run fail with a {@linkcode BrokenProcessPool} when their
+   * process has ended. A process that has not ended after two seconds is killed.
+   *
+   * It does not wait for the processes: use {@linkcode ProcessPoolExecutor.prototype.shutdown | shutdown()} for that.
+   * It can be called at any time, and again. Python has it as `terminate_workers` since version 3.14.
+   *
+   * @see {@link https://docs.python.org/3/library/concurrent.futures.html#processpoolexecutor | Python's manual}
    */
   terminateWorkers(): void {
     this.#core.kill("SIGTERM");
   }
 
   /**
-   * Kills all processes, by SIGKILL, and takes no more work; else as {@linkcode terminateWorkers}. It ends endless
-   * loops, too.
+   * Kills all processes, with SIGKILL, and stops taking tasks. This also ends endless loops.
+   *
+   * Apart from that, it does what {@linkcode ProcessPoolExecutor.prototype.terminateWorkers | terminateWorkers()} does.
+   * Python has it as `kill_workers` since version 3.14.
    *
    * @example An endless loop
    * ```ts
@@ -286,12 +333,14 @@ export class ProcessPoolExecutor extends Executor {
    * const future = pool.submit(() => {
    *   for (;;);
    * });
-   * while (!future.running()) await new Promise((resolve) => setTimeout(resolve, 1));
+   * while (!future.running()) {
+   *   await new Promise((resolve) => setTimeout(resolve, 1));
+   * }
    * pool.killWorkers();
    * assertEquals((future.exception() as Error).name, "BrokenProcessPool");
    * ```
    *
-   * @see Python's manual on ProcessPoolExecutor.kill_workers, new in version 3.14.
+   * @see {@link https://docs.python.org/3/library/concurrent.futures.html#processpoolexecutor | Python's manual}
    */
   killWorkers(): void {
     this.#core.kill("SIGKILL");

@@ -20,22 +20,42 @@ import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
 /** Options of {@linkcode ThreadPoolExecutor}. */
 export interface ThreadPoolExecutorOptions {
   /**
-   * How many threads there are at the most, an integer of at least 1.
+   * The maximum number of threads, an integer of at least 1.
    *
    * @default {Math.min(32, navigator.hardwareConcurrency + 4)}
    */
   maxWorkers?: number;
   /**
-   * What the threads' names begin with: they are called `<prefix>_<i>`, and find it in `self.name`.
+   * The beginning of the threads' names. They are `<prefix>_0`, `<prefix>_1` and so on; a task reads its own in
+   * `self.name`.
    *
    * @default {"ThreadPoolExecutor-<n>"}
    */
   threadNamePrefix?: string;
-  /** Called in each thread before its first task. If it throws, the pool is broken. */
+  /**
+   * A function to call in each thread before its first task. If it throws, the pool is broken.
+   *
+   * The unfinished futures, and later calls of `submit`, then fail with a {@linkcode BrokenThreadPool}, whose `cause`
+   * is the error of the initializer.
+   *
+   * @example Prepare each thread
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = new ThreadPoolExecutor({
+   *   maxWorkers: 2,
+   *   initializer: (level: string) => Object.assign(globalThis, { level }),
+   *   initargs: ["debug"],
+   * });
+   * const level = () => Reflect.get(globalThis, "level");
+   * assertEquals(pool.submit(level).result(), "debug");
+   * ```
+   */
   // deno-lint-ignore no-explicit-any -- any parameters: constructors cannot be generic
   initializer?: (...args: any[]) => unknown;
   /**
-   * The initializer's arguments, copied for each thread: what cannot be copied, such as a port, is refused.
+   * The arguments of the initializer, which are copied for each thread.
    *
    * @default {[]}
    */
@@ -46,44 +66,55 @@ export interface ThreadPoolExecutorOptions {
 let named = 0;
 
 /**
- * Runs functions in threads: Web Workers that take tasks out of a queue in shared memory by themselves, so they go on
- * while this thread computes or blocks.
+ * Runs functions in threads of this process: Web Workers that take tasks from a queue in shared memory.
  *
- * Threads are started on demand: one per submit while none is idle, up to `maxWorkers`. Each runs one task at a time; a
- * task that returns a promise holds its thread until the promise settles. A program that ends without shutting down
- * still runs all that it submitted.
+ * Use threads for computations on several cores, for calls that block, and for many small tasks. `submit` runs one
+ * call, {@linkcode Executor.prototype.map | map()} one for each item of its inputs.
  *
- * A thread cannot be killed while it computes: an endless loop in a task keeps the program alive until `Deno.exit()`.
- * Running out of memory in a thread ends the program. Tasks may do what the program may. Use processes where that
- * matters, and for code that is not trusted. A task that waits for another task of the same pool can wait for ever.
+ * - Threads start on demand: each `submit` starts one if none is idle, up to `maxWorkers`.
+ * - A thread runs one task at a time. A task that returns a promise holds its thread until the promise settles.
+ * - Threads keep running while this thread computes or blocks.
+ * - A program that ends without shutting the pool down still runs all its tasks.
+ * - The program needs `--allow-read` for the modules that threads load.
  *
- * @example Submit, map, wait
+ * Limits:
+ *
+ * - A thread cannot be killed while it computes. An endless loop in a task keeps the program alive until `Deno.exit()`.
+ * - If a thread runs out of memory, the program ends.
+ * - Tasks have the permissions of the program. Use a {@linkcode ProcessPoolExecutor} for code that you do not trust.
+ * - A task that waits for another task of the same pool waits forever if no thread is left for that one.
+ *
+ * @example Submit a call, map a list, wait for several
  * ```ts
  * import { asCompleted, ThreadPoolExecutor } from "@concurrent/futures";
  * import { assertEquals } from "@std/assert";
  *
  * await using pool = new ThreadPoolExecutor({ maxWorkers: 2 });
- * assertEquals(await pool.submit((x: number, y: number) => x ** y, 2, 10), 1024);
- * assertEquals([...pool.map((word: string) => word.length, ["a", "bc"])], [1, 2]);
- * for await (const future of asCompleted([pool.submit(() => "done")])) {
- *   assertEquals(future.result(), "done");
+ * const power = (x: number, y: number) => x ** y;
+ * const length = (word: string) => word.length;
+ *
+ * assertEquals(await pool.submit(power, 2, 10), 1024);
+ * assertEquals([...pool.map(length, ["a", "bc"])], [1, 2]);
+ * for await (const future of asCompleted([pool.submit(length, "abc")])) {
+ *   assertEquals(future.result(), 3);
  * }
  * ```
  *
- * @see Python's manual on ThreadPoolExecutor.
+ * @see {@link https://github.com/concurrent-futures/futures/blob/main/executors/README.md | The guide to executors}
+ * @see {@link https://docs.python.org/3/library/concurrent.futures.html#threadpoolexecutor | Python's manual}
  */
 export class ThreadPoolExecutor extends Executor {
   readonly #core: ExecutorCore;
 
   /**
-   * Makes an executor; threads are started when there is work.
+   * Creates an executor. It starts no thread until there is a task.
    *
-   * @param options How many threads at the most, or an object of options.
-   * @throws {RangeError} `maxWorkers` is not an integer of at least 1.
-   * @throws {TypeError} An option is of the wrong type.
-   * @throws {SerializationError} `initargs` transfer something else than buffers.
-   * @throws {InvalidStateError} A worker is importing a task's module just now: guard the program with
-   * `if (import.meta.main)`.
+   * @param options The maximum number of threads, or an object of options.
+   * @throws {RangeError} If `maxWorkers` is not an integer of at least 1.
+   * @throws {TypeError} If an option has the wrong type.
+   * @throws {SerializationError} If `initargs` contain something to {@linkcode transfer} that is not a buffer.
+   * @throws {InvalidStateError} If a worker is importing this module. To fix it, put the program into
+   * `if (import.meta.main) { … }`.
    */
   constructor(options: number | ThreadPoolExecutorOptions = {}) {
     super();
@@ -113,35 +144,38 @@ export class ThreadPoolExecutor extends Executor {
   }
 
   /**
-   * Queues a call of a function in a thread. The arguments are copied now.
+   * Schedules a call of a function in a thread, and returns its future.
    *
-   * The function is found again in the thread by a {@linkcode taskRef}, else as an export of the module that calls
-   * this, of one that it imports, or of the main module; else its source text is sent, which must not use names from
-   * around it.
+   * The arguments are copied during the call. The thread finds the function again in one of three ways:
    *
-   * @example Several kinds of functions
+   * - by its {@linkcode taskRef};
+   * - as an export of the module that calls `submit`, of one that this module imports, or of the main module;
+   * - otherwise by its source text, which must not use names from around it.
+   *
+   * @example A function that returns a promise
    * ```ts
    * import { ThreadPoolExecutor } from "@concurrent/futures";
    * import { assertEquals } from "@std/assert";
    *
    * using pool = new ThreadPoolExecutor();
-   * assertEquals(pool.submit((a: bigint, b: bigint) => a ** b, 323n, 3n).result(), 33698267n);
-   * assertEquals(await pool.submit(async (ms: number) => {
+   * const later = async (ms: number) => {
    *   await new Promise((resolve) => setTimeout(resolve, ms));
    *   return ms;
-   * }, 5), 5);
+   * };
+   * assertEquals(await pool.submit(later, 5), 5);
    * ```
    *
-   * @typeParam A The function's parameters.
-   * @typeParam R What it returns.
-   * @param fn The function.
-   * @param args Its arguments. One that cannot cross fails the future with a `SerializationError`; this method does not
-   * throw for it.
-   * @returns The future of what the function returns, or what its promise resolves to.
-   * @throws {TypeError} `fn` is not a function.
-   * @throws {BrokenThreadPool} The pool is broken.
-   * @throws {ShutdownError} The pool was shut down.
-   * @throws {InvalidStateError} A worker is importing a task's module just now.
+   * @typeParam A The types of the function's parameters.
+   * @typeParam R The type that the function returns.
+   * @param fn The function to call.
+   * @param args The arguments of the call. If one cannot be sent, `submit` does not throw: the future fails with a
+   * {@linkcode SerializationError}.
+   * @returns The future of what the function returns or, if that is a promise, of what the promise resolves to.
+   * @throws {TypeError} If `fn` is not a function.
+   * @throws {BrokenThreadPool} If the pool is broken.
+   * @throws {ShutdownError} If the pool was shut down.
+   * @throws {InvalidStateError} If a worker is importing this module. To fix it, put the program into
+   * `if (import.meta.main) { … }`.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
     return this.#core.pool.submit(fn, args) as Future<Awaited<R>>;
@@ -158,21 +192,25 @@ export class ThreadPoolExecutor extends Executor {
   }
 
   /**
-   * Takes no more work. What is running or queued still runs, unless it is cancelled; later calls of `submit` throw a
-   * `ShutdownError`. May be called again.
+   * Stops taking tasks, and waits without blocking until all threads have ended.
    *
-   * @param options Whether to wait, and whether to cancel what is queued.
-   * @returns A promise that resolves when every thread is gone; with `wait: false` at once.
+   * Tasks that are running or waiting still run, unless `cancelFutures` cancels those that have not started. A later
+   * `submit` throws a {@linkcode ShutdownError}. It is safe to call `shutdown` again.
+   *
+   * @param options Whether to wait, and whether to cancel.
+   * @returns A promise that resolves when all threads have ended, or at once with `wait: false`.
    */
   override shutdown(options: ShutdownOptions = {}): Promise<void> {
     return this.#core.shutdown(options);
   }
 
   /**
-   * As {@linkcode shutdown}, blocking the calling thread. Tasks that need this thread, such as a server that runs on
-   * it, then wait for ever.
+   * Stops taking tasks, and blocks the calling thread until all threads have ended.
    *
-   * @param options Whether to wait, and whether to cancel what is queued.
+   * Apart from that, it does what {@linkcode ThreadPoolExecutor.prototype.shutdown | shutdown()} does. Tasks that need
+   * the calling thread, such as a server that runs on it, then wait forever.
+   *
+   * @param options Whether to wait, and whether to cancel.
    */
   override shutdownSync(options: ShutdownOptions = {}): void {
     this.#core.shutdownSync(options);
