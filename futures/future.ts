@@ -1,8 +1,9 @@
 /**
- * {@linkcode Future}: the outcome of a task, to be awaited or waited for.
+ * {@linkcode Future}: the outcome of a task, which can be awaited or block.
  *
- * On purpose not as in Python: a cancelled future counts as done at once, everywhere; times are milliseconds; blocking
- * on a future that nobody can complete throws instead of hanging.
+ * Differences from Python, on purpose: a cancelled future is done at once, everywhere; times are in milliseconds;
+ * blocking on a future that nobody can complete throws instead of hanging. Over 400 lines, because nearly half of them
+ * document a class that cannot be divided.
  *
  * @module
  */

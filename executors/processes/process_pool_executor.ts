@@ -243,15 +243,6 @@ export class ProcessPoolExecutor extends Executor {
    * - as an export of the module that calls `submit`, of one that this module imports, or of the main module;
    * - otherwise by its source text, which must not use names from around it.
    *
-   * @example Another process
-   * ```ts
-   * import { ProcessPoolExecutor } from "@concurrent/futures";
-   * import { assertNotEquals } from "@std/assert";
-   *
-   * using pool = new ProcessPoolExecutor(1);
-   * assertNotEquals(pool.submit(() => Deno.pid).result(), Deno.pid);
-   * ```
-   *
    * @typeParam A The types of the function's parameters.
    * @typeParam R The type that the function returns.
    * @param fn The function to call.
