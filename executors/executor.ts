@@ -88,8 +88,9 @@ export abstract class Executor {
    * and the calls that have not started are cancelled. Leaving the loop early also cancels them.
    *
    * `map` reads and submits all inputs at once, unless {@linkcode MapOptions.buffersize | buffersize} limits it. Inputs
-   * can be async iterables, but then only `for await` can read the results. If an input throws while it is read, or the
-   * executor is shut down meanwhile, the loop throws that error after the results of the items that were read before.
+   * can be async iterables, but then only `for await` can read the results. If an input throws after the call, or the
+   * executor is shut down before all is read, the loop throws that error after the results of the items that were read
+   * before.
    *
    * @example Squares
    * ```ts
@@ -121,6 +122,7 @@ export abstract class Executor {
    * @param fn The function to call.
    * @param inputs An iterable for each parameter, then {@linkcode MapOptions} as a plain object, if any.
    * @returns The results, for one iteration.
+   * @throws The error of an input, if it throws during the call.
    * @throws {TypeError} If `fn` is not a function, an input is not iterable, or an option has the wrong type.
    * @throws {RangeError} If `timeout` is `NaN`, or `chunksize` or `buffersize` is not an integer of at least 1.
    * @throws {ShutdownError} If the executor was shut down.

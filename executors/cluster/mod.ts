@@ -1,10 +1,10 @@
 /**
  * Runs tasks on several machines, with the same `submit`, `map` and futures as on one.
  *
- * The program uses a {@linkcode ClusterExecutor}. The tasks are run by *nodes*, on any number of machines, which get
- * them from a queue on a Redis or Valkey server. Each node is started by a command, which the module
- * [`@concurrent/futures/node`](https://jsr.io/@concurrent/futures/doc/node) describes. A program that does not import
- * this module does not load what it depends on.
+ * The program uses a {@linkcode ClusterExecutor}. *Nodes* run its tasks: they can be on any number of machines, and get
+ * the tasks from a queue on a Redis or Valkey server. The command
+ * [`@concurrent/futures/node`](https://jsr.io/@concurrent/futures/doc/node) starts a node. Only programs that import
+ * this module load BullMQ and ioredis.
  *
  * ```ts ignore
  * // A sketch: it needs a server, a node, and tasks.ts on both sides.

@@ -13,7 +13,7 @@
  *   offers.
  * - SIGTERM or SIGINT ends it when its running tasks have ended; a second signal ends it at once, and other nodes run
  *   its tasks again.
- * - The exit code is 0 after such a signal, 2 if an option is wrong, and 1 after any other error.
+ * - The exit code is 0 after one signal, 2 if an option is wrong, and 1 otherwise.
  *
  * The module exports nothing. The
  * {@link https://github.com/concurrent-futures/futures/blob/main/executors/cluster/README.md | guide to clusters} tells
