@@ -17,7 +17,7 @@
  * using pool = new ThreadPoolExecutor(); // its threads end with the block
  * const counts = pool.map(countPrimes, [100_000, 200_000, 300_000]); // runs on all cores
  * console.log([...counts]); // [ 9592, 17984, 25997 ]
- * console.log(pool.submit(countPrimes, 400_000).result()); // 33860: it blocks, as in Python; `await` works, too
+ * console.log(pool.submit(countPrimes, 400_000).result()); // 33860: it blocks; or `await` it
  * ```
  *
  * 1. Put tasks into a module of their own and export them: workers import them from there. A function that is not
