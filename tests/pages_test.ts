@@ -12,7 +12,9 @@ const ROOT = new URL("../", import.meta.url);
 function* pages(folder = ""): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(new URL(`./${folder}`, ROOT))) {
     if (isDirectory && (folder !== "" || name === "futures" || name === "executors")) yield* pages(`${folder}${name}/`);
-    else if (name.endsWith(".md") && textOf(folder + name).includes("console.log(")) yield folder + name;
+    else if (name.endsWith(".md") && /^```ts\n(?:(?!```).*\n)*.*\bconsole\.log\(/m.test(textOf(folder + name))) {
+      yield folder + name;
+    }
   }
 }
 
