@@ -12,6 +12,7 @@
  */
 
 import { type Future, ThreadPoolExecutor } from "@concurrent/futures";
+import { commandLine, readOptions } from "./_options.ts";
 
 /** The task. A part of Deno, such as `Deno.copyFile`, cannot be sent to a thread; a function that calls it can. */
 export function copy(from: string, to: string) {
@@ -36,12 +37,15 @@ function main(directory: string) {
   });
 }
 
+/** It has no options but `--help`. */
+export const COMMAND = commandLine({
+  about: "Copy four files in four threads, and wait for all of them.",
+  command: "deno run --allow-read --allow-write examples/copy_files.ts",
+});
+
 // The threads import this module too: only the program itself is to start.
 if (import.meta.main) {
-  if (Deno.args.length > 0) {
-    console.error(`Cannot use "${Deno.args[0]}": expected no options`);
-    Deno.exit(2);
-  }
+  readOptions(COMMAND);
   const directory = Deno.makeTempDirSync({ prefix: "copy_files_" });
   try {
     main(directory);

@@ -13,6 +13,7 @@
  */
 
 import { type Future, ThreadPoolExecutor } from "@concurrent/futures";
+import { commandLine, readOptions } from "./_options.ts";
 
 /** In milliseconds. Only a deadlock would take so long. */
 const LIMIT = 10_000;
@@ -82,12 +83,15 @@ function tasksThatShareMemory(threads: number) {
   report(`a task waits for a flag that the next task sets, at most 500 ms; threads: ${threads}`, waiting);
 }
 
+/** It has no options but `--help`. */
+export const COMMAND = commandLine({
+  about: "Try the deadlocks of Python's manual, and print what happens instead.",
+  command: "deno run --allow-read=. examples/deadlocks.ts",
+});
+
 // The threads import this module too: only the program itself is to start.
 if (import.meta.main) {
-  if (Deno.args.length > 0) {
-    console.error(`Cannot use "${Deno.args[0]}": expected no options`);
-    Deno.exit(2);
-  }
+  readOptions(COMMAND);
   tasksThatWaitForEachOther();
   taskThatWaitsForItsOwnPool();
 

@@ -14,7 +14,7 @@
  */
 
 import { ThreadPoolExecutor } from "@concurrent/futures";
-import { parseArgs } from "@std/cli/parse-args";
+import { commandLine, readOptions, wholeNumber } from "./_options.ts";
 
 /** Prints a line that starts with the time, to the second. */
 function display(...what: unknown[]) {
@@ -46,25 +46,22 @@ function main(workers: number, waits: number[]) {
   for (const result of results) display(`result ${i++}: ${result}`);
 }
 
-function parseOptions() {
-  const fail = (given: string, wanted: string) => {
-    console.error(`Cannot use ${given}: expected ${wanted}`);
-    Deno.exit(2);
-  };
-  const { workers, _: waits } = parseArgs(Deno.args, {
-    string: ["workers", "_"],
-    default: { workers: "3" },
-    unknown: (arg, key) => key === undefined || fail(arg, "seconds and --workers N"),
-  });
-  if (!/^[1-9]\d?$/.test(workers)) fail(`--workers "${workers}"`, "a whole number from 1 to 99");
-  for (const wait of waits) {
-    if (!/^\d$/.test(String(wait))) fail(`"${wait}"`, "a whole number of seconds from 0 to 9");
-  }
-  return { workers: Number(workers), waits: waits.length === 0 ? [0, 1, 2, 3, 4] : waits.map(Number) };
-}
+export const COMMAND = commandLine({
+  about: "Watch map at work: tasks that do nothing but wait, in a pool of threads.",
+  command: "deno run --allow-read=. examples/demo_executor_map.ts",
+  example: "--workers 2 3 1 1",
+  options: {
+    workers: { short: "w", value: "N", text: "how many threads the pool has", reads: wholeNumber(1, 99), default: "3" },
+  },
+  operands: {
+    value: "SECONDS",
+    text: "how long each task waits, from 0 to 9 (default 0 1 2 3 4)",
+    reads: { ...wholeNumber(0, 9), wanted: "a whole number of seconds from 0 to 9" },
+  },
+});
 
 // The threads import this module too: only the program itself is to start.
 if (import.meta.main) {
-  const { workers, waits } = parseOptions();
-  main(workers, waits);
+  const { workers, operands: waits } = readOptions(COMMAND);
+  main(workers, waits.length === 0 ? [0, 1, 2, 3, 4] : waits);
 }

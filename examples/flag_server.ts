@@ -18,24 +18,9 @@
  */
 /// <reference lib="deno.worker" />
 
-import { parseArgs } from "node:util";
 import * as flags from "country-flag-icons/string/3x2";
-import { COUNTRIES, expect, parseStrictly, type Site, SITES, UsageError, wholeNumber } from "./_flags_common.ts";
-
-const HELP = `Serve the flags of 194 countries on 127.0.0.1
-
-Usage: deno run -P examples/flag_server.ts [options]
-
-  -s, --server LABEL     one of LOCAL, DELAY, ERROR (default LOCAL), which sets the
-                         port, the delay and the error rate:
-                           LOCAL  8001  0-0      0
-                           DELAY  8002  250-750  0
-                           ERROR  8003  0-500    0.25
-  -p, --port N           the port; 0 takes a free one
-  -d, --delay MIN-MAX    how long to hold back each answer, in milliseconds
-  -r, --error-rate RATE  what part of the answers fail, from 0 to 1
-      --seed N           decides which ones do (default 1)
-  -h, --help             print this text`;
+import { COUNTRIES, type Site, SITES } from "./_flags_common.ts";
+import { commandLine, numberFrom, oneOf, readOptions, wholeNumber } from "./_options.ts";
 
 const HEADERS = { "content-type": "image/svg+xml" };
 
@@ -89,57 +74,65 @@ function serve(site: Site): string {
   }
 }
 
-/** Reads the command line: a label's site, with what the other options change. */
-function parseSite(args: string[]): { help: boolean; label: string; site: Site } {
-  const { values } = parseStrictly((args) =>
-    parseArgs({
-      args,
-      options: {
-        server: { type: "string", short: "s", default: "LOCAL" },
-        port: { type: "string", short: "p" },
-        delay: { type: "string", short: "d" },
-        "error-rate": { type: "string", short: "r" },
-        seed: { type: "string" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }), args);
-  const { server, port, delay, "error-rate": errorRate, seed, help } = values;
+// ---- the command line ---------------------------------------------------------------------------------------------
 
-  const label = server.toUpperCase();
-  expect(Object.hasOwn(SITES, label), `--server "${server}"`, `one of ${Object.keys(SITES).join(", ")}`);
-  const site = structuredClone(SITES[label]);
-  if (port !== undefined) site.port = wholeNumber("--port", port, 0, 65_535);
-  if (delay !== undefined) {
-    const [min, max] = delay.match(/^(\d{1,5})-(\d{1,5})$/)?.slice(1).map(Number) ?? [1, 0];
-    expect(min <= max && max <= 60_000, `--delay "${delay}"`, "MIN-MAX in milliseconds, up to 60000, such as 250-750");
-    site.delay = [min, max];
-  }
-  if (errorRate !== undefined) {
-    const fits = /^\d*\.?\d+$/.test(errorRate) && Number(errorRate) <= 1;
-    expect(fits, `--error-rate "${errorRate}"`, "a number from 0 to 1, such as 0.25");
-    site.errorRate = Number(errorRate);
-  }
-  if (seed !== undefined) site.seed = wholeNumber("--seed", seed, 0);
-  return { help, label, site };
-}
+export const COMMAND = commandLine({
+  about: "Serve the flags of 194 countries on 127.0.0.1, for flags.ts and flags2.ts.",
+  command: "deno run -P examples/flag_server.ts",
+  example: "--server ERROR --port 8080 --seed 7",
+  options: {
+    server: {
+      short: "s",
+      value: "LABEL",
+      text: "one of LOCAL, DELAY, ERROR\n" +
+        "         port  delay    error rate\n" +
+        "  LOCAL  8001  0-0      0\n" +
+        "  DELAY  8002  250-750  0\n" +
+        "  ERROR  8003  0-500    0.25",
+      reads: oneOf(Object.keys(SITES)),
+      default: "LOCAL",
+    },
+    port: { short: "p", value: "N", text: "the port; 0 takes a free one", reads: wholeNumber(0, 65_535) },
+    delay: {
+      short: "d",
+      value: "MIN-MAX",
+      text: "how long to hold back each answer, in milliseconds",
+      reads: {
+        wanted: "MIN-MAX in milliseconds, up to 60000, such as 250-750",
+        read(text: string): Site["delay"] | undefined {
+          const [min, max] = text.match(/^(\d{1,5})-(\d{1,5})$/)?.slice(1).map(Number) ?? [1, 0];
+          return min <= max && max <= 60_000 ? [min, max] : undefined;
+        },
+      },
+    },
+    "error-rate": {
+      short: "r",
+      value: "RATE",
+      text: "what part of the answers fail, from 0 to 1",
+      reads: numberFrom(0, 1),
+    },
+    seed: { value: "N", text: "decides which ones fail", reads: wholeNumber(0), default: "1" },
+  },
+});
 
 /** Runs the program; returns its exit code, and the server goes on. */
-function main(args: string[]): number {
+function main(): number {
+  const { server: label, port, delay, "error-rate": errorRate, seed } = readOptions(COMMAND);
+  // A label's site, with what the other options change.
+  const site: Site = { ...SITES[label], seed };
+  site.port = port ?? site.port;
+  site.delay = delay ?? site.delay;
+  site.errorRate = errorRate ?? site.errorRate;
+  const [min, max] = site.delay;
   try {
-    const { help, label, site } = parseSite(args);
-    if (help) {
-      console.log(HELP);
-      return 0;
-    }
-    const { delay: [min, max], errorRate, seed } = site;
     const url = serve(site);
     console.log(
-      `${label} site: ${url} (delay ${min}-${max} ms, error rate ${errorRate}, seed ${seed}); Ctrl-C ends it`,
+      `${label} site: ${url} (delay ${min}-${max} ms, error rate ${site.errorRate}, seed ${seed}); Ctrl-C ends it`,
     );
     return 0;
   } catch (error) {
     console.error((error as Error).message.split("\n", 1)[0]);
-    return error instanceof UsageError ? 2 : 1;
+    return 1;
   }
 }
 
@@ -152,5 +145,5 @@ if (embedded !== null) {
     self.postMessage({ error });
   }
 } else if (import.meta.main) {
-  Deno.exitCode = main(Deno.args);
+  Deno.exitCode = main();
 }

@@ -18,21 +18,8 @@
  */
 
 import { asCompleted, ProcessPoolExecutor, ThreadPoolExecutor, waitSync } from "@concurrent/futures";
-import { parseArgs } from "@std/cli/parse-args";
-import { downloadOne, expect, POP20, type Settings, startServer, UsageError } from "./_flags_common.ts";
-
-const HELP = `Download the flags of the 20 most populous countries
-
-Usage: deno run -P examples/flags.ts [options]
-
-  --mode MODE     sequential, threads, as-completed, processes or async (default threads)
-  --compare       run all modes and print the seconds and the speed-up of each
-  --workers N     threads or processes at most (default 20; 3 with --mode as-completed)
-  --latency MS    how long the embedded server holds back each flag (default 200)
-  --dest DIR      where to save the flags (default downloads/)
-  --base-url URL  download {URL}/cn.svg and so on from there instead of the embedded
-                  server, for example from https://flagcdn.com
-  --help, -h      print this text`;
+import { downloadOne, POP20, type Settings, startServer } from "./_flags_common.ts";
+import { commandLine, directory, numberFrom, oneOf, readOptions, urlOf, wholeNumber } from "./_options.ts";
 
 // Five ways to call downloadOne for all countries. Each returns the number of flags.
 
@@ -113,41 +100,42 @@ async function compareModes(settings: Settings, workers = 20) {
   }
 }
 
-function parseOptions(args: string[]) {
-  const unknown: string[] = [];
-  const options = parseArgs(args, {
-    string: ["mode", "workers", "latency", "dest", "base-url"],
-    boolean: ["compare", "help"],
-    alias: { help: "h" },
-    default: { mode: "threads", latency: "200", dest: "downloads/" },
-    unknown: (arg) => void unknown.push(arg),
-  });
-  const { mode, compare, help, workers, latency, dest, "base-url": baseUrl } = options;
+// ---- the command line ---------------------------------------------------------------------------------------------
 
-  for (const arg of [...unknown, ...options._].map(String)) {
-    // parseArgs takes the -1 of `--workers -1` for an option.
-    const given = /^-\d/.test(arg) ? `${args[args.indexOf(arg) - 1] ?? ""} ${arg}`.trim() : arg;
-    expect(false, given, "options and values as --help lists them");
-  }
-  expect(Object.hasOwn(MODES, mode), `--mode "${mode}"`, Object.keys(MODES).join(", "));
-  const workersFit = workers === undefined || /^0*[1-9]\d*$/.test(workers);
-  expect(workersFit, `--workers "${workers}"`, "a whole number from 1 up");
-  const latencyFits = /^\d+(\.\d+)?$/.test(latency) && Number(latency) <= 60_000;
-  expect(latencyFits, `--latency "${latency}"`, "a number of milliseconds from 0 to 60000");
-  expect(dest !== "", `--dest "${dest}"`, "the name of a directory");
-  const urlFits = baseUrl === undefined || /^https?:/.test(URL.parse(baseUrl)?.protocol ?? "");
-  expect(urlFits, `--base-url "${baseUrl}"`, "an http or https URL");
-
-  return {
-    mode: mode as Mode,
-    compare,
-    help,
-    workers: workers === undefined ? undefined : Number(workers),
-    latency: Number(latency),
-    dest,
-    baseUrl: baseUrl?.replace(/\/+$/, ""),
-  };
-}
+export const COMMAND = commandLine({
+  about: "Download the flags of the 20 most populous countries.",
+  command: "deno run -P examples/flags.ts",
+  example: "--mode processes --workers 4",
+  options: {
+    mode: {
+      value: "MODE",
+      text: "sequential, threads, as-completed (5 flags, and how their futures fare), processes or async",
+      reads: oneOf(Object.keys(MODES) as Mode[]),
+      default: "threads",
+    },
+    compare: { short: "c", text: "run all modes and print the seconds and the speed-up of each" },
+    workers: {
+      short: "w",
+      value: "N",
+      text: "how many threads or processes at most (default 20; 3 with --mode as-completed)",
+      reads: wholeNumber(1),
+    },
+    latency: {
+      value: "MS",
+      text: "how long the embedded server holds back each flag, in milliseconds",
+      reads: numberFrom(0, 60_000, "milliseconds"),
+      default: "200",
+    },
+    dest: { short: "o", value: "DIR", text: "where to save the flags", reads: directory, default: "downloads/" },
+    "base-url": {
+      short: "u",
+      value: "URL",
+      text: "download {URL}/cn.svg and so on from there instead of the embedded server, " +
+        "for example from https://flagcdn.com",
+      reads: urlOf("http", "https"),
+    },
+  },
+});
 
 /** The server that the program brings along, at a free port. */
 function embeddedServer(latency: number): Promise<Disposable & { baseUrl: string }> {
@@ -155,13 +143,9 @@ function embeddedServer(latency: number): Promise<Disposable & { baseUrl: string
 }
 
 /** Runs the program and returns its exit code. */
-async function main(args: string[]): Promise<number> {
+async function main(): Promise<number> {
+  const { mode, compare, workers, latency, dest, "base-url": baseUrl } = readOptions(COMMAND);
   try {
-    const { mode, compare, help, workers, latency, dest, baseUrl } = parseOptions(args);
-    if (help) {
-      console.log(HELP);
-      return 0;
-    }
     await Deno.mkdir(dest, { recursive: true });
     using server = baseUrl === undefined ? await embeddedServer(latency) : { baseUrl, [Symbol.dispose]() {} };
     const settings = { baseUrl: server.baseUrl, dest, quiet: false };
@@ -170,9 +154,9 @@ async function main(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     console.error((error as Error).message.split("\n", 1)[0]);
-    return error instanceof UsageError ? 2 : 1;
+    return 1;
   }
 }
 
 // A worker that looks for a task may import this module: only the program itself is to start.
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+if (import.meta.main) Deno.exitCode = await main();

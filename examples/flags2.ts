@@ -27,42 +27,9 @@ import {
   ThreadPoolExecutor,
 } from "@concurrent/futures";
 import cliProgress from "cli-progress";
-import { parseArgs } from "node:util";
 import process from "node:process";
-import {
-  COUNTRIES,
-  DownloadError,
-  downloadOne,
-  expect,
-  parseStrictly,
-  POP20,
-  type Settings,
-  SITES,
-  startServer,
-  UsageError,
-  wholeNumber,
-} from "./_flags_common.ts";
-
-const HELP = `Download the flags of countries, by default of the 20 most populous ones
-
-Usage: deno run -P examples/flags2.ts [options] [CC...]
-
-  CC                   a country's code, or its first letter: B for BA to BZ
-  -a, --all            all flags that there are, AD to ZW
-  -e, --every          every possible code, AA to ZZ
-  -l, --limit N        no more than the first N codes
-  -m, --max_req N      requests at the same time, at most (also --max-req)
-  -s, --server LABEL   one of LOCAL, DELAY, ERROR, REMOTE (default LOCAL)
-  -v, --verbose        say what happens to each country, without a bar
-  -h, --help           print this text
-      --mode MODE      requests at the same time, by default and at most:
-                         sequential    1     1
-                         threads      30   100  (the default)
-                         processes     4    32
-                         async         5  1000
-      --base-url URL   with REMOTE: {URL}/cn.svg is the flag of China
-      --seed N         decides what fails, and how long each flag takes
-      --dest DIR       where to save the flags (default downloads/)`;
+import { COUNTRIES, DownloadError, downloadOne, POP20, type Settings, SITES, startServer } from "./_flags_common.ts";
+import { commandLine, directory, oneOf, readOptions, refuse, urlOf, wholeNumber } from "./_options.ts";
 
 // ---- four ways to call downloadOne for all countries -------------------------------------------------------------
 
@@ -231,81 +198,87 @@ async function remoteSite(baseUrl: string) {
 
 // ---- the command line ---------------------------------------------------------------------------------------------
 
-function parseOptions(args: string[]) {
-  const { values, positionals } = parseStrictly((args) =>
-    parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        all: { type: "boolean", short: "a", default: false },
-        every: { type: "boolean", short: "e", default: false },
-        limit: { type: "string", short: "l" },
-        max_req: { type: "string", short: "m" },
-        "max-req": { type: "string" },
-        server: { type: "string", short: "s", default: "LOCAL" },
-        verbose: { type: "boolean", short: "v", default: false },
-        help: { type: "boolean", short: "h", default: false },
-        mode: { type: "string", default: "threads" },
-        "base-url": { type: "string" },
-        seed: { type: "string" },
-        dest: { type: "string", default: "downloads/" },
-      },
-    }), args);
-  const { all, every, limit, server, verbose, help, mode, "base-url": baseUrl, seed, dest } = values;
-  const maxReq = values.max_req ?? values["max-req"];
-
-  const label = server.toUpperCase();
-  const labels = [...Object.keys(SITES), "REMOTE"];
-  expect(labels.includes(label), `--server "${server}"`, `one of ${labels.join(", ")}`);
-  expect(Object.hasOwn(MODES, mode), `--mode "${mode}"`, `one of ${Object.keys(MODES).join(", ")}`);
-  if (label === "REMOTE" && !help) {
-    const urlFits = /^https?:/.test(URL.parse(baseUrl ?? "")?.protocol ?? "");
-    const given = baseUrl === undefined ? "--server REMOTE without --base-url" : `--base-url "${baseUrl}"`;
-    expect(urlFits, given, "an http or https URL");
-  } else {
-    expect(baseUrl === undefined, `--base-url "${baseUrl}" with --server ${label}`, "--server REMOTE");
-  }
-  expect(dest !== "", `--dest "${dest}"`, "the name of a directory");
-
-  const atLeast = (min: number, option: string, text?: string) =>
-    text === undefined ? undefined : wholeNumber(option, text, min);
-  return {
-    label,
-    verbose,
-    help,
-    mode: MODES[mode],
-    baseUrl: baseUrl?.replace(/\/+$/, ""),
-    seed: atLeast(0, "--seed", seed),
-    dest,
-    codes: chooseCodes(positionals, all, every).slice(0, atLeast(1, "--limit", limit)),
-    requests: atLeast(1, "--max_req", maxReq),
-  };
-}
+export const COMMAND = commandLine({
+  about: "Download the flags of countries, by default of the 20 most populous ones.",
+  command: "deno run -P examples/flags2.ts",
+  example: "-s ERROR -al 100 -m 100",
+  operands: {
+    value: "CC",
+    text: "a country's code, or its first letter: B for BA to BZ",
+    reads: {
+      wanted: "the two letters of a country's code, or its first letter",
+      read: (cc) => /^[a-z]{1,2}$/i.test(cc) ? cc.toUpperCase() : undefined,
+    },
+  },
+  options: {
+    all: { short: "a", text: "all flags that there are, AD to ZW" },
+    every: { short: "e", text: "every possible code, AA to ZZ" },
+    limit: { short: "l", value: "N", text: "no more than the first N codes", reads: wholeNumber(1) },
+    max_req: {
+      short: "m",
+      value: "N",
+      text: "requests at the same time, at most (also --max-req)",
+      reads: wholeNumber(1),
+      alias: "max-req",
+    },
+    server: {
+      short: "s",
+      value: "LABEL",
+      text: "one of LOCAL, DELAY, ERROR, REMOTE",
+      reads: oneOf([...Object.keys(SITES), "REMOTE"]),
+      default: "LOCAL",
+    },
+    verbose: { short: "v", text: "say what happens to each country, without a bar" },
+    mode: {
+      value: "MODE",
+      text: "how to send the requests\n" +
+        "              at once  at most\n" +
+        "  sequential        1        1\n" +
+        "  threads          30      100\n" +
+        "  processes         4       32\n" +
+        "  async             5     1000",
+      reads: oneOf(Object.keys(MODES)),
+      default: "threads",
+    },
+    "base-url": {
+      short: "u",
+      value: "URL",
+      text: "with --server REMOTE: {URL}/cn.svg is the flag of China",
+      reads: urlOf("http", "https"),
+    },
+    seed: { value: "N", text: "decides what fails, and how long each flag takes", reads: wholeNumber(0) },
+    dest: { short: "o", value: "DIR", text: "where to save the flags", reads: directory, default: "downloads/" },
+  },
+  check({ server, "base-url": baseUrl }) {
+    if (server === "REMOTE" && baseUrl === undefined) {
+      refuse("--server REMOTE without --base-url", "--base-url with a URL that begins with http:// or https://");
+    }
+    if (server !== "REMOTE" && baseUrl !== undefined) {
+      refuse(`--base-url "${baseUrl}" with --server ${server}`, "--server REMOTE");
+    }
+  },
+});
 
 /** The codes that are asked for, each once, in the order of the alphabet. */
 function chooseCodes(wanted: string[], all: boolean, every: boolean): string[] {
   const letters = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
   const startingWith = (first: string) => letters.map((second) => first + second);
-  const chosen = wanted.flatMap((cc) => {
-    expect(/^[a-z]{1,2}$/i.test(cc), `"${cc}"`, "the two letters of a country's code, or its first letter");
-    return cc.length === 1 ? startingWith(cc.toUpperCase()) : [cc.toUpperCase()];
-  });
+  const chosen = wanted.flatMap((cc) => cc.length === 1 ? startingWith(cc) : [cc]);
   if (all) chosen.push(...COUNTRIES);
   if (every) chosen.push(...letters.flatMap(startingWith));
   return [...new Set(chosen.length === 0 ? POP20 : chosen)].sort();
 }
 
 /** Runs the program and returns its exit code. */
-async function main(args: string[]): Promise<number> {
+async function main(): Promise<number> {
+  const { all, every, limit, server: label, verbose, seed, dest, operands, ...options } = readOptions(COMMAND);
+  const { max_req: wanted, "base-url": baseUrl } = options;
+  const mode = MODES[options.mode];
+  const codes = chooseCodes(operands, all, every).slice(0, limit);
   try {
-    const { label, verbose, help, mode, baseUrl, seed, dest, codes, ...options } = parseOptions(args);
-    if (help) {
-      console.log(HELP);
-      return 0;
-    }
     await Deno.mkdir(dest, { recursive: true });
     using server = baseUrl === undefined ? await findServer(label, seed) : await remoteSite(baseUrl);
-    const requests = Math.min(options.requests ?? mode.requests, mode.most, codes.length);
+    const requests = Math.min(wanted ?? mode.requests, mode.most, codes.length);
     announce(label, server.baseUrl, codes, requests);
 
     registerError(DownloadError); // So that those thrown in a worker are instances of it here.
@@ -325,9 +298,9 @@ async function main(args: string[]): Promise<number> {
     return 0;
   } catch (error) {
     console.error((error as Error).message.split("\n", 1)[0]);
-    return error instanceof UsageError ? 2 : 1;
+    return 1;
   }
 }
 
 // A worker that looks for a task may import this module: only the program itself is to start.
-if (import.meta.main) Deno.exitCode = await main(Deno.args);
+if (import.meta.main) Deno.exitCode = await main();

@@ -12,6 +12,7 @@
  */
 
 import { asCompleted, ThreadPoolExecutor } from "@concurrent/futures";
+import { commandLine, readOptions } from "./_options.ts";
 
 /** What answers with a status such as 404 ends in. */
 class HttpError extends Error {
@@ -56,11 +57,14 @@ async function main() {
   }
 }
 
+/** It has no options but `--help`. */
+export const COMMAND = commandLine({
+  about: "Load five web pages in five threads, and print the size of each as soon as it is there.",
+  command: "deno run --allow-read=. --allow-net=127.0.0.1 examples/load_urls.ts",
+});
+
 // The threads import this module too: only the program itself is to start.
 if (import.meta.main) {
-  if (Deno.args.length > 0) {
-    console.error(`Cannot use "${Deno.args[0]}": expected no options`);
-    Deno.exit(2);
-  }
+  readOptions(COMMAND);
   await main();
 }

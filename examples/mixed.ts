@@ -12,6 +12,7 @@
  */
 
 import { asCompleted, type Future, ProcessPoolExecutor, ThreadPoolExecutor } from "@concurrent/futures";
+import { commandLine, readOptions } from "./_options.ts";
 
 /** What a task did, and in which process. */
 interface Done {
@@ -52,11 +53,14 @@ function main() {
   }
 }
 
+/** It has no options but `--help`. */
+export const COMMAND = commandLine({
+  about: "Run tasks in threads and in processes, and print them in the order in which they finish.",
+  command: "deno run --allow-read=. --allow-run examples/mixed.ts",
+});
+
 // The workers import this module too: only the program itself is to start.
 if (import.meta.main) {
-  if (Deno.args.length > 0) {
-    console.error(`Cannot use "${Deno.args[0]}": expected no options`);
-    Deno.exit(2);
-  }
+  readOptions(COMMAND);
   main();
 }

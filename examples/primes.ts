@@ -12,6 +12,7 @@
  */
 
 import { ProcessPoolExecutor } from "@concurrent/futures";
+import { commandLine, readOptions } from "./_options.ts";
 
 const PRIMES = [
   112272535095293,
@@ -57,5 +58,14 @@ function main() {
   }
 }
 
+/** It has no options but `--help`. */
+export const COMMAND = commandLine({
+  about: "Tell which of six numbers are prime, in a process for each core.",
+  command: "deno run --allow-read --allow-run examples/primes.ts",
+});
+
 // A process imports this module to find isPrime: only the program itself is to start.
-if (import.meta.main) main();
+if (import.meta.main) {
+  readOptions(COMMAND);
+  main();
+}

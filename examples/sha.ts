@@ -15,7 +15,7 @@
  */
 
 import { ProcessPoolExecutor, ThreadPoolExecutor } from "@concurrent/futures";
-import { parseArgs } from "@std/cli/parse-args";
+import { commandLine, oneOf, readOptions, wholeNumber, wholeNumbers } from "./_options.ts";
 import { createHash } from "node:crypto";
 
 const JOBS = 12;
@@ -55,7 +55,7 @@ function measure(executor: keyof typeof EXECUTORS, workers: number, rounds: numb
 }
 
 function main() {
-  const { executor, workers, rounds } = parseOptions();
+  const { executor, workers, rounds } = readOptions(COMMAND);
   console.log(`${JOBS} SHA-256 jobs of ${rounds} MiB each, on ${executor}\n`);
   console.log("workers  seconds  speed-up");
   let first: ReturnType<typeof measure> | undefined;
@@ -71,26 +71,36 @@ function main() {
   }
 }
 
-function parseOptions() {
-  const fail = (given: string, wanted: string): never => {
-    console.error(`Cannot use ${given}: expected ${wanted}`);
-    Deno.exit(2);
-  };
-  const cores = Array.from({ length: Math.min(navigator.hardwareConcurrency, JOBS) }, (_, i) => i + 1);
-  const { executor, workers, rounds } = parseArgs(Deno.args, {
-    string: ["executor", "workers", "rounds"],
-    default: { executor: "processes", workers: cores.join(), rounds: "300" },
-    unknown: (arg) => fail(arg, "--executor processes|threads, --workers 1,2,… or --rounds N"),
-  });
-  const isExecutor = (name: string): name is keyof typeof EXECUTORS => Object.hasOwn(EXECUTORS, name);
-  if (!isExecutor(executor)) return fail(`--executor "${executor}"`, Object.keys(EXECUTORS).join(" or "));
-  const counts = workers.split(",");
-  if (!counts.every((count) => /^[1-9]\d*$/.test(count) && Number(count) <= JOBS)) {
-    fail(`--workers "${workers}"`, `whole numbers from 1 to ${JOBS}, with commas in between`);
-  }
-  if (!/^[1-9]\d{0,5}$/.test(rounds)) fail(`--rounds "${rounds}"`, "a whole number from 1 to 999999");
-  return { executor, workers: counts.map(Number), rounds: Number(rounds) };
-}
+const CORES = Math.min(navigator.hardwareConcurrency, JOBS);
+
+export const COMMAND = commandLine({
+  about: "Compute SHA-256 in 1, 2, … processes or threads, and print how much faster more of them are.",
+  command: "deno run --allow-read=. --allow-run examples/sha.ts",
+  example: "--workers 1,4",
+  options: {
+    executor: {
+      short: "x",
+      value: "NAME",
+      text: "what runs the jobs: processes or threads",
+      reads: oneOf(Object.keys(EXECUTORS) as (keyof typeof EXECUTORS)[]),
+      default: "processes",
+    },
+    workers: {
+      short: "w",
+      value: "N,N,...",
+      text: "how many of them; the table has a line for each of these numbers",
+      reads: wholeNumbers(1, JOBS),
+      default: Array.from({ length: CORES }, (_, i) => i + 1).join(),
+    },
+    rounds: {
+      short: "n",
+      value: "N",
+      text: "MiB that each job hashes",
+      reads: wholeNumber(1, 999_999),
+      default: "300",
+    },
+  },
+});
 
 // The workers import this module too: only the program itself is to start.
 if (import.meta.main) main();

@@ -2,7 +2,7 @@
  * Runs the downloads of `../flags.ts` on a cluster. The task is the same function; only the executor differs.
  *
  * ```sh
- * deno run -A examples/cluster/flags.ts redis://127.0.0.1:6379
+ * deno run -A examples/cluster/flags.ts --redis redis://127.0.0.1:6379
  * ```
  *
  * It needs a server and a node that knows the module `_flags_common`; `start.ts` starts both. Each node saves its flags
@@ -13,8 +13,10 @@
 
 import { ClusterExecutor } from "@concurrent/futures/cluster";
 import { downloadOne, POP20, type Settings, startServer } from "../_flags_common.ts";
+import { commandLine, directory, readOptions, urlOf } from "../_options.ts";
 
-async function main([redis, dest = "downloads/"]: string[]): Promise<void> {
+async function main(): Promise<void> {
+  const { redis, dest } = readOptions(COMMAND);
   await Deno.mkdir(dest, { recursive: true });
   using server = await startServer({ port: 0, delay: [200, 200], errorRate: 0, seed: 0 });
   const settings: Settings = { baseUrl: server.baseUrl, dest, quiet: true };
@@ -28,4 +30,14 @@ async function main([redis, dest = "downloads/"]: string[]): Promise<void> {
   console.log(`${codes.join(" ")}\n${codes.length} flags downloaded in ${seconds.toFixed(2)}s`);
 }
 
-if (import.meta.main) await main(Deno.args);
+export const COMMAND = commandLine({
+  about: "Download the flags of the 20 most populous countries on a cluster.",
+  command: "deno run -A examples/cluster/flags.ts",
+  example: "--redis redis://127.0.0.1:6379",
+  options: {
+    redis: { value: "URL", text: "the server", reads: urlOf("redis", "rediss"), default: "redis://127.0.0.1:6379" },
+    dest: { short: "o", value: "DIR", text: "where nodes save the flags", reads: directory, default: "downloads/" },
+  },
+});
+
+if (import.meta.main) await main();

@@ -2,7 +2,7 @@
  * Runs the SHA-256 jobs of `../sha.ts` on a cluster. The task is the same function; only the executor differs.
  *
  * ```sh
- * deno run -A examples/cluster/sha.ts redis://127.0.0.1:6379
+ * deno run -A examples/cluster/sha.ts --redis redis://127.0.0.1:6379
  * ```
  *
  * It needs a server and a node that knows the module `sha`; `start.ts` starts both.
@@ -12,13 +12,15 @@
 
 import { ClusterExecutor } from "@concurrent/futures/cluster";
 import { sha } from "../sha.ts";
+import { commandLine, readOptions, urlOf, wholeNumber } from "../_options.ts";
 
 const JOBS = 12;
 
-function main([redis, rounds = "300"]: string[]): void {
+function main(): void {
+  const { redis, rounds } = readOptions(COMMAND);
   using pool = new ClusterExecutor({ redis }); // there: new ProcessPoolExecutor(workers)
   const seeds = Array.from({ length: JOBS }, (_, i) => i + 1);
-  const rounded = seeds.map(() => Number(rounds));
+  const rounded = seeds.map(() => rounds);
   // The first jobs also wait for the processes of the nodes, and for the code to be compiled.
   for (const _ of pool.map(sha, seeds, seeds.map(() => 1), { chunksize: 1 }));
   const start = performance.now();
@@ -28,4 +30,20 @@ function main([redis, rounds = "300"]: string[]): void {
   console.log(`The first digest: ${digests[0]}`);
 }
 
-if (import.meta.main) main(Deno.args);
+export const COMMAND = commandLine({
+  about: "Compute SHA-256 on a cluster.",
+  command: "deno run -A examples/cluster/sha.ts",
+  example: "--redis redis://127.0.0.1:6379",
+  options: {
+    redis: { value: "URL", text: "the server", reads: urlOf("redis", "rediss"), default: "redis://127.0.0.1:6379" },
+    rounds: {
+      short: "n",
+      value: "N",
+      text: "MiB that each job hashes",
+      reads: wholeNumber(1, 999_999),
+      default: "300",
+    },
+  },
+});
+
+if (import.meta.main) main();

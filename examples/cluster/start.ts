@@ -11,8 +11,8 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
 import { fromFileUrl } from "@std/path";
+import { commandLine, readOptions, wholeNumber } from "../_options.ts";
 
 const here = (path: string) => fromFileUrl(new URL(path, import.meta.url));
 
@@ -77,8 +77,8 @@ async function run(program: string, ...args: string[]): Promise<void> {
   if (!success) throw new Error(`${program} has failed`);
 }
 
-async function main(args: string[]): Promise<void> {
-  const { keep, rounds } = parseArgs(args, { boolean: ["keep"], string: ["rounds"], default: { rounds: "300" } });
+async function main(): Promise<void> {
+  const { keep, rounds } = readOptions(COMMAND);
   const folder = await Deno.makeTempDir({ prefix: "cluster-" });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => Deno.remove(folder, { recursive: true }));
@@ -88,12 +88,28 @@ async function main(args: string[]): Promise<void> {
     const node = await startNode(url, `node-${i + 1}`);
     stack.defer(() => end(node));
     console.log(`\nWith ${what}:`);
-    await run("sha.ts", url, rounds);
+    await run("sha.ts", "--redis", url, "--rounds", String(rounds));
   }
-  await run("flags.ts", url, `${folder}/flags/`);
+  await run("flags.ts", "--redis", url, "--dest", `${folder}/flags/`);
   if (!keep) return;
   console.log(`\nThe cluster stays up until Ctrl-C: ${url}`);
   await new Promise<void>((resolve) => Deno.addSignalListener("SIGINT", resolve));
 }
 
-if (import.meta.main) await main(Deno.args);
+export const COMMAND = commandLine({
+  about: "Start a Redis server and two nodes on this machine, and run the sha and the flags example on them.",
+  command: "deno run -A examples/cluster/start.ts",
+  example: "--rounds 50",
+  options: {
+    keep: { short: "k", text: "leave the server and the nodes running until Ctrl-C" },
+    rounds: {
+      short: "n",
+      value: "N",
+      text: "MiB that each job hashes",
+      reads: wholeNumber(1, 999_999),
+      default: "300",
+    },
+  },
+});
+
+if (import.meta.main) await main();

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch, assertStringIncludes, fail } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows, fail } from "@std/assert";
 import { join } from "@std/path";
+import { type CommandLine, type Options, parse, UsageError } from "../../examples/_options.ts";
 
 /** The root of the repository, in which the commands are to be run. */
 export const ROOT = join(import.meta.dirname!, "..", "..");
@@ -25,12 +26,21 @@ export function commandsOf(name: string): string[] {
 }
 
 /** Runs an example within a bound, adds `args` to its command, and checks that none of its processes is left. */
-export async function runExample(name: string, args: string[] = [], bound = 60_000): Promise<Run> {
+export function runExample(name: string, args: string[] = [], bound = 60_000): Promise<Run> {
   const [deno, command, ...rest] = commandsOf(name)[0].split(" ");
   assertEquals([deno, command], ["deno", "run"]);
+  return run(name, [...rest, ...args], bound);
+}
+
+/** Runs an example without any permission: it cannot start a worker, a process or a server. */
+export function runPowerless(name: string, args: string[]): Promise<Run> {
+  return run(name, [`examples/${name}`, ...args], 60_000);
+}
+
+async function run(name: string, args: string[], bound: number): Promise<Run> {
   const mark = crypto.randomUUID();
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", ...rest, ...args],
+    args: ["run", "--quiet", "--no-prompt", ...args],
     cwd: ROOT,
     env: { NO_COLOR: "1", EXAMPLE_MARK: mark },
     stdin: "null",
@@ -43,12 +53,19 @@ export async function runExample(name: string, args: string[] = [], bound = 60_0
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Checks that an example refuses arguments by one line that tells the value, and what is expected. */
+/** Checks that an example refuses arguments by one line, and starts nothing. */
 export async function assertRefuses(name: string, args: string[], ...told: string[]) {
-  const { code, stdout, stderr } = await runExample(name, args);
-  for (const part of [...told, "expected"]) assertStringIncludes(stderr, part);
-  assertMatch(stderr, /^Cannot use [^\n]+\n$/);
+  const { code, stdout, stderr } = await runPowerless(name, args);
+  for (const part of told) assertStringIncludes(stderr, part);
+  assertMatch(stderr, /^Cannot use [^\n]+: expected [^\n]+; see --help\n$/);
   assertEquals([code, stdout], [2, ""]);
+}
+
+/** Checks that a command line refuses arguments by one line, as `assertRefuses`, but without a process. */
+export function assertCannotUse<O extends Options, T>(command: CommandLine<O, T>, args: string[], ...told: string[]) {
+  const { message } = assertThrows(() => parse(command, args), UsageError, undefined, args.join(" "));
+  for (const part of told) assertStringIncludes(message, part);
+  assertMatch(message, /^Cannot use [^\n]+: expected [^\n]+; see --help$/);
 }
 
 /** Checks that an example has ended well, and returns its lines. */

@@ -2,8 +2,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, assertRefuses, linesOf, runExample } from "./_run.ts";
-import { arcfour } from "../../examples/arcfour.ts";
+import { assertAsInTable, assertCannotUse, linesOf, runExample } from "./_run.ts";
+import { arcfour, COMMAND } from "../../examples/arcfour.ts";
 
 /** Checks that each line tells seconds, and a speed-up that is the quotient of its seconds and the first one's. */
 function assertTable(head: string, rows: string[], workers: number[]) {
@@ -59,18 +59,18 @@ test("arcfour() gives the streams of RFC 6229, also for other keys, and takes th
 
 for (
   const [args, ...told] of [
-    [["--executor", "fibers"], '--executor "fibers"', "processes or threads"],
-    [["--executor", "toString"], '--executor "toString"', "processes or threads"],
+    [["--executor", "fibers"], '--executor "fibers"', "one of processes, threads"],
+    [["--executor", "toString"], '--executor "toString"', "one of processes, threads"],
     [["--workers", "0"], '--workers "0"', "1 to 12"],
     [["--workers", "13"], '--workers "13"', "1 to 12"],
     [["--workers", "1,,2"], '--workers "1,,2"', "1 to 12"],
     [["--workers", "two"], '--workers "two"', "1 to 12"],
     [["--rounds", "0"], '--rounds "0"', "whole number"],
     [["--rounds", "1e9"], '--rounds "1e9"', "whole number"],
-    [["--rounds"], '--rounds ""', "whole number"],
+    [["--rounds"], "--rounds without a value", "whole number"],
     [["--fast"], "--fast", "--executor"],
     [["threads"], "threads", "--executor"],
   ] as [string[], ...string[]][]
 ) {
-  test(`arcfour.ts ${args.join(" ")} is refused`, () => assertRefuses("arcfour.ts", args, ...told));
+  test(`arcfour.ts ${args.join(" ")} is refused`, () => assertCannotUse(COMMAND, args, ...told));
 }

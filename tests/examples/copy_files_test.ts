@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { test } from "../_helpers.ts";
 import { copy } from "../../examples/copy_files.ts";
-import { assertAsInTable, assertRefuses, linesOf, runExample } from "./_run.ts";
+import { assertAsInTable, linesOf, runExample } from "./_run.ts";
 
 test("copy_files.ts copies four files and leaves none of them behind", async () => {
   const left = () => [...Deno.readDirSync(temporary)].filter(({ name }) => name.startsWith("copy_files_")).length;
@@ -32,7 +32,3 @@ test("copy() of copy_files.ts really copies", () => {
     Deno.removeSync(directory, { recursive: true });
   }
 });
-
-for (const arg of ["--dest", "src1.txt"]) {
-  test(`copy_files.ts ${arg} is refused`, () => assertRefuses("copy_files.ts", [arg], `"${arg}"`, "no options"));
-}

@@ -2,7 +2,7 @@
 
 import { assertEquals, assertLess, assertMatch } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, assertRefuses, linesOf, runExample } from "./_run.ts";
+import { assertAsInTable, linesOf, runExample } from "./_run.ts";
 
 test("deadlocks.ts tells what becomes of each attempt, and why, and never hangs", async () => {
   const start = performance.now();
@@ -32,7 +32,3 @@ test("deadlocks.ts tells what becomes of each attempt, and why, and never hangs"
   assertMatch(text, /With one thread, .* stays in the queue until the limit is over\./);
   assertAsInTable("deadlocks.ts", run.stdout);
 });
-
-for (const arg of ["--threads", "2"]) {
-  test(`deadlocks.ts ${arg} is refused`, () => assertRefuses("deadlocks.ts", [arg], `"${arg}"`, "no options"));
-}

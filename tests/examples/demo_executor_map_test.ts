@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, assertRefuses, linesOf, type Run, runExample } from "./_run.ts";
+import { COMMAND } from "../../examples/demo_executor_map.ts";
+import { assertAsInTable, assertCannotUse, linesOf, type Run, runExample } from "./_run.ts";
 
 /** Each line without its time, and the seconds since the first line. */
 function transcript(run: Run): Map<string, number> {
@@ -61,7 +62,7 @@ for (
   const [args, ...told] of [
     [["--workers", "0"], '--workers "0"', "whole number"],
     [["--workers", "many"], '--workers "many"', "whole number"],
-    [["--workers"], '--workers ""', "whole number"],
+    [["--workers"], "--workers without a value", "whole number"],
     [["soon"], '"soon"', "seconds"],
     [["1.5"], '"1.5"', "seconds"],
     [["10"], '"10"', "seconds"],
@@ -69,5 +70,5 @@ for (
     [["-1"], "-1"],
   ] as [string[], ...string[]][]
 ) {
-  test(`demo_executor_map.ts ${args.join(" ")} is refused`, () => assertRefuses("demo_executor_map.ts", args, ...told));
+  test(`demo_executor_map.ts ${args.join(" ")} is refused`, () => assertCannotUse(COMMAND, args, ...told));
 }

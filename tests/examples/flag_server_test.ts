@@ -7,7 +7,8 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertMatch, assertNotEquals } from "@std/assert";
 import * as flags from "country-flag-icons/string/3x2";
 import { COUNTRIES } from "../../examples/_flags_common.ts";
-import { assertRefuses, linesOf, runExample } from "./_run.ts";
+import { COMMAND } from "../../examples/flag_server.ts";
+import { assertCannotUse, runExample } from "./_run.ts";
 import { Server } from "./_server.ts";
 
 /** What a server answers for each country: the status, or that the connection broke off. */
@@ -119,16 +120,6 @@ Deno.test("flag_server.ts at a port that is taken fails with one line that names
   assertEquals([code, stdout], [1, ""]);
 });
 
-Deno.test("flag_server.ts --help lists every option, and what each label means", async () => {
-  for (const option of ["--help", "-h"]) {
-    const text = linesOf(await runExample("flag_server.ts", [option])).join("\n");
-    for (const long of ["server", "port", "delay", "error-rate", "seed", "help"]) {
-      assert(text.includes(`--${long}`), long);
-    }
-    for (const row of ["LOCAL +8001", "DELAY +8002", "ERROR +8003"]) assertMatch(text, new RegExp(row));
-  }
-});
-
 const BAD_OPTIONS: [args: string[], ...told: string[]][] = [
   [["-s", "REMOTE"], "--server", '"REMOTE"', "LOCAL, DELAY, ERROR"],
   [["-s", "toString"], '"toString"'],
@@ -153,7 +144,5 @@ const BAD_OPTIONS: [args: string[], ...told: string[]][] = [
 ];
 
 for (const [args, ...told] of BAD_OPTIONS) {
-  Deno.test(`flag_server.ts ${args.join(" ")} fails with one line that says why, and exit code 2`, async () => {
-    await assertRefuses("flag_server.ts", args, ...told);
-  });
+  Deno.test(`flag_server.ts ${args.join(" ")} is refused`, () => assertCannotUse(COMMAND, args, ...told));
 }

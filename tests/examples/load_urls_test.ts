@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, assertRefuses, linesOf, runExample } from "./_run.ts";
+import { assertAsInTable, linesOf, runExample } from "./_run.ts";
 
 test("load_urls.ts prints the sizes of four pages and the failure of the fifth, as they become known", async () => {
   const run = await runExample("load_urls.ts");
@@ -21,7 +21,3 @@ test("load_urls.ts prints the sizes of four pages and the failure of the fifth, 
   assert(place("/about") < place("/sports") && place("/weather") < place("/sports"), lines.join("\n"));
   assertAsInTable("load_urls.ts", run.stdout);
 });
-
-for (const arg of ["--timeout", "http://127.0.0.1/"]) {
-  test(`load_urls.ts ${arg} is refused`, () => assertRefuses("load_urls.ts", [arg], `"${arg}"`, "no options"));
-}

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, assertRefuses, linesOf, runExample } from "./_run.ts";
+import { assertAsInTable, linesOf, runExample } from "./_run.ts";
 
 test("mixed.ts takes the futures of threads and of processes out of one loop, as they finish", async () => {
   const run = await runExample("mixed.ts");
@@ -22,7 +22,3 @@ test("mixed.ts takes the futures of threads and of processes out of one loop, as
   assert(new Set(pids).size <= 2, "at most two processes share the work");
   assertAsInTable("mixed.ts", run.stdout);
 });
-
-for (const arg of ["--threads", "2"]) {
-  test(`mixed.ts ${arg} is refused`, () => assertRefuses("mixed.ts", [arg], `"${arg}"`, "no options"));
-}

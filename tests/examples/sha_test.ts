@@ -2,9 +2,9 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, assertRefuses, linesOf, runExample } from "./_run.ts";
+import { assertAsInTable, assertCannotUse, linesOf, runExample } from "./_run.ts";
 import { createHash } from "node:crypto";
-import { sha } from "../../examples/sha.ts";
+import { COMMAND, sha } from "../../examples/sha.ts";
 
 /** Checks that each line tells seconds, and a speed-up that is the quotient of its seconds and the first one's. */
 function assertTable(head: string, rows: string[], workers: number[]) {
@@ -60,18 +60,18 @@ test("sha() hashes 1 MiB per round, the same for the same seed", () => {
 
 for (
   const [args, ...told] of [
-    [["--executor", "fibers"], '--executor "fibers"', "processes or threads"],
-    [["--executor", "toString"], '--executor "toString"', "processes or threads"],
+    [["--executor", "fibers"], '--executor "fibers"', "one of processes, threads"],
+    [["--executor", "toString"], '--executor "toString"', "one of processes, threads"],
     [["--workers", "0"], '--workers "0"', "1 to 12"],
     [["--workers", "13"], '--workers "13"', "1 to 12"],
     [["--workers", "1,,2"], '--workers "1,,2"', "1 to 12"],
     [["--workers", "two"], '--workers "two"', "1 to 12"],
     [["--rounds", "0"], '--rounds "0"', "whole number"],
     [["--rounds", "1e9"], '--rounds "1e9"', "whole number"],
-    [["--rounds"], '--rounds ""', "whole number"],
+    [["--rounds"], "--rounds without a value", "whole number"],
     [["--fast"], "--fast", "--executor"],
     [["threads"], "threads", "--executor"],
   ] as [string[], ...string[]][]
 ) {
-  test(`sha.ts ${args.join(" ")} is refused`, () => assertRefuses("sha.ts", args, ...told));
+  test(`sha.ts ${args.join(" ")} is refused`, () => assertCannotUse(COMMAND, args, ...told));
 }
