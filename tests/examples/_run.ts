@@ -26,19 +26,21 @@ export function commandsOf(name: string): string[] {
 }
 
 /** Runs an example within a bound, adds `args` to its command, and checks that none of its processes is left. */
-export function runExample(name: string, args: string[] = [], bound = 60_000): Promise<Run> {
+export async function runExample(name: string, args: string[] = [], bound = 60_000): Promise<Run> {
   const [deno, command, ...rest] = commandsOf(name)[0].split(" ");
   assertEquals([deno, command], ["deno", "run"]);
-  return run(name, [...rest, ...args], bound);
+  const mark = crypto.randomUUID();
+  const ended = await run([...rest, ...args], bound, mark);
+  assertEquals(await processesWith(mark), [], `processes of ${name} are left`);
+  return ended;
 }
 
 /** Runs an example without any permission: it cannot start a worker, a process or a server. */
 export function runPowerless(name: string, args: string[]): Promise<Run> {
-  return run(name, [`examples/${name}`, ...args], 60_000);
+  return run([`examples/${name}`, ...args], 60_000);
 }
 
-async function run(name: string, args: string[], bound: number): Promise<Run> {
-  const mark = crypto.randomUUID();
+async function run(args: string[], bound: number, mark = ""): Promise<Run> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", ...args],
     cwd: ROOT,
@@ -48,7 +50,6 @@ async function run(name: string, args: string[], bound: number): Promise<Run> {
     stderr: "piped",
     signal: AbortSignal.timeout(bound),
   }).output();
-  assertEquals(await processesWith(mark), [], `processes of ${name} are left`);
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).replaceAll("\r\n", "\n");
   return { code, stdout: text(stdout), stderr: text(stderr) };
 }

@@ -75,7 +75,10 @@ function temporaryDest(): Disposable & { dest: string } {
 for (const mode of ["sequential", "threads", "processes", "async"]) {
   Deno.test(`flags.ts --mode ${mode} shows each code once, then the time, and saves 20 whole flags`, async () => {
     using temporary = temporaryDest();
-    const { code, stdout, stderr } = await run(["--mode", mode, "--latency", "50", "--dest", temporary.dest]);
+    // 20 processes are started by --compare.
+    const workers = mode === "processes" ? ["--workers", "4"] : [];
+    const args = ["--mode", mode, "--latency", "50", "--dest", temporary.dest, ...workers];
+    const { code, stdout, stderr } = await run(args);
     assertEquals(stderr, "");
     const match = stdout.match(/^((?:[A-Z]{2} ){20})\n20 flags downloaded in (\d+\.\d\d)s\n$/);
     assert(match !== null, stdout);
@@ -186,7 +189,8 @@ for (const args of [...MODES.map((mode) => ["--mode", mode]), ["--compare"]]) {
   Deno.test(`flags.ts ${args.join(" ")} fails with one line when no server can be reached`, async () => {
     using temporary = temporaryDest();
     const url = deadUrl();
-    assertOneLine(await run([...args, "--base-url", url, "--dest", temporary.dest]), 1, "Cannot download", url);
+    const all = [...args, "--workers", "2", "--base-url", url, "--dest", temporary.dest];
+    assertOneLine(await run(all), 1, "Cannot download", url);
     assertFlags(temporary.dest, []);
   });
 }
@@ -208,7 +212,7 @@ Deno.test("flags.ts --base-url downloads from that server, with or without a sla
   for (const end of ["", "/"]) {
     using temporary = temporaryDest();
     const url = `http://127.0.0.1:${server.addr.port}/some/flags${end}`;
-    const { code, stderr } = await run(["--base-url", url, "--dest", temporary.dest]);
+    const { code, stderr } = await run(["--base-url", url, "--workers", "2", "--dest", temporary.dest]);
     assertEquals(stderr, "");
     assertEquals(asked.splice(0).sort(), POP20.map((cc) => `/some/flags/${cc.toLowerCase()}.svg`));
     assertFlags(temporary.dest, POP20);
@@ -224,7 +228,7 @@ for (const mode of MODES) {
     });
     using temporary = temporaryDest();
     const url = `http://127.0.0.1:${server.addr.port}`;
-    const result = await run(["--mode", mode, "--base-url", url, "--dest", temporary.dest]);
+    const result = await run(["--mode", mode, "--workers", "2", "--base-url", url, "--dest", temporary.dest]);
     assertOneLine(result, 1, `${url}/cn.svg`, "404");
     assert(![...Deno.readDirSync(temporary.dest)].some(({ name }) => name === "cn.svg"));
   });
@@ -233,7 +237,7 @@ for (const mode of MODES) {
 for (const mode of MODES) {
   Deno.test(`flags.ts --mode ${mode} goes on quietly when nobody reads its output any more`, async () => {
     using temporary = temporaryDest();
-    const child = spawn(["--mode", mode, "--latency", "20", "--dest", temporary.dest]);
+    const child = spawn(["--mode", mode, "--workers", "3", "--latency", "20", "--dest", temporary.dest]);
     const stderr = new Response(child.stderr).text();
     await child.stdout.cancel();
     assertEquals(await stderr, "");
