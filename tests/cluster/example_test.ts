@@ -1,5 +1,6 @@
 /** `examples/cluster/start.ts` as a user runs it: by one command. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assertAsOnPage } from "../examples/_run.ts";
 import { test } from "../_helpers.ts";
 import { ignoreWithoutServer } from "./_kit.ts";
 import { hasServer } from "./_redis.ts";
@@ -23,6 +24,7 @@ else {
     }).output();
     const [text, problems] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
     assertEquals(code, 0, problems);
+    assertAsOnPage("cluster/start.ts", text);
     assertMatch(text, /With one node:\n12 SHA-256 jobs of 5 MiB each: \d+\.\d\d s\n/);
     assertMatch(text, /With two nodes:\n12 SHA-256 jobs of 5 MiB each: \d+\.\d\d s\n/);
     const digests = text.match(/The first digest: [0-9a-f]{64}/g);

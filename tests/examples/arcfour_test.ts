@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, assertCannotUse, linesOf, runExample } from "./_run.ts";
+import { assertAsOnPage, assertCannotUse, linesOf, runExample } from "./_run.ts";
 import { arcfour, COMMAND } from "../../examples/arcfour.ts";
 
 /** Checks that each line tells seconds, and a speed-up that is the quotient of its seconds and the first one's. */
@@ -39,7 +39,7 @@ test("arcfour.ts takes processes, and 1 worker to as many as there are cores, by
   assertMatch(jobs, /, on processes$/);
   assertEquals(empty, "");
   assertTable(head, rows, Array.from({ length: Math.min(navigator.hardwareConcurrency, 12) }, (_, i) => i + 1));
-  assertAsInTable("arcfour.ts", run.stdout);
+  assertAsOnPage("arcfour.ts", run.stdout);
 });
 
 test("arcfour() gives the streams of RFC 6229, also for other keys, and takes them away again", () => {

@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { test } from "../_helpers.ts";
 import { copy } from "../../examples/copy_files.ts";
-import { assertAsInTable, linesOf, runExample } from "./_run.ts";
+import { assertAsOnPage, linesOf, runExample } from "./_run.ts";
 
 test("copy_files.ts copies four files and leaves none of them behind", async () => {
   const left = () => [...Deno.readDirSync(temporary)].filter(({ name }) => name.startsWith("copy_files_")).length;
@@ -19,7 +19,7 @@ test("copy_files.ts copies four files and leaves none of them behind", async () 
     "dest4.txt: 84 bytes, the same as src4.txt",
   ]);
   assertEquals(left(), before);
-  assertAsInTable("copy_files.ts", run.stdout);
+  assertAsOnPage("copy_files.ts", run.stdout);
 });
 
 test("copy() of copy_files.ts really copies", () => {

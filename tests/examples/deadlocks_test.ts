@@ -2,7 +2,7 @@
 
 import { assertEquals, assertLess, assertMatch } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, linesOf, runExample } from "./_run.ts";
+import { assertAsOnPage, linesOf, runExample } from "./_run.ts";
 
 test("deadlocks.ts tells what becomes of each attempt, and why, and never hangs", async () => {
   const start = performance.now();
@@ -30,5 +30,5 @@ test("deadlocks.ts tells what becomes of each attempt, and why, and never hangs"
   assertMatch(text, /A task has no way to a future, so two of them cannot wait for each other\./);
   assertMatch(text, /A task has no way to its own pool, so it cannot wait for its queue\./);
   assertMatch(text, /With one thread, .* stays in the queue until the limit is over\./);
-  assertAsInTable("deadlocks.ts", run.stdout);
+  assertAsOnPage("deadlocks.ts", run.stdout);
 });

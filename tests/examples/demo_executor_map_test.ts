@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { test } from "../_helpers.ts";
 import { COMMAND } from "../../examples/demo_executor_map.ts";
-import { assertAsInTable, assertCannotUse, linesOf, type Run, runExample } from "./_run.ts";
+import { assertAsOnPage, assertCannotUse, linesOf, type Run, runExample } from "./_run.ts";
 
 /** Each line without its time, and the seconds since the first line. */
 function transcript(run: Run): Map<string, number> {
@@ -27,7 +27,7 @@ const HEAD = [
 
 test("demo_executor_map.ts starts three at once, then one by one, and gives results in order", async () => {
   const run = await runExample("demo_executor_map.ts");
-  assertAsInTable("demo_executor_map.ts", run.stdout);
+  assertAsOnPage("demo_executor_map.ts", run.stdout);
   const seconds = transcript(run);
   const lines = [...seconds.keys()];
   const tasks = [0, 1, 2, 3, 4];

@@ -8,7 +8,7 @@ import { assert, assertEquals, assertGreaterOrEqual, assertMatch, assertNotEqual
 import * as flags from "country-flag-icons/string/3x2";
 import { COUNTRIES } from "../../examples/_flags_common.ts";
 import { COMMAND } from "../../examples/flag_server.ts";
-import { assertCannotUse, runExample } from "./_run.ts";
+import { assertAsOnPage, assertCannotUse, runExample } from "./_run.ts";
 import { Server } from "./_server.ts";
 
 /** What a server answers for each country: the status, or that the connection broke off. */
@@ -63,6 +63,7 @@ for (
   Deno.test(`flag_server.ts -s ${label} has the delay and the error rate of the label`, async () => {
     await using server = await Server.start("-s", label, "-p", "0");
     assert(server.line.startsWith(`${label.toUpperCase()} site: `) && server.line.includes(`(${told})`), server.line);
+    if (label === "error") assertAsOnPage("flag_server.ts", server.line);
     const codes = COUNTRIES.slice(0, 100);
     const start = performance.now();
     const outcomes = [...(await outcomesOf(server, codes)).values()];

@@ -20,7 +20,7 @@ import { join } from "@std/path";
 import * as flags from "country-flag-icons/string/3x2";
 import { COUNTRIES } from "../../examples/_flags_common.ts";
 import { COMMAND } from "../../examples/flags2.ts";
-import { assertCannotUse, linesOf, ROOT, type Run, runExample } from "./_run.ts";
+import { assertAsOnPage, assertCannotUse, linesOf, ROOT, type Run, runExample } from "./_run.ts";
 import { Server } from "./_server.ts";
 
 const MODES = ["sequential", "threads", "processes", "async"];
@@ -153,7 +153,9 @@ Deno.test("flags2.ts -s ERROR -al 100 -m 100 prints counts that add up to 100, t
   for (const mode of ["threads", "async", "processes"]) {
     using dest = new Dest();
     const args = ["-s", "ERROR", "-al", "100", "-m", "100", "--seed", SEED, "--mode", mode];
-    const { label, searching, connections, counts } = await report(args, dest);
+    const run = await runExample("flags2.ts", [...args, "--dest", dest.path]);
+    assertAsOnPage("flags2.ts", run.stdout);
+    const { label, searching, connections, counts } = reportIn(linesOf(run).join("\n") + "\n");
     assertEquals([label, searching], ["ERROR", "100 flags: from AD to LK"]);
     assertEquals(connections, `${mode === "processes" ? 32 : 100} concurrent connections`);
     assertEquals(sum(counts), 100);

@@ -8,7 +8,7 @@ import { assert, assertEquals, assertGreaterOrEqual, assertMatch, assertStringIn
 import { join } from "@std/path";
 import * as flags from "country-flag-icons/string/3x2";
 import { COMMAND } from "../../examples/flags.ts";
-import { assertCannotUse } from "./_run.ts";
+import { assertAsOnPage, assertCannotUse } from "./_run.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 const POP20 = "BD BR CD CN DE EG ET FR ID IN IR JP MX NG PH PK RU TR US VN".split(" ");
@@ -143,6 +143,7 @@ Deno.test("flags.ts --compare shows that threads are faster than one after the o
   using temporary = temporaryDest();
   const { code, stdout, stderr } = await run(["--compare", "--latency", "100", "--dest", temporary.dest]);
   assertEquals([code, stderr], [0, ""]);
+  assertAsOnPage("flags.ts", stdout);
   const [head, ...rows] = stdout.trimEnd().split("\n").map((line) => line.trim().split(/\s+/));
   assertEquals(head, ["mode", "seconds", "speed-up"]);
   assertEquals(rows.map(([mode]) => mode), MODES, stdout);

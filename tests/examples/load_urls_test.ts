@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, linesOf, runExample } from "./_run.ts";
+import { assertAsOnPage, linesOf, runExample } from "./_run.ts";
 
 test("load_urls.ts prints the sizes of four pages and the failure of the fifth, as they become known", async () => {
   const run = await runExample("load_urls.ts");
@@ -19,5 +19,5 @@ test("load_urls.ts prints the sizes of four pages and the failure of the fifth, 
   // They are asked for in the order of their sizes, and answered in the opposite one.
   const place = (path: string) => lines.findIndex((line) => line.includes(path));
   assert(place("/about") < place("/sports") && place("/weather") < place("/sports"), lines.join("\n"));
-  assertAsInTable("load_urls.ts", run.stdout);
+  assertAsOnPage("load_urls.ts", run.stdout);
 });

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, linesOf, runExample } from "./_run.ts";
+import { assertAsOnPage, linesOf, runExample } from "./_run.ts";
 
 test("mixed.ts takes the futures of threads and of processes out of one loop, as they finish", async () => {
   const run = await runExample("mixed.ts");
@@ -20,5 +20,5 @@ test("mixed.ts takes the futures of threads and of processes out of one loop, as
   assert(place("below 200000") < place("below 2000000"), lines.join("\n"));
   const pids = lines.flatMap((line) => line.match(/ process (\d+)$/)?.[1] ?? []);
   assert(new Set(pids).size <= 2, "at most two processes share the work");
-  assertAsInTable("mixed.ts", run.stdout);
+  assertAsOnPage("mixed.ts", run.stdout);
 });

@@ -7,6 +7,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { isPrime } from "../../examples/primes.ts";
 import { test } from "../_helpers.ts";
+import { assertAsOnPage } from "./_run.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const EXPECTED = `112272535095293 is prime: True
@@ -36,6 +37,7 @@ test("primes.ts prints what the program of Python's manual prints, with the comm
   assertEquals(command, ["run", "--allow-read", "--allow-run", "examples/primes.ts"]);
   const [subcommand, ...rest] = command;
   assertEquals(await run(subcommand, "--quiet", "--no-prompt", ...rest), [EXPECTED, "", 0]);
+  assertAsOnPage("primes.ts", EXPECTED);
 }, { bound: 65_000 });
 
 test("primes.ts fails with one error that names the permission it lacks", async () => {

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsInTable, assertCannotUse, linesOf, runExample } from "./_run.ts";
+import { assertAsOnPage, assertCannotUse, linesOf, runExample } from "./_run.ts";
 import { createHash } from "node:crypto";
 import { COMMAND, sha } from "../../examples/sha.ts";
 
@@ -39,7 +39,7 @@ test("sha.ts takes processes, and 1 worker to as many as there are cores, by its
   assertMatch(jobs, /, on processes$/);
   assertEquals(empty, "");
   assertTable(head, rows, Array.from({ length: Math.min(navigator.hardwareConcurrency, 12) }, (_, i) => i + 1));
-  assertAsInTable("sha.ts", run.stdout);
+  assertAsOnPage("sha.ts", run.stdout);
 });
 
 test("sha() hashes 1 MiB per round, the same for the same seed", () => {
