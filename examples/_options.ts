@@ -156,18 +156,19 @@ export function helpOf<O extends Options, T>(line: CommandLine<O, T>): string {
     // The lines below the first one are a table.
     return [`${letter}--${name} ${option.value}`, option.text.replace(/$/m, byDefault)];
   });
-  if (operands !== undefined) rows.unshift([operands.value, operands.text]);
-  const indent = Math.max(...rows.map(([names]) => names.length)) + 4;
+  const beside = operands === undefined ? [] : [[operands.value, operands.text]];
+  const indent = Math.max(...[...rows, ...beside].map(([names]) => names.length)) + 4;
+  const aligned = ([names, text]: string[]) =>
+    wrap(text, COLUMNS - indent).map((part, i) => (i === 0 ? `  ${names}` : "").padEnd(indent) + part);
   return [
     ...wrap(about, COLUMNS),
     "",
     "Usage:",
     `  ${command} [options]${operands === undefined ? "" : ` [${operands.value}...]`}`,
     "",
+    ...(operands === undefined ? [] : ["Arguments:", ...beside.flatMap(aligned), ""]),
     "Options:",
-    ...rows.flatMap(([names, text]) =>
-      wrap(text, COLUMNS - indent).map((part, i) => (i === 0 ? `  ${names}` : "").padEnd(indent) + part)
-    ),
+    ...rows.flatMap(aligned),
     "",
     "Example:",
     `  ${command} ${example}`.trimEnd(),

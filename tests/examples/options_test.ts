@@ -93,8 +93,10 @@ test("helpOf() tells usage, every option with its default, and an example", () =
 Usage:
   deno run bread.ts [options] [LOAVES...]
 
-Options:
+Arguments:
   LOAVES            how many at a time
+
+Options:
   -f, --flour NAME  what to bake with (default rye)
       --max_size N  how large a loaf may be
   -s, --salt        add salt
