@@ -135,7 +135,7 @@ export abstract class Executor {
     ...inputs: [...MapInputs<A>] | [...MapInputs<A>, MapOptions]
   ): MapResults<Awaited<R>> {
     if (typeof fn !== "function") {
-      throw new TypeError(`Cannot map with what is not a function: ${Deno.inspect(fn)}`);
+      throw new TypeError(`Cannot map with a value that is not a function: ${Deno.inspect(fn)}`);
     }
     const { inputs: iterables, options } = splitArguments(inputs);
     return startMap(this[chunked](fn), iterables, options);

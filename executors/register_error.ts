@@ -41,7 +41,7 @@ export function registerError(errorClass: abstract new (...args: any[]) => Error
     !(errorClass.prototype instanceof Error)
   ) {
     throw new TypeError(
-      `Cannot register what is not a named class that extends Error: ${Deno.inspect(errorClass)}`,
+      `Cannot register a value that is not a named class that extends Error: ${Deno.inspect(errorClass)}`,
     );
   }
   registerClass(errorClass);

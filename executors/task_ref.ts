@@ -49,20 +49,19 @@ export function taskRef<F extends (...args: any[]) => unknown>(
   const url = URL.parse(String(moduleUrl));
   if (url === null) {
     throw new TypeError(
-      `Cannot refer to a module by a URL that is not absolute, use import.meta.resolve(): ${Deno.inspect(moduleUrl)}`,
+      `The URL of a task's module must be absolute: ${Deno.inspect(moduleUrl)}. To fix it, use import.meta.resolve()`,
     );
   }
   if (typeof exportName !== "string" || exportName === "") {
     throw new TypeError(
-      `Cannot refer to an export without a name: ${Deno.inspect(exportName)}`,
+      `The name of a task's export must be a string that is not empty: ${Deno.inspect(exportName)}`,
     );
   }
   const location = { module: url.href, path: exportName };
   const ref = async (...args: unknown[]) => {
-    const { fn, self } = reach(await importModule(location.module), location.path);
-    if (typeof fn !== "function") {
-      throw new TypeError(`Cannot call what is not a function: ${exportName} of ${url.href}`);
-    }
+    const namespace = await importModule(location.module);
+    const { fn, self } = reach(namespace, location.path);
+    if (typeof fn !== "function") throw new TypeError(missing(location, namespace, fn));
     return fn.apply(self, args);
   };
   Object.defineProperty(ref, "name", { value: exportName });
@@ -88,4 +87,12 @@ export function reach(
     fn = holder === null || holder === undefined || !(name in Object(holder)) ? undefined : holder[name];
   }
   return { fn, self };
+}
+
+/** What the error says of an export that is no function. */
+export function missing({ module, path }: TaskLocation, namespace: object, value: unknown): string {
+  const problem = value === undefined
+    ? `Cannot find the export ${path} in ${module}`
+    : `The export ${path} of ${module} is not a function: ${Deno.inspect(value)}`;
+  return `${problem}. To fix it, name one of its exports in taskRef(): ${Object.keys(namespace).join(", ") || "none"}`;
 }

@@ -58,7 +58,7 @@ export class Transfer {
  */
 export function transfer<T>(value: T, list: readonly (Transferable | ArrayBufferLike)[]): T {
   if (!Array.isArray(list)) {
-    throw new TypeError(`Cannot transfer what is not in an array: ${Deno.inspect(list)}`);
+    throw new TypeError(`The list of what transfer() moves must be an array: ${Deno.inspect(list)}`);
   }
   // In a primitive there is nothing that could move.
   return (Object(value) === value ? new Transfer(value, list as readonly Transferable[]) : value) as T;

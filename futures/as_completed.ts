@@ -5,8 +5,8 @@
  */
 
 import { deadlineAfter, whenPassed } from "./deadline.ts";
-import { InvalidStateError, TimeoutError } from "./errors.ts";
-import { type Future, internals, type Waiter } from "./future.ts";
+import { type InvalidStateError, TimeoutError } from "./errors.ts";
+import { type Future, hopeless, internals, type Waiter } from "./future.ts";
 import { futureSet } from "./wait.ts";
 import { blockUntil } from "./wakeup.ts";
 
@@ -190,10 +190,9 @@ class Completed<F extends Future<unknown>> implements CompletedFutures<F>, Waite
   }
 
   #hopelessError(): InvalidStateError {
-    const message = "Cannot block without a timeout when only futures are left that no executor completes: " +
-      `${this.#unfinished.size} of ${this.#total}`;
+    const error = hopeless(`${this.#unfinished.size} (of ${this.#total}) futures`);
     this.#end();
-    return new InvalidStateError(message);
+    return error;
   }
 
   #end(): void {

@@ -16,10 +16,10 @@ import { inspect } from "./inspect.ts";
 export function deadlineAfter(timeout: number | undefined): number {
   if (timeout === undefined) return Infinity;
   if (typeof timeout !== "number") {
-    throw new TypeError(`Cannot use timeout as a number of milliseconds: ${inspect(timeout)}`);
+    throw new TypeError(`The timeout must be a number of milliseconds: ${inspect(timeout)}`);
   }
   if (Number.isNaN(timeout)) {
-    throw new RangeError("Cannot wait for a timeout that is not a number: NaN");
+    throw new RangeError("The timeout must be a number of milliseconds: NaN");
   }
   return performance.now() + Math.max(timeout, 0);
 }

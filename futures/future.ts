@@ -344,7 +344,7 @@ export class Future<T> implements PromiseLike<T> {
    */
   setRunningOrNotifyCancel(): boolean {
     if (this.#state === CANCELLED) return false;
-    if (this.#state !== PENDING) throw this.#invalidState("start");
+    if (this.#state !== PENDING) throw this.#invalidState("start", "PENDING");
     this.#state = RUNNING;
     return true;
   }
@@ -454,7 +454,7 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   #set(state: State, outcome: unknown): void {
-    if (this.#sync() >= CANCELLED) throw this.#invalidState("complete");
+    if (this.#sync() >= CANCELLED) throw this.#invalidState("complete", "PENDING or RUNNING");
     this.#finish(state, outcome);
     this.#deliver();
   }
@@ -474,22 +474,28 @@ export class Future<T> implements PromiseLike<T> {
         // A callback that is due may complete it.
         deliverNow();
         if (this.#state < CANCELLED) {
-          throw new InvalidStateError(
-            `Cannot block without a timeout on a future that no executor completes: ${this}`,
-          );
+          throw hopeless(String(this));
         }
       } else if (!blockUntil(() => this.#state >= CANCELLED, deadline)) {
-        throw new TimeoutError(`Future is not done before the timeout of ${timeout} ms: ${this}`);
+        throw new TimeoutError(`The future was not done within ${timeout} ms: ${this}`);
       }
     }
     if (this.#state === CANCELLED) throw this.#cancelledError();
   }
 
   #cancelledError(): CancelledError {
-    return new CancelledError(`Future was cancelled: ${this}`);
+    return new CancelledError(`The future was cancelled: ${this}`);
   }
 
-  #invalidState(action: string): InvalidStateError {
-    return new InvalidStateError(`Cannot ${action} a future in state ${this.state}: ${this}`);
+  #invalidState(action: string, wanted: string): InvalidStateError {
+    return new InvalidStateError(`Cannot ${action} a future in state ${this.state}, only in state ${wanted}: ${this}`);
   }
+}
+
+/** The error of a call that would block for ever. */
+export function hopeless(waitedFor: string): InvalidStateError {
+  return new InvalidStateError(
+    `Cannot block without a timeout when no executor completes what the call waits for: ${waitedFor}. ` +
+      "To fix it, use await, give a timeout, or call setResult() first",
+  );
 }

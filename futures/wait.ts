@@ -6,8 +6,7 @@
 
 import { deadlineAfter, whenPassed } from "./deadline.ts";
 import { inspect } from "./inspect.ts";
-import { InvalidStateError } from "./errors.ts";
-import { Future, internals, type Waiter } from "./future.ts";
+import { Future, hopeless, internals, type Waiter } from "./future.ts";
 import { blockUntil } from "./wakeup.ts";
 
 /** A value of {@linkcode WaitOptions.returnWhen | returnWhen}: return when any future is done. */
@@ -71,7 +70,7 @@ class Wait<F extends Future<unknown>> implements Waiter {
       returnWhen !== FIRST_EXCEPTION
     ) {
       throw new RangeError(
-        `Cannot wait until ${inspect(returnWhen)}: wanted "FIRST_COMPLETED", "FIRST_EXCEPTION" or "ALL_COMPLETED"`,
+        `The option returnWhen must be "FIRST_COMPLETED", "FIRST_EXCEPTION" or "ALL_COMPLETED": ${inspect(returnWhen)}`,
       );
     }
     this.#returnWhen = returnWhen;
@@ -204,10 +203,7 @@ export function waitSync<F extends Future<unknown>>(
   const satisfied = waiting.isSatisfied();
   const sets = waiting.end();
   if (!satisfied && waiting.deadline === Infinity) {
-    throw new InvalidStateError(
-      "Cannot block without a timeout when only futures are left that no executor completes: " +
-        `${sets.notDone.size} of ${sets.notDone.size + sets.done.size}`,
-    );
+    throw hopeless(`${sets.notDone.size} (of ${sets.notDone.size + sets.done.size}) futures`);
   }
   return sets;
 }
@@ -219,12 +215,12 @@ export function waitSync<F extends Future<unknown>>(
  */
 export function futureSet<F extends Future<unknown>>(fs: Iterable<F>): Set<F> {
   if (typeof (fs as Iterable<F> | null | undefined)?.[Symbol.iterator] !== "function") {
-    throw new TypeError(`Cannot wait for what is not an iterable of futures: ${inspect(fs)}`);
+    throw new TypeError(`Cannot wait for a value that is not an iterable of futures: ${inspect(fs)}`);
   }
   const set = new Set<F>();
   for (const future of fs) {
     if (!(future instanceof Future)) {
-      throw new TypeError(`Cannot wait for what is not a future: ${inspect(future)}`);
+      throw new TypeError(`Cannot wait for a value that is not a future: ${inspect(future)}`);
     }
     set.add(future);
   }

@@ -16,18 +16,28 @@ test("taskRef() reaches static members, with their class as receiver", async () 
 });
 
 test("taskRef() of what is no function rejects when it is called", async () => {
-  for (const name of ["Scale.factor", "no.such.export"]) {
+  const names = Object.keys(await import(SHAPES)).join(", ");
+  for (
+    const [name, problem] of [
+      ["Scale.factor", `The export Scale.factor of ${SHAPES} is not a function: 100`],
+      ["no.such.export", `Cannot find the export no.such.export in ${SHAPES}`],
+    ]
+  ) {
     const error = await assertRejects(async () => await taskRef(SHAPES, name)());
     assertInstanceOf(error, TypeError);
-    assertEquals(error.message, `Cannot call what is not a function: ${name} of ${SHAPES}`);
+    assertEquals(error.message, `${problem}. To fix it, name one of its exports in taskRef(): ${names}`);
   }
 });
 
 test("taskRef() refuses a URL that is not absolute, and a name that is none", () => {
   for (const url of ["./tasks.ts", "tasks", ""]) {
-    assertThrows(() => taskRef(url, "add"), TypeError, "Cannot refer to a module by a URL that is not absolute");
+    assertThrows(() => taskRef(url, "add"), TypeError, "The URL of a task's module must be absolute: ");
   }
   for (const name of ["", undefined, 1] as unknown as string[]) {
-    assertThrows(() => taskRef(TASKS, name), TypeError, "Cannot refer to an export without a name: ");
+    assertThrows(
+      () => taskRef(TASKS, name),
+      TypeError,
+      "The name of a task's export must be a string that is not empty: ",
+    );
   }
 });

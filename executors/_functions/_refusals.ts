@@ -38,18 +38,18 @@ export function refusalOfGlobal(path: string, urls: readonly string[]): TaskNotF
   const wrapped = method === undefined
     ? `(...args) => ${path}(...args)`
     : `(value, ...args) => value.${method}(...args)`;
-  return refused("a part of Deno", `wrap it in a function of your own, ${wrapped}`, path, urls);
+  return refused("a built-in function", `wrap it in a function of your own, as in ${wrapped}`, path, urls);
 }
 
 /** The error of a function of one of Node's modules. */
 export function refusalOfNode(module: string, path: string, urls: readonly string[]): TaskNotFoundError {
   const mend = `export a function that calls it, or use taskRef("${module}", "${path}")`;
-  return refused("a part of Deno", mend, `${path} of ${module}`, urls);
+  return refused("a built-in function", mend, `${path} of ${module}`, urls);
 }
 
 function refused(what: string, mend: string, name: string, urls: readonly string[]): TaskNotFoundError {
   return new TaskNotFoundError(
-    `Cannot send ${what} to a worker, ${mend}: ${name}. Submitted from: ${urls.join(", ")}`,
+    `Cannot send ${what} to a worker: ${name}. To fix it, ${mend}. Submitted from: ${urls.join(", ")}`,
     [...urls],
   );
 }

@@ -5,7 +5,7 @@
  */
 
 import { TaskNotFoundError } from "../../futures/errors.ts";
-import { MEND, type Needs, type Sent } from "./definition.ts";
+import { MEND, type Needs, notSendable, type Sent } from "./definition.ts";
 import { isExit } from "../../futures/task_exit.ts";
 import { importModule } from "./import.ts";
 import type { TaskFunction } from "./resolve.ts";
@@ -24,10 +24,7 @@ export async function fromSource(definition: Sent): Promise<TaskFunction> {
   const fn = evaluate(`(${code}\n)`, hidden, importer) ??
     evaluateMethod(withPlainName(code, name), hidden, importer);
   if (fn === undefined) {
-    throw new TaskNotFoundError(
-      `Cannot send the source text of the function ${name || "(anonymous)"}, because it cannot stand alone: ` +
-        `${mend}. Its text begins: ${source.slice(0, 80)}`,
-    );
+    throw notSendable(name, source, "its text is no function by itself", mend);
   }
   explanations.set(fn, (error) => explained(error, definition, hidden));
   return fn;
@@ -74,10 +71,11 @@ function importerFor({ name, base }: Sent): (specifier: unknown, options?: Impor
     const url = base === undefined ? null : URL.parse(text, base);
     if (url === null) {
       throw new TaskNotFoundError(
-        `Cannot import a relative path in the function ${
+        `Cannot import ${JSON.stringify(text)} in the function ${
           name || "(anonymous)"
-        }, because it was sent as source text and ` +
-          `nothing tells where from: export the function, or use import.meta.resolve() outside of it: ${text}`,
+        }, because it was sent as source ` +
+          "text, and nothing tells what the path is relative to. " +
+          "To fix it, export the function, or call import.meta.resolve() outside of it",
       );
     }
     return await importModule(url.href, options);
@@ -150,10 +148,10 @@ function explained(error: unknown, definition: Sent, hidden: readonly string[]):
       hidden.find((name) => message === `Cannot access '${name}' before initialization`);
     if (missing === undefined) return error;
     const lacks = OF_PROGRAMS.includes(missing) && message.endsWith("defined")
-      ? " threads have none. If it is a name of your own:"
+      ? " threads do not have it. If it is a variable of your own:"
       : "";
     error.message = `${missing} is not defined:${lacks} the function ${definition.name || "(anonymous)"} was sent to ` +
-      `the worker as source text, so it sees no names from around it. To mend it, ${definition.mend ?? MEND}`;
+      `the worker as source text, so it does not see the variables around it. To fix it, ${definition.mend ?? MEND}`;
   } catch {
     // The error is frozen, or throws when it is asked.
   }

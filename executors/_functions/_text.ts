@@ -4,8 +4,7 @@
  * @module
  */
 
-import { TaskNotFoundError } from "../../futures/errors.ts";
-import { MEND, type Needs } from "./definition.ts";
+import { MEND, type Needs, notSendable } from "./definition.ts";
 import { closing, is, type Token, tokenize } from "./_tokens.ts";
 
 /** Global names that workers have, and that mean nothing in the program, where the text comes from. */
@@ -33,10 +32,7 @@ export class FunctionText {
    */
   needs(name: string, mend: string | undefined): Needs {
     const refuse = (problem: string, usualMend: string) => {
-      throw new TaskNotFoundError(
-        `Cannot send the source text of the function ${name || "(anonymous)"}, because ${problem}: ` +
-          `${mend ?? usualMend}. Its text begins: ${this.#source.slice(0, 80)}`,
-      );
+      throw notSendable(name, this.#source, problem, mend ?? usualMend);
     };
     if (this.usesThis) {
       refuse(

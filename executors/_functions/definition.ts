@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TaskNotFoundError } from "../../futures/errors.ts";
 import type { TaskLocation } from "../task_ref.ts";
 
 /** How a worker gets a function. */
@@ -64,4 +65,21 @@ export function modulesOf(definition: Definition): readonly string[] {
     case "source":
       return [];
   }
+}
+
+/** The error of a function whose text alone is not enough. */
+export function notSendable(name: string, source: string, problem: string, mend: string): TaskNotFoundError {
+  return new TaskNotFoundError(
+    `Cannot send the function ${name || "(anonymous)"} as source text, because ${problem}. To fix it, ${mend}. ` +
+      `Its text begins: ${source.slice(0, 80)}`,
+  );
+}
+
+/** The error of a function that may be one of several. */
+export function ambiguous(name: string, why: string, urls: readonly string[]): TaskNotFoundError {
+  return new TaskNotFoundError(
+    `Cannot tell which function ${name} is meant, because ${why}. To fix it, use taskRef(). ` +
+      `Found in: ${urls.join(", ")}`,
+    [...urls],
+  );
 }

@@ -8,9 +8,8 @@
  * @module
  */
 
-import { TaskNotFoundError } from "../../futures/errors.ts";
 import { callers, isUnreadable, mainModule, outlineOf, type Place, readModule } from "./_callers.ts";
-import type { Definition } from "./definition.ts";
+import { ambiguous, type Definition } from "./definition.ts";
 import { computes, findBinding, findByName, findInImports, findVariable, resolveFrom } from "./_exports.ts";
 import { exportOf, isExport } from "./_namespaces.ts";
 import { builtinModule, nameOfNative } from "./_native_functions.ts";
@@ -235,16 +234,16 @@ class Search {
     const unknown = this.#urls.find((url) => !isText(url));
     if (unknown !== undefined) {
       return isUnreadable(unknown)
-        ? "grant --allow-read for the program's modules, use taskRef(), or pass what it uses as arguments: no export " +
-          `is found through a module that may not be read: ${unknown}`
-        : "use taskRef(), or pass what it uses as arguments: no export is found through a module that is no file: " +
-          unknown;
+        ? "grant --allow-read for the program's modules, use taskRef(), or pass what it uses as arguments. " +
+          `No export can be found through a module that this program may not read: ${unknown}`
+        : "use taskRef(), or pass what it uses as arguments. " +
+          `No export can be found through a module that is not a file: ${unknown}`;
     }
     for (const { url } of this.#places) {
       const { specifier, name } = outlineOf(url)?.imports.get(this.#name) ?? {};
       if (specifier === undefined || resolveFrom(specifier, url) !== undefined) continue;
-      return `use taskRef(import.meta.resolve("${specifier}"), "${name}"), or pass what it uses as arguments: only ` +
-        `its own package can resolve "${specifier}"`;
+      return `use taskRef(import.meta.resolve("${specifier}"), "${name}"), or pass what it uses as arguments. ` +
+        `Only its own package can resolve "${specifier}"`;
     }
     return undefined;
   }
@@ -335,11 +334,7 @@ class Search {
     if (called !== undefined) return [called];
     if (!hasTwins) return possible;
     const modules = possible.map(({ module }) => module);
-    throw new TaskNotFoundError(
-      `Cannot tell which function ${this.#name} is meant, because several have that name and may have the same text: ` +
-        `use taskRef(). Found in: ${modules.join(", ")}`,
-      modules,
-    );
+    throw ambiguous(this.#name, "several functions have that name and may have the same text", modules);
   }
 
   /** Whether there is another function of that name, with these names in its text, where this one may come from. */

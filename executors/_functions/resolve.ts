@@ -5,9 +5,9 @@
  */
 
 import { TaskNotFoundError } from "../../futures/errors.ts";
-import type { Definition } from "./definition.ts";
+import { ambiguous, type Definition } from "./definition.ts";
 import { fromSource } from "./_source.ts";
-import { reach, type TaskLocation } from "../task_ref.ts";
+import { missing, reach, type TaskLocation } from "../task_ref.ts";
 
 export { explain, isThenable } from "./_source.ts";
 
@@ -74,12 +74,7 @@ async function dereference(
   const namespace = await importModule(module, load);
   const { fn, self } = reach(namespace, path);
   if (typeof fn !== "function") {
-    throw new TaskNotFoundError(
-      `Cannot find the function ${path}: ${
-        fn === undefined ? "no such export" : `its value is no function but ${Deno.inspect(fn)}`
-      } in ${module}, which exports: ${Object.keys(namespace).join(", ") || "nothing"}`,
-      [module],
-    );
+    throw new TaskNotFoundError(missing({ module, path }, namespace, fn), [module]);
   }
   return self === undefined ? fn as TaskFunction : fn.bind(self);
 }
@@ -98,11 +93,7 @@ async function search(
   }
   if (found.size > 1) {
     const urls = [...found.values()];
-    throw new TaskNotFoundError(
-      `Cannot tell which function ${name} is meant, because several are exported with the same text: use taskRef(). ` +
-        `Exported by: ${urls.join(", ")}`,
-      urls,
-    );
+    throw ambiguous(name, "several exports have the same text", urls);
   }
   return found.keys().next().value as TaskFunction | undefined;
 }

@@ -95,7 +95,7 @@ export class AsyncInput extends Results {
   }
 
   override next(): never {
-    throw new TypeError("Cannot block on a map over an async iterable: use for await");
+    throw new TypeError("Cannot block on a map over an async iterable. To fix it, read the results with for await");
   }
 
   protected override async nextAsync(): Promise<IteratorResult<unknown, undefined>> {

@@ -278,7 +278,9 @@ export abstract class Results {
   }
 
   protected timeOut(): unknown {
-    return this.fail(new TimeoutError("Next result of map is not there before the timeout"));
+    return this.fail(
+      new TimeoutError("The next result of map() was not done before the timeout, which counts from the call of map()"),
+    );
   }
 
   #end(): void {

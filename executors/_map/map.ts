@@ -23,7 +23,7 @@ export function splitArguments(rest: unknown[]): { inputs: AnyIterable[]; option
   const inputs = hasOptions ? rest.slice(0, -1) : rest;
   for (const input of inputs) {
     if (!isIterable(input) && !isAsyncIterable(input)) {
-      throw new TypeError(`Cannot map over what is not iterable: ${inspect(input)}`);
+      throw new TypeError(`Cannot map over a value that is not iterable: ${inspect(input)}`);
     }
   }
   return { inputs: inputs as AnyIterable[], options: hasOptions ? last : {} };
@@ -39,8 +39,8 @@ function isOptions(value: unknown): value is MapOptions {
 export function startMap<R>(target: MapTarget, inputs: AnyIterable[], options: MapOptions): MapResults<R> {
   const { timeout, chunksize, buffersize } = options;
   const limits = { deadline: deadlineAfter(timeout), chunksize, buffersize };
-  if (chunksize !== undefined) checkCount("chunksize", chunksize, "as a number of items");
-  if (buffersize !== undefined) checkCount("buffersize", buffersize, "as a number of items");
+  if (chunksize !== undefined) checkCount("chunksize", chunksize);
+  if (buffersize !== undefined) checkCount("buffersize", buffersize);
   const isSync = inputs.every(isIterable);
   if (!isSync) target.locate?.();
   const results = isSync

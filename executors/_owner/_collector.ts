@@ -143,7 +143,7 @@ export class Collector {
 /** In place of a result that cannot be read: why. */
 function unreadable(type: number, error: unknown): { type: number; payload: Encoded } {
   const reason = error instanceof Error ? error.message : error;
-  const refusal = new SerializationError(`Cannot read result, which a worker has sent: ${reason}`, "result", {
+  const refusal = new SerializationError(`Cannot read result from a worker: ${reason}`, "result", {
     cause: error,
   });
   const payload = encodeValue(refusal, { root: "error", sameProcess: true });
@@ -169,6 +169,6 @@ function receive(port: MessagePort): PostedResult {
     process: { getBuiltinModule(name: string): { receiveMessageOnPort: Receive } };
   }).process.getBuiltinModule("node:worker_threads").receiveMessageOnPort;
   const received = receiveMessageOnPort(port);
-  if (received === undefined) throw new Error("unreachable: a result was counted before it was posted");
+  if (received === undefined) throw new Error("Unreachable: a result was counted before it was posted");
   return received.message;
 }

@@ -26,7 +26,8 @@ export function prepareInitializer(
     if (!(arg instanceof Transfer) || arg.list.every((item) => item instanceof ArrayBuffer)) continue;
     const path = `initargs[${i}]`;
     throw new SerializationError(
-      `Cannot send ${path} to several workers: only buffers can be copied for each, so give the rest to a task`,
+      `Cannot send ${path} to several workers: only buffers can be copied for each. ` +
+        "To fix it, send the rest as the arguments of a task",
       path,
     );
   }

@@ -30,7 +30,7 @@ export function refuseWhileImporting(action: string): void {
   const module = importingModule();
   if (module === undefined) return;
   throw new InvalidStateError(
-    `Cannot ${action} while a worker imports the task's module: guard the program with if (import.meta.main) in ` +
-      module,
+    `Cannot ${action} while a worker imports the module of a task: ${module}. ` +
+      "To fix it, guard the program there with if (import.meta.main)",
   );
 }

@@ -12,7 +12,7 @@ import { lookAt } from "./paths.ts";
 /** @throws {TypeError} It is no object of options. */
 export function checkBag<T extends object>(options: T): T {
   if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot use as a number of workers, or as options: ${inspect(options)}`);
+    throw new TypeError(`The argument must be a number of workers or an object of options: ${inspect(options)}`);
   }
   return options;
 }
@@ -23,10 +23,10 @@ export function checkInitializer(
   initargs: readonly unknown[],
 ): InitializerCall | undefined {
   if (initializer !== undefined && typeof initializer !== "function") {
-    throw new TypeError(`Cannot use initializer as a function: ${inspect(initializer)}`);
+    throw new TypeError(`The option initializer must be a function: ${inspect(initializer)}`);
   }
   if (!Array.isArray(initargs)) {
-    throw new TypeError(`Cannot use initargs as a list of arguments: ${inspect(initargs)}`);
+    throw new TypeError(`The option initargs must be an array of arguments: ${inspect(initargs)}`);
   }
   return initializer && { fn: initializer, args: initargs };
 }
@@ -46,13 +46,15 @@ export function requestReadOfOwnModules(action: string, entry: string): void {
   const needsPermission = isLocal && !Deno.build.standalone;
   if (needsPermission && Deno.permissions.requestSync({ name: "read", path }).state !== "granted") {
     throw new Deno.errors.NotCapable(
-      `Cannot ${action} without permission to read ${path.pathname}: run again with --allow-read`,
+      `Cannot ${action} without permission to read the modules of this library: ${path.pathname}. ` +
+        "To fix it, run again with --allow-read",
     );
   }
   if (isBundled && !(isLocal && lookAt(new URL(entry))?.isFile)) {
     throw new Deno.errors.NotFound(
-      `Cannot ${action} from a bundle, which has no module for it beside itself: keep the package out of the bundle, ` +
-        `as in deno bundle --external "@concurrent/futures", or esbuild --external:@concurrent/futures: ${entry}`,
+      `Cannot ${action} from a bundle, because the module for it is not beside the bundle: ${entry}. ` +
+        'To fix it, keep the package out of the bundle, as in deno bundle --external "@concurrent/futures", ' +
+        "or esbuild --external:@concurrent/futures",
     );
   }
 }

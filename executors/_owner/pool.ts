@@ -136,7 +136,10 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
 
   #assertSubmittable(fn: unknown): void {
     if (typeof fn !== "function") {
-      throw new TypeError(`Cannot submit what is not a function: ${inspect(fn)}`);
+      throw new TypeError(
+        `Cannot submit a value that is not a function: ${inspect(fn)}. ` +
+          "To fix it, give the function first, and then its arguments",
+      );
     }
     refuseWhileImporting("submit a task");
     this.#assertOpen();
@@ -238,11 +241,11 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   }
 
   onStartFailure(error: unknown): void {
-    this.#breakBecause("Worker could not be started", error);
+    this.#breakBecause("A worker did not start", error);
   }
 
   onWorkerFailure(error: unknown): void {
-    this.#breakBecause("Worker failed", error);
+    this.#breakBecause("A worker failed", error);
     // It will end nothing any more.
     this.#terminateWorkers();
   }
@@ -250,9 +253,9 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   /** What a consumer says of itself. */
   #onReport(type: number, value: unknown): void {
     if (type === RecordType.GONE) this.#terminateWorkers();
-    else if (type === RecordType.INITIALIZER_FAILED) this.#breakBecause("Worker could not be initialized", value);
+    else if (type === RecordType.INITIALIZER_FAILED) this.#breakBecause("The initializer failed", value);
     else if (this.#kind.errorOf !== undefined) this.#break(() => this.#kind.errorOf!(value));
-    else this.#breakBecause("Worker cannot answer", "a task has changed what that takes");
+    else this.#breakBecause("A worker cannot answer", "a task changed built-in objects that its worker needs");
   }
 
   // TaskControl
@@ -261,7 +264,10 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     const slot = this.#tasks.slotOf(future);
     if (slot === -1) return;
     if (this.#kind.stop === "terminate") {
-      this.#giveUp(slot, () => this.#kind.brokenError("Task was aborted with the thread that ran it", undefined));
+      this.#giveUp(
+        slot,
+        () => this.#kind.brokenError("The task was aborted, and the thread that ran it was ended", undefined),
+      );
       return;
     }
     // Not another task's until the broker has answered, which would be meant then.

@@ -121,7 +121,7 @@ export abstract class Run<W extends RunWorker = RunWorker> {
 
 /** Ends a run that calls a function which would end its worker, and unwinds its task. */
 export function exit(run: Run | undefined, how: string, exitCode: number): never {
-  const outcome = new TaskExitError(`Task called ${how}`, exitCode);
+  const outcome = new TaskExitError(`The task called ${how}, which ended the task and not its worker`, exitCode);
   run?.end(RecordType.ERROR, outcome);
   // Should the task catch this and go on, what it returns comes too late. Not the outcome itself: the task could add
   // getters.

@@ -82,7 +82,7 @@ export function watchTasks(worker: Watched): void {
   const onUnhandledError = (error: unknown, run: Run | undefined): void => {
     if (isExit(error)) return;
     if (run !== undefined && !run.isOver) run.end(RecordType.ERROR, error);
-    else printError(`Uncaught in ${worker.name}, after its task was done:`, error);
+    else printError(`Uncaught error in ${worker.name}, after its task was done:`, error);
   };
 
   // Uncaught, they would end the whole program.

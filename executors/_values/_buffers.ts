@@ -74,7 +74,8 @@ export class Buffers {
       if (buffer.growable && view.byteOffset + view.byteLength + 8 > buffer.byteLength) {
         return this.#objects.refuse(
           at,
-          "a view up to the end of a SharedArrayBuffer that can grow: send the memory and make the view in the task",
+          "a view up to the end of a SharedArrayBuffer that can grow. " +
+            "To fix it, send the memory and make the view in the task",
         );
       }
       this.#whole.add(buffer);
@@ -111,7 +112,7 @@ export class Buffers {
           const thing = things[each];
           const isView = ArrayBuffer.isView(thing);
           if (this.#moving.has(isView ? thing.buffer : thing)) {
-            this.#objects.refuseAt(parent, step, "a buffer that moves with another item");
+            this.#objects.refuseAt(parent, step, "a buffer that already moves with another item");
           }
           if (isView) this.#show(thing, item);
         }

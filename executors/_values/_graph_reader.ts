@@ -26,7 +26,7 @@ export function decodeGraphItems(payload: Encoded): Items {
   const reader = new GraphReader(payload);
   if (reader.isApart) return reader.items(reader.root);
   const items = reader.value();
-  if (!Array.isArray(items)) throw new TypeError("it is no list");
+  if (!Array.isArray(items)) throw new TypeError("it is not a list");
   return { length: items.length, get: (i) => items[i] };
 }
 
@@ -46,7 +46,9 @@ class GraphReader implements Reader {
 
   constructor(payload: Encoded) {
     const text = JSON.parse(payload.text);
-    if (!Array.isArray(text) || text.length < FIRST) throw new SyntaxError("Cannot read as a value: it has no parts");
+    if (!Array.isArray(text) || text.length < FIRST) {
+      throw new SyntaxError("Cannot read an invalid value: it has no parts");
+    }
     this.#text = text;
     this.#payload = payload;
     this.isApart = text[0] === 1;
@@ -114,7 +116,7 @@ class GraphReader implements Reader {
     const at = FIRST + index * 2;
     const code = this.#text[at];
     const type = typeof code === "number" ? TYPES[code] : undefined;
-    if (type === undefined) throw new SyntaxError(`Cannot read as a kind of object: ${code}`);
+    if (type === undefined) throw new SyntaxError(`Cannot read an unknown kind of object: ${code}`);
     const said = this.#text[at + 1];
     const thing = type.make(said, this);
     if (Array.isArray(made)) made[index] = thing;

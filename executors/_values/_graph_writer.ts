@@ -140,7 +140,7 @@ class GraphWriter implements Writer, Objects {
         return [`${value}`];
       case "symbol": {
         const send = this.#options.root === "result" ? "return" : "send";
-        return this.refuseAt(parent, step, `a symbol: ${send} a text instead`);
+        return this.refuseAt(parent, step, `a symbol. To fix it, ${send} a string instead`);
       }
       case "function":
         return this.refuseAt(parent, step, describeFunction(value, this.#options));
@@ -206,12 +206,16 @@ class GraphWriter implements Writer, Objects {
     for (const item of list) {
       if (item instanceof ArrayBuffer) (this.#buffers ??= new Buffers(this)).move(item);
       else if (!sameProcess) {
-        this.refuseAt(parent, step, "only buffers can be transferred there");
+        this.refuseAt(parent, step, "transfer() can move only buffers there");
         return false;
       } else if (parent === -1 || (root === "args" && parent === 0) || this.#isList(this.things[parent])) {
         if (!this.#ports.has(item)) this.#ports.set(item, this.#ports.size);
       } else {
-        this.refuseAt(parent, step, "a transfer of what is no buffer, which must be a whole argument or result");
+        this.refuseAt(
+          parent,
+          step,
+          "transfer() of something else than a buffer. To fix it, make it a whole argument or result",
+        );
         return false;
       }
     }
@@ -246,7 +250,7 @@ class GraphWriter implements Writer, Objects {
         } catch (error) {
           if (isExit(error) || error === this.#refusal) throw error;
           const reason = textOfThrown(error);
-          this.refuse(index, `it cannot be read (${reason}): if it is a proxy, send what it stands for`);
+          this.refuse(index, `it cannot be read (${reason}). If it is a proxy, send what it stands for`);
         }
       }
     }
@@ -279,7 +283,10 @@ class GraphWriter implements Writer, Objects {
 
   writeShared(memory: SharedArrayBuffer, at: number): void {
     if (this.#options.sameProcess) this.say(at, this.#shared.push(memory) - 1);
-    else this.refuse(at, "a SharedArrayBuffer, which another process cannot share: send a copy of its bytes");
+    else {this.refuse(
+        at,
+        "a SharedArrayBuffer, which another process cannot share. To fix it, send a copy of its bytes",
+      );}
   }
 
   // ---- what cannot cross -------------------------------------------------------------------------------------------
@@ -330,4 +337,4 @@ function movedAway(list: Transferable[]): { value: unknown; list: Transferable[]
   return structuredClone({ value: list, list }, { transfer: list });
 }
 
-const TOO_DEEP = `it is nested too deeply, wanted at most ${MAX_DEPTH} levels`;
+const TOO_DEEP = `it is nested too deeply, in more than ${MAX_DEPTH} levels`;

@@ -40,42 +40,48 @@ export function describeRefused(thing: object, { root, sameProcess }: EncodeOpti
   const isPlatforms = name !== "" && isOf(thing, name);
   // What is refused although instances of its class cross is no plain instance: it may be one of another realm.
   const what = isPlatforms && !CLASS_NAMES.has(name) ? article(name) : `an instance of ${name || "an unnamed class"}`;
-  if (hasMethod(thing, "then")) return `${what}: await it first, and ${send} what it resolves to`;
-  if (hasMethod(thing, "submit")) return `${what}: make one in the task, or submit from here`;
+  if (hasMethod(thing, "then")) return fix(what, `await it first, and ${send} what it resolves to`);
+  if (hasMethod(thing, "submit")) return fix(what, "make one in the task, or submit from here");
   if (isPlatforms && name === "AbortSignal") {
-    return `${what}: ${
-      sameProcess
-        ? "to tell a task to stop, share a flag, such as new Int32Array(new SharedArrayBuffer(4))"
-        : "a process cannot follow it"
-    }; cancel() of the future stops what has not begun`;
+    const stops = "call cancel() of the future, which stops a task that has not begun";
+    return sameProcess
+      ? fix(what, `${stops}; or share a flag with the task, such as new Int32Array(new SharedArrayBuffer(4))`)
+      : fix(`${what}, which another process cannot follow`, stops);
   }
   if (isPlatforms && STREAMS.has(name)) {
-    if (sameProcess) return `${what}: move it, as a whole argument or result, such as transfer(it, [it])`;
-    return name === "MessagePort" ? `${what}, which no other process can use` : `${what}: ${send} what it carries`;
+    if (sameProcess) return fix(what, "move it, as a whole argument or result, such as transfer(it, [it])");
+    return name === "MessagePort" ? `${what}, which no other process can use` : fix(what, `${send} what it carries`);
   }
   const instead = isPlatforms && Object.hasOwn(INSTEAD, name) ? INSTEAD[name].replace("$", send) : undefined;
-  if (instead !== undefined) return `${what}: ${instead}`;
-  if (isPlatforms || name === "") return `${what}: ${send} what it is made of`;
-  return `${what}: ${send} its data as a plain object or array`;
+  if (instead !== undefined) return fix(what, instead);
+  if (isPlatforms || name === "") return fix(what, `${send} what it is made of`);
+  return fix(what, `${send} its data as a plain object or array`);
+}
+
+/** What a message says of a thing that cannot cross. */
+export function fix(what: string, instead: string): string {
+  return `${what}. To fix it, ${instead}`;
 }
 
 /** Says that something is a function, which one, and what to do instead. */
 export function describeFunction(fn: unknown, { root }: EncodeOptions): string {
   const name = read(() => String((fn as { name?: unknown }).name ?? ""));
   const instead = root === "result" ? "return what it computes" : "send what it computes, or let the task import it";
-  return `a function${name === "" ? "" : ` (${name})`}: ${instead}`;
+  return fix(`a function${name === "" ? "" : ` (${name})`}`, instead);
 }
 
 /** Says which own key of an instance of a built-in class does not cross with it, and what to do instead. */
 export function describeExtra(thing: object, key: string, { root }: EncodeOptions): string {
   const name = read(() => String(thing.constructor?.name ?? "")) || "object of a built-in class";
   const send = root === "result" ? "return" : "send";
-  return `${article(name)} with an extra property, ${JSON.stringify(key)}: ${send} it beside the ${name}`;
+  return fix(`${article(name)} with an extra property, ${JSON.stringify(key)}`, `${send} it beside the ${name}`);
 }
 
 function describeIterator(tag: string, send: string): string {
-  if (tag.includes("AsyncGenerator")) return `an async generator: ${send} an array, such as await Array.fromAsync(it)`;
-  return `${tag.includes("Generator") ? "a generator" : "an iterator"}: ${send} an array, such as [...it]`;
+  if (tag.includes("AsyncGenerator")) {
+    return fix("an async generator", `${send} an array, such as await Array.fromAsync(it)`);
+  }
+  return fix(tag.includes("Generator") ? "a generator" : "an iterator", `${send} an array, such as [...it]`);
 }
 
 /** Whether the global class of that name has made a thing. */
@@ -105,5 +111,5 @@ function read(text: () => string): string {
 
 /** The text of what was thrown, which may be anything. */
 export function textOfThrown(thrown: unknown): string {
-  return read(() => String(thrown)) || "something that has no text";
+  return read(() => String(thrown)) || "a value that has no text form";
 }

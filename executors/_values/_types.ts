@@ -137,7 +137,7 @@ export const TYPES: readonly AnyType[] = tableOf([
       for (const key of Object.keys(thing)) {
         const slot = thing[key];
         if (typeof slot !== "object" || slot === null) continue;
-        if (key === "__proto__") throw new SyntaxError("Cannot read as a key of an object: __proto__");
+        if (key === "__proto__") throw new SyntaxError("Cannot read an invalid key of an object: __proto__");
         thing[key] = from.resolve(slot);
       }
     },
@@ -318,7 +318,7 @@ export const TYPES: readonly AnyType[] = tableOf([
 function keysOf(thing: object, at: number, to: Writer): string[] {
   const symbols = Object.getOwnPropertySymbols(thing);
   if (symbols.length === 0) return Object.keys(thing);
-  to.refuse(at, `an object with ${String(symbols[0])} as key: use a text as key`);
+  to.refuse(at, `an object with ${String(symbols[0])} as key. To fix it, use a string as key`);
   return [];
 }
 

@@ -36,7 +36,9 @@ export const VIEW_NAMES: readonly string[] = Object.keys(VIEW_CLASSES);
 export function viewNamed(
   name: string,
 ): new (buffer: ArrayBufferLike, at?: number, length?: number) => ArrayBufferView {
-  if (!Object.hasOwn(VIEW_CLASSES, name)) throw new TypeError(`Cannot read as a view of a buffer: ${inspect(name)}`);
+  if (!Object.hasOwn(VIEW_CLASSES, name)) {
+    throw new TypeError(`Cannot read an unknown view of a buffer: ${inspect(name)}`);
+  }
   return VIEW_CLASSES[name as keyof typeof VIEW_CLASSES] as ReturnType<typeof viewNamed>;
 }
 

@@ -83,7 +83,7 @@ export function decodeItems(payload: Encoded): Items {
 function listOf({ encoding, text, buffers }: Encoded): ArrayLike<unknown> {
   if (encoding === Encoding.NUMBERS) return new Float64Array(buffers[0]);
   const items = JSON.parse(text);
-  if (!Array.isArray(items)) throw new TypeError("it is no list");
+  if (!Array.isArray(items)) throw new TypeError("it is not a list");
   return items;
 }
 
@@ -94,7 +94,7 @@ function readable<A, T>(root: string, read: (from: A) => T, from: A): T {
   } catch (error) {
     if (isExit(error)) throw error;
     const reason = error instanceof Error ? error.message : textOfThrown(error);
-    throw new SerializationError(`Cannot read ${root}, which another worker has sent: ${reason}`, root, {
+    throw new SerializationError(`Cannot read ${root} from another worker: ${reason}`, root, {
       cause: error,
     });
   }

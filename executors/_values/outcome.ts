@@ -75,5 +75,5 @@ export function encodeError(error: unknown, sameProcess: boolean, attempt: Attem
     }
   }
   // Even the refusal has a cause whose getter ends the task.
-  return encodeValue(new SerializationError("Cannot send error: a getter of it ends the task", "error"), options);
+  return encodeValue(new SerializationError("Cannot send error: one of its getters ended the task", "error"), options);
 }

@@ -14,7 +14,7 @@ import { Consumer } from "../_queue/consumer.ts";
 import { PASSED_ON } from "../_queue/posted.ts";
 import { type ConsumerMessage, type ConsumerStart, RecordType, TaskState } from "../_queue/protocol.ts";
 import { type Address, keyStart, shown } from "./_address.ts";
-import { connect, inspectServer, isRefusal, MAX_BATCH, subscribe } from "./_connection.ts";
+import { connect, inspectServer, isRefusal, MAX_BATCH, refusalBy, subscribe } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
 import { InFlight, type Job, reportPayload } from "./_in_flight.ts";
 import { MAX_EVENTS, MAX_KEPT, Releaser } from "./_keep.ts";
@@ -67,7 +67,7 @@ class ClusterBroker {
   #queue: Queue | undefined;
   /** How many connections were made so far. */
   #connections = 0;
-  #lastProblem = "it does not answer";
+  #lastProblem = "the server does not answer";
   #timer: ReturnType<typeof setInterval> | undefined;
   #isAdding = false;
   #isEnding = false;
@@ -157,12 +157,12 @@ class ClusterBroker {
       });
       client.on("error", (error: Error) => {
         this.#lastProblem = error.message;
-        if (isRefusal(error)) this.#break(error.message);
+        if (isRefusal(error)) this.#break(refusalBy(address, error));
       });
       client.connect().catch(() => {});
     }
-    for (const warning of await inspectServer(this.#client)) {
-      console.warn(`ClusterExecutor: ${shown(address.redis)}. ${warning}`);
+    for (const warning of await inspectServer(this.#client, address)) {
+      console.warn(`ClusterExecutor: ${warning}`);
     }
     this.#queue = new Queue(name, { connection: this.#client, prefix, streams: { events: { maxLen: MAX_EVENTS } } });
     this.#queue.on("error", () => {});
@@ -206,7 +206,10 @@ class ClusterBroker {
     const { unreachableAfter, address } = this.#start;
     const { silence } = this.#heartbeat;
     if (silence >= unreachableAfter) {
-      this.#break(`${shown(address.redis)} has been out of reach for ${Math.round(silence)} ms: ${this.#lastProblem}`);
+      this.#break(
+        `${shown(address.redis)} has been out of reach for ${Math.round(silence)} ms: ${this.#lastProblem}. ` +
+          "To fix it, start the server, or correct its URL",
+      );
       return;
     }
     if (this.#heartbeat.isAway || this.#sweep.isSweeping) return;
@@ -222,7 +225,7 @@ class ClusterBroker {
   /** Adds a job again, or fails it, which the server does not know. */
   #onLost(job: Job): void {
     if (job.connection === this.#connections) {
-      const message = "the server does not know it any more: somebody has removed it, or keepResults is too short";
+      const message = "the server no longer has it. Likely causes: somebody removed it, or keepResults is too short";
       this.#inFlight.fail(job, { what: "lost", message });
     } else {
       // A server that was killed may have lost what came last. The job runs again, as when its node is lost.

@@ -5,7 +5,7 @@
  */
 
 import { Redis, type RedisOptions } from "ioredis";
-import type { Address } from "./_address.ts";
+import { type Address, shown } from "./_address.ts";
 
 /** The longest pause between two attempts to connect, in milliseconds. */
 const MAX_PAUSE_MS = 1_000;
@@ -48,6 +48,12 @@ export function isRefusal(error: unknown): error is Error {
     /^(WRONGPASS|NOAUTH|NOPERM|ERR AUTH|ERR invalid password|ERR DB index)/.test(error.message);
 }
 
+/** What messages say of a server that refuses. */
+export function refusalBy({ redis }: Address, { message }: Error): string {
+  return `${shown(redis)} refuses the connection: ${message}. ` +
+    "To fix it, correct the user, the password or the database in its URL, or the rights of the user";
+}
+
 /** The oldest server that the engine works with. */
 const OLDEST = [6, 2];
 
@@ -57,13 +63,14 @@ const OLDEST = [6, 2];
  * @returns Warnings of what may lose jobs.
  * @throws {Error} The server is too old.
  */
-export async function inspectServer(client: Redis): Promise<string[]> {
+export async function inspectServer(client: Redis, { redis }: Address): Promise<string[]> {
   const warnings: string[] = [];
+  const server = shown(redis);
   const info = await client.info("server");
   const version = /redis_version:([\d.]+)/.exec(info)?.[1] ?? "";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (version !== "" && (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))) {
-    throw new Error(`its version is ${version}, and ${OLDEST.join(".")} or later is needed`);
+    throw new Error(`${server} is too old, it must have version ${OLDEST.join(".")} or later: ${version}`);
   }
   let policy: string | undefined;
   let appendOnly: string | undefined;
@@ -72,16 +79,18 @@ export async function inspectServer(client: Redis): Promise<string[]> {
     [, appendOnly] = await client.config("GET", "appendonly") as string[];
   } catch {
     warnings.push(
-      "It does not tell how it keeps data (CONFIG is not allowed): " +
-        "see that maxmemory-policy is noeviction and appendonly is yes",
+      `${server} does not tell how it keeps data, because CONFIG is not allowed. ` +
+        "Check that maxmemory-policy is noeviction and appendonly is yes",
     );
     return warnings;
   }
   if (policy !== undefined && policy !== "noeviction") {
-    warnings.push(`Its maxmemory-policy is ${policy}: when its memory is full it drops jobs. Set it to noeviction`);
+    warnings.push(
+      `${server} drops jobs when its memory is full, because maxmemory-policy is ${policy}. To fix it, set noeviction`,
+    );
   }
   if (appendOnly === "no") {
-    warnings.push("Its appendonly is no: when it ends, it loses jobs. Set it to yes");
+    warnings.push(`${server} loses jobs when it ends, because appendonly is no. To fix it, set yes`);
   }
   return warnings;
 }

@@ -102,9 +102,8 @@ export class Functions {
   /** Says of a task that no node has its function. */
   describeUnknown(node: string, { modules, name }: TaskData): string {
     const known = [...this.#exports].map(([alias, names]) => `${alias} (${[...names].join(", ")})`).join(", ");
-    return `Node ${node} has no function ${name} in ${
-      modules.join(" or ")
-    }, nor has any other one: its modules are ${known}`;
+    return `Node ${node} has no function ${name} in ${modules.join(" or ")}, and no other node has it. ` +
+      `To fix it, export it from a module that a node loads with --module. This node has: ${known}`;
   }
 }
 

@@ -55,7 +55,7 @@ export function fromJobValue(value: unknown): Encoded {
       ) return new Encoded(encoding, text, 0, buffers.map((buffer) => wholeBuffer(Uint8Array.fromBase64(buffer))));
     }
   }
-  throw new TypeError(`Cannot read as a value of a job: ${shortened(value)}`);
+  throw new TypeError(`Cannot read an invalid value of a job: ${shortened(value)}`);
 }
 
 /** JSON for the text of an error. */

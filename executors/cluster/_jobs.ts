@@ -81,11 +81,14 @@ export function howOf(flags: number): TaskData["how"] {
 export function checkJobData(data: unknown): asserts data is JobData {
   const { v, tasks, keep } = (data ?? {}) as { [name: string]: unknown };
   if (v !== VERSION) {
-    throw new TypeError(`Cannot run a job of version ${JSON.stringify(v)}: this node knows version ${VERSION}`);
+    throw new TypeError(
+      `Cannot run a job of version ${JSON.stringify(v)}, because this node knows version ${VERSION}. ` +
+        "To fix it, use the same version of this library in programs and nodes",
+    );
   }
   const isKept = keep === undefined || (Number.isSafeInteger(keep) && (keep as number) > 0);
   if (!isKept || !Array.isArray(tasks) || tasks.length === 0 || !tasks.every(isTaskData)) {
-    throw new TypeError(`Cannot read as a job: ${shortened(data)}`);
+    throw new TypeError(`Cannot read an invalid job: ${shortened(data)}`);
   }
 }
 
@@ -110,7 +113,7 @@ function isArguments(args: unknown): boolean {
 export function checkJobResult(result: unknown, tasks: number): asserts result is JobResult {
   const { outcomes } = (result ?? {}) as Partial<JobResult>;
   if (Array.isArray(outcomes) && outcomes.length === tasks && outcomes.every(isOutcome)) return;
-  throw new TypeError(`Cannot read as the outcome of ${tasks} tasks: ${shortened(result)}`);
+  throw new TypeError(`Cannot read an invalid outcome of ${tasks} tasks: ${shortened(result)}`);
 }
 
 function isOutcome(outcome: unknown): boolean {

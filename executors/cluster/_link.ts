@@ -6,7 +6,7 @@
 
 import type { Redis } from "ioredis";
 import { type Address, shown } from "./_address.ts";
-import { connect, isRefusal, subscribe } from "./_connection.ts";
+import { connect, isRefusal, refusalBy, subscribe } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
 import { executorOf } from "./_jobs.ts";
 import { controlChannel, executorChannel, type NodeMessage } from "./_messages.ts";
@@ -25,7 +25,7 @@ export class Link {
   readonly #listener: Redis;
   readonly #heartbeat: Heartbeat;
   /** Why a connection is not there, as far as the last error tells. */
-  #problem = "it does not answer";
+  #problem = "the server does not answer";
   readonly #errors = new WeakSet<Error>();
   /** Whether the node ends, so that the end of a connection is not worth a message. */
   isClosing = false;
@@ -53,10 +53,10 @@ export class Link {
       client.on("error", (error: Error) => {
         this.#problem = error.message;
         this.#errors.add(error);
-        if (isRefusal(error)) refused.reject(new Error(`${server} refuses: ${error.message}`));
+        if (isRefusal(error)) refused.reject(new Error(refusalBy(this.#address, error)));
       });
     }
-    const waiting = setTimeout(() => this.#say(`Waits for ${server}: ${this.#problem}`), SAY_WAITING_MS);
+    const waiting = setTimeout(() => this.#say(`Waiting for ${server}: ${this.#problem}`), SAY_WAITING_MS);
     const ready = Promise.all(clients.map(async (client) => {
       await client.connect().catch(() => {});
       await client.ping();
@@ -82,15 +82,15 @@ export class Link {
   }
 
   #watch(server: string): void {
-    const byItself = "the server has closed it";
+    const byItself = "the server closed it";
     this.#problem = byItself;
     let isAway = false;
     this.client.on("close", () => {
-      if (!isAway && !this.isClosing) this.#say(`Has lost the connection to ${server}: ${this.#problem}`);
+      if (!isAway && !this.isClosing) this.#say(`Lost the connection to ${server}: ${this.#problem}`);
       isAway = true;
     });
     this.client.on("ready", () => {
-      if (isAway) this.#say(`Has a connection to ${server} again`);
+      if (isAway) this.#say(`Connected to ${server} again`);
       isAway = false;
       this.#problem = byItself;
     });

@@ -8,7 +8,7 @@ import { DelayedError, UnrecoverableError, WaitingError, Worker as JobWorker } f
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import { encodeValue } from "../_values/codec.ts";
 import { TaskAbortedError } from "./errors.ts";
-import { type Address, keyStart, shown } from "./_address.ts";
+import { type Address, keyStart } from "./_address.ts";
 import { inspectServer } from "./_connection.ts";
 import { Functions } from "./_functions.ts";
 import { type ClusterJob, type HeldJob, HeldJobs, type HeldTask, LOOK_MS } from "./_held_jobs.ts";
@@ -117,7 +117,7 @@ export class ClusterNode {
     await this.#functions.load();
     await this.#tryModules();
     await this.#link.open((text) => this.#held.hear(text), this.#functions.channels());
-    for (const warning of await inspectServer(this.#link.client)) console.error(`${shown(address.redis)}: ${warning}`);
+    for (const warning of await inspectServer(this.#link.client, address)) console.error(`${name}: ${warning}`);
     const worker = this.#worker = new JobWorker(address.queue, (job, token) => this.#run(job, token), {
       connection: this.#link.client,
       prefix: address.prefix,

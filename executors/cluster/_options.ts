@@ -4,8 +4,7 @@
  * @module
  */
 
-import { inspect } from "../../futures/inspect.ts";
-import { checkBag } from "../_owner/options.ts";
+import { inspect, typeName } from "../../futures/inspect.ts";
 import { type Address, isServer, shown } from "./_address.ts";
 import type { JobSettings } from "./_cluster_broker.ts";
 import type { Backoff, ClusterExecutorOptions } from "./cluster_executor.ts";
@@ -26,6 +25,12 @@ export interface CheckedOptions {
  * @throws {RangeError} An option is a number, or a name, that it may not be.
  */
 export function checkOptions(options: ClusterExecutorOptions): CheckedOptions {
+  if (typeof options !== "object" || options === null) {
+    // Not its value: a text may be a URL with a password.
+    throw new TypeError(
+      `The argument must be an object of options, as in { redis: "redis://host" }: ${typeOf(options)}`,
+    );
+  }
   const {
     redis = "redis://127.0.0.1:6379",
     tls,
@@ -37,7 +42,7 @@ export function checkOptions(options: ClusterExecutorOptions): CheckedOptions {
     priority,
     keepResults = 600_000,
     unreachableAfter = 60_000,
-  } = checkBag(options);
+  } = options;
   checkName("queue", queue);
   checkName("prefix", prefix);
   checkNumber("attempts", attempts, 1);
@@ -53,31 +58,37 @@ export function checkOptions(options: ClusterExecutorOptions): CheckedOptions {
 
 function checkBackoff({ type, delay, jitter = 0 }: Backoff): void {
   if (type !== "fixed" && type !== "exponential") {
-    throw new RangeError(`Cannot use backoff.type, wanted "fixed" or "exponential": ${inspect(type)}`);
+    throw new RangeError(`The option backoff.type must be "fixed" or "exponential": ${inspect(type)}`);
   }
   checkNumber("backoff.delay", delay, 0);
   if (typeof jitter !== "number" || !(jitter >= 0 && jitter <= 1)) {
-    throw new RangeError(`Cannot use backoff.jitter, wanted a number from 0 to 1: ${inspect(jitter)}`);
+    throw new RangeError(`The option backoff.jitter must be a number from 0 to 1: ${inspect(jitter)}`);
   }
+}
+
+/** What messages say of a value that may hold a password. */
+function typeOf(value: unknown): string {
+  return `a value of type ${typeName(value)}`;
 }
 
 function checkServer(redis: unknown): string {
   const isText = typeof redis === "string" || redis instanceof URL;
   if (isText && isServer(String(redis))) return String(redis);
-  const given = isText ? inspect(shown(String(redis))) : `a value of type ${redis === null ? "null" : typeof redis}`;
-  throw new TypeError(`Cannot use redis as a server, wanted redis://host:port or rediss://host:port: ${given}`);
+  const given = isText ? inspect(shown(String(redis))) : typeOf(redis);
+  throw new TypeError(`The option redis must be a URL as redis://host:port or rediss://host:port: ${given}`);
 }
 
 /** Checks what becomes a part of keys, which the engine separates by colons. */
 function checkName(option: string, name: unknown): void {
   if (typeof name === "string" && name !== "" && !name.includes(":")) return;
-  throw new TypeError(`Cannot use ${option} as a name, wanted some text without a colon: ${inspect(name)}`);
+  throw new TypeError(`The option ${option} must be a string that is not empty and has no colon: ${inspect(name)}`);
 }
 
 function checkNumber(option: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): void {
-  if (typeof value !== "number") throw new TypeError(`Cannot use ${option} as a number: ${inspect(value)}`);
+  if (typeof value !== "number") throw new TypeError(`The option ${option} must be a number: ${inspect(value)}`);
   if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new RangeError(`Cannot use ${option}, wanted an integer from ${min} to ${max}: ${value}`);
+  const limits = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw new RangeError(`The option ${option} must be an integer ${limits}: ${value}`);
 }
 
 /** The URL of a module as a program gives it: a URL, or a path from the working directory on. */

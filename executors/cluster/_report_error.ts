@@ -17,9 +17,12 @@ export function reportedError({ what, message, job, modules }: ClusterReport, qu
       return new TaskNotFoundError(message, [...modules ?? []]);
     case "stalled":
       return new StalledJobError(
-        `Job ${job} of the queue ${queue} was begun several times, and each time its node died or lost touch with ` +
-          `the server (${message}). Likely causes: the task uses up its node's memory, or nodes are shut off`,
+        `Nodes began job ${job} of the queue ${queue} several times, and each time the node died or lost its ` +
+          `connection to the server (${message}). ` +
+          "Likely causes: the task uses up the memory of its node, or the nodes were shut down",
       );
+    case "refused":
+      return new BrokenCluster(`The server refused job ${job} of the queue ${queue}: ${message}`);
     default:
       return new BrokenCluster(`Job ${job} of the queue ${queue} was lost: ${message}`);
   }

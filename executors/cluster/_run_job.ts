@@ -73,7 +73,9 @@ export async function runTask({ module, name, how, args, job }: Call, imports: I
 function listOf(values: unknown): unknown[] {
   if (Array.isArray(values)) return values;
   if (values instanceof Float64Array) return Array.from(values);
-  throw new TypeError(`Cannot call a function with arguments that are no list: ${Deno.inspect(values).slice(0, 200)}`);
+  throw new TypeError(
+    `Cannot call a function with arguments that are not a list: ${Deno.inspect(values).slice(0, 200)}`,
+  );
 }
 
 /** The results up to the first call that fails, and its error. */

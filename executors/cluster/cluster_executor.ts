@@ -319,10 +319,9 @@ export class ClusterExecutor extends Executor {
 function refuseWithoutExport(definition: Definition): void {
   if (definition.how !== "source") return;
   throw new TaskNotFoundError(
-    `Cannot send ${definition.name || "a function without a name"} to other machines: no module exports it. ` +
-      `They call it by its name, so export it from a module that the nodes have, too. Its text begins: ${
-        definition.source.slice(0, 80)
-      }`,
+    `Cannot send the function ${definition.name || "(anonymous)"} to other machines, because no module exports it. ` +
+      "To fix it, export it from a module that the nodes load with --module. " +
+      `Its text begins: ${definition.source.slice(0, 80)}`,
   );
 }
 
@@ -334,13 +333,13 @@ function startBroker(redis: string): Worker {
   const host = `${hostname}:${port || 6379}`;
   if (Deno.permissions.requestSync({ name: "net", host }).state !== "granted") {
     throw new Deno.errors.NotCapable(
-      `Cannot connect to a cluster without permission to reach ${host}: run again with --allow-net=${host}`,
+      `Cannot connect to a cluster without permission to reach ${host}. To fix it, run again with --allow-net=${host}`,
     );
   }
   // The engine's libraries look at the whole environment.
   if (Deno.permissions.requestSync({ name: "env" }).state !== "granted") {
     throw new Deno.errors.NotCapable(
-      "Cannot connect to a cluster without permission to read the environment: run again with --allow-env",
+      "Cannot connect to a cluster without permission to read the environment. To fix it, run again with --allow-env",
     );
   }
   return new Worker(BROKER, { type: "module", name: "ClusterExecutor" });

@@ -85,25 +85,34 @@ function parseOptions(args: string[]): NodeOptions | undefined {
   if (help) return undefined;
   const redis = rest.redis ?? Deno.env.get("REDIS_URL") ?? "redis://127.0.0.1:6379";
   if (!isServer(redis)) {
-    throw new UsageError(`Cannot use --redis, wanted redis://host:port or rediss://host:port: ${shown(redis)}`);
+    throw new UsageError(
+      `The option --redis must be a URL as redis://host:port or rediss://host:port: ${shown(redis)}`,
+    );
   }
   for (const [option, value] of [["queue", queue], ["prefix", prefix]]) {
     if (value === "" || value.includes(":")) {
-      throw new UsageError(`Cannot use --${option}, wanted a name without a colon: ${value}`);
+      throw new UsageError(`The option --${option} must be a name that is not empty and has no colon: ${value}`);
     }
   }
   const name = rest.name ?? `${hostname()}-${Deno.pid}`;
   const lock = Number(rest.lock);
   if (!Number.isInteger(lock) || lock < 1_000) {
-    throw new UsageError(`Cannot use --lock, wanted milliseconds, an integer of at least 1000: ${rest.lock}`);
+    throw new UsageError(`The option --lock must be an integer of at least 1000, in milliseconds: ${rest.lock}`);
   }
   const workers = Number(rest.workers);
   if (!Number.isInteger(workers) || workers < 1) {
-    throw new UsageError(`Cannot use --workers, wanted an integer of at least 1: ${rest.workers}`);
+    throw new UsageError(`The option --workers must be an integer of at least 1: ${rest.workers}`);
   }
-  const modules = new Map(given.map(parseModule));
-  if (modules.size === 0) throw new UsageError("Nothing to run: give at least one --module <name>=<path>");
-  if (modules.size < given.length) throw new UsageError("Two modules have the same name: give --module <name>=<path>");
+  const parsed = given.map(parseModule);
+  const names = parsed.map(([name]) => name);
+  const modules = new Map(parsed);
+  if (modules.size === 0) {
+    throw new UsageError("The node has nothing to run. To fix it, give at least one --module <name>=<path>");
+  }
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) {
+    throw new UsageError(`Two modules have the same name: ${twice}. To fix it, give each one --module <name>=<path>`);
+  }
   const files = Object.entries({ ca, cert, key }).filter(([, path]) => path !== undefined);
   const tls = Object.fromEntries(files.map(([name, path]) => [name, Deno.readTextFileSync(path!)]));
   return {
@@ -130,12 +139,12 @@ function parsePermissions(text: string): Permissions {
   } catch {
     // Said below.
   }
-  throw new UsageError(`Cannot use --permissions, wanted inherit, none or a JSON object: ${text}`);
+  throw new UsageError(`The option --permissions must be inherit, none or a JSON object: ${text}`);
 }
 
 function parseModule(text: string): [name: string, url: string] {
   const [, name, path] = /^(?:([^=:/]+)=)?(.+)$/.exec(text) ?? [];
-  if (path === undefined) throw new UsageError(`Cannot use --module, wanted <name>=<path>: ${text}`);
+  if (path === undefined) throw new UsageError(`The option --module must be <name>=<path>: ${text}`);
   const url = URL.canParse(path) ? path : new URL(path, `file://${Deno.cwd()}/`).href;
   return [name ?? aliasOf(url), url];
 }
@@ -154,14 +163,16 @@ async function main(args: string[]): Promise<void> {
     Deno.addSignalListener(signal, async () => {
       if (isEnding) Deno.exit(1);
       isEnding = true;
-      console.error(`${options.name}: ${signal}: lets what runs end`);
+      console.error(
+        `${options.name}: Received ${signal}, so it takes no more jobs and ends when those that run have ended`,
+      );
       await node.close();
       Deno.exit(0);
     });
   }
   void node.broken.then((problem) => {
     console.error(
-      `${options.name}: Cannot run tasks any more, so it ends; what it had not begun others run: ${problem}`,
+      `${options.name}: Cannot run tasks any more, so it ends and leaves what it had not begun to others: ${problem}`,
     );
     Deno.exit(1);
   });

@@ -394,5 +394,5 @@ export class Child {
 
 /** What kills a child that says what it cannot say now: a task has changed it. */
 function unexpected(header: readonly unknown[]): Error {
-  return new Error(`not now: ${JSON.stringify(header)}`);
+  return new Error(`Unexpected message: ${JSON.stringify(header)}`);
 }

@@ -107,7 +107,7 @@ export class Children {
         this.#retry = undefined;
         onRetry();
       }, RETRY_MS * (this.#failedStarts + 1));
-      return error instanceof Error ? error.message : String(error);
+      return `Cannot start a process: ${error instanceof Error ? error.message : error}`;
     }
     this.#started++;
     this.#all.add(child);

@@ -29,64 +29,65 @@ const WHEN = {
 /** An error for a future that the death of a process made fail. */
 export function deathError(report: unknown): BrokenProcessPool {
   const death = report as DeathReport;
-  if ("problem" in death) return new BrokenProcessPool(`Process could not be started: ${death.problem}`);
+  if ("problem" in death) return new BrokenProcessPool(death.problem);
   const { pid, exitCode, signal, stderr, fault, isRobbed, during, sent, killedFor, failedStarts } = death;
   const how = signal === null ? `terminated abruptly with exit code ${exitCode}` : `was killed by signal ${signal}`;
   const sentences = [`Process ${pid} ${how} ${WHEN[during]}`];
   if (isRobbed) {
     sentences.push(
-      "A part of what was sent to it was read by somebody else: " +
-        "neither a task nor a program that it starts may read the standard input",
+      "Somebody else read a part of what the pool sent to it. " +
+        "To fix it, read the standard input neither in a task nor in a program that a task starts",
     );
   } else if (fault !== undefined) {
     sentences.push(
-      `The pool did that, because it said what no process says (${fault}): ` +
-        "a task has changed what its process needs to answer",
+      `The pool killed it, because it sent what no process of a pool sends (${fault}). ` +
+        "Likely cause: a task changed built-in objects that its process needs",
     );
   } else if (killedFor === "silence") {
     sentences.push(
-      "The pool did that, because it gave none of the tasks back that waited behind this one: " +
-        "it was stopped, or the task has changed what its process needs to answer",
+      "The pool killed it, because it did not give back the tasks that waited behind this one. " +
+        "Likely causes: somebody stopped it, or the task changed built-in objects that its process needs",
     );
-  } else if (killedFor === "abort") sentences.push("Somebody has aborted the task");
+  } else if (killedFor === "abort") sentences.push("The pool killed it, because the task was aborted");
   else if (sent === undefined) sentences.push(likelyCause(death));
   else {
     const way = sent === "SIGKILL" ? "killWorkers()" : "terminateWorkers()";
     sentences.push(
-      `${way} has sent ${sent}${sent === signal ? "" : ", and SIGKILL when the process had not ended by that"}`,
+      `${way} sent ${sent}${sent === signal ? "" : ", and SIGKILL because the process did not end"}`,
     );
   }
   if (failedStarts > 1) {
-    sentences.push(`The ${failedStarts} last ones died while they were starting, so no more are started`);
+    sentences.push(`The last ${failedStarts} processes died while they were starting, so the pool starts no more`);
   }
-  if (stderr.trim() !== "") sentences.push(`It wrote to stderr, at the end:\n${stderr.trim()}`);
+  if (stderr.trim() !== "") sentences.push(`The end of what it wrote to stderr:\n${stderr.trim()}`);
   return new BrokenProcessPool(sentences.join(". "), { pid, exitCode, signal });
 }
 
 function likelyCause({ signal, stderr, during }: Exclude<DeathReport, { problem: string }>): string {
   if (/out of memory|heap limit/i.test(stderr)) {
-    return "It ran out of memory: " +
-      "process less at once, or set DENO_V8_FLAGS=--max-old-space-size=<MiB> by the option env";
+    return "It ran out of memory. To fix it, give each task less data, " +
+      "or set DENO_V8_FLAGS=--max-old-space-size=<MiB> with the option env";
   }
   switch (signal) {
     case "SIGKILL":
-      return "Likely causes: the system was out of memory and ended it, or somebody did by kill -9";
+      return "Likely causes: the system ran out of memory and killed it, or somebody killed it. " +
+        "To fix it, give each task less data, or set a lower maxWorkers";
     case "SIGTERM":
     case "SIGINT":
     case "SIGHUP":
-      return "Somebody, or the system as it shuts down, asked it to end";
+      return "Likely causes: somebody sent the signal, or the system is shutting down";
     case "SIGSEGV":
     case "SIGBUS":
     case "SIGILL":
     case "SIGFPE":
     case "SIGABRT":
     case "SIGTRAP":
-      return "Likely causes: native code that the task uses (FFI, a Node addon) crashed, or Deno itself did";
+      return "Likely causes: native code that the task uses (FFI, a Node addon) crashed, or Deno itself crashed";
   }
   if (during === "start") {
-    return "Likely causes: Deno cannot load the modules of this library there, or refuses an option, " +
-      "or the option deno names another program; see what it wrote";
+    return "Likely causes: it cannot load the modules of this library, Deno refuses one of its arguments, " +
+      "or the option deno names another program";
   }
-  return "Likely causes: code that ends the process past Deno.exit() (FFI, a Node addon), " +
-    "or a task that changed what its process needs to answer";
+  return "Likely causes: code ended the process without Deno.exit() (FFI, a Node addon), " +
+    "or a task changed built-in objects that its process needs";
 }

@@ -105,15 +105,15 @@ export function executableOf(deno: unknown): string {
   // This program was started in place of Deno. Whatever it is called, it would start itself again and again.
   if (Deno.args.some((arg) => arg.startsWith(MAIN_MODULE))) {
     throw new Deno.errors.NotSupported(
-      "Cannot start processes: this program runs as a process of its own, in place of Deno. " +
-        "Name Deno's executable by the option deno",
+      "Cannot start processes, because a pool started this program in place of Deno. " +
+        "To fix it, name Deno's executable with the option deno",
     );
   }
   if (deno === undefined) {
     if (Deno.build.standalone) {
       throw new Deno.errors.NotSupported(
-        "Cannot start processes from a compiled program, whose executable is the program itself: " +
-          'name Deno\'s by the option deno, as in { deno: "/usr/bin/deno" }',
+        "Cannot start processes from a compiled program, because its executable is the program and not Deno. " +
+          'To fix it, name Deno\'s executable with the option deno, as in { deno: "/usr/bin/deno" }',
       );
     }
     // Linux adds this to the path of an executable that was replaced while it runs, as by `deno upgrade`. The new one
@@ -122,7 +122,7 @@ export function executableOf(deno: unknown): string {
   }
   const path = deno instanceof URL && deno.protocol === "file:" ? pathOf(deno) : deno;
   if (typeof path !== "string" || path === "" || path.includes("\0")) {
-    throw new TypeError(`Cannot use deno as an executable, wanted a path or a file: URL: ${inspect(deno)}`);
+    throw new TypeError(`The option deno must be a path or a file: URL: ${inspect(deno)}`);
   }
   return isPath(path) ? absolutePath(path) : path;
 }

@@ -151,7 +151,9 @@ class Broker implements ChildOwner {
   }
 
   onWrongVersion(version: number): void {
-    this.#break({ problem: `a child speaks version ${version} of the protocol, and this program speaks ${VERSION}` });
+    this.#break({
+      problem: `Cannot use a process that speaks version ${version} of the protocol: this program speaks ${VERSION}`,
+    });
   }
 
   onInitializerFailed(error: EncodedSections): void {
@@ -253,14 +255,14 @@ class Broker implements ChildOwner {
   #abort(slot: number): void {
     this.#children.abort(slot);
     const recalled = this.#backlog.filter((task) => task.slot === slot);
-    this.#failBacklog({ problem: "somebody has aborted the task" }, recalled);
+    this.#failBacklog({ problem: "The task was aborted before it began" }, recalled);
     this.#consumer.acknowledgeAbort(slot);
   }
 
   #kill(signal: Deno.Signal): void {
     this.#isEnding = true;
     this.#children.kill(signal);
-    if (this.#children.isEmpty) this.#failBacklog({ problem: "the pool is ending" });
+    if (this.#children.isEmpty) this.#failBacklog({ problem: "The pool ended before the task began" });
     this.#onChange();
   }
 

@@ -115,7 +115,7 @@ function isHeader(value: unknown): value is Header {
  */
 export function payloadOf(encoding: number, { sections }: Pick<Message, "sections">): EncodedSections {
   if (!isPayload(encoding, sections)) {
-    throw new SyntaxError(`Cannot read as a payload of encoding ${encoding}: ${sections.length} sections`);
+    throw new SyntaxError(`Cannot read an invalid payload of encoding ${encoding}: ${sections.length} sections`);
   }
   return new EncodedSections(encoding, sections);
 }
@@ -165,7 +165,7 @@ export interface ResultPayload {
 /** The type of a result: a child can only say that its task has returned, or thrown. */
 function typeOf(type: unknown): number {
   if (type === RecordType.VALUE || type === RecordType.ERROR) return type;
-  throw new SyntaxError(`Cannot read as the type of a result: ${JSON.stringify(type)}`);
+  throw new SyntaxError(`Cannot read an invalid type of a result: ${JSON.stringify(type)}`);
 }
 
 /**
@@ -218,7 +218,7 @@ export class MessageReader {
     let line = bytes.slice(at, end === -1 ? bytes.byteLength : end);
     if (this.#pendingBytes + line.byteLength > MAX_HEADER_BYTES) {
       throw new SyntaxError(
-        `Cannot read as the header of a message: more than ${MAX_HEADER_BYTES} bytes without an end`,
+        `Cannot read an invalid header of a message: more than ${MAX_HEADER_BYTES} bytes without an end`,
       );
     }
     if (end === -1) {
@@ -231,9 +231,13 @@ export class MessageReader {
       this.#pending = [];
       this.#pendingBytes = 0;
     }
-    if (line[0] !== RS) throw new SyntaxError(`Cannot read as a message: ${JSON.stringify(decoder.decode(line))}`);
+    if (line[0] !== RS) {
+      throw new SyntaxError(`Cannot read an invalid message: ${JSON.stringify(decoder.decode(line))}`);
+    }
     const header = JSON.parse(decoder.decode(line.subarray(1)));
-    if (!isHeader(header)) throw new SyntaxError(`Cannot read as the header of a message: ${JSON.stringify(header)}`);
+    if (!isHeader(header)) {
+      throw new SyntaxError(`Cannot read an invalid header of a message: ${JSON.stringify(header)}`);
+    }
     this.#header = header;
     this.#lengths = header.at(-1) as number[];
     this.#sections = [];

@@ -127,7 +127,7 @@ export class PacketReader {
       }
       const size = sizeIn(line, end);
       if (size === undefined) {
-        throw new SyntaxError(`Cannot read as the first line of a packet: ${JSON.stringify(decoder.decode(line))}`);
+        throw new SyntaxError(`Cannot read an invalid first line of a packet: ${JSON.stringify(decoder.decode(line))}`);
       }
       this.#stream = line[0] - ZERO;
       this.#missing = size + 1;

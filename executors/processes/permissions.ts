@@ -56,12 +56,12 @@ export function grantedBy(permissions: Permissions, env: { [name: string]: strin
     };
   }
   if (typeof permissions !== "object" || permissions === null) {
-    throw new TypeError(`Cannot use permissions, wanted "inherit", "none" or an object: ${inspect(permissions)}`);
+    throw new TypeError(`The option permissions must be "inherit", "none" or an object: ${inspect(permissions)}`);
   }
   const granted: Granted = { flags: [], imports: [], canRead: false };
   for (const [name, value] of Object.entries(permissions)) {
     if (!Object.hasOwn(DETAILS, name)) {
-      throw new TypeError(`Cannot use permissions, the names are ${NAMES.join(", ")}: ${inspect(name)}`);
+      throw new TypeError(`The option permissions can only have the names ${NAMES.join(", ")}: ${inspect(name)}`);
     }
     const items = itemsOf(name as Name, value);
     if (name === "import") granted.imports = items;
@@ -87,7 +87,7 @@ function itemsOf(name: Name, value: unknown): string[] | undefined {
   }
   if (!Array.isArray(value) || !value.every((item) => typeof item === "string" || item instanceof URL)) {
     throw new TypeError(
-      `Cannot use permissions.${name}, wanted a boolean, "inherit" or a list of texts: ${inspect(value)}`,
+      `The option permissions.${name} must be a boolean, "inherit" or an array of strings: ${inspect(value)}`,
     );
   }
   const items = value.map((item) => textOf(name, item));
@@ -101,7 +101,8 @@ function assertSamePath(commands: readonly string[], env: { [name: string]: stri
   const command = commands.find((command) => !isPath(command));
   if (command === undefined) return;
   throw new Deno.errors.NotCapable(
-    `Cannot permit a child to run a program by its name with another PATH, name its path: ${inspect(command)}`,
+    `Cannot permit a process to run a program by its name when env has another PATH: ${inspect(command)}. ` +
+      "To fix it, permit the path of the program",
   );
 }
 
@@ -112,7 +113,9 @@ function textOf(name: Name, item: string | URL): string {
   // Deno's command line has no way to write a comma in a value.
   if (text === "" || text.includes(",") || (!asPath && /[\s=]/.test(text))) {
     throw new TypeError(
-      `Cannot use permissions.${name}, wanted values that are not empty and have no comma: ${inspect(item)}`,
+      `The option permissions.${name} must have only values that are not empty and have no ${
+        asPath ? "comma" : "comma, space or ="
+      }: ${inspect(item)}`,
     );
   }
   return asPath ? absolutePath(text) : text;
@@ -144,7 +147,7 @@ function assertHeld(name: Name, item?: string): void {
   const what = item === undefined ? `--allow-${name}` : `--allow-${name}=${item}`;
   const hint = item !== undefined && query(name, item).state === "granted" ? HINTS[name] ?? "" : "";
   throw new Deno.errors.NotCapable(
-    `Cannot permit a child what this program may not do itself, in full: run again with ${what}${hint}`,
+    `Cannot permit a process what this program itself may not do in full. To fix it, run again with ${what}${hint}`,
   );
 }
 

@@ -209,7 +209,7 @@ export class ProcessPoolExecutor extends Executor {
     const call = checkInitializer(initializer, initargs);
     if (maxTasksPerChild !== undefined) checkCount("maxTasksPerChild", maxTasksPerChild);
     if (onWorkerCrash !== "break" && onWorkerCrash !== "replace") {
-      throw new RangeError(`Cannot use onWorkerCrash, wanted "break" or "replace": ${inspect(onWorkerCrash)}`);
+      throw new RangeError(`The option onWorkerCrash must be "break" or "replace": ${inspect(onWorkerCrash)}`);
     }
     const name = `ProcessPoolExecutor-${named++}`;
     const launch = prepareLaunch(permissions, env, cwd, deno);
@@ -344,7 +344,7 @@ function prepareLaunch(permissions: Permissions, env: unknown, cwd: unknown, den
   const granted = () => grantedBy(permissions, env as Launch["env"]);
   granted();
   if (cwd !== undefined && typeof cwd !== "string" && !(cwd instanceof URL && cwd.protocol === "file:")) {
-    throw new TypeError(`Cannot use cwd as a folder, wanted a path or a file: URL: ${inspect(cwd)}`);
+    throw new TypeError(`The option cwd must be a path or a file: URL: ${inspect(cwd)}`);
   }
   executableOf(deno);
   return () => {
@@ -368,7 +368,9 @@ function checkEnv(env: unknown): void {
     [Object.prototype, null].includes(Object.getPrototypeOf(env));
   for (const [name, value] of isBag ? Object.entries(env) : [["env", env]]) {
     if (isBag && typeof value === "string") continue;
-    throw new TypeError(`Cannot use ${isBag ? `env.${name} as text` : "env as an object of texts"}: ${inspect(value)}`);
+    throw new TypeError(
+      `The option ${isBag ? `env.${name} must be a string` : "env must be an object of strings"}: ${inspect(value)}`,
+    );
   }
 }
 
@@ -378,13 +380,13 @@ function startBroker(name: string, deno: string): Worker {
   requestReadOfOwnModules("start a process", BROKER);
   if (Deno.permissions.requestSync({ name: "run", command: deno }).state !== "granted") {
     throw new Deno.errors.NotCapable(
-      `Cannot start a process without permission to run ${deno}: run again with --allow-run=${deno}`,
+      `Cannot start a process without permission to run ${deno}. To fix it, run again with --allow-run=${deno}`,
     );
   }
   // One that may not be looked at fails when it is started.
   if (isPath(deno) && mayLookAt(deno) && !lookAt(deno)?.isFile) {
     throw new Deno.errors.NotFound(
-      `Cannot start a process without Deno's executable, name it by the option deno: ${inspect(deno)}`,
+      `Cannot find the executable of Deno: ${inspect(deno)}. To fix it, name it with the option deno`,
     );
   }
   return new Worker(BROKER, { type: "module", name });

@@ -127,7 +127,7 @@ export class ThreadPoolExecutor extends Executor {
     checkCount("maxWorkers", maxWorkers);
     const call = checkInitializer(initializer, initargs);
     if (typeof threadNamePrefix !== "string") {
-      throw new TypeError(`Cannot use threadNamePrefix as text: ${inspect(threadNamePrefix)}`);
+      throw new TypeError(`The option threadNamePrefix must be a string: ${inspect(threadNamePrefix)}`);
     }
     const prefix = threadNamePrefix || `ThreadPoolExecutor-${named++}`;
     this.#core = new ExecutorCore(this, {

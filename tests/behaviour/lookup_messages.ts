@@ -1,4 +1,4 @@
-/** What cannot be sent as text, or means something else there: it is refused, and the error says how to mend it. */
+/** What cannot be sent as text, or means something else there: it is refused, and the error says how to fix it. */
 import { assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import { basename } from "node:path";
 import * as path from "node:path";
@@ -74,8 +74,8 @@ export function lookupMessageBehaviour(kind: Kind): void {
         assertInstanceOf(error, TaskNotFoundError, `${task}: ${error}`);
         assertStringIncludes(
           error.message,
-          "because it uses this, which is not sent with it: pass what it needs as arguments of a function without " +
-            "this, or name a static method by taskRef(). Its text begins: ",
+          "because it uses this, which is not sent with it. To fix it, pass what it needs as arguments of a function " +
+            "without this, or name a static method by taskRef(). Its text begins: ",
         );
       });
     }
@@ -178,7 +178,10 @@ export function lookupMessageBehaviour(kind: Kind): void {
     const greeter = new Greeter();
     await bothFail(() => pool.submit(greeter.method.bind(greeter), "Hi"), (error) => {
       assertInstanceOf(error, TaskNotFoundError);
-      assertMatch(error.message, /^Cannot send a bound function to a worker, pass the data of its object as arguments/);
+      assertMatch(
+        error.message,
+        /^Cannot send a bound function to a worker: bound \w*\. To fix it, pass the data of its object as arguments/,
+      );
     });
   });
 

@@ -513,7 +513,7 @@ if (import.meta.main) {
     const [message] = await printed(`${folder}main.ts`, flags);
     assertMatch(
       String(message),
-      /^ReferenceError: by is not defined: .*grant --allow-read .*may not be read: .*main\.ts$/,
+      /^ReferenceError: by is not defined: .*To fix it, grant --allow-read .* program may not read: .*main\.ts$/,
     );
     assert(!String(message).includes("export the function"));
   });
@@ -529,7 +529,7 @@ print(await pool.submit(taskRef<typeof scale>(import.meta.resolve("./tasks.ts"),
     const [, message, value] = /^printed (.*)\nprinted (.*)\n$/.exec(stdout) ?? [stdout, stderr];
     assertMatch(
       message,
-      /by is not defined: .* use taskRef\(\), .* no export is found through a module that is no file: file:.*"$/,
+      /by is not defined: .* To fix it, use taskRef\(\), .* through a module that is not a file: file:.*"$/,
     );
     assertEquals(value, "8");
   });
@@ -552,7 +552,7 @@ if (import.meta.main) {
     const [message, value] = await printed(`file://${folder}/a/main.ts`);
     assertMatch(
       String(message),
-      /by is not defined: .* To mend it, use taskRef\(import\.meta\.resolve\("#tasks"\), "scale"\), .*"#tasks"$/,
+      /by is not defined: .* To fix it, use taskRef\(import\.meta\.resolve\("#tasks"\), "scale"\), .*"#tasks"$/,
     );
     assertEquals(value, 8);
   });

@@ -188,7 +188,10 @@ export function refusedBehaviour(kind: Kind): void {
         });
         await bothFail(() => pool.submit(echo<unknown>, makeIt()), (error) => {
           assertInstanceOf(error, SerializationError);
-          assertStringIncludes(error.message, says.replace(": return", ": send").replace("result", "args[0]"));
+          assertStringIncludes(
+            error.message,
+            says.replace("fix it, return", "fix it, send").replace("result", "args[0]"),
+          );
         });
       } catch (error) {
         faults.push(`${which}: ${(error as Error).message}`);

@@ -31,6 +31,6 @@ else {
     assertEquals(digests?.length, 2);
     assertEquals(digests?.[0], digests?.[1]);
     assert(text.includes("BD BR CD CN DE EG ET FR ID IN IR JP MX NG PH PK RU TR US VN\n20 flags downloaded in"), text);
-    assertEquals(problems.match(/lets what runs end/g)?.length, 2, problems);
+    assertEquals(problems.match(/Received SIGTERM, so it takes no more jobs/g)?.length, 2, problems);
   }, { bound: 60_000 });
 }

@@ -129,7 +129,7 @@ clusterTest("cluster: a job that somebody removes fails, and says so", async ({ 
   await client.flushall();
   await bothFail(future, (error) => {
     assertInstanceOf(error, BrokenCluster);
-    assertStringIncludes((error as Error).message, "somebody has removed it");
+    assertStringIncludes((error as Error).message, "the server no longer has it. Likely causes: somebody removed it");
   });
   assert(pool.submit(square, 4).cancel(), "the pool goes on");
 });

@@ -34,17 +34,23 @@ for (
   const [args, text] of [
     [["--workrs", "2"], "Unknown option '--workrs'"],
     [["tasks.ts"], "Unexpected argument 'tasks.ts'"],
-    [[], "give at least one --module"],
-    [["--module", TASKS, "--workers", "0"], "Cannot use --workers, wanted an integer of at least 1: 0"],
-    [["--module", TASKS, "--redis", "localhost"], "Cannot use --redis, wanted redis://host:port"],
+    [[], "The node has nothing to run. To fix it, give at least one --module"],
+    [["--module", TASKS, "--workers", "0"], "The option --workers must be an integer of at least 1: 0"],
+    [["--module", TASKS, "--redis", "localhost"], "The option --redis must be a URL as redis://host:port"],
     [["--module", TASKS, "--redis", "http://user:hunter2@h:1"], "rediss://host:port: http://user:***@h:1"],
     [["--module", TASKS, "--redis", "user:hunter2@h"], "rediss://host:port: user:***@h"],
     [["--redsi=redis://user:hunter2@h:1"], "Unknown option '--redsi'"],
     [["redis://user:hunter2@h:1"], "Unexpected argument 'redis://user:***@h:1'"],
-    [["--module", TASKS, "--queue", "a:b"], "Cannot use --queue, wanted a name without a colon: a:b"],
-    [["--module", TASKS, "--lock", "5"], "Cannot use --lock"],
-    [["--module", TASKS, "--permissions", "some"], "Cannot use --permissions"],
-    [["--module", TASKS, "--module", `tasks=${TASKS}`], "Two modules have the same name"],
+    [
+      ["--module", TASKS, "--queue", "a:b"],
+      "The option --queue must be a name that is not empty and has no colon: a:b",
+    ],
+    [["--module", TASKS, "--lock", "5"], "The option --lock must be an integer of at least 1000, in milliseconds: 5"],
+    [
+      ["--module", TASKS, "--permissions", "some"],
+      "The option --permissions must be inherit, none or a JSON object: some",
+    ],
+    [["--module", TASKS, "--module", `tasks=${TASKS}`], "Two modules have the same name: tasks. To fix it, "],
   ] as const
 ) {
   test(`node ${args.map((arg) => arg.replace(TASKS, "tasks.ts")).join(" ")}: ${text}`, async () => {
@@ -61,7 +67,7 @@ test("node: a module that cannot be loaded, or exports no functions, is named", 
   assertStringIncludes(absent.stderr, "Cannot load the module absent from file://");
   const empty = await runNode("--module", "data:text/javascript,export const a = 1");
   assertEquals(empty.code, 1);
-  assertStringIncludes(empty.stderr, "exports no functions");
+  assertStringIncludes(empty.stderr, "because it exports no functions: data:");
 });
 
 clusterTest("node: a server that refuses the password is told at once", async ({ server }) => {
@@ -84,7 +90,7 @@ clusterTest("node: SIGTERM lets what runs end, and takes nothing more", async ({
   assertEquals(await within(running), 1);
   const { code, stderr } = await node.ended();
   assertEquals(code, 0);
-  assertStringIncludes(stderr, "SIGTERM: lets what runs end");
+  assertStringIncludes(stderr, "Received SIGTERM, so it takes no more jobs and ends when those that run have ended");
   assertEquals(queued.done(), false);
   await startNode(1);
   assertEquals(await within(queued), 9);
@@ -137,7 +143,7 @@ test("node: one whose server is down says so within two seconds, without the pas
   })();
   await until(() => said.includes("\n"), "the node says it", 10_000).finally(() => node.kill("SIGTERM"));
   const took = performance.now() - start;
-  assertMatch(said, /^lonely: Waits for redis:\/\/user:\*{3}@127\.0\.0\.1:\d+\/0\?\*{3}: .*ECONNREFUSED/);
+  assertMatch(said, /^lonely: Waiting for redis:\/\/user:\*{3}@127\.0\.0\.1:\d+\/0\?\*{3}: .*ECONNREFUSED/);
   assert(took < 5_000, `${took} ms, with its start`);
   assertEquals((await within(node.status, "the node's end")).code, 0);
   await read;
@@ -149,9 +155,9 @@ clusterTest(
   async ({ startNode, server }) => {
     const node = await startNode(1, "--name", "first");
     await server.end("SIGKILL");
-    await until(() => node.stderr.includes("Has lost the connection to redis://127.0.0.1"), "the node says it");
+    await until(() => node.stderr.includes("Lost the connection to redis://127.0.0.1"), "the node says it");
     await server.start();
-    await until(() => node.stderr.includes("Has a connection to redis://127.0.0.1"), "the node says it again");
+    await until(() => node.stderr.includes("Connected to redis://127.0.0.1"), "the node says it again");
     assertEquals(node.stderr.match(/^first: /gm)?.length, 2, node.stderr);
   },
 );

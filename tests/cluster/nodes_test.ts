@@ -97,7 +97,10 @@ clusterTest(
     await newer.ended();
     await bothFail(pool.submit(square, 9), (error) => {
       assertInstanceOf(error, TaskNotFoundError);
-      assertMatch((error as Error).message, /has no function square in tasks, nor has any other one.*tasks \(other\)/);
+      assertMatch(
+        (error as Error).message,
+        /has no function square in tasks, and no other node has it\. To fix it.*tasks \(other\)$/,
+      );
     });
   },
 );

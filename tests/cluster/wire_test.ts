@@ -137,8 +137,8 @@ clusterTest(
     const reasons = await Promise.all(
       failing.map(async ({ id }) => await client.hget(`bull:${cluster.queue}:${id}`, "failedReason")),
     );
-    assertMatch(reasons[0]!, /Cannot read as a job/);
-    assertMatch(reasons[2]!, /arguments that are no list/);
+    assertMatch(reasons[0]!, /Cannot read an invalid job: /);
+    assertMatch(reasons[2]!, /arguments that are not a list: /);
     assertMatch(reasons[6]!, /"ok":false.*always/);
     assertEquals(await Promise.all(fine.map((job) => job.getState())), ["completed", "completed"]);
     const values = await Promise.all(fine.map(async ({ id }) => {
@@ -166,7 +166,9 @@ test("cluster: a node refuses a job of another version, and says which ones", ()
   const tasks = [{ id: "x", modules: ["tasks"], name: "square", how: "call", args: { json: [1] } }];
   checkJobData({ v: VERSION, tasks });
   for (const v of [VERSION - 1, VERSION + 1, undefined, String(VERSION)]) {
-    const message = `Cannot run a job of version ${JSON.stringify(v)}: this node knows version ${VERSION}`;
+    const message = `Cannot run a job of version ${
+      JSON.stringify(v)
+    }, because this node knows version ${VERSION}. To fix it, `;
     assertThrows(() => checkJobData({ v, tasks }), TypeError, message);
   }
 });

@@ -249,7 +249,7 @@ test("a timeout that is no number is refused by all that takes one", async () =>
         () => waitSync([future], { timeout }),
         () => asCompleted([future], { timeout }),
       ]
-    ) assertThrows(call, TypeError, "Cannot use timeout as a number of milliseconds: ");
+    ) assertThrows(call, TypeError, "The timeout must be a number of milliseconds: ");
     assertInstanceOf(await rejectionOf(wait([future], { timeout })), TypeError);
   }
 });

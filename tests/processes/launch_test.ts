@@ -50,7 +50,7 @@ test("new ProcessPoolExecutor() refuses a deno that is no path", () => {
     assertThrows(
       () => new ProcessPoolExecutor({ deno: deno as string }),
       TypeError,
-      "Cannot use deno as an executable, wanted a path or a file: URL: ",
+      "The option deno must be a path or a file: URL: ",
     );
   }
 });
@@ -86,8 +86,8 @@ testOnUnix("ProcessPoolExecutor deno: needs --allow-run for that executable, and
   assertEquals([allowed.stdout, allowed.stderr], ["42\n", ""]);
   assertEquals(
     refused.stdout,
-    `Worker could not be started: Cannot start a process without permission to run ${other}: ` +
-      `run again with --allow-run=${other}\n`,
+    `A worker did not start: Cannot start a process without permission to run ${other}. ` +
+      `To fix it, run again with --allow-run=${other}\n`,
   );
 });
 
@@ -106,8 +106,9 @@ test("new ProcessPoolExecutor() refuses to start a compiled program as its own p
   });
   const { stdout, stderr } = await runFile(`${folder}/main.ts`);
   assertEquals([stdout, stderr], [
-    "NotSupported Cannot start processes from a compiled program, whose executable is the program itself: " +
-    `name Deno's by the option deno, as in { deno: "/usr/bin/deno" }\nfalse\n`,
+    "NotSupported Cannot start processes from a compiled program, " +
+    "because its executable is the program and not Deno. " +
+    `To fix it, name Deno's executable with the option deno, as in { deno: "/usr/bin/deno" }\nfalse\n`,
     "",
   ]);
 });
@@ -129,7 +130,10 @@ testOnUnix("ProcessPoolExecutor starts a program that takes Deno's place once, a
   );
   const { code, stdout } = await run(`${folder}/program`, []);
   assertEquals([code, Deno.readTextFileSync(`${folder}/starts`)], [0, "xx"]);
-  assertStringIncludes(stdout, "Cannot start processes: this program runs as a process of its own, in place of Deno");
+  assertStringIncludes(
+    stdout,
+    "Cannot start processes, because a pool started this program in place of Deno. To fix it, ",
+  );
 });
 
 test("ThreadPoolExecutor asks for no permission in a compiled program, which brings its modules along", async () => {
@@ -186,8 +190,8 @@ testOnLinux("ProcessPoolExecutor says which Deno is not there any more", async (
   const { stdout } = await run(`${folder}/deno`, ["run", "-A", "--no-check", "--quiet", `${folder}/main.ts`]);
   assertEquals(
     stdout,
-    "Worker could not be started: Cannot start a process without Deno's executable, name it by the option deno: " +
-      `"${folder}/deno"\n`,
+    `A worker did not start: Cannot find the executable of Deno: "${folder}/deno". ` +
+      "To fix it, name it with the option deno\n",
   );
 });
 

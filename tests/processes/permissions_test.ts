@@ -308,7 +308,7 @@ test("new ProcessPoolExecutor() refuses permissions that no command line can exp
     assertThrows(
       () => new ProcessPoolExecutor({ permissions: { read: undefined, write: [item] } }),
       TypeError,
-      "Cannot use permissions.write, wanted values that are not empty and have no comma",
+      "The option permissions.write must have only values that are not empty and have no comma: ",
     );
   }
 });
@@ -322,7 +322,10 @@ test("new ProcessPoolExecutor() refuses a program's name that another PATH in en
   });
   const flags = ["--allow-read", `--allow-run=${DENO},echo,/bin/echo`];
   const { stderr } = await runFile(`${folder}/main.ts`, flags);
-  assertStringIncludes(stderr, "NotCapable: Cannot permit a child to run a program by its name with another PATH");
+  assertStringIncludes(
+    stderr,
+    'NotCapable: Cannot permit a process to run a program by its name when env has another PATH: "echo"',
+  );
   assertStringIncludes(stderr, "main.ts:3");
   assertEquals(await runFile(`${folder}/main.ts`, ["-A"]), { code: 0, stdout: "", stderr: "" });
 });
@@ -337,9 +340,9 @@ test("ProcessPoolExecutor permissions: processes get nothing that the program ha
       console.log(some.submit(() => Deno.hostname()).exception().message);`,
   });
   const { stdout, stderr } = await runFile(`${folder}/main.ts`);
-  const refused =
-    "Cannot permit a child what this program may not do itself, in full: run again with --allow-sys=hostname";
-  assertEquals([stdout, stderr], [`prompt\nWorker could not be started: ${refused}\n`, ""]);
+  const refused = "Cannot permit a process what this program itself may not do in full. " +
+    "To fix it, run again with --allow-sys=hostname";
+  assertEquals([stdout, stderr], [`prompt\nA worker did not start: ${refused}\n`, ""]);
 });
 
 test("ProcessPoolExecutor permissions: a task cannot connect where the program is denied it", async () => {

@@ -68,7 +68,7 @@ test("new ProcessPoolExecutor() takes a number, options or nothing, and starts n
 // deno-lint-ignore no-explicit-any
 type Wrong = [option: string, error: new (...args: any[]) => Error, told: string[], ...values: unknown[]];
 const COUNT = [TypeError, ["as a number"], "3", "", true, 2n, Symbol("x"), null, [], {}] as const;
-const LOW = [RangeError, ["wanted an integer of at least 1"], 0, -1, 1.5, NaN, Infinity, -Infinity] as const;
+const LOW = [RangeError, ["must be an integer of at least 1: "], 0, -1, 1.5, NaN, Infinity, -Infinity] as const;
 
 const WRONG: Wrong[] = [
   ["maxWorkers", ...COUNT] as unknown as Wrong,

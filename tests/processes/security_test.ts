@@ -174,7 +174,7 @@ for (
     const future = pool.submit(makeView, type, ...args);
     await bothFail(future, (error) => {
       assertInstanceOf(error, SerializationError);
-      assertStringIncludes(error.message, `Cannot read as a view of a buffer: ${JSON.stringify(type)}`);
+      assertStringIncludes(error.message, `Cannot read an unknown view of a buffer: ${JSON.stringify(type)}`);
     });
     // The one is the pool's own.
     assertEquals(startedWorkers(), before + 1);

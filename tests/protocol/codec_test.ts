@@ -107,7 +107,7 @@ test("decodeValue() makes views of the known classes only", () => {
   for (const name of ["Function", "Worker", "__proto__", "constructor", "toString"]) {
     const error = thrownBy(() => decodeValue(new Encoded(Encoding.BYTES, name, 0, [new ArrayBuffer(8)])));
     assertInstanceOf(error, SerializationError);
-    assertStringIncludes(error.message, `Cannot read as a view of a buffer: ${JSON.stringify(name)}`);
+    assertStringIncludes(error.message, `Cannot read an unknown view of a buffer: ${JSON.stringify(name)}`);
   }
 });
 
@@ -610,7 +610,7 @@ test("decodeValue() and decodeItems() say of what is no value that it cannot be 
     assertInstanceOf(thrownBy(() => decodeItems(new Encoded(encoding, "{"))), SerializationError);
   }
   const withPrototype = new Encoded(Encoding.GRAPH, '[0,[0],1,{"__proto__":[1]},1,{"polluted":1}]');
-  assertStringIncludes(String(thrownBy(() => decodeValue(withPrototype))), "as a key of an object: __proto__");
+  assertStringIncludes(String(thrownBy(() => decodeValue(withPrototype))), "an invalid key of an object: __proto__");
   assertEquals(({} as { polluted?: unknown }).polluted, undefined);
 });
 

@@ -104,7 +104,7 @@ test("new ThreadPoolExecutor() refuses a number of workers that is no integer of
 
 test("new ThreadPoolExecutor() refuses a threadNamePrefix that is no text", () => {
   const Loose = ThreadPoolExecutor as unknown as new (value: unknown) => unknown;
-  assertThrows(() => new Loose({ threadNamePrefix: 5 }), TypeError, "Cannot use threadNamePrefix as text: 5");
+  assertThrows(() => new Loose({ threadNamePrefix: 5 }), TypeError, "The option threadNamePrefix must be a string: 5");
 });
 
 test("ThreadPoolExecutor starts a worker by a submit while none is idle, and no more than maxWorkers", async () => {
@@ -332,7 +332,11 @@ test("transfer() of what cannot be transferred fails the future, not submit()", 
 
 test("transfer() refuses a list that is none, and leaves a primitive as it is", () => {
   for (const list of [undefined, new ArrayBuffer(1), { length: 0 }]) {
-    assertThrows(() => transfer({}, list as unknown as []), TypeError, "Cannot transfer what is not in an array: ");
+    assertThrows(
+      () => transfer({}, list as unknown as []),
+      TypeError,
+      "The list of what transfer() moves must be an array: ",
+    );
   }
   assertEquals(transfer(5, []), 5);
 });
@@ -344,11 +348,14 @@ test("transfer() of a port must be a whole argument or result, and goes to no pr
   await bothFail(pool.submit(echo<unknown>, { port: transfer(port1, [port1]) }), (error) => {
     assertInstanceOf(error, SerializationError);
     assertEquals(error.path, "args[0].port");
-    assertStringIncludes(error.message, "a transfer of what is no buffer, which must be a whole argument or result");
+    assertStringIncludes(
+      error.message,
+      "transfer() of something else than a buffer. To fix it, make it a whole argument or result",
+    );
   });
   await bothFail(processes.submit(echo<unknown>, transfer(port1, [port1])), (error) => {
     assertInstanceOf(error, SerializationError);
-    assertStringIncludes(error.message, "to another process: only buffers can be transferred there");
+    assertStringIncludes(error.message, "to another process: transfer() can move only buffers there");
   });
   port1.close();
   port2.close();
@@ -458,7 +465,7 @@ test("ThreadPoolExecutor: a task that asks the user says that threads cannot", a
       assertInstanceOf(error, ReferenceError);
       assertMatch(
         error.message,
-        /^(prompt|alert|localStorage) is not defined: threads have none\. If .* own: the function /,
+        /^(prompt|alert|localStorage) is not defined: threads do not have it\. If .* own: the function /,
       );
     });
   }

@@ -74,7 +74,7 @@ function makeAnswers(
         }
         if (line === "") {
           readBefore = read + at;
-          if (bytes[at] !== 0x1e) throw new SyntaxError("no header");
+          if (bytes[at] !== 0x1e) throw new SyntaxError("The bytes begin with no header");
         }
         const end = bytes.indexOf(10, at);
         line += decoder.decode(bytes.slice(at, end === -1 ? bytes.length : end), { stream: end === -1 });
@@ -91,7 +91,7 @@ function makeAnswers(
 
     /** Fails where somebody else has read what was sent before. */
     function assertReached(sent: number): void {
-      if (sent !== readBefore) throw new RangeError(`${sent} bytes were sent and ${readBefore} read`);
+      if (sent !== readBefore) throw new RangeError(`The pool sent ${sent} bytes, and the process read ${readBefore}`);
     }
 
     function answerProbe([, sent]: [name: string, sent: number]): void {

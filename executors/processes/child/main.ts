@@ -47,7 +47,7 @@ export async function serve(imports: Imports): Promise<never> {
 const { error: printError } = console;
 
 function cannotGoOn(error: unknown): never {
-  printError("A task has changed what its process needs to answer, or has read its standard input:", error);
+  printError("A task changed built-in objects that its process needs, or read its standard input:", error);
   return endProcess(1);
 }
 
@@ -116,7 +116,7 @@ class Child {
         // The reading thread has answered it.
         return undefined;
       default:
-        throw new Error(`unreachable: a child was sent ${JSON.stringify(header)}`);
+        throw new Error(`Unreachable: a child was sent ${JSON.stringify(header)}`);
     }
   }
 
