@@ -6,9 +6,9 @@
 
 import { deadlineAfter, whenPassed } from "./deadline.ts";
 import { type InvalidStateError, TimeoutError } from "./errors.ts";
-import { type Future, hopeless, internals, type Waiter } from "./future.ts";
+import { type Future, internals, type Waiter } from "./future.ts";
 import { futureSet } from "./wait.ts";
-import { blockUntil } from "./wakeup.ts";
+import { blockUntil, hopeless } from "./wakeup.ts";
 
 /** Options of {@linkcode asCompleted}. */
 export interface AsCompletedOptions {

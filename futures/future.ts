@@ -12,7 +12,7 @@ import { deadlineAfter } from "./deadline.ts";
 import { CancelledError, InvalidStateError, TimeoutError } from "./errors.ts";
 import { befriend, type FutureOwner, type Waiter } from "./_internals.ts";
 import { typeName } from "./inspect.ts";
-import { blockUntil, deliverLater, deliverNow, deliverWith, hold, release } from "./wakeup.ts";
+import { blockUntil, deliverLater, deliverNow, deliverWith, hold, hopeless, release } from "./wakeup.ts";
 
 export { type FutureOwner, internals, type Waiter } from "./_internals.ts";
 
@@ -488,14 +488,6 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   #invalidState(action: string, wanted: string): InvalidStateError {
-    return new InvalidStateError(`Cannot ${action} a future in state ${this.state}, only in state ${wanted}: ${this}`);
+    return new InvalidStateError(`Cannot ${action} a future that is not ${wanted} but ${this.state}: ${this}`);
   }
-}
-
-/** The error of a call that would block for ever. */
-export function hopeless(waitedFor: string): InvalidStateError {
-  return new InvalidStateError(
-    `Cannot block without a timeout when no executor completes what the call waits for: ${waitedFor}. ` +
-      "To fix it, use await, give a timeout, or call setResult() first",
-  );
 }

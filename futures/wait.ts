@@ -6,8 +6,8 @@
 
 import { deadlineAfter, whenPassed } from "./deadline.ts";
 import { inspect } from "./inspect.ts";
-import { Future, hopeless, internals, type Waiter } from "./future.ts";
-import { blockUntil } from "./wakeup.ts";
+import { Future, internals, type Waiter } from "./future.ts";
+import { blockUntil, hopeless } from "./wakeup.ts";
 
 /** A value of {@linkcode WaitOptions.returnWhen | returnWhen}: return when any future is done. */
 export const FIRST_COMPLETED = "FIRST_COMPLETED";

@@ -9,6 +9,7 @@
  */
 
 import { ARMED, createBell, SEQUENCE, STATE } from "./bell.ts";
+import { InvalidStateError } from "./errors.ts";
 import { ensureStack, LOADING } from "./stack.ts";
 
 /** For how many milliseconds a blocked thread polls before it sleeps: to wake a sleeper takes about as long. */
@@ -210,4 +211,12 @@ function dropTimerWhenUnused(): void {
   if (holds > 0 || sources.size > 0 || timer === undefined) return;
   clearInterval(timer);
   timer = undefined;
+}
+
+/** The error of a call that would block for ever. */
+export function hopeless(waitedFor: string): InvalidStateError {
+  return new InvalidStateError(
+    `Cannot block without a timeout when no executor completes what the call waits for: ${waitedFor}. ` +
+      "To fix it, use await, give a timeout, or call setResult() first",
+  );
 }

@@ -1,5 +1,5 @@
 /** What holds for all files of the repository, whoever wrote them; the rooms are told in executors/INTERNALS.md. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { test } from "./_helpers.ts";
 import { draw, imports, PICTURE } from "./rooms.ts";
 
@@ -92,4 +92,32 @@ test("a source file of more than 400 lines says in its first comment why", () =>
     if (lines > MAX_LINES && !/over 400 lines/i.test(comment)) unexplained.push(`${path} has ${lines}`);
   }
   assertEquals(unexplained, []);
+});
+
+/** What messages must not have; what is computed stands in them as `…`. */
+const FAULTS = /\bmend\b|\w+n't\b|\b(it|that|there|let|what|who)'s\b|\w'(re|ve|ll|m|d)\b|[^.]\.$/i;
+
+/** The texts of several words in the code of a file: what people read. Those of several lines are left out. */
+function* messagesIn(path: string): Generator<string> {
+  for (const line of Deno.readTextFileSync(new URL(path, ROOT)).split(/\r?\n/)) {
+    if (/^\s*([/]|[*])/.test(line)) continue;
+    const code = line.replaceAll(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, "…");
+    for (const [, , text] of code.matchAll(/(["'`])((?:\\.|(?!\1)[^])*)\1/g)) {
+      if (/\S+ \S+ \S+/.test(text)) yield text.replaceAll("\\", "");
+    }
+  }
+}
+
+test("no message has a contraction, a full stop at its end, or a word of the house", () => {
+  const faults: string[] = [];
+  let count = 0;
+  for (const path of filesIn()) {
+    if (!/^(futures|executors)[/].*[.]ts$/.test(path)) continue;
+    for (const text of messagesIn(path)) {
+      count++;
+      if (FAULTS.test(text)) faults.push(`${path}: ${text}`);
+    }
+  }
+  assertEquals(faults, []);
+  assert(count > 200, `only ${count} texts`);
 });

@@ -176,10 +176,10 @@ if (import.meta.main) {
   if (unknown.length > 0 || !/^[1-9]\d*$/.test(jobs)) {
     console.error(
       unknown.length > 0
-        ? `No lane is called ${unknown.join(", ")}: there are ${
+        ? `Unknown lane: ${unknown.join(", ")}. The lanes are ${
           [...new Set(all.map(({ folder }) => folder))].join(", ")
         }`
-        : `Cannot run ${jobs} lanes at once: --jobs takes a whole number from 1`,
+        : `The option --jobs must be an integer of at least 1: ${jobs}`,
     );
     Deno.exit(2);
   }

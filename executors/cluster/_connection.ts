@@ -50,7 +50,7 @@ export function isRefusal(error: unknown): error is Error {
 
 /** What messages say of a server that refuses. */
 export function refusalBy({ redis }: Address, { message }: Error): string {
-  return `${shown(redis)} refuses the connection: ${message}. ` +
+  return `${shown(redis)} refuses the connection: ${message.replace(/\.$/, "")}. ` +
     "To fix it, correct the user, the password or the database in its URL, or the rights of the user";
 }
 
@@ -86,11 +86,12 @@ export async function inspectServer(client: Redis, { redis }: Address): Promise<
   }
   if (policy !== undefined && policy !== "noeviction") {
     warnings.push(
-      `${server} drops jobs when its memory is full, because maxmemory-policy is ${policy}. To fix it, set noeviction`,
+      `${server} drops jobs when its memory is full, because maxmemory-policy is ${policy}. ` +
+        "To fix it, set it to noeviction",
     );
   }
   if (appendOnly === "no") {
-    warnings.push(`${server} loses jobs when it ends, because appendonly is no. To fix it, set yes`);
+    warnings.push(`${server} loses jobs when it ends, because appendonly is no. To fix it, set it to yes`);
   }
   return warnings;
 }

@@ -111,10 +111,12 @@ function parseOptions(args: string[]): NodeOptions | undefined {
   }
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) {
-    throw new UsageError(`Two modules have the same name: ${twice}. To fix it, give each one --module <name>=<path>`);
+    throw new UsageError(
+      `Two modules have the same name: ${twice}. To fix it, name each one by --module <name>=<path>`,
+    );
   }
   const files = Object.entries({ ca, cert, key }).filter(([, path]) => path !== undefined);
-  const tls = Object.fromEntries(files.map(([name, path]) => [name, Deno.readTextFileSync(path!)]));
+  const tls = Object.fromEntries(files.map(([name, path]) => [name, readFile(name, path!)]));
   return {
     address: { redis, queue, prefix, tls: files.length === 0 ? undefined : tls },
     modules,
@@ -123,6 +125,15 @@ function parseOptions(args: string[]): NodeOptions | undefined {
     lock,
     name,
   };
+}
+
+/** Reads the file that an option names. */
+function readFile(option: string, path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new UsageError(`The option --${option} must be a file that can be read: ${(error as Error).message}`);
+  }
 }
 
 /** The name of this machine, if this program may know it. */

@@ -276,11 +276,8 @@ export function mapBehaviour(kind: Kind): void {
     ]);
 
     const results = pool.map(square, asynchronous([1, 2]));
-    assertThrows(
-      () => results.next(),
-      TypeError,
-      "Cannot block on a map over an async iterable. To fix it, read the results with for await",
-    );
+    const message = "Cannot block on a map over an async iterable. To fix it, read the results with for await";
+    assertThrows(() => results.next(), TypeError, message);
     assertThrows(() => [...results], TypeError);
   });
 

@@ -375,12 +375,14 @@ export function chooseRows(words: string[]): Row[] {
   const groups = words.filter((word) => ["threads", "processes", "growth"].includes(word));
   const ids = words.filter((word) => !groups.includes(word));
   for (const id of ids) {
-    if (!ROWS.some((row) => isCalled(row, id))) throw new RangeError(`There is no row "${id}"`);
+    if (!ROWS.some((row) => isCalled(row, id))) {
+      throw new RangeError(`Unknown row: ${id}. The rows are ${ROWS.map((row) => row.id).join(", ")}`);
+    }
   }
   const chosen = ROWS.filter((row) =>
     (groups.length === 0 || groups.includes(row.group)) && (ids.length === 0 || ids.some((id) => isCalled(row, id)))
   );
-  if (chosen.length === 0) throw new RangeError(`There is no such row: ${words.join(" ")}`);
+  if (chosen.length === 0) throw new RangeError(`None of these groups has such a row: ${words.join(" ")}`);
   return chosen;
 }
 

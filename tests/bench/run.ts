@@ -104,7 +104,7 @@ function parseOptions(args: string[]): Options | "help" | "guard" | "chart" {
   if (words.length === 1 && (words[0] === "guard" || words[0] === "chart")) return words[0];
   const rounds = Number(options.rounds ?? ROUNDS);
   if (!Number.isInteger(rounds) || rounds < 1) {
-    fail(`Cannot use --rounds, expected an integer of at least 1: ${options.rounds}`);
+    fail(`The option --rounds must be an integer of at least 1: ${options.rounds}`);
   }
   return { rows: chooseOrFail(words), rounds, withPeers: options.peers };
 }
@@ -113,8 +113,8 @@ async function findMachine(withPeers: boolean): Promise<Machine> {
   const machine: Machine = { node: await versionOf("node"), python: await versionOf("python3") };
   if (withPeers) {
     await installPeers(machine);
-    if (!machine.node) console.error("There is no Node: its peers are left out");
-    if (!machine.python) console.error("There is no python3: it is left out");
+    if (!machine.node) console.error("Node is not installed, so its peers are left out");
+    if (!machine.python) console.error("python3 is not installed, so it is left out");
   }
   return machine;
 }

@@ -140,6 +140,8 @@ test("new ClusterExecutor() refuses wrong options, and names them", () => {
   const Loose = ClusterExecutor as unknown as new (options: unknown) => ClusterExecutor;
   for (
     const [options, type, text] of [
+      // The text of an address may have a password.
+      ["redis://user:hunter2@h", TypeError, '{ redis: "redis://host:6379" }: a value of type string'],
       [{ redis: "localhost:6379" }, TypeError, "The option redis must be a URL as redis://host:port"],
       [{ redis: "http://localhost" }, TypeError, "The option redis must be a URL as redis://host:port"],
       [{ redis: { password: "hunter2" } }, TypeError, "rediss://host:port: a value of type object"],

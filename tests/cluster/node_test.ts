@@ -50,6 +50,7 @@ for (
       ["--module", TASKS, "--permissions", "some"],
       "The option --permissions must be inherit, none or a JSON object: some",
     ],
+    [["--module", TASKS, "--ca", "./no.pem"], "The option --ca must be a file that can be read: "],
     [["--module", TASKS, "--module", `tasks=${TASKS}`], "Two modules have the same name: tasks. To fix it, "],
   ] as const
 ) {

@@ -166,9 +166,8 @@ test("cluster: a node refuses a job of another version, and says which ones", ()
   const tasks = [{ id: "x", modules: ["tasks"], name: "square", how: "call", args: { json: [1] } }];
   checkJobData({ v: VERSION, tasks });
   for (const v of [VERSION - 1, VERSION + 1, undefined, String(VERSION)]) {
-    const message = `Cannot run a job of version ${
-      JSON.stringify(v)
-    }, because this node knows version ${VERSION}. To fix it, `;
+    const given = JSON.stringify(v);
+    const message = `Cannot run a job of version ${given}, because this node knows version ${VERSION}. To fix it, `;
     assertThrows(() => checkJobData({ v, tasks }), TypeError, message);
   }
 });

@@ -114,7 +114,7 @@ export function executorRows(kind: Kind): void {
       assertThrows(
         () => pool.map(square, [1], { buffersize }),
         RangeError,
-        `buffersize as a number of items, wanted an integer of at least 1: ${buffersize}`,
+        `The option buffersize must be an integer of at least 1: ${buffersize}`,
       );
     }
   });
@@ -194,7 +194,7 @@ export function executorRows(kind: Kind): void {
     for (const maxWorkers of [0, -1, NaN, 1.5, -Infinity, Infinity]) {
       const error = thrownBy(() => make({ maxWorkers }));
       assert(error instanceof RangeError);
-      assertEquals(error.message, `Cannot use maxWorkers, wanted an integer of at least 1: ${maxWorkers}`);
+      assertEquals(error.message, `The option maxWorkers must be an integer of at least 1: ${maxWorkers}`);
     }
     assertThrows(() => make({ maxWorkers: "3" } as unknown as CommonOptions), TypeError, "maxWorkers");
   });

@@ -313,7 +313,7 @@ export function processPoolRows(): void {
       await bothFail(running, (error) => {
         assertInstanceOf(error, BrokenProcessPool);
         assertEquals(error.signal, signal);
-        assertStringIncludes(error.message, `${force}() has sent ${signal}`);
+        assertStringIncludes(error.message, `${force}() sent ${signal}`);
       });
       await within(pool.shutdown(), "shutdown()");
     });

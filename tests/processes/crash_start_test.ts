@@ -49,7 +49,7 @@ for (const mode of MODES) {
         if (!blocking) await within(Promise.allSettled(futures), "all of them");
         for (const future of futures) await bothFail(future, (error) => assertDeath(error, end));
         assertEquals(new Set(futures.map((future) => future.exception(0))).size, 5, "each has an error of its own");
-        if (mode === "replace") assertMatch((futures[0].exception(0) as Error).message, /\b3 last ones died/);
+        if (mode === "replace") assertMatch((futures[0].exception(0) as Error).message, /\blast 3 processes died/);
         assertDeath(thrownBy(() => pool.submit(square, 1)), end);
       }
     });

@@ -254,7 +254,10 @@ for (const what of ["that is stopped", "that ignores SIGTERM"] as const) {
     for (const { futures, pids } of pools) {
       await bothFail(futures[0], (error) => {
         assertKilled(error, "SIGKILL", pids[0]);
-        assertStringIncludes(error.message, "terminateWorkers() has sent SIGTERM, and SIGKILL");
+        assertStringIncludes(
+          error.message,
+          "terminateWorkers() sent SIGTERM, and SIGKILL because the process did not end",
+        );
       });
     }
     pools[0].pool.shutdownSync();

@@ -67,7 +67,7 @@ test("new ProcessPoolExecutor() takes a number, options or nothing, and starts n
 
 // deno-lint-ignore no-explicit-any
 type Wrong = [option: string, error: new (...args: any[]) => Error, told: string[], ...values: unknown[]];
-const COUNT = [TypeError, ["as a number"], "3", "", true, 2n, Symbol("x"), null, [], {}] as const;
+const COUNT = [TypeError, ["must be a number: "], "3", "", true, 2n, Symbol("x"), null, [], {}] as const;
 const LOW = [RangeError, ["must be an integer of at least 1: "], 0, -1, 1.5, NaN, Infinity, -Infinity] as const;
 
 const WRONG: Wrong[] = [
@@ -75,8 +75,8 @@ const WRONG: Wrong[] = [
   ["maxWorkers", ...LOW] as unknown as Wrong,
   ["maxTasksPerChild", ...COUNT] as unknown as Wrong,
   ["maxTasksPerChild", ...LOW] as unknown as Wrong,
-  ["initializer", TypeError, ["function"], 1, "", "square", {}, null, true],
-  ["initargs", TypeError, ["list"], 1, "ab", {}, null, new Set([1])],
+  ["initializer", TypeError, ["must be a function: "], 1, "", "square", {}, null, true],
+  ["initargs", TypeError, ["must be an array of arguments: "], 1, "ab", {}, null, new Set([1])],
   ["onWorkerCrash", RangeError, ['"break"', '"replace"'], "", "Break", "restart", 1, null, true],
   ["permissions", TypeError, ['"inherit"', '"none"'], "", "all", 1, true, false, null, () => {}],
   ["permissions", TypeError, ["read", "import"], { reed: true }, { "allow-read": true }, { toString: true }, ["read"]],

@@ -111,7 +111,7 @@ test("ProcessPoolExecutor starts no processes for ever when an initializer answe
   await bothFail(pool.submit(echo, 1), (error) => {
     assertInstanceOf(error, BrokenProcessPool);
     assertStringIncludes(error.message, "it said what no process says (");
-    assertStringIncludes(error.message, "The 3 last ones died while they were starting");
+    assertStringIncludes(error.message, "The last 3 processes died while they were starting");
   });
 });
 
