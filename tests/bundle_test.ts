@@ -29,7 +29,7 @@ async function bundle(...options: string[]): Promise<string> {
 }
 
 test(
-  "executors in a bundle say that workers find no modules there, and how to mend it, also while blocked",
+  "executors in a bundle say that workers find no modules there, and how to fix it, also while blocked",
   async () => {
     const folder = await bundle();
     const { stdout, stderr } = await runFile(`${folder}/out.js`);

@@ -179,7 +179,7 @@ export function lookupShapesBehaviour(kind: Kind): void {
     });
   });
 
-  test(`${name}: a closure's error names what is missing and says how to mend it`, async () => {
+  test(`${name}: a closure's error names what is missing and says how to fix it`, async () => {
     using pool = borrow(kind, 1);
     const factor = 3;
     const offset = { by: 1 };

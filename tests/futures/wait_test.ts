@@ -168,7 +168,8 @@ test("waitSync() on bare unfinished futures throws InvalidStateError at once, un
       assert(took < 500, `took ${took} ms`);
     }
   }
-  assertThrows(() => waitSync([successful(), pending()]), InvalidStateError);
+  const message = "when no executor completes what the call waits for: 1 (of 2) futures. To fix it, use await, ";
+  assertThrows(() => waitSync([successful(), pending()]), InvalidStateError, message);
   assertThrows(() => waitSync([successful(), pending()], { returnWhen: FIRST_EXCEPTION }), InvalidStateError);
   const fs = [successful(), pending()];
   assertSets(waitSync(fs, { returnWhen: FIRST_COMPLETED }), [fs[0]], [fs[1]]);

@@ -81,7 +81,7 @@ test(
     assertEquals(outcomes.flatMap(({ status }, i) => status === "rejected" ? [i] : []), [100]);
     await bothFail(futures[100], (error) => {
       assertInstanceOf(error, BrokenProcessPool);
-      assertStringIncludes(error.message, "it was stopped");
+      assertStringIncludes(error.message, "Likely causes: somebody stopped it, ");
     });
     for (const [i, future] of futures.entries()) if (i !== 100) assertEquals(future.result(0), i);
   },

@@ -50,7 +50,7 @@ const ANSWER = Object.keys(forgeries).filter((what) => what.startsWith("its answ
 function assertEnded(error: unknown): void {
   assertInstanceOf(error, BrokenProcessPool);
   assertMatch(error.message, /^Process \d+ was killed by signal SIGKILL while it was (running a task|idle)\. /);
-  assertStringIncludes(error.message, "it said what no process says (");
+  assertStringIncludes(error.message, "because it sent what no process of a pool sends (");
 }
 
 /** Has one process of a pool forge its answer while another one runs a task. */
@@ -110,7 +110,7 @@ test("ProcessPoolExecutor starts no processes for ever when an initializer answe
   using pool = new ProcessPoolExecutor({ maxWorkers: 1, initializer: failWithNoError, onWorkerCrash: "replace" });
   await bothFail(pool.submit(echo, 1), (error) => {
     assertInstanceOf(error, BrokenProcessPool);
-    assertStringIncludes(error.message, "it said what no process says (");
+    assertStringIncludes(error.message, "because it sent what no process of a pool sends (");
     assertStringIncludes(error.message, "The last 3 processes died while they were starting");
   });
 });

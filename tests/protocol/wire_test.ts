@@ -288,12 +288,12 @@ test("PacketReader throws for what begins like a packet and is none", () => {
     ]
   ) {
     const bytes = encoder.encode(`${PREFIX}${line}${"x".repeat(10)}`);
-    assertThrows(() => readPackets([bytes]), SyntaxError, "the first line of a packet", JSON.stringify(line));
+    assertThrows(() => readPackets([bytes]), SyntaxError, "an invalid first line of a packet", JSON.stringify(line));
     for (let i = 0; i <= bytes.length; i++) {
       assertThrows(
         () => readPackets(pieces(bytes, i)),
         SyntaxError,
-        "the first line",
+        "an invalid first line of a packet",
         `${JSON.stringify(line)} at ${i}`,
       );
     }
