@@ -33,10 +33,8 @@ if (import.meta.main) {
   const seed = newSeed();
   const chosen = [...LOAD, ...FAULTS, ...EXAMPLES].filter(({ name }) => Deno.args.every((text) => name.includes(text)));
   if (chosen.length === 0) {
-    const names = [...LOAD, ...FAULTS, ...EXAMPLES].map(({ name }) => name);
-    console.error(
-      `Unknown scenario: ${Deno.args.join(" ")}. To fix it, give a part of one of these: ${names.join(", ")}`,
-    );
+    const names = [...LOAD, ...FAULTS, ...EXAMPLES].map(({ name }) => `  ${name}`);
+    console.error(`Unknown scenario: ${Deno.args.join(" ")}. The scenarios are\n${names.join("\n")}`);
     Deno.exit(2);
   }
   console.log(`seed ${seed}\n\n${line(COLUMNS)}`);
