@@ -15,9 +15,10 @@
  *   return count;
  * }
  * using pool = new ThreadPoolExecutor(); // its threads end with the block
- * const counts = pool.map(countPrimes, [100_000, 200_000, 300_000]); // runs on all cores
- * console.log([...counts]); // [ 9592, 17984, 25997 ]
- * console.log(pool.submit(countPrimes, 400_000).result()); // 33860: it blocks; or `await` it
+ * const counts = pool.map(countPrimes, [100_000, 200_000, 300_000]);
+ * console.log([...counts]); // [ 9592, 17984, 25997 ], by all cores
+ * const future = pool.submit(countPrimes, 400_000);
+ * console.log(future.result()); // 33860: blocks; or `await future`
  * ```
  *
  * 1. Put tasks into a module of their own and export them: workers import them from there. A function that is not
