@@ -82,14 +82,14 @@ export function test(name: string, fn: () => void | Promise<void>, options: Test
 async function endWhatIsLeft(): Promise<void> {
   terminateWorkers({ all: true });
   await endPrograms();
-  await restore?.();
+  for (const restore of restores) await restore();
 }
 
-let restore: (() => Promise<void>) | undefined;
+const restores: (() => Promise<void>)[] = [];
 
-/** Says what makes anew what tests share: all workers are terminated when one of them has failed. */
+/** Says what makes anew something that tests share: all workers are terminated when one of them has failed. */
 export function restoreAfterFailure(start: () => Promise<void>): void {
-  restore = start;
+  restores.push(start);
 }
 
 /** Gives workers that were told to end a moment to do so. */

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { asCompleted, type AsCompletedOptions, Future, TimeoutError } from "@concurrent/futures";
 import { Gate, outputOf, within } from "../_helpers.ts";
+import { borrow } from "../behaviour/borrow.ts";
 import type { Kind } from "../behaviour/kind.ts";
 import { passGate, square } from "../fixtures/tasks.ts";
 import { holdAt } from "./_tasks.ts";
@@ -42,7 +43,7 @@ export function asCompletedRows(kind: Kind): void {
   const { name, make, module } = kind;
 
   row(name, "test_no_timeout: futures that are done and futures of a pool are all yielded", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const blocking of [true, false]) {
       const futures: Future<unknown>[] = [...doneFutures(), pool.submit(square, 2), pool.submit(square, 3)];
       const { futures: seen, error } = await read(blocking, futures);
@@ -68,7 +69,7 @@ export function asCompletedRows(kind: Kind): void {
   });
 
   row(name, "test_duplicate_futures: a future that is given three times is yielded once, by any iterable", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     function* thrice(future: Future<unknown>): Generator<Future<unknown>> {
       for (let i = 0; i < 3; i++) yield future;
     }

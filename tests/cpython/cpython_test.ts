@@ -1,4 +1,5 @@
 /** Python's own tests of `concurrent.futures`, as tests of this library: README.md tells which is which. */
+import { lendPools } from "../behaviour/borrow.ts";
 import { kind as processes } from "../fixtures/kinds/process_pool.ts";
 import { kind as threads } from "../fixtures/kinds/thread_pool.ts";
 import { asCompletedRows } from "./as_completed.ts";
@@ -14,6 +15,7 @@ import { threadPoolRows } from "./thread_pool.ts";
 import { threadWaitRows, waitRows } from "./wait.ts";
 
 for (const kind of [threads, processes]) {
+  lendPools(kind);
   executorRows(kind);
   asCompletedRows(kind);
   deadlockRows(kind);

@@ -14,6 +14,7 @@ import {
   taskRef,
 } from "@concurrent/futures";
 import { both, bothFail, BOUND, Gate, runProgram, thrownBy, until, within } from "../_helpers.ts";
+import { borrow } from "../behaviour/borrow.ts";
 import type { Kind } from "../behaviour/kind.ts";
 import { echo, exitWith, lengthOf, square } from "../fixtures/tasks.ts";
 import { failByName, killSelf, killSelfAt, makeOdd, makeTrap, processNumber, throwTrapped } from "./_tasks.ts";
@@ -51,7 +52,9 @@ async function assertBroken(submit: (pool: Executor) => Future<unknown>, check: 
   }
 }
 
-export function deadlockRows({ name, make }: Kind): void {
+export function deadlockRows(kind: Kind): void {
+  const { name, make } = kind;
+
   row(name, "test_error_at_task_pickle: an argument that cannot be sent fails its future only", async () => {
     for (const blocking of [true, false]) {
       const pool = make({ maxWorkers: 1 });
@@ -80,7 +83,7 @@ export function deadlockRows({ name, make }: Kind): void {
     name,
     "test_exit_at_task_unpickle: a task's module that exits as it is imported fails its future only",
     async () => {
-      using pool = make({ maxWorkers: 1 });
+      using pool = borrow(kind, 1);
       const task = named("exits_on_import");
       await bothFail(() => pool.submit(task), (error) => assertInstanceOf(error, TaskExitError));
       await assertUsable(pool);
@@ -91,7 +94,7 @@ export function deadlockRows({ name, make }: Kind): void {
     name,
     "test_error_at_task_unpickle: a task's module that throws as it is imported fails its future only",
     async () => {
-      using pool = make({ maxWorkers: 1 });
+      using pool = borrow(kind, 1);
       const task = named("throws_on_import");
       await bothFail(() => pool.submit(task), (error) => assertInstanceOf(error, Error));
       await assertUsable(pool);
@@ -115,7 +118,7 @@ export function deadlockRows({ name, make }: Kind): void {
   );
 
   row(name, "test_error_during_func_exec_on_worker: an ordinary error is delivered", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failByName, "the test"), (error) => {
       assertInstanceOf(error, TypeError);
       assertEquals(error.message, "failed for the test");
@@ -127,7 +130,7 @@ export function deadlockRows({ name, make }: Kind): void {
     name,
     "test_exit_during_result_pickle_on_worker: a result that exits when it is read ends the task only",
     async () => {
-      using pool = make({ maxWorkers: 1 });
+      using pool = borrow(kind, 1);
       await bothFail(() => pool.submit(makeTrap, "exit"), (error) => {
         assertInstanceOf(error, TaskExitError);
         assertEquals(error.exitCode, 5);
@@ -140,7 +143,7 @@ export function deadlockRows({ name, make }: Kind): void {
     name,
     "test_error_during_result_pickle_on_worker: a result that cannot be sent fails its future only",
     async () => {
-      using pool = make({ maxWorkers: 1 });
+      using pool = borrow(kind, 1);
       await bothFail(() => pool.submit(makeTrap, "throw"), (error) => {
         assertInstanceOf(error, SerializationError);
         assertEquals(error.path, "result.trap");
@@ -164,7 +167,7 @@ export function deadlockRows({ name, make }: Kind): void {
         }
       }
       registerError(TrappedResult);
-      using pool = make({ maxWorkers: 1 });
+      using pool = borrow(kind, 1);
       await bothFail(() => pool.submit(throwTrapped), (error) => {
         assertInstanceOf(error, SerializationError);
         assertInstanceOf(error.cause, EvalError);
@@ -196,7 +199,7 @@ export function deadlockRows({ name, make }: Kind): void {
     "test_gh105829_should_not_deadlock_if_wakeup_pipe_full: 10,000 submits in one burst do not block",
     async () => {
       for (const blocking of [true, false]) {
-        using pool = make({ maxWorkers: 1 });
+        using pool = borrow(kind, 1);
         const futures = Array.from({ length: 10_000 }, (_, i) => pool.submit(square, i));
         for (const [i, future] of futures.entries()) {
           const value = blocking ? future.result(BOUND) : await within(future, `future ${i}`);

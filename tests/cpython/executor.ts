@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { TimeoutError } from "@concurrent/futures";
 import { bestOf, both, bothFail, Gate, outputOf, rejectionOf, thrownBy, within } from "../_helpers.ts";
+import { borrow } from "../behaviour/borrow.ts";
 import { bothMap, collect, range } from "../behaviour/map.ts";
 import type { CommonOptions, Kind } from "../behaviour/kind.ts";
 import { throwValue } from "../fixtures/errors.ts";
@@ -34,12 +35,12 @@ export function executorRows(kind: Kind): void {
   const { name, make } = kind;
 
   row(name, "test_submit: the value of a call comes out of result()", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(power, 2, 8), (value) => assertEquals(value, 256));
   });
 
   row(name, "test_submit_keyword: a missing function throws at once, an object of options is an argument", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const bag = { self: 1, fn: 2, timeout: 3, chunksize: 4, buffersize: 5, signal: 6 };
     await both(() => pool.submit(list, 1, bag), (args) => assertEquals(args, [1, bag]));
     await both(() => pool.submit(list, bag), (args) => assertEquals(args, [bag]));
@@ -49,7 +50,7 @@ export function executorRows(kind: Kind): void {
   });
 
   row(name, "test_map: the results are those of the built-in map, in order, for every chunksize", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const expected = range(10).map((n) => n ** n);
     await bothMap(() => pool.map(power, range(10), range(10)), expected);
     for (const chunksize of [1, 3, 10, 11]) {
@@ -58,7 +59,7 @@ export function executorRows(kind: Kind): void {
   });
 
   row(name, "test_map_exception: what comes before the bad item is delivered, then its error is thrown", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const chunksize of [undefined, 1, 4]) {
       const start = () => pool.map(divmod, [1n, 1n, 1n, 1n], [2n, 3n, 0n, 5n], { chunksize });
       const blocking = start();
@@ -100,7 +101,7 @@ export function executorRows(kind: Kind): void {
     name,
     "test_map_buffersize_type_validation: a buffersize that is no number of items is refused at the call",
     () => {
-      using pool = make({ maxWorkers: 1 });
+      using pool = borrow(kind, 1);
       for (const wrong of ["foo", null, [], 5n, true]) {
         assertThrows(() => pool.map(square, [1], { buffersize: wrong as unknown as number }), TypeError, "buffersize");
       }
@@ -109,7 +110,7 @@ export function executorRows(kind: Kind): void {
   );
 
   row(name, "test_map_buffersize_value_validation: a buffersize of 0 or -1 is refused at the call", () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const buffersize of [0, -1]) {
       assertThrows(
         () => pool.map(square, [1], { buffersize }),
@@ -123,7 +124,7 @@ export function executorRows(kind: Kind): void {
     name,
     "test_map_buffersize: the results are the same for buffers below, at and above the input's length",
     async () => {
-      using pool = make({ maxWorkers: 2 });
+      using pool = borrow(kind, 2);
       const items = range(4);
       for (const buffersize of [1, 2, 4, 8]) {
         await bothMap(() => pool.map(square, items, { buffersize }), [0, 1, 4, 9], `buffersize ${buffersize}`);
@@ -132,32 +133,32 @@ export function executorRows(kind: Kind): void {
   );
 
   row(name, "test_map_buffersize_on_multiple_iterables: the same with two inputs", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const buffersize of [1, 2, 4, 8]) {
       await bothMap(() => pool.map(add, range(4), range(4), { buffersize }), [0, 2, 4, 6], `buffersize ${buffersize}`);
     }
   });
 
   row(name, "test_map_buffersize_on_infinite_iterable: an endless input works", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const [blocking, awaited] = await bothFirst(() => pool.map(square, naturals(), { buffersize: 2 }), 3);
     assertEquals([blocking, awaited], [[0, 1, 4], [0, 1, 4]]);
   });
 
   row(name, "test_map_buffersize_on_multiple_infinite_iterables: two endless inputs work", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const [blocking, awaited] = await bothFirst(() => pool.map(add, naturals(), naturals(), { buffersize: 2 }), 3);
     assertEquals([blocking, awaited], [[0, 2, 4], [0, 2, 4]]);
   });
 
   row(name, "test_map_buffersize_on_empty_iterable: an empty input gives an iterator at its end", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothMap(() => pool.map(square, [], { buffersize: 8 }), []);
     assertEquals(pool.map(square, [], { buffersize: 8 }).next(), { done: true, value: undefined });
   });
 
   row(name, "test_map_buffersize_without_iterable: no input gives an iterator at its end", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothMap(() => pool.map(() => 1, { buffersize: 8 }), []);
     assertEquals(pool.map(() => 1, { buffersize: 8 }).next(), { done: true, value: undefined });
   });
@@ -206,7 +207,7 @@ export function executorRows(kind: Kind): void {
   });
 
   row(name, "test_swallows_falsey_exceptions: a falsy value that is thrown is thrown", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const value of [undefined, null, 0, "", false, NaN, -0, 0n]) {
       await bothFail(() => pool.submit(throwValue, value), (error) => assert(Object.is(error, value), `${error}`));
       const results = pool.map(throwValue, [value]);

@@ -27,6 +27,7 @@ import {
   until,
   within,
 } from "../_helpers.ts";
+import { borrow } from "../behaviour/borrow.ts";
 import type { Kind } from "../behaviour/kind.ts";
 import { echo, failToStart, passGate, square, whoAmI } from "../fixtures/tasks.ts";
 import { awaitWord, threadName } from "../fixtures/thread_tasks.ts";
@@ -90,7 +91,7 @@ export function interpreterRows(kind: Kind): void {
   );
 
   row(name, "test_submit_closure: a closure fails its future, never submit()", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const hidden = 5;
     await bothFail(() => pool.submit(() => hidden), (error) => {
       assertInstanceOf(error, ReferenceError);
@@ -100,7 +101,7 @@ export function interpreterRows(kind: Kind): void {
   });
 
   row(name, "test_submit_local_instance: an instance and its class fail the future, never submit()", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(echo<unknown>, new Local()), (error) => {
       assertInstanceOf(error, SerializationError);
       assertEquals(error.path, "args[0]");
@@ -111,7 +112,7 @@ export function interpreterRows(kind: Kind): void {
   });
 
   row(name, "test_submit_instance_method: a method of an instance fails its future, never submit()", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const local = new Local();
     await bothFail(() => pool.submit(local.times, 2), (error) => assertInstanceOf(error, TaskNotFoundError));
     await bothFail(() => pool.submit(local.times.bind(local), 2), (error) => {
@@ -121,12 +122,12 @@ export function interpreterRows(kind: Kind): void {
   });
 
   row(name, "test_submit_func_globals: a function runs with its own module's globals", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(moduleName), (url) => assertEquals(url, import.meta.resolve("./_tasks.ts")));
   });
 
   row(name, "test_submit_exception_in_func: class, message and cause survive, the stack is the worker's", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await bothFail(() => pool.submit(failByName, "the worker"), (error) => {
       assertInstanceOf(error, TypeError);
       assertEquals(error.message, "failed for the worker");

@@ -11,6 +11,7 @@ import {
   waitSync,
 } from "@concurrent/futures";
 import { BOUND, Gate, until, within } from "../_helpers.ts";
+import { borrow } from "../behaviour/borrow.ts";
 import type { Kind } from "../behaviour/kind.ts";
 import { echo, passGate, square } from "../fixtures/tasks.ts";
 import { awaitWord } from "../fixtures/thread_tasks.ts";
@@ -52,10 +53,10 @@ function succeeded(): Future<unknown> {
 }
 
 export function waitRows(kind: Kind): void {
-  const { name, make } = kind;
+  const { name } = kind;
 
   row(name, "test_20369: a future that is given twice is one entry, and no hang", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       const future = pool.submit(square, 2);
       assertSets(await waitFor(blocking, [future, future]), [future], []);
@@ -63,7 +64,7 @@ export function waitRows(kind: Kind): void {
   });
 
   row(name, "test_first_completed: returns when the first is done, and a cancelled future is done", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const held = pool.submit(passGate, gate.path);
@@ -80,7 +81,7 @@ export function waitRows(kind: Kind): void {
   });
 
   row(name, "test_first_completed_some_already_completed: what is done already returns at once", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const held = pool.submit(passGate, gate.path);
@@ -93,7 +94,7 @@ export function waitRows(kind: Kind): void {
   });
 
   row(name, "test_first_exception: goes on after a success, and returns at the first failure", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       using other = new Gate();
@@ -111,7 +112,7 @@ export function waitRows(kind: Kind): void {
   });
 
   row(name, "test_first_exception_some_already_complete: successes and cancellations do not end it", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const held = pool.submit(passGate, gate.path);
@@ -125,7 +126,7 @@ export function waitRows(kind: Kind): void {
   });
 
   row(name, "test_first_exception_one_already_failed: what has failed already returns at once", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const held = pool.submit(passGate, gate.path);
@@ -137,7 +138,7 @@ export function waitRows(kind: Kind): void {
   });
 
   row(name, "test_all_completed: waits for futures of all five kinds", async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const blocking of [true, false]) {
       const futures: Future<unknown>[] = [
         cancelled(),
@@ -151,7 +152,7 @@ export function waitRows(kind: Kind): void {
   });
 
   row(name, "test_timeout: after 50 ms it returns both sets, and throws nothing", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const held = pool.submit(passGate, gate.path);

@@ -18,19 +18,19 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
   return [
     {
       name: `${kind.name}: small tasks through 4 workers, in bursts, awaited in different orders`,
-      size: isThreads ? 60_000 : 20_000,
+      size: isThreads ? 30_000 : 20_000,
       fullSize: 1_000_000,
       run: (size, random) => bursts(kind, size, random),
     },
     {
       name: `${kind.name}: futures that are all waited for at once, in every way`,
-      size: 10_000,
+      size: 3_000,
       fullSize: 10_000,
       run: (size) => waitForAll(kind, size),
     },
     {
       name: `${kind.name}: pools opened, used and closed, one way or another`,
-      size: isThreads ? 60 : 12,
+      size: isThreads ? 24 : 8,
       fullSize: 1_000,
       run: (size, random) => pools(kind, size, random),
     },
@@ -42,13 +42,13 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
     },
     {
       name: `${kind.name}: batches of mixed sizes, with cancelled tasks between them`,
-      size: 20,
+      size: 8,
       fullSize: 2_000,
       run: async (size) => ({ tasks: await runBatches(kind, size) }),
     },
     {
       name: `${kind.name}: a large typed array goes there and back`,
-      size: 4,
+      size: 2,
       fullSize: 256,
       run: async (size) => ({ tasks: await passLargeArrays(kind, size << 20), more: `${size} MiB` }),
     },
