@@ -1,7 +1,7 @@
 /** A cluster on this machine: a Redis server, and nodes in processes of their own. */
 import { assert } from "@std/assert";
 import { ClusterExecutor, type ClusterExecutorOptions } from "@concurrent/futures/cluster";
-import { test, type TestOptions, until } from "../_helpers.ts";
+import { restoreAfterFailure, share, test, type TestOptions, until } from "../_helpers.ts";
 import { hasServer, RedisServer } from "./_redis.ts";
 
 /** The command that starts a node. */
@@ -140,6 +140,69 @@ export function clusterTest(
       make: (options) => new ClusterExecutor({ redis: server.url, queue, ...options }),
       startNode: async (workers, ...more) => nodes.use(await Node.start(server, queue, workers, ...more)),
       launchNode: async (options, more) => nodes.use(await Node.launch(server, queue, options, more)),
+    });
+  }, { bound: 60_000, ...options });
+}
+
+/** Nodes that the tests of a file share, by how many workers each has. */
+const sharedNodes = [1, 2];
+
+let shared: { server: RedisServer; nodes: readonly Node[] } | undefined;
+let isShared = false;
+
+/** The queue of the shared node with so many workers. */
+function sharedQueue(workers: number): string {
+  return `shared-${workers}`;
+}
+
+/** Starts what {@linkcode sharedClusterTest} gives its tests before the first test, and ends it after the last one. */
+function shareCluster(): void {
+  const start = async () => {
+    const server = await RedisServer.start();
+    share(server.pid);
+    const nodes = await Promise.all(sharedNodes.map((workers) => Node.start(server, sharedQueue(workers), workers)));
+    for (const node of nodes) share(node.pid);
+    shared = { server, nodes };
+  };
+  const end = async () => {
+    for (const node of shared!.nodes) await node[Symbol.asyncDispose]();
+    await shared!.server[Symbol.asyncDispose]();
+  };
+  Deno.test.beforeAll(start);
+  Deno.test.afterAll(end);
+  // They may be what hangs.
+  restoreAfterFailure(async () => {
+    await end();
+    await start();
+  });
+}
+
+/**
+ * Registers a test with a server and a node that it shares with others of its file: for those that break nothing, see
+ * all their tasks end, and look at no job but their own. To start both takes a test half a second of CPU.
+ *
+ * @param workers How many workers the node has.
+ */
+export function sharedClusterTest(
+  name: string,
+  workers: 1 | 2,
+  fn: (cluster: Pick<Cluster, "server" | "queue" | "make"> & { readonly node: Node }) => Promise<void>,
+  options: TestOptions = {},
+): void {
+  if (!hasServer) {
+    ignoreWithoutServer(name);
+    return;
+  }
+  if (!isShared) shareCluster();
+  isShared = true;
+  test(name, async () => {
+    const { server, nodes } = shared!;
+    const queue = sharedQueue(workers);
+    await fn({
+      server,
+      queue,
+      node: nodes[sharedNodes.indexOf(workers)],
+      make: (options) => new ClusterExecutor({ redis: server.url, queue, ...options }),
     });
   }, { bound: 60_000, ...options });
 }

@@ -5,13 +5,13 @@ import { BrokenCluster, ClusterExecutor, TaskAbortedError } from "@concurrent/fu
 import { bothFail, BOUND, Gate, Ledger, test, thrownBy, within } from "../_helpers.ts";
 import * as clusterTasks from "../fixtures/cluster_tasks.ts";
 import { add, passGate, recordSlowly, square } from "../fixtures/tasks.ts";
-import { clusterTest } from "./_kit.ts";
+import { sharedClusterTest } from "./_kit.ts";
 import { freePort } from "./_redis.ts";
 
-clusterTest(
+sharedClusterTest(
   "ClusterExecutor: results, blocking and awaited, and errors with their class",
-  async ({ make, startNode }) => {
-    await startNode();
+  2,
+  async ({ make }) => {
     await using pool = make();
     assertEquals(pool.submit(square, 7).result(BOUND), 49);
     assertEquals(await within(pool.submit(add, 1, 2)), 3);
@@ -19,17 +19,16 @@ clusterTest(
   },
 );
 
-clusterTest("ClusterExecutor: of 5,000 jobs that are added at once no result is lost", async ({ make, startNode }) => {
-  await startNode();
+sharedClusterTest("ClusterExecutor: of 5,000 jobs that are added at once no result is lost", 2, async ({ make }) => {
   await using pool = make();
   const futures = Array.from({ length: 5_000 }, (_, i) => pool.submit(square, i));
   assertEquals(await within(Promise.all(futures), "5,000 jobs", 40_000), futures.map((_, i) => i * i));
 });
 
-clusterTest(
+sharedClusterTest(
   "ClusterExecutor: what no node has begun is cancelled and never runs, the rest is not",
-  async ({ make, startNode }) => {
-    await startNode(1);
+  1,
+  async ({ make }) => {
     await using pool = make();
     using gate = new Gate();
     const ledger = new Ledger();
@@ -45,10 +44,10 @@ clusterTest(
   },
 );
 
-clusterTest(
+sharedClusterTest(
   "ClusterExecutor: abort() ends the process of a running task, and cancels a waiting one",
-  async ({ make, startNode }) => {
-    await startNode(1);
+  1,
+  async ({ make }) => {
     await using pool = make();
     using gate = new Gate();
     const running = pool.submit(passGate, gate.path);
@@ -59,10 +58,10 @@ clusterTest(
   },
 );
 
-clusterTest(
+sharedClusterTest(
   "ClusterExecutor: a function that no node has fails with what they have, one that nothing exports is refused",
-  async ({ make, startNode }) => {
-    await startNode();
+  2,
+  async ({ make }) => {
     await using pool = make({ modules: { elsewhere: import.meta.resolve("../fixtures/tasks.ts") } });
     await bothFail(pool.submit(square, 1), (error) => {
       assertInstanceOf(error, TaskNotFoundError);
@@ -81,10 +80,10 @@ clusterTest(
   },
 );
 
-clusterTest(
+sharedClusterTest(
   "ClusterExecutor: an export of a namespace is found, though threads take its text",
-  async ({ make, startNode }) => {
-    await startNode();
+  2,
+  async ({ make }) => {
     using threads = new ThreadPoolExecutor(1);
     assertEquals(threads.submit(clusterTasks.triple, 1).result(BOUND), 3);
     await using pool = make();
@@ -92,8 +91,9 @@ clusterTest(
   },
 );
 
-clusterTest(
+sharedClusterTest(
   "ClusterExecutor: a server that is not there breaks the pool with its address, and so does a wrong password",
+  1,
   async ({ server }) => {
     await using absent = new ClusterExecutor({
       redis: `redis://u:secret@127.0.0.1:${freePort()}`,

@@ -9,10 +9,9 @@ import { throwValue } from "../fixtures/errors.ts";
 import { compute, echo, passGate, pauseOrPassGate, record, square } from "../fixtures/tasks.ts";
 import { takeJobs } from "../../executors/cluster/_connection.ts";
 import { VERSION } from "../../executors/cluster/_jobs.ts";
-import { clusterTest } from "./_kit.ts";
+import { clusterTest, sharedClusterTest } from "./_kit.ts";
 
-clusterTest("cluster: results arrive when what nodes say is lost", async ({ make, startNode, server }) => {
-  await startNode(2);
+sharedClusterTest("cluster: results arrive when what nodes say is lost", 2, async ({ make, server }) => {
   await using pool = make();
   await using client = server.connect();
   assertEquals(await within(pool.submit(square, 2)), 4);
@@ -34,8 +33,7 @@ clusterTest("cluster: a task that computes for longer than locks last runs once"
   assertEquals(future.attempts, 1);
 });
 
-clusterTest("cluster: after shutdown() no connection is left", async ({ make, startNode, server }) => {
-  await startNode(1);
+sharedClusterTest("cluster: after shutdown() no connection is left", 1, async ({ make, server }) => {
   await using client = server.connect();
   const count = async () => (await client.call("CLIENT", "LIST") as string).trim().split("\n").length;
   const before = await count();
@@ -62,8 +60,7 @@ clusterTest("cluster: a server that may lose jobs is warned about, by the progra
   }
 }, { serverOptions: ["--appendonly", "no", "--maxmemory-policy", "allkeys-lru"] });
 
-clusterTest("cluster: attempts, backoff and the number of a job", async ({ make, startNode }) => {
-  const node = await startNode(1);
+sharedClusterTest("cluster: attempts, backoff and the number of a job", 1, async ({ make, node, queue }) => {
   const ledger = new Ledger();
   await using pool = make({ attempts: 3, backoff: 20 });
   const future = pool.submit(failUntil, ledger.path, 3);
@@ -80,11 +77,10 @@ clusterTest("cluster: attempts, backoff and the number of a job", async ({ make,
   });
   assertEquals(tellJob(), undefined, "not here");
   const told = await within(pool.submit(tellJob));
-  assertEquals([told?.queue, told?.attempt], ["tests", 1]);
+  assertEquals([told?.queue, told?.attempt], [queue, 1]);
 });
 
-clusterTest("cluster: a task tells how far it has come", async ({ make, startNode, server, queue }) => {
-  await startNode(1);
+sharedClusterTest("cluster: a task tells how far it has come", 1, async ({ make, server, queue }) => {
   await using pool = make();
   await using client = server.connect();
   using gate = new Gate();
@@ -107,8 +103,7 @@ clusterTest("cluster: a task tells how far it has come", async ({ make, startNod
   assertEquals(tellFunction(), "nothing", "no node runs this");
 });
 
-clusterTest("cluster: what has a higher priority runs first", async ({ make, startNode }) => {
-  await startNode(1);
+sharedClusterTest("cluster: what has a higher priority runs first", 1, async ({ make }) => {
   await using low = make({ priority: 10 });
   await using high = make({ priority: 1 });
   const ledger = new Ledger();
@@ -125,8 +120,7 @@ clusterTest("cluster: what has a higher priority runs first", async ({ make, sta
   assertEquals(ledger.lines(), ["11", "12", "1", "2", "3"]);
 });
 
-clusterTest("cluster: jobs of others that are no jobs fail, and the node works on", async (cluster) => {
-  await cluster.startNode(1);
+sharedClusterTest("cluster: jobs of others that are no jobs fail, and the node works on", 1, async (cluster) => {
   await using pool = cluster.make();
   await using client = cluster.server.connect();
   const queue = new Queue(cluster.queue, { connection: client });
@@ -157,8 +151,7 @@ clusterTest("cluster: jobs of others that are no jobs fail, and the node works o
   await queue.close();
 });
 
-clusterTest("cluster: what strangers say to an executor is ignored", async ({ make, startNode, server, queue }) => {
-  await startNode(1);
+sharedClusterTest("cluster: what strangers say to an executor is ignored", 1, async ({ make, server, queue }) => {
   await using pool = make();
   await using client = server.connect();
   using gate = new Gate();
@@ -180,10 +173,11 @@ function warm<A extends unknown[]>(pool: ClusterExecutor, fn: (...args: A) => un
   for (let i = 0; i < 30; i++) pool.submit(fn, ...args).result(BOUND);
 }
 
-clusterTest("cluster: quick tasks share jobs, and each is cancelled by itself", async (cluster) => {
-  await cluster.startNode(1);
+sharedClusterTest("cluster: quick tasks share jobs, and each is cancelled by itself", 1, async (cluster) => {
   await using pool = cluster.make();
   await using client = cluster.server.connect();
+  const completed = () => client.zcard(`bull:${cluster.queue}:completed`);
+  const before = await completed();
   const ledger = new Ledger();
   warm(pool, record<number>, ledger.path, -1);
   using gate = new Gate();
@@ -198,12 +192,11 @@ clusterTest("cluster: quick tasks share jobs, and each is cancelled by itself", 
   await within(Promise.all(futures.filter((_, i) => !cancelled.has(i))), "the rest", 20_000);
   const ran = ledger.numbers().filter((n) => n >= 0);
   assertEquals(ran, [...futures.keys()].filter((i) => !cancelled.has(i)));
-  const jobs = await client.zcard(`bull:${cluster.queue}:completed`);
+  const jobs = await completed() - before;
   assert(jobs < 400, `${jobs} jobs for 666 tasks and 31 alone`);
 });
 
-clusterTest("cluster: a task is cancelled on a node that has it and has not begun it", async ({ make, startNode }) => {
-  await startNode(1);
+sharedClusterTest("cluster: a task is cancelled on a node that has it and has not begun it", 1, async ({ make }) => {
   await using pool = make();
   const none = undefined as string | undefined;
   warm(pool, pauseOrPassGate<number>, 0, none, 0);
@@ -273,8 +266,7 @@ clusterTest(
   },
 );
 
-clusterTest("cluster: quick tasks of one worker run in the order of their submission", async ({ make, startNode }) => {
-  await startNode(1);
+sharedClusterTest("cluster: quick tasks of one worker run in the order of their submission", 1, async ({ make }) => {
   await using pool = make({ attempts: 2 }); // so that each is a job of its own
   const ledger = new Ledger();
   warm(pool, record<number>, ledger.path, -1);
@@ -283,8 +275,7 @@ clusterTest("cluster: quick tasks of one worker run in the order of their submis
   assertEquals(ledger.lines().map(Number).filter((n) => n >= 0), [...futures.keys()]);
 });
 
-clusterTest("cluster: cancel() never waits long for a task that is just ending", async ({ make, startNode }) => {
-  await startNode(1);
+sharedClusterTest("cluster: cancel() never waits long for a task that is just ending", 1, async ({ make }) => {
   await using pool = make();
   warm(pool, square, 1);
   let longest = 0;
@@ -312,8 +303,7 @@ clusterTest("cluster: tasks that wait behind a slow one go to a node that is idl
   assertEquals(await within(held), "held");
 });
 
-clusterTest("cluster: values of 10 MB there and back", async ({ make, startNode }) => {
-  await startNode(1);
+sharedClusterTest("cluster: values of 10 MB there and back", 1, async ({ make }) => {
   await using pool = make();
   const text = "x".repeat(10_000_000);
   const bytes = crypto.getRandomValues(new Uint8Array(65_536));
