@@ -172,10 +172,12 @@ clusterTest("node: tasks cannot read its arguments, in which a password may be",
 clusterTest("node: --permissions limits what tasks may do, though they can be loaded", async ({ make, startNode }) => {
   const ledger = new Ledger();
   const limits = ["none", "{}", JSON.stringify({ write: [ledger.path] })];
+  const queueOf = (i: number) => `limited-${i}`;
+  await Promise.all(limits.map((permissions, i) => {
+    return startNode(1, "--queue", queueOf(i), "--permissions", permissions);
+  }));
   for (const [i, permissions] of limits.entries()) {
-    const queue = `limited-${i}`;
-    await startNode(1, "--queue", queue, "--permissions", permissions);
-    await using pool = make({ queue });
+    await using pool = make({ queue: queueOf(i) });
     assertEquals(await within(pool.submit(square, 3)), 9);
     const writing = pool.submit(record<string>, ledger.path, permissions);
     if (i === 2) assertEquals(await within(writing), permissions);

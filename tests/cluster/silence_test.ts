@@ -11,7 +11,7 @@ clusterTest(
   async (cluster) => {
     await using proxy = new Proxy(cluster.server.port);
     const redis = `redis://127.0.0.1:${proxy.port}`;
-    const node = await cluster.startNode(1, "--lock", "2000", "--redis", redis);
+    const node = await cluster.startNode(1, "--lock", "1000", "--redis", redis);
     await using pool = cluster.make({ redis, unreachableAfter: 4_000 });
     using gate = new Gate();
     const running = pool.submit(passGate<string>, gate.path, "through");

@@ -3,6 +3,7 @@
  * names contain it. `SOAK_SEED=<seed>` repeats what was drawn at random. The exit code is 1 when one fails.
  */
 import { guard, within } from "../_helpers.ts";
+import { CLUSTER } from "./cluster.ts";
 import { EXAMPLES } from "./examples.ts";
 import { FAULTS } from "./faults.ts";
 import { LOAD } from "./load.ts";
@@ -31,7 +32,9 @@ function line(texts: readonly string[]): string {
 
 if (import.meta.main) {
   const seed = newSeed();
-  const chosen = [...LOAD, ...FAULTS, ...EXAMPLES].filter(({ name }) => Deno.args.every((text) => name.includes(text)));
+  const chosen = [...LOAD, ...FAULTS, ...EXAMPLES, ...CLUSTER].filter(({ name }) =>
+    Deno.args.every((text) => name.includes(text))
+  );
   if (chosen.length === 0) {
     const names = [...LOAD, ...FAULTS, ...EXAMPLES].map(({ name }) => `  ${name}`);
     console.error(`Unknown scenario: ${Deno.args.join(" ")}. The scenarios are\n${names.join("\n")}`);
