@@ -4,8 +4,13 @@ import { share } from "../_helpers.ts";
 import { Node, nodeModules } from "./_kit.ts";
 import { RedisServer } from "./_redis.ts";
 
-/** Starts them; they end with the program. */
-export async function startForAll(): Promise<void> {
+/**
+ * Starts them; they end with the program.
+ *
+ * @param workers How many workers the pools of the tests have; there are no nodes for others.
+ */
+export async function startForAll(...workers: number[]): Promise<void> {
+  queues.splice(0, queues.length, ...queues.filter((queue) => workers.includes(queue.workers)));
   const server = await RedisServer.start();
   share(server.pid);
   Deno.env.set(SERVER, server.url);

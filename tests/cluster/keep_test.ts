@@ -29,7 +29,7 @@ clusterTest(
     await using pool = make();
     await using client = server.connect();
     const megabyte = 1_048_576;
-    for (let i = 0; i < 25; i++) {
+    for (let i = 0; i < 15; i++) {
       const texts = await within(Promise.all([1, 2].map(() => pool.submit(repeat, "x", megabyte))), `result ${i}`);
       assertEquals(texts.map((text) => text.length), [megabyte, megabyte]);
       // Arguments count as results do.

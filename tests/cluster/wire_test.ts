@@ -91,7 +91,7 @@ clusterTest("cluster: messages that no node has written break nothing, whatever 
 clusterTest("cluster: a result on the server that no node has written fails its own job only", async (cluster) => {
   await using pool = cluster.make();
   await using client = cluster.server.connect();
-  // No node is there, so a pool with a task that could not be cancelled would wait for ever.
+  // There is no node. Where the test fails, the pool would wait for ever at its end, unless its jobs are gone.
   await using _ = { [Symbol.asyncDispose]: async () => void await client.flushall() };
   const wrong = ["", "{", "null", "5", '{"outcomes":[]}', '{"outcomes":[{"ok":true,"attempt":1,"ms":1,"value":{}}]}'];
   const futures = wrong.map((_, i) => pool.submit(square, i));
