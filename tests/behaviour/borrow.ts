@@ -15,7 +15,7 @@ const replaced: Executor[] = [];
 
 /**
  * A pool of so many workers. It is for tests that see all their tasks end, and whose tasks leave their worker as they
- * found it: neither a test that looks at how a pool starts or ends, nor one that bounds a time.
+ * found it: neither a test that looks at how a pool starts or ends, nor one that measures how late a timer is.
  */
 export function borrow(kind: Kind, maxWorkers: 1 | 2): Executor {
   return pools.get(kind)![maxWorkers - 1];

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std
 import { CancelledError, type Future } from "@concurrent/futures";
 import { both, bothCancelled, BOUND, Gate, Ledger, rejectionOf, test, thrownBy, until, within } from "../_helpers.ts";
 import { echo, passGate, passGateLater, record, recordSlowly } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 /** Numbers that look random and are the same each time. */
@@ -28,7 +29,7 @@ export function cancelBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`Future.cancel() of ${name}: false while running and when finished, true while queued`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const running = pool.submit(passGate<number>, gate.path, 1);
     const queued = pool.submit(echo<number>, 2);
@@ -46,7 +47,7 @@ export function cancelBehaviour(kind: Kind): void {
   });
 
   test(`Future.cancel() of ${name} calls the callbacks before it returns, and settles what awaits`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const running = pool.submit(passGate, gate.path);
     const queued = pool.submit(echo<number>, 1);
@@ -79,7 +80,7 @@ export function cancelBehaviour(kind: Kind): void {
   // What comes back from other machines crosses their answers less often.
   const queued = kind.isRemote ? 1_000 : 400;
   test(`Future.cancel() of ${name} is exact: of ${queued} queued, none that said true runs, others do`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (let round = 0; round < 3; round++) {
       const random = randoms(round);
       const ledger = new Ledger();
@@ -103,7 +104,7 @@ export function cancelBehaviour(kind: Kind): void {
   });
 
   test(`Future.cancel() of ${name} is exact for tasks that are just being started`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const ledger = new Ledger();
     const futures: Future<number>[] = [];
     const cancelled = new Set<number>();
@@ -118,7 +119,7 @@ export function cancelBehaviour(kind: Kind): void {
   });
 
   test(`Future.cancel() of ${name} is exact while this thread never yields`, () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const ledger = new Ledger();
     const futures = Array.from({ length: 400 }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, 1));
     const cancelled = new Set<number>();
@@ -131,7 +132,7 @@ export function cancelBehaviour(kind: Kind): void {
   });
 
   test(`Future.cancel() of ${name}: 10,000 cancelled behind a busy worker leave it free at once`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const ledger = new Ledger();
     const held = pool.submit(passGateLater, gate.path);
@@ -145,7 +146,7 @@ export function cancelBehaviour(kind: Kind): void {
   });
 
   test(`Future.cancel() of ${name}: a cancelled task with arguments that cannot cross changes nothing`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const bad = pool.submit(echo<unknown>, () => 1);
     const answer = bad.cancel();
     if (answer) await bothCancelled(bad);

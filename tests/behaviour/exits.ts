@@ -33,6 +33,7 @@ import {
   throwInMicrotask,
   throwInTimer,
 } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 export function exitBehaviour(kind: Kind): void {
@@ -43,7 +44,7 @@ export function exitBehaviour(kind: Kind): void {
   }
 
   test(`${name}: Deno.exit() in a task fails its future with TaskExitError, the pool stays usable`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const tasks: [string, () => Future<unknown>, number][] = [
       ["with a code", () => pool.submit(exitWith, 3), 3],
       ["with 0", () => pool.submit(exitWith, 0), 0],
@@ -63,7 +64,7 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: self.close() in a task fails its future with TaskExitError, the pool stays usable`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const task of [closeSelf, closeGlobal, closeInTimer, ...(kind.isRemote ? [] : [() => close()])]) {
       await bothFail(() => pool.submit<[], unknown>(task), (error) => {
         assertInstanceOf(error, TaskExitError, `${task.name}: ${Deno.inspect(error)}`);
@@ -81,7 +82,7 @@ export function exitBehaviour(kind: Kind): void {
       // A node encodes what a chunk gave in the midst of its task; an error that is reported while one is ends a
       // process.
       if (kind.isRemote && how === "report again") continue;
-      using pool = make({ maxWorkers: 2 });
+      using pool = borrow(kind, 2);
       for (const outcome of ["thrown", "returned", "map", "rejected", "resolved", "cause"]) {
         for (const chunksize of [undefined, 3]) {
           const future = chunksize ? undefined : pool.submit(endInGetter, how, outcome);
@@ -113,7 +114,7 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a throw in a timer or microtask, or an unhandled rejection, fails the task that waits`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const task of [throwInTimer, rejectUnhandled, throwInMicrotask]) {
       await bothFail(() => pool.submit(task, "from outside the task"), (error) => {
         assertInstanceOf(error, Error, task.name);
@@ -172,7 +173,7 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a task that ends itself leaves those behind it and beside it alone`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const beside = pool.submit(passGate<string>, gate.path, "beside");
     const endings = [
@@ -190,7 +191,7 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: 50 tasks that end themselves among 200 that do not`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const futures = Array.from({ length: 250 }, (_, i): Future<unknown> => {
       if (i % 5 !== 0) return pool.submit(echo<number>, i);
       return i % 2 === 0 ? pool.submit(exitWith, i) : pool.submit(closeSelf);
@@ -203,7 +204,7 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a module that exits or closes at its import fails that future, the pool stays usable`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const file of ["exits", "closes"]) {
       const task = taskRef<() => number>(import.meta.resolve(`../fixtures/${file}_on_import.ts`), "never");
       const outcome = await within(pool.submit(task).then((n) => n, (error) => error));
@@ -213,7 +214,7 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a task that exits in an asynchronous task's place does not settle the next one`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (let i = 0; i < 10; i++) {
       const [exit, next] = [pool.submit(exitInTimer, 2), pool.submit(echoLater<number>, i, 8)];
       assertInstanceOf(exit.exception(BOUND), TaskExitError);

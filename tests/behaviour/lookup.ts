@@ -78,7 +78,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a program that changes how errors print their stack changes nothing here`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const settings = Error as unknown as { stackTraceLimit: number; prepareStackTrace?: unknown };
     const { stackTraceLimit, prepareStackTrace } = settings;
     const strange: [number, unknown][] = [[0, prepareStackTrace], [50, () => "text"], [
@@ -110,7 +110,7 @@ export function lookupBehaviour(kind: Kind): void {
     const before = callsSoFar();
     assertEquals(await within(pool.submit(countCalls)), 1);
     assertEquals(callsSoFar(), before, "the module of this thread is another one");
-    using other = make({ maxWorkers: 1 });
+    using other = borrow(kind, 1);
     assertEquals(await within(other.submit(lookup.nextNumber)), 1, "so is that of another pool's worker");
   });
 
@@ -200,7 +200,7 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a module that throws while it is imported fails that future with its error`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const [file, message] of [["throws", "thrown while importing"], ["rejects", "rejected while importing"]]) {
       const task = taskRef<() => number>(import.meta.resolve(`../fixtures/${file}_on_import.ts`), "never");
       for (let i = 0; i < 2; i++) {
@@ -214,11 +214,11 @@ export function lookupBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a module that takes its time to import holds its task, not the others`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const task = taskRef<(n: number) => number>(import.meta.resolve("../fixtures/slow_import.ts"), "afterSlowImport");
     const futures = [pool.submit(task, 10), pool.submit(add, 1, 2), pool.submit(task, 20)];
     assertEquals(await within(Promise.all(futures)), [11, 3, 22]);
-    using blocked = make({ maxWorkers: 1 });
+    using blocked = borrow(kind, 2);
     assertEquals(blocked.submit(task, 10).result(10_000), 11);
   });
 

@@ -356,7 +356,7 @@ export function mapBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() over 20,000 items with default options is right`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const expected = range(20_000).map((n) => n * n);
     assertEquals([...pool.map(square, range(20_000))], expected);
     assertEquals(await within(collect(pool.map(square, range(20_000)))), expected);

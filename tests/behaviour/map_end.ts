@@ -16,6 +16,7 @@ import {
   throwOrPassGateOrRecord,
 } from "../fixtures/tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 import { asynchronous, brokenAt, collect, Endless, range } from "./map.ts";
 
@@ -38,7 +39,7 @@ export function mapEndBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`${name}.map(): the first item that fails throws at its place and ends the iteration`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (
       const options of [{}, { chunksize: 1 }, { chunksize: 2 }, { chunksize: 4 }, { chunksize: 100 }, { buffersize: 2 }]
     ) {
@@ -58,7 +59,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): an item that cannot cross fails at its place, also inside a chunk`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const options of [{ chunksize: 1 }, { chunksize: 5 }, {}]) {
       for (const blocking of [true, false]) {
         const items: unknown[] = [0, 1, { list: [() => 1] }, 3, 4];
@@ -78,7 +79,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize: an input that throws ends it behind the good items`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const isLater of [false, true]) {
       for (const options of [{ buffersize: 2 }, { buffersize: 3, chunksize: 2 }, { buffersize: 6, chunksize: 4 }]) {
         for (const good of [6, 7, 8]) {
@@ -125,7 +126,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): an input that fails when it is closed hides no other error`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const endless = new Endless();
     const failing = pool.map(squareUnless, endless.now("first"), endless.now(), { buffersize: 2 });
     assertInstanceOf(thrownBy(() => failing.next()), RangeError, "the error of the item");
@@ -137,7 +138,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): a falsy error ends the iteration too`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const options of [{ chunksize: 1 }, { chunksize: 3 }]) {
       for (const falsy of [undefined, null, 0, "", false]) {
         for (const blocking of [true, false]) {
@@ -149,7 +150,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): an error cancels what has not started`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       const ledger = new Ledger();
       using gate = new Gate();
@@ -165,7 +166,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): leaving it before the first item cancels everything`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const how of ["return()", "return() of the asynchronous iterator"]) {
       const ledger = new Ledger();
       using gate = new Gate();
@@ -183,7 +184,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): break in a loop cancels what has not started, and keeps what has`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       const ledger = new Ledger();
       const results = pool.map(recordAll, Array(1_500).fill(ledger.path), range(1_500), Array(1_500).fill([]), {
@@ -204,7 +205,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): the timeout is one deadline from the call, earlier results are delivered`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     // The start of workers is not what the deadline is for.
     await within(Promise.all([1, 2].map((n) => pool.submit(echo<number>, n))));
     const timeout = kind.isRemote ? 2_000 : 400;
@@ -225,17 +226,18 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): the timeout is for the whole iteration, not for each item`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       const results = pool.map(echoLater<number>, range(6), Array(6).fill(120), { timeout: 300, chunksize: 1 });
       const { seen, error } = await within(readUntilError(results, blocking));
       assertInstanceOf(error, TimeoutError);
       assert(seen.length <= 2, `${seen} were delivered within 300 ms`);
     }
+    await within(pool.submit(echo<number>, 0));
   });
 
   test(`${name}.map(): a deadline that has passed throws without waiting, ready results come first`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const held = [1, 2].map(() => pool.submit(passGate, gate.path));
     await gate.arrived(2);
@@ -259,7 +261,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): a timeout cancels the item that is waited for and all behind it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       const ledger = new Ledger();
       using gate = new Gate();
@@ -276,7 +278,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): a timeout beyond what a timer can hold does not run out`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const timeout of [2 ** 31, 1e15, Number.MAX_VALUE, Infinity, undefined]) {
       assertEquals(await within(collect(pool.map(square, [1, 2], { timeout }))), [1, 4]);
       assertEquals([...pool.map(square, [1, 2], { timeout })], [1, 4]);

@@ -11,6 +11,7 @@ import {
   recordAtGate,
   square,
 } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 import { asynchronous, bothMap, collect, range } from "./map.ts";
 
@@ -30,7 +31,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`${name}.map() refuses a chunksize or buffersize that is no integer of at least 1, at the call`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const option of ["chunksize", "buffersize"]) {
       for (const input of [[], [1, 2]]) {
         for (const value of [0, -1, -5, 1.5, 0.5, NaN, Infinity, -Infinity, 1e-9]) {
@@ -70,7 +71,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() gives the same for every chunksize`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const expected = range(103).map((n) => n * n);
     for (const chunksize of [1, 2, 6, 40, 50, 103, 104, 1_000]) {
       await bothMap(() => pool.map(square, range(103), { chunksize }), expected, `chunksize ${chunksize}`);
@@ -79,7 +80,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() gives the same for every buffersize`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const expected = range(30).map((n) => n * n);
     for (const buffersize of [1, 2, 7, 29, 30, 31, 1_000]) {
       await bothMap(() => pool.map(square, range(30), { buffersize }), expected, `buffersize ${buffersize}`);
@@ -88,7 +89,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() gives the same for every chunksize with every buffersize, and reads no further`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const expected = range(25).map((n) => n * n);
     // Each is a message there and back on a cluster: so one smaller, one as large and one larger than the other.
     for (const chunksize of kind.isRemote ? [1, 10, 100] : [1, 3, 10, 100]) {
@@ -107,7 +108,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize reads that many at the call, and one more for each that is taken`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const buffersize of [1, 2, 5]) {
       const counted = new Counted();
       const results = pool.map(square, counted, { buffersize });
@@ -177,7 +178,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): items that take their time come in order, also in a chunk, up to the first that fails`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const delays = [5, 1, 3, 0];
     assertEquals([...pool.map(echoLater<number>, range(4), delays, { chunksize: 4 })], range(4));
     const results = pool.map(failAtTwo, range(4), { chunksize: 4 });
@@ -186,7 +187,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): the results end with their using block, which cancels the rest`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const ledger = new Ledger();
     {

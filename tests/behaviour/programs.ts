@@ -134,10 +134,11 @@ export function programBehaviour(kind: Kind): void {
     assert(growth <= 80, `the process grew by ${growth} MiB`);
   }, { linuxOnly: true, bound: 110_000 });
 
-  test(`${name}: one pool's memory is level over 50,000 tasks`, async () => {
+  test(`${name}: one pool's memory is level over 26,000 tasks`, async () => {
     const { bytes, resident } = await outputOf("tasks_memory.ts", [module], { ...GC, bound: 60_000 });
-    assert(bytes <= 2 * 1_048_576, `the heap and buffers grew by ${bytes} bytes`);
-    assert(resident <= 250, `the process grew by ${resident} MiB`);
+    // Half of it when nothing is kept, and more when memory for arguments is.
+    assert(bytes <= 300_000, `the heap and buffers grew by ${bytes} bytes`);
+    assert(resident <= 130, `the process grew by ${resident} MiB`);
   }, { linuxOnly: true, bound: 70_000 });
 
   test(`${name} keeps no reference to arguments, results and futures of tasks that are done`, async () => {

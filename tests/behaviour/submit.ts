@@ -18,13 +18,14 @@ import {
   whoAmI,
 } from "../fixtures/tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
+import { borrow } from "./borrow.ts";
 import { begun, type Kind } from "./kind.ts";
 
 export function submitBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`${name}.submit() gives a Future for what the function returns`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     assertInstanceOf(pool, Executor);
     assertInstanceOf(pool.submit(add, 1, 2), Future);
     await both(() => pool.submit(add, 2, 8), (sum) => assertEquals(sum, 10));
@@ -32,7 +33,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}.submit() passes every argument, trailing undefined and option bags included`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(list), (args) => assertEquals(args, []));
     await both(
       () => pool.submit(list, 1, "b", undefined, null),
@@ -47,14 +48,14 @@ export function submitBehaviour(kind: Kind): void {
 
   if (!kind.isRemote) {
     test(`${name}.submit() passes 100,000 arguments to a function that is sent as text`, async () => {
-      using pool = make({ maxWorkers: 1 });
+      using pool = borrow(kind, 1);
       const many = Array.from({ length: 100_000 }, (_, i) => i);
       await both(() => pool.submit((...args: number[]) => args.length, ...many), (n) => assertEquals(n, 100_000));
     });
   }
 
   test(`${name}.submit() throws TypeError for what is not callable, and stays usable`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const loose = pool as unknown as { submit(...args: unknown[]): unknown };
     for (const wrong of [undefined, null, 5, "add", {}, [], Symbol("x"), /x/, new Map()]) {
       assertThrows(() => loose.submit(wrong), TypeError, undefined, Deno.inspect(wrong));
@@ -64,7 +65,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}.submit() copies its arguments at the call`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const running = pool.submit(passGate, gate.path);
     // One is sent while the worker may already be free for it, the other waits behind a task.
@@ -72,7 +73,7 @@ export function submitBehaviour(kind: Kind): void {
       const object = { list: [1, { two: 2 }], map: new Map([["k", 1]]), when: new Date(1) };
       const small = new Uint8Array(16).fill(1);
       const large = new Uint8Array(1 << 20).fill(1);
-      const huge = new Float64Array(kind.isRemote ? 1 << 20 : 1 << 22).fill(1);
+      const huge = new Float64Array(1 << 20).fill(1);
       const futures = [
         pool.submit(echo<unknown>, object),
         pool.submit(echo<unknown>, small),
@@ -97,7 +98,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}.submit() gives each caller its own copy of a result`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const shared = { list: [1] };
     const [a, b] = await within(
       Promise.all([pool.submit(echo<typeof shared>, shared), pool.submit(echo<typeof shared>, shared)]),
@@ -110,7 +111,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}.submit() awaits what the function returns`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await both(() => pool.submit(echoLater<string>, "later", 3), (text) => assertEquals(text, "later"));
     await both(
       () => pool.submit(makeThenable),
@@ -123,14 +124,14 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a worker takes one task at a time, an asynchronous one until it settles`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const ledger = new Ledger();
     await within(Promise.all(["a", "b", "c"].map((line) => pool.submit(recordAround, ledger.path, line))));
     assertEquals(ledger.lines(), ["start a", "end a", "start b", "end b", "start c", "end c"]);
   });
 
   test(`${name}: one worker runs tasks in the order of their submission`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const ledger = new Ledger();
     const order = Array.from({ length: 200 }, (_, i) => i);
     await within(Promise.all(order.map((n) => pool.submit(record<number>, ledger.path, n))));
@@ -138,7 +139,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: two workers run two tasks at once, and no more`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const futures = [1, 2, 3, 4].map((n) => pool.submit(passGate<number>, gate.path, n));
     await gate.arrived(2);
@@ -151,7 +152,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: tasks go on past one that holds its worker`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const held = pool.submit(passGate<string>, gate.path, "held");
     const quick = Array.from({ length: 300 }, (_, i) => pool.submit(square, i));
@@ -181,7 +182,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future of ${name}: the states and texts of its life`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const first = pool.submit(passGate<string>, gate.path, "value");
     const second = pool.submit(throwValue, new TypeError("no"));
@@ -209,7 +210,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future.running() of ${name} is true once a worker has started the task, and seen without a message`, () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const futures = [1, 2, 3].map(() => pool.submit(passGateLater, gate.path));
     // This thread never yields to its event loop here, so nothing but shared memory can tell.
@@ -223,7 +224,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future.running() of ${name} is already true when the task's first line runs`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (let i = 0; i < 30; i++) {
       using gate = new Gate();
       const future = pool.submit(passGate, gate.path);
@@ -237,7 +238,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future.result() of ${name} throws TimeoutError in time, and the future stays usable`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const [running, queued] = [pool.submit(passGate<number>, gate.path, 1), pool.submit(echo<number>, 2)];
     await gate.arrived();
@@ -260,14 +261,14 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future.result() of ${name} blocks without limit for undefined, and for a timeout beyond any clock`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const timeout of [undefined, 2 ** 31, 2 ** 32 + 1, 2 ** 53, Number.MAX_VALUE, Infinity]) {
       assertEquals(pool.submit(echoLater<number>, 4, 10).result(timeout), 4, `timeout ${timeout}`);
     }
   });
 
   test(`Future.result(0) of ${name} sees what a worker has finished, without the event loop`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const [first, second] = [pool.submit(echo<number>, 1), pool.submit(echo<number>, 2)];
     assertEquals(second.result(BOUND), 2);
     assertEquals(first.result(0), 1, "the one worker has finished the first before the second");
@@ -275,14 +276,14 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future.done() of ${name} becomes true for a thread that never yields`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const future = pool.submit(echo<number>, 1);
     untilSync(() => future.done(), "done() without the event loop");
     assertEquals(future.result(0), 1);
   });
 
   test(`Future.addDoneCallback() of ${name} calls once each, in order, on this thread`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const order: string[] = [];
     const [good, bad] = [pool.submit(echo<number>, 1), pool.submit(throwValue, 0)];
     for (const [future, name] of [[good, "good"], [bad, "bad"]] as const) {
@@ -303,7 +304,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future.addDoneCallback() of ${name}: callbacks have run a turn after a blocking result()`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     let calls = 0;
     const futures = Array.from({ length: 50 }, (_, i) => pool.submit(square, i));
     for (const future of futures) future.addDoneCallback(() => void calls++);
@@ -333,7 +334,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future.addDoneCallback() of ${name}: a callback may block while this thread is blocked already`, () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const [first, second, third] = [0, 30, 15].map((ms) => pool.submit(echoLater<number>, ms, ms));
     const seen: unknown[] = [];
     first.addDoneCallback(() => {
@@ -346,7 +347,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}.submit() whose argument submits while it is read disturbs neither`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const argument = {
       before: "b".repeat(100),
       get inner() {
@@ -372,7 +373,7 @@ export function submitBehaviour(kind: Kind): void {
     };
     globalThis.addEventListener("unhandledrejection", listen);
     try {
-      using pool = make({ maxWorkers: 1 });
+      using pool = borrow(kind, 1);
       for (let i = 0; i < 20; i++) pool.submit(throwValue, new Error("nobody listens"));
       for (let i = 0; i < 20; i++) pool.submit(echo<number>, 1).cancel();
       await within(pool.submit(echo<number>, 1));

@@ -13,6 +13,7 @@ import {
 import { BOUND, Gate, rejectionOf, test, thrownBy, untilSync, within } from "../_helpers.ts";
 import { echo, echoLater, lengthOf, passGate, passGateLater, square } from "../fixtures/tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 function finished(): Future<number> {
@@ -25,7 +26,7 @@ export function waitingBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`wait() and waitSync() of ${name} return when all are done`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const submit = () => [
       pool.submit(square, 2),
       pool.submit(throwValue, new Error("no")),
@@ -45,7 +46,7 @@ export function waitingBehaviour(kind: Kind): void {
 
   // A program that asks again and again neither blocks nor yields: each question has to hand over what waits for room.
   test(`Future.done(), running() and state of ${name} get on with a task that waits for room`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const asks: { [what: string]: (future: Future<unknown>) => boolean } = {
       done: (future) => future.done(),
       state: (future) => future.state === "FINISHED",
@@ -65,14 +66,14 @@ export function waitingBehaviour(kind: Kind): void {
   }, { bound: 60_000 });
 
   test(`waitSync() of ${name} without a timeout blocks until all are done`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const futures = [pool.submit(echoLater<number>, 1, 30), pool.submit(square, 3)];
     const { done, notDone } = waitSync(futures);
     assertEquals([done.size, notDone.size], [2, 0]);
   });
 
   test(`wait() and waitSync() of ${name} with FIRST_COMPLETED return on the first`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const held = pool.submit(passGateLater<number>, gate.path, 1);
     for (let i = 0; i < 10; i++) {
@@ -88,7 +89,7 @@ export function waitingBehaviour(kind: Kind): void {
   });
 
   test(`wait() and waitSync() of ${name} with FIRST_EXCEPTION return on the first failure`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const held = pool.submit(passGateLater<number>, gate.path, 1);
     for (const thrown of [new Error("no"), undefined, 0]) {
@@ -106,7 +107,7 @@ export function waitingBehaviour(kind: Kind): void {
   });
 
   test(`wait() and waitSync() of ${name} return after the timeout with what is done`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const held = pool.submit(passGateLater<number>, gate.path, 1);
     const quick = pool.submit(square, 2);
@@ -125,7 +126,7 @@ export function waitingBehaviour(kind: Kind): void {
   });
 
   test(`wait() and waitSync() of ${name} count a cancelled future as done, at once`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const held = pool.submit(passGateLater<number>, gate.path, 1);
     const queued = pool.submit(square, 2);
@@ -162,7 +163,7 @@ export function waitingBehaviour(kind: Kind): void {
   });
 
   test(`waitSync() and asCompleted() of ${name}: InvalidStateError once only bare futures are left`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const bare = new Future<number>();
     for (const returnWhen of ["ALL_COMPLETED", FIRST_EXCEPTION] as const) {
       const live = pool.submit(echoLater<number>, 1, 20);
@@ -180,7 +181,7 @@ export function waitingBehaviour(kind: Kind): void {
   });
 
   test(`asCompleted() of ${name} yields in the order of finishing, blocking and awaited`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const held = pool.submit(passGateLater<number>, gate.path, -1);
@@ -202,7 +203,7 @@ export function waitingBehaviour(kind: Kind): void {
   });
 
   test(`asCompleted() of ${name} throws TimeoutError with the count, and yields what had finished`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const held = [1, 2].map((n) => pool.submit(passGateLater<number>, gate.path, n));
     const behind = [pool.submit(square, 2)];
@@ -226,7 +227,7 @@ export function waitingBehaviour(kind: Kind): void {
   });
 
   test(`asCompleted() of ${name}: leaving the loop early leaves the tasks running`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const futures = Array.from({ length: 30 }, (_, i) => pool.submit(echoLater<number>, i, 1));
     for (const _ of asCompleted(futures)) break;
     for await (const _ of asCompleted(futures)) break;

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { asCompleted, FIRST_COMPLETED, type Future, type MapOptions, wait, waitSync } from "@concurrent/futures";
 import { bestOf, BOUND, Gate, type Random, until, within, workerThreads } from "../_helpers.ts";
 import type { Kind } from "../behaviour/kind.ts";
-import { passLargeArrays, runBatches } from "../behaviour/load.ts";
+import { passLargeArrays, runBatches, streamAwaitedResults, streamResults } from "../behaviour/load.ts";
 import { kind as processPool } from "../fixtures/kinds/process_pool.ts";
 import { kind as threadPool } from "../fixtures/kinds/thread_pool.ts";
 import { passGateLater } from "../fixtures/tasks.ts";
@@ -54,6 +54,30 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
     },
   ] satisfies Scenario[];
 });
+
+/** What the behaviour suite has a smaller share of. */
+export const STREAMS: Scenario[] = KINDS.flatMap((kind) =>
+  [
+    {
+      name: `${kind.name}: a timer of 10 ms goes on while results stream in`,
+      size: 30_000,
+      fullSize: 100_000,
+      run: async (size) => {
+        await bestOf(4, () => streamResults(kind, size));
+        return { tasks: size };
+      },
+    },
+    {
+      name: `${kind.name}: a timer of 10 ms goes on while awaited results stream in`,
+      size: 30_000,
+      fullSize: 100_000,
+      run: async (size) => {
+        await bestOf(4, () => streamAwaitedResults(kind, size));
+        return { tasks: size };
+      },
+    },
+  ] satisfies Scenario[]
+);
 
 // ---- bursts -------------------------------------------------------------------------------------------------------
 

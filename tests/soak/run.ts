@@ -6,7 +6,7 @@ import { guard, within } from "../_helpers.ts";
 import { CLUSTER } from "./cluster.ts";
 import { EXAMPLES } from "./examples.ts";
 import { FAULTS } from "./faults.ts";
-import { LOAD } from "./load.ts";
+import { LOAD, STREAMS } from "./load.ts";
 import { measure, type Measured, newSeed } from "./_scenario.ts";
 
 /** How long one scenario may take, in milliseconds. */
@@ -32,7 +32,7 @@ function line(texts: readonly string[]): string {
 
 if (import.meta.main) {
   const seed = newSeed();
-  const chosen = [...LOAD, ...FAULTS, ...EXAMPLES, ...CLUSTER].filter(({ name }) =>
+  const chosen = [...LOAD, ...STREAMS, ...FAULTS, ...EXAMPLES, ...CLUSTER].filter(({ name }) =>
     Deno.args.every((text) => name.includes(text))
   );
   if (chosen.length === 0) {
