@@ -22,3 +22,14 @@ export function assertDeath(error: unknown, { exitCode, signal, says }: End, pid
   assertMatch(error.message, signal === null ? RegExp(`exit code ${error.exitCode}\\b`) : RegExp(`\\b${signal}\\b`));
   if (says !== undefined) assertMatch(error.message, says);
 }
+
+/** What a pool does when a process dies. */
+export const MODES = ["break", "replace"] as const;
+
+/**
+ * Whether the nth row of a table is waited for blocking in a mode, or else awaited: each row is in both ways, one in
+ * each mode.
+ */
+export function isBlocking(row: number, mode: typeof MODES[number]): boolean {
+  return (row % 2 === 0) === (mode === "break");
+}

@@ -46,7 +46,7 @@ test("ProcessPoolExecutor: what waits behind a slow task is pending, and once ca
 
 test("ProcessPoolExecutor: of tasks given at once those that cancel() stops never run, and the others do", async () => {
   using pool = new ProcessPoolExecutor(2);
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 3; round++) {
     const ledger = new Ledger();
     await proveQuick(() => pool.submit(recordOrPass, undefined, undefined, 0));
     const futures = Array.from({ length: 300 }, (_, i) => pool.submit(recordOrPass, ledger.path, undefined, i));
@@ -161,7 +161,7 @@ test("ProcessPoolExecutor: a process says what it gives back while it writes a l
     while (performance.now() < end);
     return "x".repeat(length);
   };
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 5; round++) {
     const lengths = Array.from({ length: 200 }, (_, i) => i % 40 === 20 ? 3_000_000 : i % 10);
     const futures = lengths.map((length, i) => pool.submit(make, length, i % 40 === 20 ? 3.5 : 0));
     for (const [i, future] of futures.entries()) assertEquals((await within(future)).length, lengths[i]);

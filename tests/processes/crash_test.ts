@@ -37,11 +37,9 @@ import { makeError, rejectValue, throwValue } from "../fixtures/errors.ts";
 import { add, echo, passGate, square } from "../fixtures/tasks.ts";
 import { project } from "../_projects.ts";
 import { assertSame } from "../_same.ts";
-import { assertDeath, type End } from "./_death.ts";
+import { assertDeath, type End, isBlocking, MODES } from "./_death.ts";
 
 const name = "ProcessPoolExecutor";
-const MODES = ["break", "replace"] as const;
-
 const KILLED: End = { exitCode: 137, signal: "SIGKILL", says: /while it was running a task/ };
 
 /**
@@ -132,7 +130,7 @@ test(`${name}: a module that is missing or is no program fails the future with a
 for (const mode of MODES) {
   test(`${name} {${mode}}: a module that kills its process at import, beside others and before others`, async () => {
     const never = taskRef<() => number>(import.meta.resolve("../fixtures/kills_on_import.ts"), "never");
-    await dieBesideOthers(mode, (pool) => pool.submit(never), KILLED);
+    await dieBesideOthers(mode, (pool) => pool.submit(never), KILLED, { ways: [isBlocking(0, mode)] });
   });
 }
 
@@ -174,28 +172,27 @@ for (const mode of MODES) {
   }
 
   test(`${name} {${mode}}: a task that ends its process with exit code 5 or 0 past Deno.exit()`, async () => {
-    for (const exitCode of [5, 0]) {
+    for (const [i, exitCode] of [5, 0].entries()) {
       const end = { exitCode, signal: null, says: /Deno\.exit\(\)/ };
-      await dieBesideOthers(mode, (pool) => pool.submit(endAbruptly, exitCode), end);
+      await dieBesideOthers(mode, (pool) => pool.submit(endAbruptly, exitCode), end, { ways: [isBlocking(i, mode)] });
     }
   }, { linuxOnly: true });
 
   test(`${name} {${mode}}: a task that fills its heap fails with a message that says so, and what to do`, async () => {
-    const options = { env: { DENO_V8_FLAGS: "--max-old-space-size=48" } };
+    const options = { env: { DENO_V8_FLAGS: "--max-old-space-size=48" }, ways: [isBlocking(0, mode)] };
     const end = { exitCode: /^1\d\d$/, signal: "SIGTRAP", says: /out of memory.*--max-old-space-size/s };
     await dieBesideOthers(mode, (pool) => pool.submit(exhaustHeap), end, options);
   }, { linuxOnly: true });
 
   test(`${name} {${mode}}: killWorkers() ends an endless loop, terminateWorkers() an endless await`, async () => {
-    for (
-      const [signal, exitCode, task] of [
-        ["SIGKILL", 137, spinForever],
-        ["SIGKILL", 137, awaitForever],
-        ["SIGTERM", 143, awaitForever],
-      ] as const
-    ) {
+    const rows = [
+      ["SIGKILL", 137, spinForever],
+      ["SIGKILL", 137, awaitForever],
+      ["SIGTERM", 143, awaitForever],
+    ] as const;
+    for (const [i, [signal, exitCode, task]] of rows.entries()) {
       const calls = signal === "SIGKILL" ? "killWorkers" : "terminateWorkers";
-      for (const blocking of [true, false]) {
+      for (const blocking of [isBlocking(i, mode)]) {
         const pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode });
         using gate = new Gate();
         const running = [1, 2].map(() => pool.submit<[string], unknown>(task, gate.path));
@@ -217,8 +214,8 @@ for (const mode of MODES) {
   });
 
   test(`${name} {${mode}}: an item of map() that kills its process, in chunks or not`, async () => {
-    for (const chunksize of [1, 4]) {
-      for (const blocking of [true, false]) {
+    for (const [i, chunksize] of [1, 4].entries()) {
+      for (const blocking of [isBlocking(i, mode)]) {
         using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: mode });
         const items = Array.from({ length: 12 }, (_, i) => i);
         const results = pool.map(killSelfAt, items, items.map(() => 6), { chunksize });

@@ -124,14 +124,14 @@ for (const onWorkerCrash of MODES) {
   });
 }
 
-test(`${name}: a result of 24 MiB arrives whole, as text and as bytes, small ones behind it`, async () => {
+test(`${name}: a result of 12 MiB arrives whole, as text and as bytes, small ones behind it`, async () => {
   using pool = new ProcessPoolExecutor(1);
-  for (const [make, length] of [[makeText, 24 << 20], [patternText, 8 << 20]] as const) {
+  for (const [make, length] of [[makeText, 12 << 20], [patternText, 4 << 20]] as const) {
     const text = make(length, 5);
     await both(() => pool.submit(make, length, 5), (value) => assert(value === text, "another text"));
   }
-  const bytes = patternBytes(24 << 20, 6);
-  await both(() => pool.submit(patternBytes, 24 << 20, 6), (value) => {
+  const bytes = patternBytes(12 << 20, 6);
+  await both(() => pool.submit(patternBytes, 12 << 20, 6), (value) => {
     assertInstanceOf(value, Uint8Array);
     assertEquals(value.length, bytes.length);
     assertEquals(firstDifference(value, bytes), -1, "the first place where they differ");
@@ -147,15 +147,15 @@ test(`${name}: a list of 60,000 items arrives whole`, async () => {
   await both(() => pool.submit(echo<unknown>, items), (value) => assert(JSON.stringify(value) === expected));
 }, { bound: 60_000 });
 
-test(`${name}: each of 60,000 small results at once goes to its own future`, async () => {
+test(`${name}: each of 20,000 small results at once goes to its own future`, async () => {
   using pool = new ProcessPoolExecutor(2);
   const futures: Future<number>[] = [];
-  for (let i = 0; i < 60_000; i++) futures.push(pool.submit(echo<number>, i));
-  const half = futures.slice(0, 30_000);
+  for (let i = 0; i < 20_000; i++) futures.push(pool.submit(echo<number>, i));
+  const half = futures.slice(0, 10_000);
   waitSync(half, { timeout: 3 * BOUND });
   let wrong = 0;
   for (const [i, future] of half.entries()) if (future.result(0) !== i) wrong++;
-  const values = await within(Promise.all(futures), "60,000 futures", 3 * BOUND);
+  const values = await within(Promise.all(futures), "20,000 futures", 3 * BOUND);
   for (const [i, value] of values.entries()) if (value !== i) wrong++;
   assertEquals(wrong, 0);
 }, { bound: 120_000 });

@@ -142,7 +142,7 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
     const random = new Random(7);
     await pidsOfTwo(pool);
     const futures: Future<number>[] = [];
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 60; i++) {
       futures.push(pool.submit(recordAndLeaveTimer, ledger.path, i, 8 + random.below(16)));
       if (random.below(2) === 0) await within(futures[i]);
       else if (random.below(4) === 0) pause(random.below(6));
