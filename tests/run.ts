@@ -25,19 +25,28 @@ const BOUND = 1_080_000;
 
 /** About how long a file takes, in seconds, where that is far from what most take; only for the order of lanes. */
 const SECONDS: { readonly [path: string]: number } = {
-  "tests/behaviour/processes_test.ts": 55,
-  "tests/behaviour/threads_test.ts": 40,
-  "tests/cluster/behaviour_more_test.ts": 45,
-  "tests/cluster/faults_test.ts": 35,
-  "tests/cluster/engine_test.ts": 30,
+  "tests/behaviour/processes_test.ts": 45,
+  "tests/behaviour/threads_test.ts": 25,
+  "tests/cluster/behaviour_more_test.ts": 40,
+  "tests/cluster/faults_test.ts": 28,
   "tests/cluster/behaviour_test.ts": 25,
-  "tests/examples/flags2_test.ts": 25,
-  "tests/examples/flags_test.ts": 20,
-  "tests/load_test.ts": 20,
-  "tests/pages_test.ts": 15,
+  "tests/cluster/engine_test.ts": 20,
+  "tests/cluster/silence_test.ts": 18,
+  "tests/cluster/node_test.ts": 15,
+  "tests/cpython/cpython_test.ts": 25,
+  "tests/examples/flags2_test.ts": 20,
+  "tests/examples/flags_test.ts": 12,
+  "tests/load_test.ts": 16,
+  "tests/pages_test.ts": 10,
+  "tests/processes/security_test.ts": 20,
+  "tests/processes/permissions_test.ts": 12,
+  "tests/processes/crash_end_test.ts": 10,
+  "tests/processes/crash_test.ts": 10,
+  "tests/processes/kill_test.ts": 10,
+  "tests/processes/launch_test.ts": 10,
+  "tests/processes/output_test.ts": 10,
   "tests/quick.ts": 20,
   "tests/registry/first_use_test.ts": 15,
-  "tests/cpython/cpython_test.ts": 15,
 };
 const MOST_TAKE = 5;
 

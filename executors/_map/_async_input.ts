@@ -12,6 +12,8 @@ export class AsyncInput extends Results {
   /** Those that have ended or thrown, and so are not closed any more. */
   readonly #ended = new Set<Iterator<unknown> | AsyncIterator<unknown>>();
   #isRead = false;
+  /** Whether all was read, and inputs are being closed, whose errors end the iteration. */
+  #isClosing = false;
   /** Called when something was read, or when there is room to read more. */
   #onChange: (() => void)[] = [];
   /** Ends the pause that gives timers and I/O their turn. */
@@ -59,12 +61,14 @@ export class AsyncInput extends Results {
     const next = await Promise.all(this.#iterators.map((iterator) => this.#next(iterator)));
     if (this.isOver) return;
     if (next.some(({ done }) => done)) {
-      this.#isRead = true;
+      this.#isRead = this.#isClosing = true;
       const closed = this.#iterators.filter((iterator) => !this.#ended.has(iterator)).map(async (iterator) => {
         await iterator.return?.();
       });
       // All are closed before the first error is thrown.
-      for (const result of await Promise.allSettled(closed)) if (result.status === "rejected") throw result.reason;
+      const results = await Promise.allSettled(closed);
+      this.#isClosing = false;
+      for (const result of results) if (result.status === "rejected") throw result.reason;
     } else {
       this.inFlight++;
       this.unsubmitted.push(this.isColumn ? next[0].value : next.map(({ value }) => value));
@@ -99,7 +103,7 @@ export class AsyncInput extends Results {
   }
 
   protected override async nextAsync(): Promise<IteratorResult<unknown, undefined>> {
-    while (this.needsInput && !(this.#isRead && this.unsubmitted.length === 0)) {
+    while (this.needsInput && (!this.#isRead || this.#isClosing || this.unsubmitted.length > 0)) {
       if (!await this.doneInTime(this.#change())) throw this.timeOut();
     }
     return await super.nextAsync();
@@ -110,6 +114,7 @@ export class AsyncInput extends Results {
   }
 
   protected closeInputs(): void {
+    this.#isClosing = false;
     if (!this.#isRead) {
       this.#isRead = true;
       // An input that is being read ends after that, and nobody is left to hear of its error.

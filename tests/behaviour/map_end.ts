@@ -137,6 +137,26 @@ export function mapEndBehaviour(kind: Kind): void {
     assertEquals(await within(pool.submit(square, 2)), 4);
   });
 
+  test(`${name}.map(): an async input's error at its end is not lost, however quick the results are`, async () => {
+    using pool = borrow(kind, 1);
+    for (let round = 0; round < 20; round++) {
+      const closing = Promise.withResolvers<void>();
+      const endless: AsyncIterableIterator<number> = {
+        next: () => Promise.resolve({ done: false, value: 3 }),
+        return: () => closing.promise.then(() => Promise.reject(new Error("closed badly"))),
+        [Symbol.asyncIterator]: () => endless,
+      };
+      const results = pool.map(add, endless, [4]);
+      // All is read and done by then, and the input is being closed.
+      await within(pool.submit(square, 2));
+      const reading = readUntilError(results, false);
+      await within(pool.submit(square, 2));
+      closing.resolve();
+      const { seen, error } = await within(reading);
+      assertEquals([seen, (error as Error).message], [[7], "closed badly"]);
+    }
+  });
+
   test(`${name}.map(): a falsy error ends the iteration too`, async () => {
     using pool = borrow(kind, 1);
     for (const options of [{ chunksize: 1 }, { chunksize: 3 }]) {
