@@ -1,6 +1,6 @@
 /**
  * Runs functions in parallel, in threads and child processes, and returns futures that you can await or block on:
- * Python's `concurrent.futures` for Deno.
+ * Python's `concurrent.futures` for Deno. Threads need `--allow-read`; processes need `--allow-run`, too.
  *
  * @example Parallel in twelve lines
  * ```ts
@@ -16,18 +16,18 @@
  * }
  * using pool = new ThreadPoolExecutor(); // its threads end with the block
  * const counts = pool.map(countPrimes, [100_000, 200_000, 300_000]);
- * console.log([...counts]); // [ 9592, 17984, 25997 ], by all cores
+ * console.log([...counts]); // [ 9592, 17984, 25997 ], on all cores
  * const future = pool.submit(countPrimes, 400_000);
- * console.log(future.result()); // 33860: blocks; or `await future`
+ * console.log(future.result()); // 33860; blocks, unlike `await future`
  * ```
  *
  * 1. Put tasks into a module of their own and export them: workers import them from there. A function that is not
- *    exported is sent as source text, and must use no names from around it.
- * 2. Guard a main module that exports tasks by `if (import.meta.main) { … }`, because workers import it, too.
- * 3. Values are copied: what the program changes after `submit` is not seen by the task.
+ *    exported is sent as source text, and must not use variables from around it.
+ * 2. Guard a main module that exports tasks with `if (import.meta.main) { … }`, because workers import it, too.
+ * 3. Values are copied: a task does not see what the program changes after `submit`.
  *
  * Read on: [which executor, functions and values][guide] · [threads] · [processes and security][processes] ·
- * [clusters] · [coming from Python][futures]
+ * [many machines][clusters] · [coming from Python][futures]
  *
  * [guide]: https://github.com/concurrent-futures/futures/blob/main/executors/README.md
  * [threads]: https://github.com/concurrent-futures/futures/blob/main/executors/threads/README.md

@@ -40,7 +40,7 @@ function tasksThatWaitForEachOther() {
   report("a task takes the result instead, for which the program waits:", pool.submit((n) => n + 1, c.result(LIMIT)));
 
   console.log(`
-A task has no way to a future, so two of them cannot wait for each other. The program waits, and passes results on.
+A task cannot get a future, so two tasks cannot wait for each other. The program waits, and passes results on.
 `);
 }
 
@@ -64,7 +64,7 @@ function taskThatWaitsForItsOwnPool() {
   report("it makes a pool of its own:", pool.submit(powerInAPoolOfItsOwn, 5, 2));
 
   console.log(`
-A task has no way to its own pool, so it cannot wait for its queue. It can make another pool, which has another thread.
+A task cannot get its own pool, so it cannot wait for its queue. It can make another pool, which has another thread.
 `);
 }
 
@@ -95,7 +95,7 @@ if (import.meta.main) {
   tasksThatWaitForEachOther();
   taskThatWaitsForItsOwnPool();
 
-  console.log("3. What can still wait for ever\n");
+  console.log("3. What can still wait forever\n");
   tasksThatShareMemory(1);
   tasksThatShareMemory(2);
   console.log(`

@@ -5,7 +5,7 @@
  * ```sh
  * deno run -P examples/flags.ts                      # in 20 threads
  * deno run -P examples/flags.ts --mode sequential    # one after the other
- * deno run -P examples/flags.ts --mode as-completed  # 5 flags in 3 threads, and how their futures fare
+ * deno run -P examples/flags.ts --mode as-completed  # 5 flags in 3 threads, and the states of their futures
  * deno run -P examples/flags.ts --mode processes     # in 20 processes
  * deno run -P examples/flags.ts --compare            # every mode, with its time
  * deno run -P examples/flags.ts --help
@@ -109,7 +109,7 @@ export const COMMAND = commandLine({
   options: {
     mode: {
       value: "MODE",
-      text: "sequential, threads, as-completed (5 flags, and how their futures fare), processes or async",
+      text: "sequential, threads, as-completed (5 flags, and the states of their futures), processes or async",
       reads: oneOf(Object.keys(MODES) as Mode[]),
       default: "threads",
     },

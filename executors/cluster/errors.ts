@@ -14,7 +14,7 @@ export class BrokenCluster extends BrokenExecutor {
 }
 
 /**
- * Thrown when the nodes of a task were lost several times, so that it is not run again.
+ * Thrown when two nodes were lost while they ran a task, so that it is not run again.
  *
  * A node is lost when it dies, or is cut off from the server. The task may be the reason: it may use up the memory.
  */

@@ -64,9 +64,13 @@ export interface ProcessPoolExecutorOptions {
    * - An object: the permissions that it names. If the program does not have them, the constructor throws a
    *   `Deno.errors.NotCapable`.
    *
-   * The constructor also refuses what Deno does not let a program check: a range of addresses, if the program does not
-   * have `net` in full; a pattern of variables, if it does not have `env` in full; the name of a host, if it runs with
-   * `--deny-net`. Checking a host without a port takes some tenths of a second in a program that does not have `net` in
+   * The constructor also refuses what Deno does not let a program check:
+   *
+   * - a range of addresses, if the program does not have `net` in full
+   * - a pattern of variables, if it does not have `env` in full
+   * - the name of a host, if it runs with `--deny-net`
+   *
+   * Checking a host without a port takes some tenths of a second in a program that does not have `net` in
    * full.
    *
    * A process can always load the modules of its tasks, and import from the hosts of these modules. A task with `run`

@@ -27,8 +27,8 @@ test("deadlocks.ts tells what becomes of each attempt, and why, and never hangs"
   for (const [attempt, outcome] of expected) assertMatch(outcomes.get(attempt)!, outcome);
 
   const text = lines.join("\n");
-  assertMatch(text, /A task has no way to a future, so two of them cannot wait for each other\./);
-  assertMatch(text, /A task has no way to its own pool, so it cannot wait for its queue\./);
+  assertMatch(text, /A task cannot get a future, so two tasks cannot wait for each other\./);
+  assertMatch(text, /A task cannot get its own pool, so it cannot wait for its queue\./);
   assertMatch(text, /With one thread, .* stays in the queue until the limit is over\./);
   assertAsOnPage("deadlocks.ts", run.stdout);
 });
