@@ -175,7 +175,7 @@ export function helpOf<O extends Options, T>(line: CommandLine<O, T>): string {
   ].join("\n");
 }
 
-/** Breaks a text into lines of so many characters at most. */
+/** Breaks a text into lines of at most `columns` characters. */
 function wrap(text: string, columns: number): string[] {
   const parts = new RegExp(`.{1,${columns}}(?= |$)`, "g");
   return text.split("\n").flatMap((line) => line.match(parts)!.map((part, i) => i === 0 ? part : part.trimStart()));

@@ -85,7 +85,7 @@ export function encryptAndDecrypt(size: number, rounds: number): number {
 /** The executors differ in nothing that matters here. */
 const EXECUTORS = { processes: ProcessPoolExecutor, threads: ThreadPoolExecutor };
 
-/** Runs all jobs with so many workers. */
+/** Runs all jobs with that number of workers. */
 function measure(executor: keyof typeof EXECUTORS, workers: number, rounds: number) {
   using pool = new EXECUTORS[executor](workers);
   const rounded = SIZES.map(() => rounds);

@@ -19,7 +19,7 @@ class HttpError extends Error {
   override name = "HttpError";
 }
 
-/** The task: loads a page, and gives up after so many milliseconds. */
+/** The task: loads a page, and gives up after `timeout` milliseconds. */
 export async function loadUrl(url: string, timeout: number): Promise<Uint8Array> {
   const response = await fetch(url, { signal: AbortSignal.timeout(timeout) });
   const page = await response.bytes();

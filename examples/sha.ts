@@ -42,7 +42,7 @@ export function sha(seed: number, rounds: number): string {
 /** The executors differ in nothing that matters here. */
 const EXECUTORS = { processes: ProcessPoolExecutor, threads: ThreadPoolExecutor };
 
-/** Runs all jobs with so many workers. */
+/** Runs all jobs with that number of workers. */
 function measure(executor: keyof typeof EXECUTORS, workers: number, rounds: number) {
   using pool = new EXECUTORS[executor](workers);
   const seeds = Array.from({ length: JOBS }, (_, i) => i + 1);

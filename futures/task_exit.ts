@@ -5,8 +5,8 @@
  */
 
 /**
- * The key of a property that only what ends a task by unwinding it has, so that nothing here takes it for an ordinary
- * error. Its value is the outcome of the task.
+ * The key of a property of the errors that end a task by unwinding it. No other error has it, so the library can tell
+ * them apart. Its value is the outcome of the task.
  */
 export const EXIT = Symbol("exit");
 

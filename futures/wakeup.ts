@@ -105,7 +105,7 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
 let looksAt = Infinity;
 const never = new Int32Array(new SharedArrayBuffer(4));
 
-/** Makes the sources look again after so many milliseconds; a blocked thread wakes up for that. */
+/** Makes the sources look again after `ms` milliseconds; a blocked thread wakes up for that. */
 export function lookAgainAfter(ms: number): void {
   if (looksAt !== Infinity) return;
   const at = performance.now() + ms;
@@ -213,7 +213,7 @@ function dropTimerWhenUnused(): void {
   timer = undefined;
 }
 
-/** The error of a call that would block for ever. */
+/** The error of a call that would block forever. */
 export function hopeless(waitedFor: string): InvalidStateError {
   return new InvalidStateError(
     `Cannot block without a timeout when no executor completes what the call waits for: ${waitedFor}. ` +

@@ -46,7 +46,7 @@ export interface Limits {
 /** For how many milliseconds a map takes results or reads inputs before timers and I/O get their turn. */
 export const TURN_MS = 4;
 
-/** So many delivered parts leave the list at once: that moves those behind them, and takes about as long for each. */
+/** How many delivered parts leave the list at once: removing some moves all others, so many are removed at a time. */
 const MAX_DELIVERED = 1024;
 
 /** What both kinds of input have in common: the tasks in flight, and the delivery of their results in order. */

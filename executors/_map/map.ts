@@ -1,5 +1,5 @@
 /**
- * The door of `Executor.map`: what it is called with becomes the object that it returns.
+ * The entry of `Executor.map`: turns its arguments into the object that it returns.
  *
  * @module
  */

@@ -55,7 +55,7 @@ export class Collector {
    */
   collect(until: number): boolean {
     for (let n = this.#workers.count; n > 0; n--) {
-      // Begins where it was interrupted, so that no worker's results wait for ever behind another's.
+      // Begins where it was interrupted, so that no worker's results wait forever behind those of another worker.
       this.#next %= this.#workers.count;
       if (this.#collectFrom(this.#workers.at(this.#next++), until)) return true;
       if (this.#workers.count === 0) break;

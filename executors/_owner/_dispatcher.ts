@@ -19,9 +19,9 @@ import type { SharedArguments } from "./_shared_arguments.ts";
 import type { TaskTable } from "./_task_table.ts";
 import type { Workers } from "./_workers.ts";
 
-/** Where a task is that is handed over. */
+/** Where a task is while it is handed over. */
 const Place = {
-  /** With nobody but its future: if it stays so, that must fail. */
+  /** Only its future has it. If that does not change, the future must fail. */
   NONE: 0,
   /** In the owner's memory, because there is no room or it waits for an idle worker. */
   WAITING: 1,
@@ -80,12 +80,12 @@ export class Dispatcher {
   readonly #shared: SharedArguments;
   readonly #workers: Workers;
   readonly #mayStart: () => boolean;
-  /** Tasks that wait, in order; so many of them, from the first on, wait no more. */
+  /** Tasks that wait, in order. The first `#published` of them do not wait any more. */
   readonly #waiting: Handover[] = [];
   #published = 0;
   /** The last of the tasks that were interrupted while they were handed over. */
   #interrupted: Handover | undefined;
-  /** How many looks in a row have found that nobody comes, and how many tasks had been finished at the last one. */
+  /** How many looks in a row found no worker that comes, and how many tasks had been finished at the last look. */
   #vainLooks = 0;
   #finishedAtLook = 0;
 
@@ -167,7 +167,7 @@ export class Dispatcher {
       this.#interrupted = task.before;
       if (task.place === Place.NONE) this.#giveBack(task);
     }
-    // It may be this what was interrupted.
+    // This call may be what was interrupted.
     this.#queue.parking.wake();
     this.startWorkers();
   }
@@ -310,7 +310,7 @@ export class Dispatcher {
     if (this.#hasMoreWorkers) lookAgainAfter(LOOK_AGAIN_MS);
   }
 
-  /** A worker that was woken, or has finished its task, may not come: code of the user's computes there. */
+  /** A worker that was woken, or has finished its task, may not come, because code of the user computes there. */
   lookAgain(): void {
     const [queue, workers, { unfinished }] = [this.#queue, this.#workers, this.#tasks];
     const isAllTaken = queue.isEmpty() && this.#waiting.length === this.#published;
@@ -332,7 +332,7 @@ export class Dispatcher {
     if (this.#wantsWorker(0) && this.#mayStart()) this.#workers.start();
   }
 
-  /** Whether there would be too few workers with so many tasks more. */
+  /** Whether there would be too few workers if `more` tasks were added. */
   #wantsWorker(more: number): boolean {
     const { canGrow, count } = this.#workers;
     return canGrow && this.#tasks.unfinished + more > count;

@@ -36,7 +36,7 @@ export class SharedArguments {
     this.#tellWorkers = tellWorkers;
   }
 
-  /** All that a new worker has to know. */
+  /** What a new worker has to know: all shared memory so far. */
   known(): Map<number, SharedArrayBuffer> {
     return new Map([...this.#known].map(([id, { memory }]) => [id, memory]));
   }

@@ -34,7 +34,7 @@ export class TaskEvents {
     return this.#attempts.get(future) ?? 0;
   }
 
-  /** A task is done that was begun so many times. */
+  /** Notes how many times a task that is done was begun. */
   setAttempts(future: Future<unknown>, attempts: number): void {
     this.#attempts.set(future, attempts);
   }

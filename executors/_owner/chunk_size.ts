@@ -5,13 +5,13 @@
  */
 
 /**
- * The most items that are sent at once, where it is known how quick they are and where not. So many share what sending
- * costs that more would save nothing.
+ * The maximum number of items that are sent at once: if it is known how quick they are, and if it is not. They share
+ * the cost of sending. With more of them, each would save next to nothing.
  */
 const MAX_QUICK_ITEMS = 1024;
 const MAX_ITEMS = 256;
 
-/** How long a chunk shall take, in milliseconds: what sending it costs is nothing beside that. */
+/** How long a chunk should take, in milliseconds. Compared with that, the cost of sending it is small. */
 const CHUNK_MS = 5;
 
 /**

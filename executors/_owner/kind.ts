@@ -25,7 +25,7 @@ export interface PoolKind {
   readonly sameProcess: boolean;
   /** What workers call before they take a task. */
   readonly initializer?: InitializerCall;
-  /** What the detail of a result says: see `ResultRecord`. */
+  /** What the field `detail` of a result means: see `ResultRecord`. */
   readonly detail: "msPerItem" | "attempts";
   /**
    * How a consumer ends, and what runs one task. A thread hears nothing while it computes: it is terminated, and

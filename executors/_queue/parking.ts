@@ -59,7 +59,7 @@ export class Parking {
     return this.move(index, Status.SPINNING, Status.ACTIVE) && found;
   }
 
-  /** Consumer: asks for leave to look for work without sleeping; only so many may at once. */
+  /** Consumer: asks whether it may look for work without sleeping. Only `most` consumers may do so at once. */
   startSpinning(most: number): boolean {
     const now = Atomics.load(this.#control, Word.SPINNING);
     return now < most && Atomics.compareExchange(this.#control, Word.SPINNING, now, now + 1) === now;

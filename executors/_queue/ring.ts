@@ -29,7 +29,7 @@ export class RecordRing {
     this.mask = size - 1;
   }
 
-  /** Words for a record with so many bytes of payload: an even number. */
+  /** How many words a record with a payload of `byteLength` bytes needs: an even number. */
   static wordsFor(byteLength: number): number {
     return HEADER_WORDS + 2 * Math.ceil(byteLength / 8);
   }

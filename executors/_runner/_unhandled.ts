@@ -37,7 +37,7 @@ export async function loadRuns(): Promise<void> {
 
 /**
  * The run that what runs now belongs to. Not everything tells: listeners, ports and Node's callbacks are called without
- * a context. That is then put down to the run that holds this worker, which would else wait for ever.
+ * a context. What they do then counts as a part of the run that holds this worker, which would wait forever otherwise.
  */
 export function runOfNow(): Run | undefined {
   return current.encoded ?? runs?.getStore() ?? current.run;
@@ -54,8 +54,8 @@ const timeout = AbortSignal.timeout.bind(AbortSignal);
 /**
  * To be called when modules have been loaded for a task: Deno 2.9 then leaves the event loop with that run. Whatever
  * calls back without a context, such as the timer of `AbortSignal.timeout()`, would seem to belong to it long after it
- * is over, and what goes wrong there in a later task would end no task: its future would never be done. Only such a
- * callback can mend that.
+ * is over. An error of such a callback in a later task would end no task: its future would never be done. Only such a
+ * callback can correct that.
  */
 export function leaveRun(): void {
   if (runs !== undefined) timeout(0).addEventListener("abort", () => runs!.enterWith(undefined));
@@ -71,7 +71,7 @@ interface Watched {
 
 /** Watches from now on, in this thread, what tasks do beside their results. */
 export function watchTasks(worker: Watched): void {
-  // Both end the worker without a word to who waits for the task.
+  // Both end the worker without a message to whoever waits for the task.
   Deno.exit = (code?: number) => {
     const exitCode = code ?? Deno.exitCode;
     exit(runOfNow(), `Deno.exit(${exitCode})`, exitCode);

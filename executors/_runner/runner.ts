@@ -37,8 +37,8 @@ export interface TaskPort<T extends RunnerTask = RunnerTask> {
   /** Takes what a task that runs says of its progress. It may get lost. */
   progress(task: T, payload: Encoded): void;
   /**
-   * Ends the worker, which cannot answer: a task has changed or closed what that takes. It must not stay, or its task
-   * would never end.
+   * Ends the worker, which cannot answer any more, because a task has changed or closed what it needs for that. If it
+   * stayed, its task would never end.
    */
   abandonWorker(error: unknown): void;
 }
@@ -66,7 +66,7 @@ export function runFor<T extends RunnerTask>(port: TaskPort<T>): Runner {
 }
 
 /**
- * Tells the owner how far the calling task has come. It may get lost; what a task says that is done goes nowhere.
+ * Tells the owner how far the calling task has come. A report may get lost, and one of a task that is done is ignored.
  *
  * @throws {SerializationError} The value cannot cross.
  */

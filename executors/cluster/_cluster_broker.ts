@@ -48,10 +48,10 @@ export interface ClusterBrokerStart extends ConsumerStart {
 /** How many tasks can be in the cluster's queue; more wait in the pool's. */
 const MAX_IN_FLIGHT = 10_000;
 
-/** How often the broker looks whether the server is there, and for jobs that it hears nothing of, in milliseconds. */
+/** How often the broker checks the server, and the jobs of which it has no news, in milliseconds. */
 const LOOK_MS = 1_000;
 
-/** How long the server may take to hear that the broker ends, in milliseconds. */
+/** How long the server may take to learn that the broker ends, in milliseconds. */
 const CLOSE_MS = 1_000;
 
 class ClusterBroker {

@@ -49,7 +49,7 @@ export class NodePool {
     await this.#executor.submit(this.#functions.tryModule, url);
   }
 
-  /** Whether it takes no tasks any more; else the death of a process is the affair of the task that it ran. */
+  /** Whether the pool takes no more tasks. Otherwise the death of a process fails only the task that it ran. */
   isBroken(): boolean {
     try {
       this.#executor.submit(this.#functions.tryModule, "").cancel();
@@ -59,7 +59,7 @@ export class NodePool {
     }
   }
 
-  /** Takes no more tasks, and waits for those that there are. */
+  /** Takes no more tasks, and waits until those that it has are done. */
   async shutdown(): Promise<void> {
     await this.#executor.shutdown();
   }

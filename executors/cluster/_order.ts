@@ -59,7 +59,7 @@ export class JobOrder {
     }
   }
 
-  /** The engine hands over all that it gets, but nothing shall hang if it does not. */
+  /** The engine hands over all that it gets. But if it does not, nothing should hang. */
   #waitNoMore(): void {
     this.#coming = this.#coming.filter(({ begin }) => begin !== undefined);
     this.#beginNext();

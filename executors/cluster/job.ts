@@ -64,7 +64,7 @@ export function currentJob(): CurrentJob | undefined {
 /**
  * Reports the progress of the calling task to its future, and to BullMQ's dashboards.
  *
- * The program hears of it by the future's `onProgress`. A value can be lost on its way, and large ones are not sent.
+ * The program gets the value in the future's `onProgress`. A value can be lost on its way, and large ones are not sent.
  * Outside of a task the call does nothing.
  *
  * @example A task that reports each frame
@@ -77,7 +77,7 @@ export function currentJob(): CurrentJob | undefined {
  *   return frames;
  * }
  *
- * assertEquals(render(3), 3); // no node runs it: nobody hears of it
+ * assertEquals(render(3), 3); // no node runs it, so nothing is reported
  * ```
  *
  * @param value Any value that can be sent, such as a percentage.

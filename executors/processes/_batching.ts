@@ -96,7 +96,7 @@ function workOf({ fn, flags }: EncodedTask): number {
 /** How often the broker looks at a child that owes an answer, in milliseconds. */
 export const LOOK_MS = 500;
 
-/** After so many looks a child that does not let go of recalled tasks is killed, where they must not suffer from it. */
+/** After how many looks a child that does not give back recalled tasks is killed, with `onWorkerCrash: "replace"`. */
 const MAX_LOOKS = 10;
 
 /** How long a child may take to say which tasks it has not begun: its reading thread could, whatever a task does. */

@@ -338,8 +338,8 @@ export class Child {
   }
 
   /**
-   * Whether it does not let go of tasks, although its reading thread could: the task that runs may have stopped it.
-   * Where a task can harm no other one, those behind it do not wait for ever.
+   * Whether it does not give back recalled tasks, although its reading thread could: the task that runs may have
+   * stopped that thread. With `onWorkerCrash: "replace"` the tasks behind it do not wait forever.
    */
   #keepsOthers(): boolean {
     const isAsked = this.#state.name === "BUSY" && this.#state.recall !== "none";

@@ -43,19 +43,19 @@ const GRACE_MS = 100;
 
 /**
  * How much may come out of a pipe after the end of the child that wrote to it: what the pipe held, and what had been
- * read of it. The rest is somebody else's.
+ * read of it. The rest was written by another program.
  */
 const MAX_AFTER_END = 1 << 18;
 
-/** After so many probes without an answer the next ones carry bytes: more and more, and at the most so many. */
+/** After how many probes without an answer the next ones carry bytes, and how many bytes these are at most. */
 const FIRST_PADDED = 3;
 const MAX_PADDING = 1 << 24;
 
-/** So many probes come one look after the other, and the next ones after more and more looks: at the most so many. */
+/** How many probes are sent one at each look, and the maximum number of looks between later ones. */
 const FREQUENT_PROBES = 8;
 const MAX_LOOKS_BETWEEN = 128;
 
-/** How many microtasks a stream takes, at the most, to give what was read to its reader. */
+/** The maximum number of microtasks that a stream takes to give what was read to its reader. */
 const STREAM_HOPS = 16;
 
 /** A child and what goes in and comes out. */

@@ -16,10 +16,10 @@ export interface ChildrenOptions extends ChildOptions {
   maxWorkers: number;
 }
 
-/** After so many children in a row that died while they were starting, the pool gives up. */
+/** How many children in a row may die while they start, before the pool gives up. */
 const MAX_FAILED_STARTS = 3;
 
-/** How long after a child that could not be started the next one is; longer with each in a row. In milliseconds. */
+/** The pause after a child that could not be started, in milliseconds. It grows with each failure in a row. */
 const RETRY_MS = 100;
 
 /** How long children may take to end by themselves, in milliseconds. */

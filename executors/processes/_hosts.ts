@@ -21,7 +21,7 @@ const NOWHERE = "nowhere.invalid:1";
 /** An address as Deno writes it. Deno itself reads what stands in brackets. */
 const ADDRESS = /^(\[.*\]|(0|[1-9]\d*)(\.(0|[1-9]\d*)){3})$/;
 
-/** What systems take for an address, and Deno for a name: `127.1`, `2130706433`, `0177.0.0.1` or `0x7f.1`. */
+/** What systems read as an address, and Deno as a name: `127.1`, `2130706433`, `0177.0.0.1` or `0x7f.1`. */
 const ALMOST_ADDRESS = /^(0x[\da-f]*|\d+)(\.(0x[\da-f]*|\d+))*\.?$/i;
 
 /** The addresses that a name has on every machine. */

@@ -18,7 +18,7 @@ const BRACKET = 0x5d;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** The most bytes that a packet takes: a pipe takes so many in one piece, whoever else writes to it. */
+/** The maximum size of a packet in bytes: a pipe takes that many in one piece, even while others write to it. */
 export const MAX_PACKET_BYTES = Deno.build.os === "darwin" ? 512 : 4096;
 
 /** A child's two streams of messages: that of its main thread, and that of the thread which reads its input. */

@@ -25,7 +25,7 @@ const CHUNK_BYTES = 1 << 16;
 
 /** How long the main thread looks for input before it sleeps: waking it up takes about as long. */
 const SPIN_MS = 0.05;
-/** After so many vain looks in a row, it looks only once in a while. */
+/** After how many looks in a row that found nothing, it looks less often. */
 const MAX_VAIN = 8;
 
 /** How long a child may take to end when its input has ended. */
@@ -56,7 +56,7 @@ function readLoop(
     const waiting: Uint8Array[] = [];
     let isPutting = false;
 
-    /** Where the next bytes go, in one piece: at the most so many. */
+    /** Where the next bytes go: one piece of memory with room for at most `most` bytes. */
     function target(most: number, head = Atomics.load(words, HEAD)): Uint8Array {
       const at = tail & (RING_BYTES - 1);
       const free = RING_BYTES - ((tail - head) | 0);
