@@ -53,7 +53,7 @@ export function requestReadOfOwnModules(action: string, entry: string): void {
   if (isBundled && !(isLocal && lookAt(new URL(entry))?.isFile)) {
     throw new Deno.errors.NotFound(
       `Cannot ${action} from a bundle, because the module for it is not beside the bundle: ${entry}. ` +
-        'To fix it, keep the package out of the bundle, as in deno bundle --external "@concurrent/futures", ' +
+        "To fix it, leave the package out of the bundle, as in deno bundle --external=@concurrent/futures, " +
         "or esbuild --external:@concurrent/futures",
     );
   }
