@@ -2,7 +2,7 @@
  * Runs functions in parallel, in threads and child processes, and returns futures that you can await or block on:
  * Python's `concurrent.futures` for Deno. Threads need `--allow-read`; processes need `--allow-run`, too.
  *
- * @example Parallel in twelve lines
+ * @example Parallel in fourteen lines
  * ```ts
  * import { ThreadPoolExecutor } from "@concurrent/futures";
  *

@@ -12,9 +12,9 @@ const ROOT = new URL("../../", import.meta.url);
 /** What Deno says of `-P`. */
 const PREVIEW = "Warning Permissions in the config file is an experimental feature and may change in the future.\n";
 
-test("README's first command prints flags and no warning, and installs nothing of the cluster's", async () => {
+test("README's first command for a clone prints flags, and installs nothing of the cluster's", async () => {
   const readme = Deno.readTextFileSync(new URL("README.md", ROOT)).replaceAll("\r\n", "\n");
-  const command = readme.split("\n```sh\n")[1].split("\n")[0];
+  const command = readme.split("\n## Working on it\n")[1].split("\n```sh\n")[1].split("\n")[0];
   assertEquals(command, "deno run -P examples/flags.ts");
   const cache = temporaryPath("cache");
   const { code, stdout, stderr } = await runDeno(command.split(" ").slice(1), { cwd: ROOT, env: environment(cache) });
