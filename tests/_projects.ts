@@ -29,7 +29,12 @@ export interface Outcome {
 }
 
 /** Runs a command, within a bound. */
-export async function run(command: string, args: string[], options: Deno.CommandOptions = {}): Promise<Outcome> {
+export async function run(
+  command: string,
+  args: string[],
+  options: Deno.CommandOptions = {},
+  bound = 30_000,
+): Promise<Outcome> {
   const child = new Deno.Command(command, {
     args,
     stdin: "null",
@@ -42,7 +47,7 @@ export async function run(command: string, args: string[], options: Deno.Command
   const timer = setTimeout(() => {
     hung = true;
     child.kill("SIGKILL");
-  }, 30_000);
+  }, bound);
   const [{ code }, stdout, stderr] = await Promise.all([
     child.status,
     new Response(child.stdout).text(),

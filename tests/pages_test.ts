@@ -1,28 +1,20 @@
 /**
- * What examples on pages print: a comment behind `console.log(…)` says so. The lane "docs" runs all examples, those of
- * doc comments, too; these tests read what the published pages print.
+ * The examples of the published pages run, and print what they say: a comment behind `console.log(…)` says so. The lane
+ * "docs" runs those of doc comments.
  */
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { test } from "./_helpers.ts";
-import { run } from "./_projects.ts";
+import { examplesOf, PAGES } from "./_pages.ts";
+import { type Outcome, run } from "./_projects.ts";
 
 const ROOT = new URL("../", import.meta.url);
-
-/** The published pages with examples that print, by their paths. */
-function* pages(folder = ""): Generator<string> {
-  for (const { name, isDirectory } of Deno.readDirSync(new URL(`./${folder}`, ROOT))) {
-    if (isDirectory && (folder !== "" || name === "futures" || name === "executors")) yield* pages(`${folder}${name}/`);
-    else if (name.endsWith(".md") && /^```ts\n(?:(?!```).*\n)*.*\bconsole\.log\(/m.test(textOf(folder + name))) {
-      yield folder + name;
-    }
-  }
-}
 
 function textOf(page: string): string {
   return Deno.readTextFileSync(new URL(page, ROOT)).replaceAll("\r\n", "\n");
 }
 
 interface Example {
+  readonly page: string;
   /** Its lines in the page: `12-20`. */
   readonly place: string;
   readonly printed: readonly string[];
@@ -31,6 +23,7 @@ interface Example {
 /** What each example printed, by the output of `deno test --doc`. */
 function examplesIn(output: string): Example[] {
   return output.split(/^running \d+ tests? from /m).slice(1).map((text) => ({
+    page: /^(?:\.\/)?(\S+)#\d+-\d+\.ts$/m.exec(text)?.[1] ?? "",
     place: /#(\d+-\d+)\.ts$/m.exec(text)?.[1] ?? "",
     printed: [...text.matchAll(/^-+ (?:post-test )?output -+\n([^]*?)^-+ (?:post-test )?output end -+$/gm)]
       .flatMap(([, lines]) => lines.split("\n")).filter((line) => line !== ""),
@@ -56,20 +49,26 @@ function differences(code: string, printed: readonly string[]): string[] {
   return [...missing.map((comment) => `not printed: ${comment}`), ...surplus.map((line) => `not said: ${line}`)];
 }
 
-for (const page of pages()) {
+/** How long the examples of all pages may take, in milliseconds. */
+const BOUND = 120_000;
+
+/** Runs the examples of all pages, once. */
+let running: Promise<Outcome> | undefined;
+
+for (const page of PAGES) {
   test(`${page}: each example prints what it says`, async () => {
-    const args = ["test", "--doc", "--no-check", "-P", page];
-    const { code, stdout, stderr } = await run(Deno.execPath(), args, { cwd: ROOT });
+    running ??= run(Deno.execPath(), ["test", "--doc", "--no-check", "-P", ...PAGES], { cwd: ROOT }, BOUND);
+    const { code, stdout, stderr } = await running;
     assertEquals(code, 0, `${stdout}\n${stderr}`);
     const lines = textOf(page).split("\n");
-    const examples = examplesIn(stdout);
+    const examples = examplesIn(stdout).filter((example) => example.page === page);
     const wrong = examples.flatMap(({ place, printed }) => {
       const [first, last] = place.split("-").map(Number);
       return differences(lines.slice(first - 1, last).join("\n"), printed).map((text) => `${page}:${first}: ${text}`);
     });
     assertEquals(wrong, []);
-    assert(examples.some(({ printed }) => printed.length > 0), stdout);
-  }, { bound: 60_000 });
+    assertEquals(examples.length, examplesOf(textOf(page)));
+  }, { bound: BOUND });
 }
 
 test("examples: what they say and do not print is found, and what they print and do not say", () => {

@@ -8,11 +8,12 @@
  * file. The last line counts the tests of all lanes.
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { PAGES } from "./_pages.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** The files of the lane whose tests are the code blocks of the documentation. */
-const DOCUMENTED = ["mod.ts", "futures", "executors", "examples", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+/** The lane whose tests are the examples in doc comments. Those on pages are run by `pages_test.ts`. */
+const DOCS = ["--doc", `--ignore=${PAGES}`, "mod.ts", "futures", "executors", "examples"];
 
 /** What `--quick` runs: folders and files. No load, no programs of their own, no servers. */
 const QUICK = [
@@ -88,7 +89,7 @@ function findLanes(isQuick: boolean): Lane[] {
   };
   look("tests/", "");
   const lanes = [...files].flatMap(([folder, all]) => split(folder, all));
-  if (!isQuick) lanes.push({ name: "docs", folder: "docs", args: ["--doc", ...DOCUMENTED], seconds: 10 });
+  if (!isQuick) lanes.push({ name: "docs", folder: "docs", args: DOCS, seconds: 10 });
   return lanes.sort((a, b) => b.seconds - a.seconds || a.name.localeCompare(b.name));
 }
 
