@@ -30,26 +30,25 @@ import type { Permissions } from "./_node_pool.ts";
 
 const HELP = `Runs the tasks of a cluster.
 
-  --redis <url>            the server: redis://user:password@host:port/db, rediss: for TLS
-                           (the variable REDIS_URL, which does not show in lists of
-                           processes, or else redis://127.0.0.1:6379)
-  --queue <name>           the queue to serve (futures)
-  --prefix <name>          what the server's keys begin with (bull)
-  --module <name>=<path>   a module whose exported functions may be called, by the name
-                           that jobs use; several may be given; without a name that is the
-                           file's
-  --workers <n>            how many processes run tasks at once (the number of cores)
-  --permissions <which>    what tasks may do: inherit, what this node may; none; or JSON such
-                           as {"net":["example.com"],"read":true} (inherit)
-  --lock <ms>              after how long without a sign of life a node counts as lost, and
-                           its jobs are run by others; at least 1000, and the same on
-                           all nodes of a queue (10000)
-  --ca <file>              for rediss: the certificate of the authority, as PEM
-  --cert <file>            and of this node, where the server wants one
-  --key <file>             the key of that
-  --name <name>            what the node is called (<host name>-<process number>; the host
-                           name needs --allow-sys=hostname)
-  --help                   print this
+  --redis <url>            the server, such as redis://user:password@host:port/db; rediss: for
+                           TLS (default: the variable REDIS_URL, which lists of processes do
+                           not show, or else redis://127.0.0.1:6379)
+  --queue <name>           the queue to serve (default: futures)
+  --prefix <name>          the beginning of the server's keys (default: bull)
+  --module <name>=<path>   a module whose exported functions jobs may call, and the name by
+                           which jobs know it (default: that of its file); may be repeated
+  --workers <n>            how many processes run tasks at once (default: the number of cores)
+  --permissions <which>    what tasks may do: inherit (what this node may), none, or JSON such
+                           as {"net":["example.com"],"read":true} (default: inherit)
+  --lock <ms>              how long a node may be silent before other nodes run its jobs again,
+                           in milliseconds: at least 1000, and the same on all nodes of a
+                           queue (default: 10000)
+  --ca <file>              for rediss: the certificate of the server's authority, as PEM
+  --cert <file>            for rediss: the certificate of this node, if the server asks for it
+  --key <file>             for rediss: the private key of that certificate
+  --name <name>            what the node is called (default: node-<process number>, or with
+                           --allow-sys=hostname <host name>-<process number>)
+  --help                   print this text
 `;
 
 const OPTIONS = {
@@ -197,7 +196,7 @@ if (import.meta.main) {
     await main(Deno.args);
   } catch (error) {
     console.error(
-      error instanceof UsageError ? `${error.message}\n\n${HELP}` : error instanceof Error ? error.message : error,
+      error instanceof UsageError ? `${error.message}; see --help` : error instanceof Error ? error.message : error,
     );
     Deno.exit(error instanceof UsageError ? 2 : 1);
   }

@@ -58,6 +58,7 @@ for (
     const { code, stderr } = await runNode(...args);
     assertEquals(code, 2);
     assertStringIncludes(stderr, text);
+    assertMatch(stderr, /^.+; see --help\n$/, "one line");
     assert(!stderr.includes("hunter2"), stderr);
   });
 }
