@@ -322,9 +322,9 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   /**
    * Makes the pool unusable: every unfinished future fails with an error of its own.
    *
-   * A broker that reports this has begun to end what it has started: it does not wait for an order, because this thread
-   * may compute for minutes before it reads the report, and tasks would be begun until then whose futures fail. That it
-   * has gone it says after the order that follows.
+   * A broker that reports this has begun to end what it has started. It does not wait for an order, because this thread
+   * may compute for minutes before it reads the report. Until then, tasks would begin whose futures fail. The broker
+   * says that it has gone after the order that follows.
    */
   #break(makeError: () => Error): void {
     if (this.#state.name === "BROKEN" || this.#state.name === "CLOSED") return;

@@ -2,9 +2,9 @@
  * Values that cross between threads and processes. They lose nothing on the way, or are refused with the path of what
  * cannot cross.
  *
- * A value goes the cheapest way that loses nothing: a lone number as 8 bytes, a lone text or buffer as it is, what
- * plain JSON can say as JSON text, and all else as a graph (`_graph_writer.ts`, with the table of types in
- * `_types.ts`).
+ * Each value is encoded in the cheapest way that loses nothing. A single number becomes 8 bytes, a single text or
+ * buffer stays as it is, and what plain JSON can express becomes JSON. All else becomes a graph (`_graph_writer.ts`,
+ * with the table of types in `_types.ts`).
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Whether the server still answers. A connection that leads nowhere looks like one on which there is nothing to say,
- * for as long as the system's own timers run, a quarter of an hour and more: so each connection is asked for a sign of
- * life, and one that gives none is closed and made again.
+ * Whether the server still answers. A broken connection can look like an idle one for as long as the system's own
+ * timers run: a quarter of an hour and more. So each connection is asked for a sign of life. If it gives none, it is
+ * closed and made again.
  *
  * @module
  */

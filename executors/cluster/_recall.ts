@@ -13,7 +13,7 @@ import { controlChannel, type ControlMessage } from "./_messages.ts";
 
 /**
  * How long the server, or a node that has a job, may take to answer, and how soon it is asked again at first, in
- * milliseconds: the server may have given a job to a node that has not received it yet.
+ * milliseconds. It is asked again because the server may have given a job to a node that has not received it yet.
  */
 const ANSWER_MS = 2_000;
 const ASK_AGAIN_MS = 10;

@@ -33,8 +33,8 @@ const HELD_UP_MS = 16;
 const MAX_DOUBLINGS = 6;
 
 /**
- * How many bytes of a task a child takes in within a millisecond, on a busy machine: a large one has not begun for long
- * after it was written, and to send it again would take as long.
+ * How many bytes of a task a child reads within a millisecond, on a busy machine. A large task begins long after it was
+ * written, and to send it again would take as long.
  */
 const TAKEN_IN_PER_MS = 100_000;
 

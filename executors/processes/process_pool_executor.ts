@@ -1,9 +1,9 @@
 /**
  * {@linkcode ProcessPoolExecutor}: an executor on child processes that speak JSON over stdin and stdout.
  *
- * On purpose not as in Python: a child's standard input is not the program's; a Ctrl-C in the terminal reaches tasks
- * only by the end of the program; what `initializer` throws is the `cause` of the pool's error; `map` chooses its
- * chunks.
+ * What differs from Python on purpose: A child's standard input is not that of the program. Ctrl-C in the terminal ends
+ * the program, and tasks only with it. What `initializer` throws is the `cause` of the pool's error. `map` chooses the
+ * size of its chunks.
  *
  * @module
  */

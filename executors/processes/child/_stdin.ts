@@ -1,6 +1,6 @@
 /**
- * The standard input of a child, read by a thread of its own: so the child's event loop goes on while it waits for
- * tasks, and the end of the input, which is that of the parent, is noticed also while a task computes.
+ * The standard input of a child, which a thread of its own reads. So the child's event loop goes on while it waits for
+ * tasks. The end of the input, which means the end of the parent, is noticed also while a task computes.
  *
  * @module
  */
