@@ -6,7 +6,7 @@
 
 import { EncodedSections } from "../_values/encoded.ts";
 import { type Batching, type EncodedTask, LOOK_MS, Patience } from "./_batching.ts";
-import { type ChildExit, ChildProcess } from "./_child_process.ts";
+import { type ChildExit, ChildProcess, unexpected } from "./_child_process.ts";
 import type { DeathReport } from "./_death_error.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
 import type { Initializer } from "../_queue/protocol.ts";
@@ -91,6 +91,8 @@ export class Child {
   /** The number of the last task that it got, and of the first one that it has not answered. */
   #lastId = 0;
   #nextId = 1;
+  /** Up to which tasks it was asked, in order, what it has not begun, and has not said. */
+  readonly #asked: number[] = [];
   /** The number of the last task that it has announced to begin; only where a death fails no other task. */
   #begunId = 0;
   readonly #patience = new Patience();
@@ -262,13 +264,15 @@ export class Child {
   }
 
   #hearRecalled(first: number, last: number, header: readonly unknown[]): void {
+    // A task that has found out the token can say this, too, but not keep the reading thread from saying it.
+    if (this.#asked.shift() !== last) throw unexpected(header);
     // It may have answered them all meanwhile, and got others.
     if (last < this.#nextId) return;
-    const isFitting = Number.isInteger(first) && first >= this.#nextId && first <= last + 1 && last <= this.#lastId;
-    if (!isFitting) throw unexpected(header);
+    const isFitting = Number.isInteger(first) && first >= this.#nextId && first <= last + 1;
+    if (!isFitting || first <= this.#begunId) throw unexpected(header);
     // Its end decides what becomes of them.
     if (this.#state.name === "ENDING" || this.#killedFor === "abort") return;
-    if (this.#state.name !== "BUSY" || this.#state.recall !== "asked") throw unexpected(header);
+    if (this.#state.name !== "BUSY") throw unexpected(header);
     this.#state = { ...this.#state, recall: "answered" };
     if (first === this.#nextId) this.#batching.onHeldUp(this.#tasks[0]);
     const recalled = this.takeFrom(first - this.#nextId);
@@ -321,6 +325,7 @@ export class Child {
     if (this.#state.name !== "BUSY") return;
     this.#state = { ...this.#state, recall: "asked" };
     this.#patience.begin();
+    this.#asked.push(this.#lastId);
     this.#process.recall(this.#lastId);
   }
 
@@ -390,9 +395,4 @@ export class Child {
       failedStarts,
     };
   }
-}
-
-/** What kills a child that says what it cannot say now: a task has changed it. */
-function unexpected(header: readonly unknown[]): Error {
-  return new Error(`Unexpected message: ${JSON.stringify(header)}`);
 }

@@ -29,6 +29,9 @@ export interface Listener {
   onExit(exit: ChildExit): void;
 }
 
+/** What the thread says that reads a child's input, and no other thread does. */
+const READER_SAYS: ReadonlySet<unknown> = new Set(["recalled", "reached", "lost"]);
+
 /** How much of a child's standard error is kept, in bytes. */
 const TAIL_BYTES = 2048;
 
@@ -85,7 +88,7 @@ export class ChildProcess {
   #looksLeft = 1;
   /** What the main thread of the child says while a probe has no answer. */
   #held: Uint8Array[] = [];
-  readonly #readers = [MAIN, READER].map(() => new MessageReader((message) => this.#hear(message)));
+  readonly #readers = [MAIN, READER].map((stream) => new MessageReader((message) => this.#hear(message, stream)));
   /** From how many pipes something is being passed on that the child may have written. */
   #passing = 0;
   /** Whether the process has ended, and whether the listener has heard of that. */
@@ -179,8 +182,10 @@ export class ChildProcess {
     this.#looksLeft = Math.min(2 ** Math.max(0, probes - FREQUENT_PROBES), MAX_LOOKS_BETWEEN);
   }
 
-  #hear(message: Message): void {
+  #hear(message: Message, stream: number): void {
     const { header } = message;
+    // A task can make its own thread say anything, and the reading thread nothing.
+    if (READER_SAYS.has(header[0]) !== (stream === READER)) throw unexpected(header);
     if (header[0] === "lost") throw new RobbedError();
     if (header[0] !== "reached") {
       this.#listener.onMessage(message);
@@ -324,6 +329,11 @@ export class ChildProcess {
       buffer = value.buffer;
     }
   }
+}
+
+/** What kills a child that says what it cannot say now: a task has changed it. */
+export function unexpected(header: readonly unknown[]): Error {
+  return new Error(`Unexpected message: ${JSON.stringify(header)}`);
 }
 
 /** Somebody else has read what was sent to a child. */

@@ -32,6 +32,7 @@ import {
   failWithNoError,
   forge,
   forgeries,
+  giveBack,
   isRealmFresh,
   makeThenable,
   makeView,
@@ -77,8 +78,6 @@ async function attack<T>(
   using gate = new Gate();
   const neighbour = pool.submit(passGate<string>, gate.path, "neighbour");
   await gate.arrived();
-  // What takes a while to begin is recalled: its process has the module already.
-  if (what === "a header that gives back what is not recalled") await within(pool.submit(pollution));
   const own = pool.submit(forge, what);
   const error = own.exception(BOUND);
   if (ANSWER.includes(what)) assertEquals([error, own.result()], [null, "forged"]);
@@ -128,6 +127,15 @@ for (const what of ANSWER) {
     assertEquals([neighbour.done(), neighbour.running()], [false, true]);
     gate.open();
     await both(neighbour, (value) => assertEquals(value, "neighbour"));
+  });
+}
+
+for (const as of ["the main thread", "the reading thread"] as const) {
+  test(`ProcessPoolExecutor kills a process that gives back what has begun as ${as}, when it is asked`, async () => {
+    await using pool = new ProcessPoolExecutor(1);
+    await within(pool.submit(watchForToken));
+    await within(pool.submit(echo, 1));
+    await bothFail(pool.submit(giveBack, as), (error) => assertEnded(error));
   });
 }
 
