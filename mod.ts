@@ -2,7 +2,7 @@
  * Runs functions in parallel, in threads and child processes, and returns futures that you can await or block on:
  * Python's `concurrent.futures` for Deno. Threads need `--allow-read`; processes need `--allow-run`, too.
  *
- * @example Parallel in fourteen lines
+ * @example Parallel in twelve lines
  * ```ts
  * import { ThreadPoolExecutor } from "@concurrent/futures";
  *
@@ -14,11 +14,9 @@
  *   }
  *   return count;
  * }
- * using pool = new ThreadPoolExecutor(); // its threads end with the block
- * const counts = pool.map(countPrimes, [100_000, 200_000, 300_000]);
- * console.log([...counts]); // [ 9592, 17984, 25997 ], on all cores
- * const future = pool.submit(countPrimes, 400_000);
- * console.log(future.result()); // 33860; blocks, unlike `await future`
+ * using pool = new ThreadPoolExecutor(); // all cores, until the block ends
+ * console.log([...pool.map(countPrimes, [1e5, 2e5])]); // [ 9592, 17984 ]
+ * console.log(pool.submit(countPrimes, 3e5).result()); // 25997: it blocks
  * ```
  *
  * 1. Put tasks into a module of their own and export them: workers import them from there. A function that is not
