@@ -1,7 +1,19 @@
 /** `cancel()`: exact, whatever the workers are doing at that moment. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { CancelledError, type Future } from "@concurrent/futures";
-import { both, bothCancelled, BOUND, Gate, Ledger, rejectionOf, test, thrownBy, until, within } from "../_helpers.ts";
+import {
+  both,
+  bothCancelled,
+  BOUND,
+  Gate,
+  Ledger,
+  pause,
+  rejectionOf,
+  test,
+  thrownBy,
+  until,
+  within,
+} from "../_helpers.ts";
 import { echo, passGate, passGateLater, record, recordSlowly } from "../fixtures/tasks.ts";
 import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
@@ -116,6 +128,23 @@ export function cancelBehaviour(kind: Kind): void {
     await within(Promise.allSettled(futures));
     assertEquals(ledger.numbers(), [...futures.keys()].filter((i) => !cancelled.has(i)));
     assertEquals(futures.map((f) => f.cancelled()), futures.map((_, i) => cancelled.has(i)));
+  });
+
+  test(`Future.cancel() of ${name} is exact while workers are started, and this thread never yields`, () => {
+    using pool = make({ maxWorkers: 2 });
+    const ledger = new Ledger();
+    const futures: Future<number>[] = [];
+    const cancelled = new Set<number>();
+    // Until workers have been there for a while.
+    for (let [i, last] = [0, Infinity]; i < last; i++) {
+      futures.push(pool.submit(record<number>, ledger.path, i));
+      const one = i - i % 4;
+      if (futures[one].cancel()) cancelled.add(one);
+      if (i % 4 === 3) pause(1);
+      if (last === Infinity && i % 40 === 39 && ledger.lines().length > 0) last = i + 200;
+    }
+    for (const [i, future] of futures.entries()) if (!cancelled.has(i)) future.result(BOUND);
+    assertEquals(ledger.numbers(), [...futures.keys()].filter((i) => !cancelled.has(i)));
   });
 
   test(`Future.cancel() of ${name} is exact while this thread never yields`, () => {

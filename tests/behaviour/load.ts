@@ -1,7 +1,7 @@
 /** What must hold under load: bursts, big values, a blocked or busy main thread, a responsive event loop. */
 import { assert, assertEquals, fail } from "@std/assert";
-import { wait, waitSync } from "@concurrent/futures";
-import { bestOf, BOUND, Gate, Ledger, pause, sleep, spin, test, within } from "../_helpers.ts";
+import { asCompleted, type Future, wait, waitSync } from "@concurrent/futures";
+import { bestOf, BOUND, Gate, Ledger, pause, sleep, spin, test, untilSync, within } from "../_helpers.ts";
 import {
   add,
   echo,
@@ -84,7 +84,8 @@ async function lateness(work: () => Promise<unknown>): Promise<number> {
   return latest;
 }
 
-async function assertResponsive(work: () => Promise<unknown>): Promise<void> {
+/** Fails where a timer is late while `work` is done. */
+export async function assertResponsive(work: () => Promise<unknown>): Promise<void> {
   const late = await lateness(work);
   assert(late <= 50, `the timer was late by ${late.toFixed(1)} ms`);
 }
@@ -126,6 +127,28 @@ export async function streamAwaitedResults({ make }: Kind, count: number): Promi
   });
 }
 
+/** Counts the pieces of shared memory that this thread makes for large arguments, as long as it is in use. */
+class MemoryCount implements Disposable {
+  count = 0;
+  readonly #replaced = globalThis.SharedArrayBuffer;
+
+  constructor() {
+    const onMade = (byteLength: number) => {
+      if (byteLength >= 20_000) this.count++;
+    };
+    globalThis.SharedArrayBuffer = class extends this.#replaced {
+      constructor(byteLength: number) {
+        super(byteLength);
+        onMade(byteLength);
+      }
+    } as SharedArrayBufferConstructor;
+  }
+
+  [Symbol.dispose](): void {
+    globalThis.SharedArrayBuffer = this.#replaced;
+  }
+}
+
 export function loadBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
@@ -165,6 +188,23 @@ export function loadBehaviour(kind: Kind): void {
     using bySource = make({ maxWorkers: 1 });
     assertEquals(bySource.submit((n: number) => n + 1, 1).result(), 2);
   });
+
+  /** Ways to learn that a task is done, or that a worker has it, which never yield to the event loop. */
+  const QUESTIONS: { [what: string]: (future: Future<number>) => unknown } = {
+    "waitSync()": (future) => assertEquals(waitSync([future], { timeout: BOUND }).done.size, 1),
+    "asCompleted()": (future) => assertEquals([...asCompleted([future], { timeout: BOUND })], [future]),
+    "done()": (future) => untilSync(() => future.done(), "done()"),
+    "running() or state": (future) => untilSync(() => future.running() || future.state === "FINISHED", "its begin"),
+  };
+
+  for (const [what, ask] of Object.entries(QUESTIONS)) {
+    test(`${name}: ${what} may be what the first statement after the first submit() asks`, () => {
+      using pool = make({ maxWorkers: 1 });
+      const future = pool.submit(add, 1, 2);
+      ask(future);
+      assertEquals(future.result(BOUND), 3);
+    });
+  }
 
   // Slow enough for each task to be one of many that wait, quick enough to be given several at once.
   const TASK_MS = 0.5;
@@ -237,6 +277,22 @@ export function loadBehaviour(kind: Kind): void {
     for (let i = 0; i < 40; i++) {
       assertEquals(values.slice(3 * i, 3 * i + 3), [[MIB, i, (i + 1) % 256, (i + 2) % 256], i * i, MIB + i]);
     }
+  });
+
+  test(`${name}: memory for large arguments that wait is used again`, async () => {
+    using pool = borrow(kind, 1);
+    using made = new MemoryCount();
+    const text = makeText(20_000);
+    for (let round = 0; round < 20; round++) {
+      using gate = new Gate();
+      const held = pool.submit(passGateLater, gate.path);
+      await gate.arrived();
+      const futures = Array.from({ length: 6 }, () => pool.submit(lengthOf, text));
+      gate.open();
+      for (const length of await within(Promise.all(futures))) assertEquals(length, 20_000);
+      await within(held);
+    }
+    assertEquals(made.count, 6);
   });
 
   // So many that their delivery alone takes longer than that. `deno task soak` has 100,000 of each.

@@ -230,11 +230,12 @@ export function refusedBehaviour(kind: Kind): void {
       errors: (inner) => new Error("x", { cause: inner }),
     };
     for (const [what, nest] of Object.entries(nests)) {
-      for (const depth of [3_000, 12_000]) {
+      // Much deeper is refused as well, for one of them: that takes a while.
+      for (const depth of what === "maps" ? [3_000, 12_000, 50_000] : [3_000, 12_000]) {
         let value: unknown = 1n;
         for (let i = 0; i < depth; i++) value = nest(value);
         const error = pool.submit(echo<unknown>, value).exception(10_000);
-        if (depth === 12_000) assertInstanceOf(error, SerializationError, what);
+        if (depth > 3_000) assertInstanceOf(error, SerializationError, what);
         else assertEquals(error, null, what);
       }
     }

@@ -329,9 +329,11 @@ test(`${name} {break}: a death fails 17,000 futures that wait with an error each
     const failed = [doomed, ...behind].filter((future) => !cancelled.has(future as Future<number>));
     const errors = failed.map((future) => future.exception(BOUND) as BrokenProcessPool);
     assertKilled(errors[0]);
+    const { pid, message } = errors[0];
     // As assertKilled(), which takes a while for so many.
     const others = errors.filter((error) => {
-      return !(error instanceof BrokenProcessPool && error.exitCode === 137 && error.signal === "SIGKILL");
+      return !(error instanceof BrokenProcessPool && error.exitCode === 137 && error.signal === "SIGKILL" &&
+        error.pid === pid && error.message === message);
     });
     assertEquals(others, []);
     assertOwnErrors(failed);

@@ -25,21 +25,25 @@ import {
   waitSync,
 } from "@concurrent/futures";
 import {
+  bestOf,
   both,
   bothFail,
   BOUND,
   Gate,
+  Ledger,
   liveWorkers,
   outputOf,
   startedWorkers,
   temporaryPath,
   test,
   until,
+  untilSync,
   within,
   workerThreads,
 } from "../_helpers.ts";
 import { assertSame } from "../_same.ts";
-import { add, echo, lengthOf, list, passGate, sample, square } from "../fixtures/tasks.ts";
+import { assertResponsive } from "../behaviour/load.ts";
+import { add, echo, lengthOf, list, makeRows, passGate, record, sample, square } from "../fixtures/tasks.ts";
 import {
   addToShared,
   addToView,
@@ -500,3 +504,21 @@ test("ThreadPoolExecutor works in a program that is run from another directory",
   }).output();
   assertEquals([code, new TextDecoder().decode(stdout)], [0, "[6,2]\n"]);
 });
+
+test("ThreadPoolExecutor: a 10 ms timer is never late by more than 50 ms while large results are read", async () => {
+  await bestOf(4, async () => {
+    using pool = new ThreadPoolExecutor(1);
+    const ledger = new Ledger();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let settled = 0;
+    // They pile up. To read them takes some hundred milliseconds in all.
+    for (let i = 0; i < 800; i++) {
+      pool.submit(makeRows, 1_000).addDoneCallback(() => {
+        if (++settled === 800) resolve();
+      });
+    }
+    pool.submit(record, ledger.path, "last");
+    untilSync(() => ledger.lines().length > 0, "all of them");
+    await assertResponsive(() => within(promise, "800 results"));
+  });
+}, { bound: 60_000 });
