@@ -2,6 +2,9 @@
 
 const ROOT = new URL("../", import.meta.url);
 
+/** Where the repository is: published pages and doc comments lead from there to what is not published. */
+export const REPOSITORY = "https://github.com/concurrent-futures/futures";
+
 /** How many examples of a page run. */
 export function examplesOf(text: string): number {
   return text.match(/^```ts$/gm)?.length ?? 0;

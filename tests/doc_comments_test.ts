@@ -1,9 +1,10 @@
 /** The doc comments of what is exported: their links lead somewhere, and `deno doc` and JSR show them well. */
 import { assert, assertEquals } from "@std/assert";
 import { test } from "./_helpers.ts";
+import { REPOSITORY } from "./_pages.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const REPOSITORY = "https://github.com/concurrent-futures/futures/blob/main/";
+const IN_REPOSITORY = `${REPOSITORY}/blob/main/`;
 
 interface JsDoc {
   readonly doc?: string;
@@ -53,9 +54,9 @@ function textsOf({ doc = "", tags = [] }: JsDoc): string[] {
 
 function leadsSomewhere(target: string, names: ReadonlySet<string>): boolean {
   if (!/^[a-z]+:\/\//.test(target)) return names.has(target);
-  if (!target.startsWith(REPOSITORY)) return true;
+  if (!target.startsWith(IN_REPOSITORY)) return true;
   try {
-    Deno.statSync(new URL(target.slice(REPOSITORY.length).replace(/#.*/, ""), ROOT));
+    Deno.statSync(new URL(target.slice(IN_REPOSITORY.length).replace(/#.*/, ""), ROOT));
     return true;
   } catch {
     return false;

@@ -1,11 +1,12 @@
 /** The links in Markdown pages and doc comments lead somewhere, also for those who have only the published files. */
 import { assert, assertEquals } from "@std/assert";
 import { test } from "./_helpers.ts";
+import { REPOSITORY } from "./_pages.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** Where the repository is read on the web: what is published links so to what is not. */
-const REPOSITORY = /^https:\/\/github\.com\/concurrent-futures\/futures\/(?:blob|tree|raw)\/main\//;
+/** What links to files of the repository begin with. */
+const IN_REPOSITORY = new RegExp(`^${RegExp.escape(REPOSITORY)}/(?:blob|tree|raw)/main/`);
 
 /** Folders that are no part of the repository: installed packages, and those that Git ignores. */
 const OUTSIDE = new Set(
@@ -79,7 +80,7 @@ const isRelative = ({ href }: Link) => !/^([a-z][a-z+.-]*:|\/\/)/i.test(href);
 
 /** What a link into the project leads to, as a URL on this machine. */
 function targetOf({ from, href }: Link): URL {
-  return REPOSITORY.test(href) ? new URL(href.replace(REPOSITORY, ""), ROOT) : new URL(href, new URL(from, ROOT));
+  return IN_REPOSITORY.test(href) ? new URL(href.replace(IN_REPOSITORY, ""), ROOT) : new URL(href, new URL(from, ROOT));
 }
 
 function leadsSomewhere(link: Link): boolean {
@@ -111,7 +112,7 @@ test("links: each relative link of a page or a doc comment leads to a file, and 
 });
 
 test("links: each absolute link into the repository leads to a file there, and to a heading", () => {
-  const links = allLinks().filter(({ href }) => REPOSITORY.test(href));
+  const links = allLinks().filter(({ href }) => IN_REPOSITORY.test(href));
   assertEquals(listed(links.filter((link) => !leadsSomewhere(link))), []);
   assert(links.length > 0);
 });
