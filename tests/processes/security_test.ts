@@ -78,6 +78,9 @@ async function attack<T>(
   using gate = new Gate();
   const neighbour = pool.submit(passGate<string>, gate.path, "neighbour");
   await gate.arrived();
+  // The process that forges has the module by then. Else the task is recalled meanwhile, and the thread that reads the
+  // input may pass on its answer before the forgery comes.
+  await within(pool.submit(pollution));
   const own = pool.submit(forge, what);
   const error = own.exception(BOUND);
   if (ANSWER.includes(what)) assertEquals([error, own.result()], [null, "forged"]);
