@@ -67,9 +67,12 @@ export function initializerBehaviour(kind: Kind): void {
     gate.open();
     const workers = new Set(await within(Promise.all(held)));
     assertEquals(workers.size, 2);
-    for (let i = 0; i < 30; i++) assert(workers.has(await within(pool.submit(whoAmI))));
-    assertEquals(ledger.lines().length, 2);
-    assertEquals(new Set(ledger.lines()), workers);
+    // A third one is started where a busy machine holds up the others.
+    for (let i = 0; i < 30; i++) workers.add(await within(pool.submit(whoAmI)));
+    const initialized = ledger.lines();
+    assertEquals(initialized.toSorted(), [...new Set(initialized)].sort(), "once each");
+    assert(workers.isSubsetOf(new Set(initialized)), `${initialized}`);
+    assert(initialized.length <= 3, `${initialized}`);
   });
 
   test(`${name}: an asynchronous initializer is awaited before the first task`, async () => {

