@@ -43,7 +43,9 @@ function write(files: { [path: string]: string }): string {
 
 /** Runs a main module and takes what it prints. */
 async function printed(url: string, flags: readonly string[] = GRANTED, env = {}): Promise<unknown[]> {
-  const { code, stdout, stderr } = await runProgram(url, [], { flags, env });
+  // An earlier server may have had the same port, and its modules are in the cache.
+  const reload = url.startsWith("http:") ? [`--reload=${new URL(url).origin}`] : [];
+  const { code, stdout, stderr } = await runProgram(url, [], { flags: [...flags, ...reload], env });
   const values = [...stdout.matchAll(/^printed (.*)$/gm)].map(([, json]) => JSON.parse(json));
   assertEquals([code, stderr.replace(/^Download .*\n/gm, "")], [0, ""], stdout);
   return values;
