@@ -179,8 +179,7 @@ if (import.meta.main) {
   const { _: names, jobs, quick, slowest: listSlowest } = parseArgs(Deno.args, {
     boolean: ["quick", "slowest"],
     string: ["jobs"],
-    // One more than there are CPUs: lanes wait for a part of their time.
-    default: { jobs: String(navigator.hardwareConcurrency + 1) },
+    default: { jobs: String(navigator.hardwareConcurrency) },
   });
   const all = findLanes(quick);
   const unknown = names.filter((name) => all.every(({ folder }) => folder !== name));
