@@ -240,3 +240,39 @@ export function urlOf(...protocols: string[]): Reader<string> {
     },
   };
 }
+
+// ---- options that several programs have ---------------------------------------------------------------------------
+
+/** What runs the jobs of a program that compares. */
+export const EXECUTOR = {
+  short: "x",
+  value: "NAME",
+  text: "what runs the jobs: processes or threads",
+  reads: oneOf(["processes", "threads"]),
+  default: "processes",
+};
+
+/** With how many workers a program runs its jobs, one number after the other: up to one for each job. */
+export function workersFor(jobs: number) {
+  const cores = Math.min(navigator.hardwareConcurrency, jobs);
+  return {
+    short: "w",
+    value: "N,N,...",
+    text: "how many of them; the table has a line for each of these numbers",
+    reads: wholeNumbers(1, jobs),
+    default: Array.from({ length: cores }, (_, i) => i + 1).join(),
+  };
+}
+
+/** How much a job computes. */
+export function rounds(text: string) {
+  return { short: "n", value: "N", text, reads: wholeNumber(1, 999_999), default: "300" };
+}
+
+/** The server of a cluster. */
+export const REDIS = {
+  value: "URL",
+  text: "the server",
+  reads: urlOf("redis", "rediss"),
+  default: "redis://127.0.0.1:6379",
+};

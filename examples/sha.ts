@@ -15,7 +15,7 @@
  */
 
 import { ProcessPoolExecutor, ThreadPoolExecutor } from "@concurrent/futures";
-import { commandLine, oneOf, readOptions, wholeNumber, wholeNumbers } from "./_options.ts";
+import { commandLine, EXECUTOR, readOptions, rounds, workersFor } from "./_options.ts";
 import { createHash } from "node:crypto";
 
 const JOBS = 12;
@@ -71,34 +71,14 @@ function main() {
   }
 }
 
-const CORES = Math.min(navigator.hardwareConcurrency, JOBS);
-
 export const COMMAND = commandLine({
   about: "Compute SHA-256 in 1, 2, … processes or threads, and print how much faster more of them are.",
   command: "deno run --allow-read=. --allow-run examples/sha.ts",
   example: "--workers 1,4",
   options: {
-    executor: {
-      short: "x",
-      value: "NAME",
-      text: "what runs the jobs: processes or threads",
-      reads: oneOf(Object.keys(EXECUTORS) as (keyof typeof EXECUTORS)[]),
-      default: "processes",
-    },
-    workers: {
-      short: "w",
-      value: "N,N,...",
-      text: "how many of them; the table has a line for each of these numbers",
-      reads: wholeNumbers(1, JOBS),
-      default: Array.from({ length: CORES }, (_, i) => i + 1).join(),
-    },
-    rounds: {
-      short: "n",
-      value: "N",
-      text: "MiB that each job hashes",
-      reads: wholeNumber(1, 999_999),
-      default: "300",
-    },
+    executor: EXECUTOR,
+    workers: workersFor(JOBS),
+    rounds: rounds("MiB that each job hashes"),
   },
 });
 

@@ -46,12 +46,13 @@ function withoutBlocks(text: string): string {
   return text.replaceAll(/^( *)(```+)[^]*?^\1\2$/gm, "");
 }
 
-/** Where the links and pictures of a Markdown text lead: inline, by reference, and in HTML. */
+/** Where the links and pictures of a Markdown text lead: inline, by reference, in HTML, and by `{@link}`. */
 function linksIn(text: string): string[] {
   const prose = withoutBlocks(text).replaceAll(/(`+)(?:(?!`|\n\n)[^])+\1/g, "code");
   return [
     ...prose.matchAll(/\]\(\s*<?([^()<>\s]+)>?(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/g),
     ...prose.matchAll(/^ {0,3}\[[^\]\n]+\]:\s+<?([^<>\s]+)/gm),
+    ...prose.matchAll(/\{@link(?:code|plain)?\s+([a-z]+:\/\/[^\s|}]+)/g),
     ...prose.matchAll(/<(?:a|img|source)\s[^>]*?\b(?:href|src|srcset)="([^"\s]+)"/g),
   ].map(([, href]) => href);
 }
@@ -128,6 +129,7 @@ test("links: they are found in every form, and not in code", () => {
     "[a](a.md) ![b](b.svg) [c]( <c.md> ) [d](d.md 'title') [`e`](e.md#e) [![f](f.svg)](g.md) [two",
     'lines](h.md) <a class="x" href="i.md">i</a> <img alt="" src="j.svg">',
     "[k]: k.md",
+    "{@link https://l/ | l} {@linkcode no}",
     "`[no](no.md)` and `pools[kind](no)`",
     "```ts",
     "pools[kind](no);",
@@ -136,7 +138,7 @@ test("links: they are found in every form, and not in code", () => {
     "# no: [k] is a reference",
   ].join("\n");
   assertEquals(linksIn(page).toSorted(), [
-    ..."a.md b.svg c.md d.md e.md#e f.svg g.md h.md i.md j.svg k.md".split(" "),
+    ..."a.md b.svg c.md d.md e.md#e f.svg g.md h.md https://l/ i.md j.svg k.md".split(" "),
   ]);
   const module = [
     "/** [a](a.md) */",

@@ -13,7 +13,7 @@
 
 import { ClusterExecutor } from "@concurrent/futures/cluster";
 import { downloadOne, POP20, type Settings, startServer } from "../_flags_common.ts";
-import { commandLine, directory, readOptions, urlOf } from "../_options.ts";
+import { commandLine, directory, readOptions, REDIS } from "../_options.ts";
 
 async function main(): Promise<void> {
   const { redis, dest } = readOptions(COMMAND);
@@ -35,7 +35,7 @@ export const COMMAND = commandLine({
   command: "deno run -A examples/cluster/flags.ts",
   example: "--redis redis://127.0.0.1:6379",
   options: {
-    redis: { value: "URL", text: "the server", reads: urlOf("redis", "rediss"), default: "redis://127.0.0.1:6379" },
+    redis: REDIS,
     dest: { short: "o", value: "DIR", text: "where nodes save the flags", reads: directory, default: "downloads/" },
   },
 });

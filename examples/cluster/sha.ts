@@ -12,7 +12,7 @@
 
 import { ClusterExecutor } from "@concurrent/futures/cluster";
 import { sha } from "../sha.ts";
-import { commandLine, readOptions, urlOf, wholeNumber } from "../_options.ts";
+import { commandLine, readOptions, REDIS, rounds } from "../_options.ts";
 
 const JOBS = 12;
 
@@ -35,14 +35,8 @@ export const COMMAND = commandLine({
   command: "deno run -A examples/cluster/sha.ts",
   example: "--redis redis://127.0.0.1:6379",
   options: {
-    redis: { value: "URL", text: "the server", reads: urlOf("redis", "rediss"), default: "redis://127.0.0.1:6379" },
-    rounds: {
-      short: "n",
-      value: "N",
-      text: "MiB that each job hashes",
-      reads: wholeNumber(1, 999_999),
-      default: "300",
-    },
+    redis: REDIS,
+    rounds: rounds("MiB that each job hashes"),
   },
 });
 

@@ -12,7 +12,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
-import { commandLine, readOptions, wholeNumber } from "../_options.ts";
+import { commandLine, readOptions, rounds } from "../_options.ts";
 
 const here = (path: string) => fromFileUrl(new URL(path, import.meta.url));
 
@@ -102,13 +102,7 @@ export const COMMAND = commandLine({
   example: "--rounds 50",
   options: {
     keep: { short: "k", text: "leave the server and the nodes running until Ctrl-C" },
-    rounds: {
-      short: "n",
-      value: "N",
-      text: "MiB that each job hashes",
-      reads: wholeNumber(1, 999_999),
-      default: "300",
-    },
+    rounds: rounds("MiB that each job hashes"),
   },
 });
 

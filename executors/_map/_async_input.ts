@@ -11,9 +11,8 @@ export class AsyncInput extends Results {
   readonly #iterators: (Iterator<unknown> | AsyncIterator<unknown>)[];
   /** Those that have ended or thrown, and so are not closed any more. */
   readonly #ended = new Set<Iterator<unknown> | AsyncIterator<unknown>>();
-  #isRead = false;
-  /** Whether all was read, and inputs are being closed, whose errors end the iteration. */
-  #isClosing = false;
+  /** CLOSING: all was read, and the other inputs are being closed, whose errors end the iteration. */
+  #state: "READING" | "CLOSING" | "READ" = "READING";
   /** Called when something was read, or when there is room to read more. */
   #onChange: (() => void)[] = [];
   /** Ends the pause that gives timers and I/O their turn. */
@@ -28,12 +27,16 @@ export class AsyncInput extends Results {
     void this.#readAll();
   }
 
+  get #isReading(): boolean {
+    return this.#state === "READING";
+  }
+
   async #readAll(): Promise<void> {
     let [reads, turnEnds] = [0, performance.now() + TURN_MS];
     try {
-      while (!this.#isRead) {
-        while (this.inFlight >= (this.buffersize ?? Infinity) && !this.#isRead) await this.#change();
-        if (!this.#isRead) await this.#read();
+      while (this.#isReading) {
+        while (this.inFlight >= (this.buffersize ?? Infinity) && this.#isReading) await this.#change();
+        if (this.#isReading) await this.#read();
         if ((++reads & 15) === 0 && performance.now() >= turnEnds) {
           // A quick input would never let the event loop go on.
           await this.#pause();
@@ -61,19 +64,18 @@ export class AsyncInput extends Results {
     const next = await Promise.all(this.#iterators.map((iterator) => this.#next(iterator)));
     if (this.isOver) return;
     if (next.some(({ done }) => done)) {
-      this.#isRead = this.#isClosing = true;
+      this.#state = "CLOSING";
       const closed = this.#iterators.filter((iterator) => !this.#ended.has(iterator)).map(async (iterator) => {
         await iterator.return?.();
       });
       // All are closed before the first error is thrown.
-      const results = await Promise.allSettled(closed);
-      this.#isClosing = false;
-      for (const result of results) if (result.status === "rejected") throw result.reason;
+      for (const result of await Promise.allSettled(closed)) if (result.status === "rejected") throw result.reason;
+      this.#state = "READ";
     } else {
       this.inFlight++;
       this.unsubmitted.push(this.isColumn ? next[0].value : next.map(({ value }) => value));
     }
-    this.submitChunks(this.#chunksize, this.#isRead || this.inFlight >= (this.buffersize ?? Infinity));
+    this.submitChunks(this.#chunksize, !this.#isReading || this.inFlight >= (this.buffersize ?? Infinity));
     this.#changed();
   }
 
@@ -103,7 +105,7 @@ export class AsyncInput extends Results {
   }
 
   protected override async nextAsync(): Promise<IteratorResult<unknown, undefined>> {
-    while (this.needsInput && (!this.#isRead || this.#isClosing || this.unsubmitted.length > 0)) {
+    while (this.needsInput && (this.#state !== "READ" || this.unsubmitted.length > 0)) {
       if (!await this.doneInTime(this.#change())) throw this.timeOut();
     }
     return await super.nextAsync();
@@ -114,9 +116,9 @@ export class AsyncInput extends Results {
   }
 
   protected closeInputs(): void {
-    this.#isClosing = false;
-    if (!this.#isRead) {
-      this.#isRead = true;
+    const wasReading = this.#isReading;
+    this.#state = "READ";
+    if (wasReading) {
       // An input that is being read ends after that, and nobody is left to hear of its error.
       for (const iterator of this.#iterators) {
         if (!this.#ended.has(iterator)) void (async () => await iterator.return?.())().catch(() => {});

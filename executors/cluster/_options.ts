@@ -4,7 +4,7 @@
  * @module
  */
 
-import { inspect } from "../../futures/inspect.ts";
+import { inspect, typeName } from "../../futures/inspect.ts";
 import { type Address, isServer, shown } from "./_address.ts";
 import type { JobSettings } from "./_cluster_broker.ts";
 import type { Backoff, ClusterExecutorOptions } from "./cluster_executor.ts";
@@ -28,7 +28,8 @@ export function checkOptions(options: ClusterExecutorOptions): CheckedOptions {
   if (typeof options !== "object" || options === null) {
     // Not its value: a text may be a URL with a password.
     throw new TypeError(
-      `The argument must be an object of options, as in { redis: "redis://host:6379" }: ${typeOf(options)}`,
+      'The argument must be an object of options, as in { redis: "redis://host:6379" }: ' +
+        `a value of type ${typeName(options)}`,
     );
   }
   const {
@@ -66,15 +67,10 @@ function checkBackoff({ type, delay, jitter = 0 }: Backoff): void {
   }
 }
 
-/** What messages say of a value that may hold a password. */
-function typeOf(value: unknown): string {
-  return `a value of type ${value === null ? "null" : typeof value}`;
-}
-
 function checkServer(redis: unknown): string {
   const isText = typeof redis === "string" || redis instanceof URL;
   if (isText && isServer(String(redis))) return String(redis);
-  const given = isText ? inspect(shown(String(redis))) : typeOf(redis);
+  const given = isText ? inspect(shown(String(redis))) : `a value of type ${typeName(redis)}`;
   throw new TypeError(`The option redis must be a URL as redis://host:port or rediss://host:port: ${given}`);
 }
 

@@ -70,7 +70,7 @@ export interface ProcessPoolExecutorOptions {
    * - a pattern of variables, if it does not have `env` in full
    * - the name of a host, if it runs with `--deny-net`
    *
-   * Checking a host without a port takes some tenths of a second in a program that does not have `net` in
+   * Checking a host without a port takes a while in a program that does not have `net` in
    * full.
    *
    * A process can always load the modules of its tasks, and import from the hosts of these modules. A task with `run`

@@ -144,7 +144,7 @@ test("new ClusterExecutor() refuses wrong options, and names them", () => {
       ["redis://user:hunter2@h", TypeError, '{ redis: "redis://host:6379" }: a value of type string'],
       [{ redis: "localhost:6379" }, TypeError, "The option redis must be a URL as redis://host:port"],
       [{ redis: "http://localhost" }, TypeError, "The option redis must be a URL as redis://host:port"],
-      [{ redis: { password: "hunter2" } }, TypeError, "rediss://host:port: a value of type object"],
+      [{ redis: { password: "hunter2" } }, TypeError, "rediss://host:port: a value of type Object"],
       [{ queue: "" }, TypeError, "The option queue must be a string that is not empty"],
       [{ queue: "a:b" }, TypeError, 'must be a string that is not empty and has no colon: "a:b"'],
       [{ prefix: 5 }, TypeError, "The option prefix must be a string that is not empty"],

@@ -73,7 +73,8 @@ test("ProcessPoolExecutor {replace}: of tasks given at once only the one fails t
 test(
   "ProcessPoolExecutor {replace}: of tasks given at once with one that stops its process only that one fails",
   async () => {
-    // One process, which is given more at each time: so others lie behind that one, whatever the machine does.
+    // One process, which is given more at each time: so others lie behind that one, unless the process is slow and
+    // gives them back.
     using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
     await proveQuick(() => pool.submit(stopItself, false, 0));
     const futures = Array.from({ length: 500 }, (_, i) => pool.submit(stopItself, i === 100, i));
