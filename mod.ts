@@ -44,6 +44,7 @@ export {
   CancelledError,
   InvalidStateError,
   type ProcessEnd,
+  QueueFullError,
   SerializationError,
   ShutdownError,
   TaskExitError,
@@ -62,9 +63,14 @@ export {
   waitSync,
 } from "./futures/wait.ts";
 export { Executor, type ShutdownOptions } from "./executors/executor.ts";
-export { type MapInputs, type MapOptions, type MapResults } from "./executors/map.ts";
+export { type CurrentTask, currentTask, reportProgress } from "./executors/current_task.ts";
+export { type MapInputs, type MapOptions, type MapResults, type SettledMapOptions } from "./executors/map.ts";
+export { type PoolStats, type PoolTimes } from "./executors/pool_stats.ts";
+export { type ChromeTrace, type ChromeTraceEvent, type PoolTrace, type TracedTask } from "./executors/pool_trace.ts";
 export { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "./executors/processes/process_pool_executor.ts";
 export { registerError } from "./executors/register_error.ts";
+export { repeat } from "./executors/repeat.ts";
+export { type ControlledExecutor, type TaskOptions } from "./executors/task_options.ts";
 export { taskRef } from "./executors/task_ref.ts";
 export { ThreadPoolExecutor, type ThreadPoolExecutorOptions } from "./executors/threads/thread_pool_executor.ts";
 export { transfer } from "./executors/transfer.ts";

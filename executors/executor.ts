@@ -5,8 +5,10 @@
  */
 
 import type { Future } from "../futures/future.ts";
+import { checkTaskOptions, type Controlled, submitControlled, View } from "./_map/controlled.ts";
 import { type MapTarget, splitArguments, startMap } from "./_map/map.ts";
-import type { MapInputs, MapOptions, MapResults } from "./map.ts";
+import type { MapInputs, MapOptions, MapResults, SettledMapOptions } from "./map.ts";
+import type { ControlledExecutor, TaskOptions } from "./task_options.ts";
 
 /**
  * Options of {@linkcode Executor.prototype.shutdown | shutdown()} and
@@ -29,6 +31,9 @@ export interface ShutdownOptions {
 
 /** The name of the method by which an executor submits several items as one task. */
 export const chunked: unique symbol = Symbol("chunked");
+
+/** The name of the method by which an executor submits tasks with options. */
+export const controlled: unique symbol = Symbol("controlled");
 
 // deno-lint-ignore no-explicit-any -- any parameters and any result
 type AnyFunction = (...args: any[]) => any;
@@ -85,7 +90,9 @@ export abstract class Executor {
    *
    * `for` blocks the calling thread while it waits for a result; `for await` does not. The iteration stops at the end
    * of the shortest input. If a call throws, the loop throws its error when it reaches that item; the iteration ends,
-   * and the calls that have not started are cancelled. Leaving the loop early also cancels them.
+   * and the calls that have not started are cancelled. Leaving the loop early also cancels them. With
+   * {@linkcode MapOptions.ordered | ordered: false} results come as soon as they are there, and with
+   * {@linkcode SettledMapOptions.settled | settled: true} an error ends nothing.
    *
    * `map` reads and submits all inputs at once, unless {@linkcode MapOptions.buffersize | buffersize} limits it. Inputs
    * can be async iterables, but then only `for await` can read the results. If an input throws after the call, or the
@@ -117,13 +124,25 @@ export abstract class Executor {
    * assertEquals(results, [8, 9, 4]);
    * ```
    *
+   * @example As they come
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pool = new ThreadPoolExecutor(2);
+   * let sum = 0;
+   * for await (const square of pool.map((n: number) => n * n, [1, 2, 3], { ordered: false })) sum += square;
+   * assertEquals(sum, 14);
+   * ```
+   *
    * @typeParam A The types of the function's parameters.
    * @typeParam R The type that the function returns.
    * @param fn The function to call.
    * @param inputs An iterable for each parameter, then {@linkcode MapOptions} as a plain object, if any.
    * @returns The results, for one iteration.
    * @throws The error of an input, if it throws during the call.
-   * @throws {TypeError} If `fn` is not a function, an input is not iterable, or an option has the wrong type.
+   * @throws {TypeError} If `fn` is not a function, an input is not iterable, or an option is unknown or has the wrong
+   * type.
    * @throws {RangeError} If `timeout` is `NaN`, or `chunksize` or `buffersize` is not an integer of at least 1.
    * @throws {ShutdownError} If the executor was shut down.
    * @throws {BrokenExecutor} If the executor is broken.
@@ -133,12 +152,107 @@ export abstract class Executor {
   map<A extends unknown[], R>(
     fn: (...args: A) => R,
     ...inputs: [...MapInputs<A>] | [...MapInputs<A>, MapOptions]
-  ): MapResults<Awaited<R>> {
+  ): MapResults<Awaited<R>>;
+  /**
+   * Calls a function for each item of the inputs, and yields an outcome for each: an error ends nothing.
+   *
+   * @example Which of them failed
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using pool = new ThreadPoolExecutor(2);
+   * const outcomes = pool.map((text: string) => JSON.parse(text), ["1", "{", "[2]"], { settled: true });
+   * assertEquals([...outcomes].map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+   * ```
+   *
+   * @typeParam A The types of the function's parameters.
+   * @typeParam R The type that the function returns.
+   * @param fn The function to call.
+   * @param inputs An iterable for each parameter, then {@linkcode SettledMapOptions} as a plain object.
+   * @returns The outcomes, in the form of those of `Promise.allSettled`, for one iteration. The loop throws only what
+   * ends the iteration: see {@linkcode SettledMapOptions.settled | settled}.
+   * @throws What `map` throws without `settled`.
+   */
+  map<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    ...inputs: [...MapInputs<A>, SettledMapOptions]
+  ): MapResults<PromiseSettledResult<Awaited<R>>>;
+  /**
+   * Calls a function for each item of the inputs, where the type of the option `settled` is `boolean`.
+   *
+   * @typeParam A The types of the function's parameters.
+   * @typeParam R The type that the function returns.
+   * @param fn The function to call.
+   * @param inputs An iterable for each parameter, then options as a plain object.
+   * @returns The results, or the outcomes if `settled` is `true`, for one iteration.
+   * @throws What `map` throws without `settled`.
+   */
+  map<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    ...inputs: [...MapInputs<A>, Omit<MapOptions, "settled"> & { settled?: boolean }]
+  ): MapResults<Awaited<R>> | MapResults<PromiseSettledResult<Awaited<R>>>;
+  /** Calls a function for each item of the inputs: all of the above. */
+  map<A extends unknown[], R>(
+    fn: (...args: A) => R,
+    ...inputs: [...MapInputs<A>] | [...MapInputs<A>, MapOptions | SettledMapOptions]
+  ): MapResults<unknown> {
     if (typeof fn !== "function") {
       throw new TypeError(`Cannot map with a value that is not a function: ${Deno.inspect(fn)}`);
     }
     const { inputs: iterables, options } = splitArguments(inputs);
     return startMap(this[chunked](fn), iterables, options);
+  }
+
+  /**
+   * Returns this executor with options for its tasks: a time limit, a signal that stops them, a name.
+   *
+   * What it returns has `submit` and `map`, and `with` for more options. It uses the workers of this executor, and is
+   * not shut down.
+   *
+   * @example A time limit
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pool = new ProcessPoolExecutor(1);
+   * const endless = pool.with({ timeout: 50, name: "endless" }).submit(() => {
+   *   for (;;);
+   * });
+   * assertEquals((endless.exception() as Error).name, "TimeoutError");
+   * assertEquals(await pool.submit(() => "the pool goes on"), "the pool goes on");
+   * ```
+   *
+   * @param options The options.
+   * @returns This executor with the options.
+   * @throws {TypeError} If an option is unknown or has the wrong type, or if there is a `timeout` and this executor
+   * cannot stop a running task.
+   * @throws {RangeError} If `timeout` or `grace` is `NaN`.
+   */
+  with(options: TaskOptions): ControlledExecutor {
+    return new View(this[controlled](), checkTaskOptions(options));
+  }
+
+  /**
+   * How tasks with options are submitted. Executors that can stop tasks override it.
+   *
+   * @returns The functions that submit them.
+   * @ignore
+   */
+  protected [controlled](): Controlled {
+    const submit = (fn: AnyFunction, args: unknown[], options: TaskOptions) =>
+      submitControlled((fn, args) => this.submit(fn, ...args), fn, args, options);
+    return {
+      check: ({ timeout }) => {
+        if (timeout === undefined || timeout === Infinity) return;
+        throw new TypeError(
+          `The option timeout needs an executor that can stop a running task, and ${this.constructor.name} cannot: ` +
+            timeout,
+        );
+      },
+      submit,
+      target: (fn, options) => ({ submit: (args) => submit(fn, args, options), chunksize: () => 1 }),
+    };
   }
 
   /**

@@ -43,6 +43,41 @@ export interface MapOptions {
    * ```
    */
   buffersize?: number;
+  /**
+   * Whether results come in the order of the inputs.
+   *
+   * With `false` each comes as soon as it is there. Items that a worker gets at once, see
+   * {@linkcode MapOptions.chunksize | chunksize}, come together, in the order of the inputs: with a `chunksize` of 1
+   * each comes alone. The loop throws the first error that arrives, after the results that came before it; the
+   * iteration ends, and the calls that have not started are cancelled. To know which item a result belongs to, let the
+   * function return that, too.
+   *
+   * @default {true}
+   */
+  ordered?: boolean;
+  /**
+   * Whether the loop gets an outcome for each item, instead of a result or an error: see
+   * {@linkcode SettledMapOptions}.
+   *
+   * @default {false}
+   */
+  settled?: false;
+}
+
+/** Options of {@linkcode Executor.prototype.map | map()} with which the error of an item ends nothing. */
+export interface SettledMapOptions extends Omit<MapOptions, "settled"> {
+  /**
+   * The loop gets an outcome for each item, as those of `Promise.allSettled`: `{ status: "fulfilled", value }` or
+   * `{ status: "rejected", reason }`. An error ends nothing, and the items after it still run:
+   *
+   * - An item that throws, calls `Deno.exit()`, or takes or returns what cannot be sent, is rejected alone.
+   * - If a process dies, the items that it got together are rejected.
+   * - Cancelled items, such as by `shutdown({ cancelFutures: true })`, are rejected with a {@linkcode CancelledError}.
+   *
+   * The loop still throws what ends the iteration: a {@linkcode TimeoutError} when the `timeout` runs out, the error of
+   * an input that throws, and that of an executor that was shut down or is broken.
+   */
+  settled: true;
 }
 
 /**

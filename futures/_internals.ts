@@ -6,6 +6,18 @@
 
 import type { Future } from "./future.ts";
 
+/** What the owner of a future was told about its task, beside the function and its arguments. */
+export interface TaskControl {
+  /** What the caller calls the task. */
+  readonly name?: string;
+  /** For how many milliseconds the task may run. */
+  readonly timeout?: number;
+  /** How long the task has to end by itself when it is stopped, in milliseconds. */
+  readonly grace?: number;
+  /** The name of its function. */
+  readonly fn: string;
+}
+
 /** The executor's side of a future, for futures that another thread completes. */
 export interface FutureOwner {
   /**
@@ -13,8 +25,16 @@ export interface FutureOwner {
    * that is "waiting", and gives it another slot when it does; to collect results may make the room for that.
    */
   peek(slot: number): "waiting" | "pending" | "running" | "done";
-  /** Withdraws the task so that it never runs; `false` when a worker has already started it. */
-  revoke(slot: number): boolean;
+  /** Withdraws a future's task so that it never runs; `false` when a worker has already started it. */
+  revoke(slot: number, future: Future<unknown>): boolean;
+  /**
+   * Stops a task that a worker has started: its future fails with the reason, whatever comes of the task. An owner
+   * without this method can only withdraw tasks.
+   *
+   * @returns Whether this call stops it; `"pending"` where the task is not running any more, because it was taken back:
+   * then it can be withdrawn.
+   */
+  stop?(slot: number, reason: unknown): boolean | "pending";
   /** Takes the results that have arrived and settles their futures; runs no code of the user's. */
   collect(): void;
 }
@@ -28,9 +48,19 @@ export interface Waiter {
 /** What executors and the functions that wait may do with a future, beyond its public members. */
 export interface Internals {
   /** A future that another thread completes. It keeps the program alive until its listeners have been called. */
-  create(owner: FutureOwner): Future<unknown>;
+  create(owner: FutureOwner, control?: TaskControl): Future<unknown>;
   /** A future that has failed at once. */
-  fail(error: unknown): Future<unknown>;
+  fail(error: unknown, control?: TaskControl): Future<unknown>;
+  /** A future that is cancelled at once. */
+  cancelled(control?: TaskControl): Future<unknown>;
+  /** What its owner was told about its task. */
+  controlOf(future: Future<unknown>): TaskControl | undefined;
+  /** Says what the caller told about the task, of a future that somebody else has made. */
+  setControl(future: Future<unknown>, control: TaskControl): void;
+  /**
+   * Takes in what a task says of its progress. Its listeners are called later, by the event loop or a blocking call.
+   */
+  progress(future: Future<unknown>, value: unknown): void;
   /** Sets the number by which the owner knows the task. */
   setSlot(future: Future<unknown>, slot: number): void;
   /** Completes the future unless it is done. Its listeners are called later, by the event loop or a blocking call. */

@@ -31,16 +31,25 @@ export const Atomics: Pick<
 /** The clock. */
 export const performance: Pick<typeof globalThis.performance, "now"> = { now: clock.now.bind(clock) };
 
+/** What the clock of this thread is behind the one that all threads and processes share. */
+const { timeOrigin } = clock;
+
+/** The time in milliseconds on a clock that all threads and processes of this machine share. */
+export function sharedNow(): number {
+  return timeOrigin + performance.now();
+}
+
 export const JSON: Pick<typeof globalThis.JSON, "parse" | "stringify"> = {
   parse: json.parse,
   stringify: json.stringify,
 };
 
-export const Math: Pick<typeof globalThis.Math, "ceil" | "log2" | "max" | "min"> = {
+export const Math: Pick<typeof globalThis.Math, "ceil" | "log2" | "max" | "min" | "trunc"> = {
   ceil: math.ceil,
   log2: math.log2,
   max: math.max,
   min: math.min,
+  trunc: math.trunc,
 };
 
 export const Promise: PromiseConstructor = globalThis.Promise;

@@ -87,6 +87,29 @@ export class ShutdownError extends Error {
 }
 
 /**
+ * Thrown by `submit` when as many tasks wait in the executor as its option `maxQueued` allows.
+ *
+ * `await pool.ready()` waits until there is room, and `map` does so by itself.
+ *
+ * @example A queue that is full
+ * ```ts
+ * import { QueueFullError, ThreadPoolExecutor } from "@concurrent/futures";
+ * import { assertThrows } from "@std/assert";
+ *
+ * await using pool = new ThreadPoolExecutor({ maxWorkers: 1, maxQueued: 1 });
+ * const rest = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+ * pool.submit(rest, 50);
+ * await pool.ready(); // the first one runs, and no other one waits
+ * pool.submit(rest, 1);
+ * assertThrows(() => pool.submit(rest, 1), QueueFullError);
+ * ```
+ */
+export class QueueFullError extends Error {
+  /** The name of the class. */
+  override name = "QueueFullError";
+}
+
+/**
  * The base class of the errors of a broken executor, which has lost its workers and takes no new tasks.
  *
  * Each unfinished future fails with an error of its own, and each later `submit` throws one. If another error broke the

@@ -10,11 +10,12 @@
 
 import { deadlineAfter } from "./deadline.ts";
 import { CancelledError, InvalidStateError, TimeoutError } from "./errors.ts";
-import { befriend, type FutureOwner, type Waiter } from "./_internals.ts";
+import { befriend, type FutureOwner, type TaskControl, type Waiter } from "./_internals.ts";
 import { typeName } from "./inspect.ts";
+import { Progress } from "./_progress.ts";
 import { blockUntil, deliverLater, deliverNow, deliverWith, hold, hopeless, release } from "./wakeup.ts";
 
-export { type FutureOwner, internals, type Waiter } from "./_internals.ts";
+export { type FutureOwner, internals, type TaskControl, type Waiter } from "./_internals.ts";
 
 /**
  * The states of a {@linkcode Future}.
@@ -73,21 +74,42 @@ export class Future<T> implements PromiseLike<T> {
   #callbacks: unknown[] | undefined = undefined;
   #owner: FutureOwner | undefined = undefined;
   #slot = -1;
+  /** What only some tasks have. */
+  #control: TaskControl | undefined = undefined;
+  #progress: Progress | undefined = undefined;
   readonly #serial = ++lastSerial;
 
   static {
-    deliverWith((future) => (future as Future<unknown>).#deliver());
+    deliverWith((item) => {
+      if (item instanceof Progress) item.deliver();
+      else (item as Future<unknown>).#deliver();
+    });
     befriend({
-      create(owner) {
+      create(owner, control) {
         const future = new Future<unknown>();
         future.#owner = owner;
+        future.#control = control;
         hold();
         return future;
       },
-      fail(error) {
+      fail(error, control) {
         const future = new Future<unknown>();
+        future.#control = control;
         future.#finish(FAILED, error);
         return future;
+      },
+      cancelled(control) {
+        const future = new Future<unknown>();
+        future.#control = control;
+        future.#finish(CANCELLED, undefined);
+        return future;
+      },
+      controlOf: (future) => future.#control,
+      setControl(future, control) {
+        future.#control = control;
+      },
+      progress(future, value) {
+        if (future.#progress?.take(value)) deliverLater(future.#progress);
       },
       setSlot(future, slot) {
         future.#slot = slot;
@@ -162,6 +184,48 @@ export class Future<T> implements PromiseLike<T> {
     if (this.#state !== PENDING || !this.#revoke()) return false;
     this.#deliver();
     return true;
+  }
+
+  /**
+   * Stops the task, in whatever state it is.
+   *
+   * - A task that no worker has started is cancelled, as by {@linkcode Future.prototype.cancel | cancel()}.
+   * - A task that is running is told by the signal of {@linkcode currentTask}, and this future fails with the reason,
+   *   whatever the task still returns or throws. A task that has not ended after its `grace` is ended: its process is
+   *   killed, and another one takes its place; its thread, which cannot be killed while it computes, is given up. No
+   *   other task suffers from that.
+   * - A task that is done, or is being stopped already, is left alone.
+   *
+   * @example Stop an endless loop
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pool = new ProcessPoolExecutor(1);
+   * const future = pool.submit(() => {
+   *   for (;;);
+   * });
+   * while (!future.running()) await new Promise((resolve) => setTimeout(resolve, 1));
+   * assertEquals(future.abort(new Error("too slow")), true);
+   * assertEquals((future.exception() as Error).message, "too slow");
+   * ```
+   *
+   * @param reason What the future of a running task fails with. By default it is a `DOMException` with the name
+   * `"AbortError"`.
+   * @returns `true` if this call stopped or cancelled the task.
+   */
+  abort(reason?: unknown): boolean {
+    for (;;) {
+      if (this.#sync() >= CANCELLED) return false;
+      if (this.#state === PENDING && this.#revoke()) {
+        this.#deliver();
+        return true;
+      }
+      const owner = this.#owner;
+      if (owner?.stop === undefined) return false;
+      const stopped = owner.stop(this.#slot, reason ?? new DOMException(`Task was aborted: ${this}`, "AbortError"));
+      if (stopped !== "pending") return stopped;
+    }
   }
 
   /**
@@ -288,6 +352,55 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   /**
+   * Adds a function to call with each value that the task gives to {@linkcode reportProgress} from now on, in order.
+   *
+   * It is called by the event loop, or while this thread blocks in
+   * {@linkcode Future.prototype.result | result()}. An error that it throws is reported with `console.error`, and stops
+   * nothing.
+   *
+   * @example Hear how far a task has come
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const count = async (): Promise<void> => {
+   *   const { reportProgress } = await import("@concurrent/futures");
+   *   for (let i = 1; i <= 3; i++) reportProgress(i);
+   * };
+   *
+   * using pool = new ThreadPoolExecutor(1);
+   * const future = pool.submit(count);
+   * const heard: unknown[] = [];
+   * future.addProgressCallback((value) => void heard.push(value));
+   * future.result();
+   * assertEquals(heard, [1, 2, 3]);
+   * ```
+   *
+   * @param fn The function to call with each value.
+   * @throws {TypeError} If `fn` is not a function.
+   */
+  addProgressCallback(fn: (value: unknown) => void): void {
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot add a progress callback that is not a function: ${typeName(fn)}`);
+    }
+    if (this.#sync(false) >= CANCELLED) return;
+    (this.#progress ??= new Progress(this)).add(fn);
+  }
+
+  /**
+   * Returns the values that the task gives to {@linkcode reportProgress} from now on, for `for await`.
+   *
+   * The iteration ends when the future is done, however the task ended. A loop that is much slower than the task misses
+   * old values.
+   *
+   * @returns An iterator, for one loop.
+   */
+  progress(): AsyncIterableIterator<unknown, undefined> {
+    this.#sync(false);
+    return (this.#progress ??= new Progress(this)).iterate(this.#state >= CANCELLED);
+  }
+
+  /**
    * Waits for the outcome without blocking: `await future` calls this method.
    *
    * It works as `Promise.prototype.then` does. A cancelled future rejects with a {@linkcode CancelledError}. If nobody
@@ -383,7 +496,8 @@ export class Future<T> implements PromiseLike<T> {
     let text = state.toLowerCase();
     if (this.#state === SUCCEEDED) text += ` returned ${typeName(this.#outcome)}`;
     if (this.#state === FAILED) text += ` raised ${typeName(this.#outcome)}`;
-    return `<Future #${this.#serial} state=${text}>`;
+    const name = this.#control?.name === undefined ? "" : ` name=${this.#control.name}`;
+    return `<Future #${this.#serial}${name} state=${text}>`;
   }
 
   /** The string `"Future"`, which `Object.prototype.toString` uses. */
@@ -407,12 +521,13 @@ export class Future<T> implements PromiseLike<T> {
     const callbacks = this.#callbacks;
     this.#waiters = this.#callbacks = undefined;
     this.#letGo();
+    this.#progress?.end();
     if (waiters !== undefined) { for (const waiter of waiters) waiter.completed(this); }
     if (callbacks !== undefined) { for (const fn of callbacks) this.#call(fn as (future: Future<T>) => void); }
   }
 
   #hasListeners(): boolean {
-    return this.#waiters !== undefined || this.#callbacks !== undefined;
+    return this.#waiters !== undefined || this.#callbacks !== undefined || this.#progress !== undefined;
   }
 
   /**
@@ -436,7 +551,7 @@ export class Future<T> implements PromiseLike<T> {
 
   /** Cancels a pending future without calling its listeners; `false` when a worker has started its task. */
   #revoke(): boolean {
-    if (this.#owner !== undefined && !this.#owner.revoke(this.#slot)) return false;
+    if (this.#owner !== undefined && !this.#owner.revoke(this.#slot, this)) return false;
     this.#finish(CANCELLED, undefined);
     return true;
   }

@@ -44,6 +44,12 @@ let listening = false;
 /** SEQUENCE as it was just before the last collection: the counter is read first, then what it counts. */
 let collectedAt = 0;
 
+/**
+ * When this thread has last looked at the clock of `performance.now()`, blocked or from its event loop: for who wants
+ * to know that roughly, and often.
+ */
+export let lookedAt = 0;
+
 /** Listens to a source until it is removed. */
 export function addSource(source: Source): void {
   sources.add(source);
@@ -91,9 +97,13 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
     deliverNow();
     const seen = collectedAt;
     if (isDone()) return true;
-    const now = performance.now();
+    const now = lookedAt = performance.now();
     if (now >= deadline) return false;
-    if (now >= looksAt) lookAgain();
+    if (now >= looksAt) {
+      // This may settle what the caller waits for.
+      lookAgain();
+      continue;
+    }
     if (spin(seen, Math.min(now + SPIN_MS, deadline))) continue;
     Atomics.store(bell, STATE, ARMED);
     if (Atomics.load(bell, SEQUENCE) !== seen) continue;
@@ -107,8 +117,11 @@ const never = new Int32Array(new SharedArrayBuffer(4));
 
 /** Makes the sources look again after `ms` milliseconds; a blocked thread wakes up for that. */
 export function lookAgainAfter(ms: number): void {
-  if (looksAt !== Infinity) return;
+  // To wait for no time is not to wait.
+  ms = Math.max(ms, 1);
   const at = performance.now() + ms;
+  // Who wanted to look later says so again when it has looked now.
+  if (looksAt <= at) return;
   // A timer would keep the program alive.
   const wait = Atomics.waitAsync(never, 0, 0, ms);
   if (!wait.async) return;
@@ -153,7 +166,8 @@ function ringMyself(): void {
 
 function onRing(): void {
   listening = false;
-  const until = performance.now() + TURN_MS;
+  lookedAt = performance.now();
+  const until = lookedAt + TURN_MS;
   const more = collect(until);
   deliver(until);
   listen();

@@ -1,4 +1,4 @@
-/** What becomes of a future, looked at blocked and awaited. */
+/** What becomes of a future, or of an iteration, looked at blocked and awaited. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, fail } from "@std/assert";
 import { CancelledError, type Future } from "@concurrent/futures";
 import { BOUND, note, within } from "./_waiting.ts";
@@ -24,6 +24,21 @@ export async function rejectionOf(promise: PromiseLike<unknown>): Promise<any> {
   );
   if (!outcome.failed) fail(`nothing was thrown, but resolved: ${Deno.inspect(outcome.value)}`);
   return outcome.value;
+}
+
+/** Reads to the end or the error, and gives both, blocking or awaited. */
+export async function readUntilError<T>(
+  results: Iterable<T> & AsyncIterable<T>,
+  blocking: boolean,
+): Promise<{ seen: T[]; error: unknown }> {
+  const seen: T[] = [];
+  try {
+    if (blocking) { for (const item of results) seen.push(item); }
+    else for await (const item of results) seen.push(item);
+  } catch (error) {
+    return { seen, error };
+  }
+  return { seen, error: "no error" };
 }
 
 /** A future, or what makes one: then one is looked at blocked first and another one awaited first. */

@@ -2,12 +2,13 @@
  * The scenarios of `deno task soak`, with less of everything. A failure says the seed: `SOAK_SEED=<seed>` repeats it.
  */
 import { test } from "./_helpers.ts";
+import { CONTROL } from "./soak/control.ts";
 import { FAULTS } from "./soak/faults.ts";
 import { LOAD } from "./soak/load.ts";
 import { measure, newSeed } from "./soak/_scenario.ts";
 
-for (const scenario of [...LOAD, ...FAULTS]) {
+for (const scenario of [...LOAD, ...FAULTS, ...CONTROL]) {
   test(scenario.name, async () => {
     await measure(scenario, scenario.size, newSeed());
-  }, { bound: 60_000 });
+  }, { bound: scenario.bound ?? 60_000 });
 }

@@ -14,15 +14,19 @@ const ERRORS = [
   "TaskNotFoundError",
   "TaskExitError",
   "SerializationError",
+  "QueueFullError",
 ];
 const OTHERS = ["Executor", "ThreadPoolExecutor", "ProcessPoolExecutor", "Future", "wait", "waitSync", "asCompleted"]
   .concat([
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "ALL_COMPLETED",
+    "currentTask",
+    "reportProgress",
     "taskRef",
     "transfer",
     "registerError",
+    "repeat",
   ]);
 
 test("mod.ts exports what is promised, and nothing else", () => {

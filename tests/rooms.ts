@@ -28,11 +28,16 @@ const ROOMS = LAYERS.flatMap((layer) => Object.keys(layer));
 
 /** A file beside the rooms is in the one that it is the door of. */
 const DOORS: Record<string, string> = {
+  "repeat.ts": "_map",
   "transfer.ts": "_values",
   "register_error.ts": "_values",
   "task_ref.ts": "_functions",
   "map.ts": "_map",
+  "task_options.ts": "_map",
+  "current_task.ts": "_runner",
   "executor.ts": "_map",
+  "pool_stats.ts": "_owner",
+  "pool_trace.ts": "_owner",
 };
 
 /** A module of the library. */

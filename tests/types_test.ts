@@ -2,10 +2,21 @@
 import { assertEquals } from "@std/assert";
 import {
   asCompleted,
+  type ChromeTrace,
+  type ChromeTraceEvent,
+  type ControlledExecutor,
+  type CurrentTask,
+  type currentTask,
   Executor,
   FIRST_COMPLETED,
   Future,
+  type MapOptions,
+  type MapResults,
+  type PoolStats,
+  type PoolTimes,
+  type PoolTrace,
   registerError,
+  reportProgress,
   SerializationError,
   TaskExitError,
   taskRef,
@@ -41,6 +52,48 @@ const nested = (): PromiseLike<PromiseLike<number>> =>
 
 /** Never called: its statements only have to compile. */
 export async function compiles(): Promise<void> {
+  // with
+  const view = pool.with({ timeout: 5, signal: AbortSignal.abort(), name: "a", grace: 1 });
+  sameType<typeof view, ControlledExecutor>();
+  const viewed = view.submit(add, 1, 2);
+  sameType<typeof viewed, Future<number>>();
+  const inner = view.with({}).map(later, ["a"]);
+  sameType<typeof inner, MapResults<string[]>>();
+  const ofAny = anyPool.with({}).submit(generic<string>, "a");
+  sameType<typeof ofAny, Future<string[]>>();
+  sameType<ReturnType<typeof currentTask>, CurrentTask | undefined>();
+  sameType<ReturnType<typeof numbers.abort>, boolean>();
+  for await (const value of numbers.progress()) sameType<typeof value, unknown>();
+  numbers.addProgressCallback((value) => sameType<typeof value, unknown>());
+  reportProgress({ any: "value" });
+  // @ts-expect-error the arguments are checked against the function
+  view.submit(add, 1, "2");
+  // @ts-expect-error a view is no pool of its own
+  view.shutdown();
+  // @ts-expect-error no such option
+  pool.with({ timeOut: 5 });
+  // @ts-expect-error no signal
+  pool.with({ signal: 5 });
+  // what a pool shows
+  const ready = pool.ready();
+  sameType<typeof ready, Promise<void>>();
+  const stats = pool.stats();
+  sameType<typeof stats, PoolStats>();
+  sameType<typeof stats.runTime, PoolTimes>();
+  sameType<typeof stats.waitTime.p99, number>();
+  using trace = pool.trace();
+  sameType<typeof trace, PoolTrace>();
+  const chrome = trace.toJSON();
+  sameType<typeof chrome, ChromeTrace>();
+  sameType<typeof chrome.traceEvents, readonly ChromeTraceEvent[]>();
+  new ThreadPoolExecutor({ maxQueued: 10, idleTimeout: 1_000 });
+  // @ts-expect-error threads share one memory
+  new ThreadPoolExecutor({ maxMemoryPerChild: 1e9 });
+  // @ts-expect-error stats are of a moment
+  stats.done = 1;
+  // @ts-expect-error a count
+  new ThreadPoolExecutor({ maxQueued: "10" });
+
   // submit
   const sum = pool.submit(add, 1, 2);
   sameType<typeof sum, Future<number>>();
@@ -153,6 +206,35 @@ export async function compiles(): Promise<void> {
   // @ts-expect-error: the results are numbers
   const wrongItems: string[] = [...pool.map(add, [1], [2])];
 
+  // map with settled
+  const outcomes = [...pool.map(later, ["a"], { settled: true, ordered: false, timeout: 5, buffersize: 2 })];
+  sameType<typeof outcomes, PromiseSettledResult<string[]>[]>();
+  for await (const outcome of anyPool.map(add, [1], [2], { settled: true })) {
+    sameType<typeof outcome, PromiseSettledResult<number>>();
+    if (outcome.status === "fulfilled") sameType<typeof outcome.value, number>();
+  }
+  for (const outcome of pool.map(optional, [1], ["b"], { settled: true })) {
+    sameType<typeof outcome, PromiseSettledResult<string>>();
+  }
+  for (const n of pool.map(add, [1], [2], { settled: false, ordered: true })) sameType<typeof n, number>();
+  const options: MapOptions = { ordered: false };
+  for (const n of pool.map(add, [1], [2], options)) sameType<typeof n, number>();
+  const either = pool.map(add, [1], [2], { settled: Math.random() > 0.5 });
+  sameType<typeof either, MapResults<number> | MapResults<PromiseSettledResult<number>>>();
+
+  // @ts-expect-error: an outcome is no number
+  const wrongOutcomes: number[] = [...pool.map(add, [1], [2], { settled: true })];
+  // @ts-expect-error: without settled there are no outcomes
+  for (const n of pool.map(add, [1], [2], { ordered: false })) n.status;
+  // @ts-expect-error: an option of another type
+  pool.map(add, [1], [2], { settled: "yes" });
+  // @ts-expect-error: an option of another type
+  pool.map(add, [1], [2], { ordered: 1 });
+  // @ts-expect-error: no such option
+  pool.map(add, [1], [2], { settled: true, order: false });
+  // @ts-expect-error: one input too few
+  pool.map(add, [1], { settled: true });
+
   // wait, waitSync, asCompleted
   const { done, notDone } = await wait([sum, texts]);
   sameType<typeof done, typeof notDone>();
@@ -244,7 +326,18 @@ export async function compiles(): Promise<void> {
   registerError(Date);
   const { exitCode } = new TaskExitError("text", 5);
   sameType<typeof exitCode, number>();
-  void [generics, wrong, wrongValue, wrongResult, like, wrongItems, iterable, Missing, SerializationError];
+  void [
+    generics,
+    wrong,
+    wrongValue,
+    wrongResult,
+    like,
+    wrongItems,
+    iterable,
+    Missing,
+    SerializationError,
+    wrongOutcomes,
+  ];
 }
 
 test("the types of mod.ts: this file compiles", () => {

@@ -42,6 +42,12 @@ export function explain(fn: TaskFunction | undefined, error: unknown): unknown {
   return explanation === undefined ? error : explanation(error);
 }
 
+/** Has the errors of a function explained as those of another one, which it calls. */
+export function explainAs(fn: TaskFunction, inner: TaskFunction): void {
+  const explanation = explanations.get(inner);
+  if (explanation !== undefined) explanations.set(fn, explanation);
+}
+
 /**
  * What the text needs. The program has not looked where it had found an export, which turned out to be another
  * function.

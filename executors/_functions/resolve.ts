@@ -9,7 +9,7 @@ import { ambiguous, type Definition } from "./definition.ts";
 import { fromSource } from "./_source.ts";
 import { missing, reach, type TaskLocation } from "../task_ref.ts";
 
-export { explain, isThenable } from "./_source.ts";
+export { explain, explainAs, isThenable } from "./_source.ts";
 
 /** A task's function, with its receiver already bound to it. */
 export type TaskFunction = (...args: unknown[]) => unknown;

@@ -35,7 +35,9 @@ export class AsyncInput extends Results {
     let [reads, turnEnds] = [0, performance.now() + TURN_MS];
     try {
       while (this.#isReading) {
-        while (this.inFlight >= (this.buffersize ?? Infinity) && this.#isReading) await this.#change();
+        while ((this.inFlight >= (this.buffersize ?? Infinity) || this.isHeldUp) && this.#isReading) {
+          await this.#change();
+        }
         if (this.#isReading) await this.#read();
         if ((++reads & 15) === 0 && performance.now() >= turnEnds) {
           // A quick input would never let the event loop go on.
@@ -88,6 +90,20 @@ export class AsyncInput extends Results {
       this.#ended.add(iterator);
       throw error;
     }
+  }
+
+  protected resubmit(): void {
+    try {
+      this.submitChunks(this.#chunksize, !this.#isReading || this.inFlight >= (this.buffersize ?? Infinity));
+    } catch (error) {
+      this.giveUp(error);
+    }
+    this.#changed();
+  }
+
+  protected giveUp(error: unknown): void {
+    this.failInputs(error, this.#chunksize);
+    this.#changed();
   }
 
   readonly #chunksize = (): number => Math.min(this.chunksize ?? 1, this.buffersize ?? Infinity);

@@ -1,15 +1,20 @@
 /**
- * The results of a map: the tasks under way, and how what they give is delivered in order.
+ * The results of a map: the tasks under way, and how what they give is delivered.
  *
  * @module
  */
 
-import { millisecondsUntil, whenPassed } from "../../futures/deadline.ts";
+import { whenPassed } from "../../futures/deadline.ts";
 import { TimeoutError } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
+import { blockUntil } from "../../futures/wakeup.ts";
+import { AsTheyCome, InOrder, type Part, type Pending } from "./_pending.ts";
 
 /** What running several items as one task gave: the results up to the first that failed, and that error. */
 export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
+
+/** The same where a failure ends nothing: each result or error, and the places of the errors, if there are any. */
+export type SettledOutcome = [outcomes: unknown[], failed?: readonly number[]];
 
 /** How a map's items become futures. */
 export interface MapTarget {
@@ -21,18 +26,35 @@ export interface MapTarget {
   submit(args: unknown[]): Future<unknown>;
   /**
    * Submits several items as one task, where the executor can; `undefined` when one of them cannot cross. In a column
-   * each item is the only argument, else it is a list of arguments.
+   * each item is the only argument, else it is a list of arguments. Its result is a {@linkcode ChunkOutcome}; where a
+   * failure ends nothing, a {@linkcode SettledOutcome}.
    */
-  submitChunk?(items: unknown[], isColumn: boolean): Future<unknown> | undefined;
+  submitChunk?(items: unknown[], isColumn: boolean, isSettled: boolean): Future<unknown> | undefined;
+  /** How many items may be submitted now; `undefined`, or not there: any number. */
+  room?(): number | undefined;
+  /**
+   * A future that is done when there is room again, and fails where there will be none. A callback of it uses the room.
+   *
+   * @throws There will be none.
+   */
+  whenRoom?(): Future<void>;
+  /**
+   * Takes arguments that are the same for all items, by their places.
+   *
+   * @param isReadLater Whether items are still to be read when the call of `map` is over.
+   * @returns Where the items go that have something else in these places, and what that is.
+   */
+  bind?(constants: ReadonlyMap<number, unknown>, isReadLater: boolean): Bound;
+  /** Called when no more items are submitted; again, too. */
+  close?(): void;
   /** How many items to submit together next, where the caller of `map` does not say. */
   chunksize(submitted: number, left: number): number;
 }
 
-/** One task of a map: what it was submitted as, and for how many items it stands. */
-interface Part {
-  readonly future: Future<unknown>;
-  /** Whether the future's result is a {@linkcode ChunkOutcome}, not the item's own. */
-  readonly isChunk: boolean;
+/** See {@linkcode MapTarget.bind}. */
+export interface Bound {
+  readonly target: MapTarget;
+  readonly standIns: ReadonlyMap<number, unknown>;
 }
 
 /** What the options of a map say. */
@@ -41,20 +63,22 @@ export interface Limits {
   readonly deadline: number;
   readonly chunksize: number | undefined;
   readonly buffersize: number | undefined;
+  readonly ordered: boolean;
+  readonly settled: boolean;
 }
 
 /** For how many milliseconds a map takes results or reads inputs before timers and I/O get their turn. */
 export const TURN_MS = 4;
 
-/** How many delivered parts leave the list at once: removing some moves all others, so many are removed at a time. */
-const MAX_DELIVERED = 1024;
+/** So many submitted items leave the list of those that wait for room at once: that moves those behind them. */
+const MAX_SUBMITTED = 1024;
 
-/** What both kinds of input have in common: the tasks in flight, and the delivery of their results in order. */
+/** What both kinds of input have in common: the tasks in flight, and the delivery of their results. */
 export abstract class Results {
   protected readonly target: MapTarget;
   protected readonly buffersize: number | undefined;
   protected readonly chunksize: number | undefined;
-  protected readonly parts: Part[] = [];
+  protected readonly pending: Pending;
   /** Items read and not yet delivered. */
   protected inFlight = 0;
   /** Items read and not yet submitted: in a column the only argument, else a list of them. */
@@ -64,8 +88,12 @@ export abstract class Results {
   /** The error that has ended the inputs early: it is thrown behind the results of what was read before. */
   protected inputError: { error: unknown } | undefined;
   readonly #deadline: number;
-  #firstPart = 0;
-  /** Results that have arrived, in order, up to the error that ends the iteration. */
+  /** How many of the items read have been submitted, where others wait for room, and the future of that. */
+  #submitted = 0;
+  #room: Future<void> | undefined;
+  /** Whether a failure is delivered as a result, and ends nothing. */
+  readonly #isSettled: boolean;
+  /** The results of the last part that was taken, up to the error that ends the iteration. */
   #ready: unknown[] = [];
   #delivered = 0;
   #failure: { error: unknown } | undefined;
@@ -74,12 +102,14 @@ export abstract class Results {
   #taken = 0;
   #turnEnds = performance.now() + TURN_MS;
 
-  constructor(target: MapTarget, isColumn: boolean, { deadline, chunksize, buffersize }: Limits) {
+  constructor(target: MapTarget, isColumn: boolean, { deadline, chunksize, buffersize, ordered, settled }: Limits) {
     this.target = target;
     this.isColumn = isColumn;
     this.#deadline = deadline;
+    this.#isSettled = settled;
     this.chunksize = chunksize;
     this.buffersize = buffersize;
+    this.pending = ordered ? new InOrder() : new AsTheyCome();
   }
 
   abstract start(): void;
@@ -87,17 +117,21 @@ export abstract class Results {
   protected abstract refill(): void;
   /** Ends the inputs before their end. */
   protected abstract closeInputs(): void;
+  /** Submits on, since there is room. */
+  protected abstract resubmit(): void;
+  /** Ends the inputs early: the executor takes no more work. */
+  protected abstract giveUp(error: unknown): void;
 
   #submitItems(items: unknown[]): void {
-    const chunk = items.length > 1 ? this.target.submitChunk?.(items, this.isColumn) : undefined;
+    const chunk = items.length > 1 ? this.target.submitChunk?.(items, this.isColumn, this.#isSettled) : undefined;
     if (chunk !== undefined) {
-      this.parts.push({ future: chunk, isChunk: true });
+      this.pending.add({ future: chunk, items: items.length, isChunk: true });
       return;
     }
     // Submitted one by one, each fails alone and at its place.
     for (const item of items) {
       const args = this.isColumn ? [item] : item as unknown[];
-      this.parts.push({ future: this.target.submit(args), isChunk: false });
+      this.pending.add({ future: this.target.submit(args), items: 1, isChunk: false });
     }
   }
 
@@ -106,15 +140,45 @@ export abstract class Results {
     const items = this.unsubmitted;
     // First, as a submit may throw: what is left then must not be submitted behind the item that could not be.
     this.unsubmitted = [];
-    for (let from = 0;;) {
+    let from = this.#submitted;
+    this.#submitted = 0;
+    for (;;) {
       const left = items.length - from;
       const size = sizeFor(from, left);
       if (left <= 0 || (left < size && !isAll)) {
         this.unsubmitted = items.slice(from);
         return;
       }
-      this.#submitItems(items.slice(from, from += size));
+      const room = this.target.room?.() ?? Infinity;
+      if (room > 0) this.#submitItems(items.slice(from, from += Math.min(size, room)));
+      else if (this.#mustWait()) {
+        const isKept = from < MAX_SUBMITTED || from * 2 < items.length;
+        this.unsubmitted = isKept ? items : items.slice(from);
+        this.#submitted = isKept ? from : 0;
+        return;
+      }
     }
+  }
+
+  /** Has what is left submitted when there is room; `false` when there is by now. */
+  #mustWait(): boolean {
+    if (this.#room !== undefined) return true;
+    const room = this.target.whenRoom!();
+    if (room.done()) return false;
+    this.#room = room;
+    room.addDoneCallback(() => {
+      this.#room = undefined;
+      if (this.isOver) return;
+      const error = room.exception(0);
+      if (error === null) this.resubmit();
+      else this.giveUp(error);
+    });
+    return true;
+  }
+
+  /** Whether items that were read wait for room. */
+  protected get isHeldUp(): boolean {
+    return this.#room !== undefined;
   }
 
   /** Ends the inputs early: one of them has thrown, or the executor takes no more work. */
@@ -133,27 +197,36 @@ export abstract class Results {
     }
   }
 
-  protected get hasParts(): boolean {
-    return this.#firstPart < this.parts.length;
-  }
-
   /** Whether nothing can be delivered before more is read. */
   protected get needsInput(): boolean {
-    return !this.isOver && !this.#hasNext() && this.#failure === undefined && !this.hasParts;
+    return !this.isOver && !this.#hasNext() && this.#failure === undefined && this.pending.isEmpty;
+  }
+
+  /** Whether a part must be taken before anything can be delivered. */
+  #needsPart(): boolean {
+    return !this.#hasNext() && this.#failure === undefined && !this.pending.isEmpty;
   }
 
   next(): IteratorResult<unknown, undefined> {
-    if (!this.#hasNext() && this.#failure === undefined && this.hasParts) {
-      const { future } = this.parts[this.#firstPart];
-      try {
-        // Its error, if it failed, is taken from the future below.
-        future.exception(this.#deadline === Infinity ? undefined : millisecondsUntil(this.#deadline));
-      } catch (error) {
-        if (!future.done()) throw error instanceof TimeoutError ? this.timeOut() : this.fail(error);
-      }
+    if (this.needsInput && this.isHeldUp) {
+      if (!blockUntil(() => !this.needsInput || !this.isHeldUp, this.#deadline)) throw this.timeOut();
+    }
+    if (this.#needsPart()) {
+      this.#block();
       this.#unpack();
     }
     return this.#deliver();
+  }
+
+  /** Blocks until the next part is done. */
+  #block(): void {
+    let isDone: boolean;
+    try {
+      isDone = this.pending.block(this.#deadline);
+    } catch (error) {
+      throw this.fail(error);
+    }
+    if (!isDone) throw this.timeOut();
   }
 
   toString(): string {
@@ -204,10 +277,13 @@ export abstract class Results {
       await new Promise((resolve) => setTimeout(resolve, 0));
       this.#turnEnds = performance.now() + TURN_MS;
     }
-    if (!this.#hasNext() && this.#failure === undefined && this.hasParts) {
-      const { future } = this.parts[this.#firstPart];
-      if (!future.done() && !await this.doneInTime(future)) throw this.timeOut();
-      this.#unpack();
+    while (this.needsInput && this.#room !== undefined) {
+      if (!await this.doneInTime(this.#room)) throw this.timeOut();
+    }
+    // Again, as a blocking next() may take what this one has waited for.
+    while (this.#needsPart()) {
+      if (this.pending.isNextDone()) this.#unpack();
+      else if (!await this.doneInTime(this.pending.changed()) && !this.pending.look()) throw this.timeOut();
     }
     return this.#deliver();
   }
@@ -228,20 +304,18 @@ export abstract class Results {
     return this.#delivered < this.#ready.length;
   }
 
-  /** Takes the results of the first part, which is done, unless the caller has ended the iteration meanwhile. */
+  /** Takes the results of the next part, which is done, unless the caller has ended the iteration meanwhile. */
   #unpack(): void {
-    if (this.isOver || !this.hasParts) return;
-    const { future, isChunk } = this.parts[this.#firstPart];
-    // Not kept, so that what was delivered can be freed.
-    this.parts[this.#firstPart++] = undefined as unknown as Part;
-    if (this.#firstPart >= MAX_DELIVERED && this.#firstPart * 2 >= this.parts.length) {
-      this.parts.splice(0, this.#firstPart);
-      this.#firstPart = 0;
-    }
+    if (this.isOver || this.pending.isEmpty) return;
+    const part = this.pending.take();
     this.#delivered = 0;
+    if (this.#isSettled) {
+      this.#ready = settledOf(part);
+      return;
+    }
     try {
-      const value = future.result(0);
-      if (!isChunk) this.#ready = [value];
+      const value = part.future.result(0);
+      if (!part.isChunk) this.#ready = [value];
       else {
         const [results, ...error] = value as ChunkOutcome;
         this.#ready = results;
@@ -290,9 +364,25 @@ export abstract class Results {
     this.#ready = [];
     this.#delivered = 0;
     // The last first: workers take the first meanwhile, so those that have run are the first, without gaps.
-    for (const { future } of this.parts.slice(this.#firstPart).reverse()) future.cancel();
-    this.parts.length = this.#firstPart = 0;
+    for (const future of this.pending.drop().reverse()) future.cancel();
     this.unsubmitted = [];
+    this.#submitted = 0;
+    this.target.close?.();
     this.closeInputs();
   }
+}
+
+/** What became of each item of a part that is done. A chunk that has failed as a whole gave no item anything else. */
+function settledOf({ future, items, isChunk }: Part): PromiseSettledResult<unknown>[] {
+  let value: unknown;
+  try {
+    value = future.result(0);
+  } catch (reason) {
+    return Array.from({ length: items }, () => ({ status: "rejected", reason }));
+  }
+  if (!isChunk) return [{ status: "fulfilled", value }];
+  const [outcomes, failed = []] = value as SettledOutcome;
+  const settled = outcomes.map((value): PromiseSettledResult<unknown> => ({ status: "fulfilled", value }));
+  for (const place of failed) settled[place] = { status: "rejected", reason: outcomes[place] };
+  return settled;
 }

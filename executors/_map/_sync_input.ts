@@ -41,11 +41,29 @@ export class SyncInput extends Results {
       return;
     }
     while (!this.#isRead) this.#read();
-    const { chunksize, target } = this;
-    this.submitChunks(chunksize ? () => chunksize : (submitted, left) => target.chunksize(submitted, left), true);
+    this.submitChunks(this.#chunksize, true);
   }
 
+  readonly #chunksize = (submitted: number, left: number): number =>
+    this.chunksize ?? this.target.chunksize(submitted, left);
+
   readonly #bufferedChunksize = (): number => Math.min(this.chunksize ?? 1, this.buffersize!);
+
+  protected resubmit(): void {
+    const isBuffered = this.buffersize !== undefined;
+    try {
+      this.submitChunks(
+        isBuffered ? this.#bufferedChunksize : this.#chunksize,
+        !isBuffered || this.#isRead || this.pending.isEmpty,
+      );
+    } catch (error) {
+      this.giveUp(error);
+    }
+  }
+
+  protected giveUp(error: unknown): void {
+    this.failInputs(error, this.#chunksize);
+  }
 
   #read(): void {
     const item: unknown[] = [];
@@ -78,7 +96,7 @@ export class SyncInput extends Results {
     try {
       this.#read();
       // A chunk waits to be full only while others are in flight.
-      this.submitChunks(this.#bufferedChunksize, this.#isRead || !this.hasParts);
+      this.submitChunks(this.#bufferedChunksize, this.#isRead || this.pending.isEmpty);
     } catch (error) {
       this.failInputs(error, this.#bufferedChunksize);
     }

@@ -4,20 +4,23 @@
  * @module
  */
 
-import { checkCount } from "../../futures/check.ts";
+import { checkBoolean, checkCount } from "../../futures/check.ts";
 import { deadlineAfter } from "../../futures/deadline.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { AsyncInput } from "./_async_input.ts";
 import type { MapTarget } from "./_results.ts";
+import { withConstants } from "./_constants.ts";
 import { SyncInput } from "./_sync_input.ts";
-import type { MapOptions, MapResults } from "../map.ts";
+import type { MapOptions, MapResults, SettledMapOptions } from "../map.ts";
 
-export type { ChunkOutcome, MapTarget } from "./_results.ts";
+type Options = MapOptions | SettledMapOptions;
+
+export type { Bound, ChunkOutcome, MapTarget } from "./_results.ts";
 
 type AnyIterable = Iterable<unknown> | AsyncIterable<unknown>;
 
 /** Splits the arguments of `map` after the function into inputs and options. */
-export function splitArguments(rest: unknown[]): { inputs: AnyIterable[]; options: MapOptions } {
+export function splitArguments(rest: unknown[]): { inputs: AnyIterable[]; options: Options } {
   const last = rest.at(-1);
   const hasOptions = isOptions(last);
   const inputs = hasOptions ? rest.slice(0, -1) : rest;
@@ -29,21 +32,38 @@ export function splitArguments(rest: unknown[]): { inputs: AnyIterable[]; option
   return { inputs: inputs as AnyIterable[], options: hasOptions ? last : {} };
 }
 
-function isOptions(value: unknown): value is MapOptions {
+function isOptions(value: unknown): value is Options {
   if (typeof value !== "object" || value === null || isIterable(value) || isAsyncIterable(value)) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
 
+const OPTIONS = ["timeout", "chunksize", "buffersize", "ordered", "settled"];
+
+/** @throws {TypeError} One of the options does not exist. To ignore it would hide a typo. */
+function checkNames(options: Options): void {
+  for (const name of Object.keys(options)) {
+    if (OPTIONS.includes(name)) continue;
+    throw new TypeError(
+      `Cannot use an option of map() that does not exist. ` +
+        `To fix it, use ${OPTIONS.slice(0, -1).join(", ")} or ${OPTIONS.at(-1)}: ${inspect(name)}`,
+    );
+  }
+}
+
 /** Starts a map. */
-export function startMap<R>(target: MapTarget, inputs: AnyIterable[], options: MapOptions): MapResults<R> {
-  const { timeout, chunksize, buffersize } = options;
-  const limits = { deadline: deadlineAfter(timeout), chunksize, buffersize };
+export function startMap<R>(target: MapTarget, inputs: AnyIterable[], options: Options): MapResults<R> {
+  const { timeout, chunksize, buffersize, ordered = true, settled = false } = options;
+  const limits = { deadline: deadlineAfter(timeout), chunksize, buffersize, ordered, settled };
   if (chunksize !== undefined) checkCount("chunksize", chunksize);
   if (buffersize !== undefined) checkCount("buffersize", buffersize);
-  const isSync = inputs.every(isIterable);
-  if (!isSync) target.locate?.();
-  const results = isSync
+  checkBoolean("ordered", ordered);
+  checkBoolean("settled", settled);
+  checkNames(options);
+  const isAsync = !inputs.every(isIterable);
+  if (isAsync) target.locate?.();
+  ({ target, inputs } = withConstants(target, inputs, isAsync || buffersize !== undefined));
+  const results = inputs.every(isIterable)
     ? new SyncInput(target, inputs, limits)
     : new AsyncInput(target, inputs.map(iteratorOf), limits);
   results.start();

@@ -9,18 +9,23 @@ import { type Future, internals } from "../../futures/future.ts";
 import { decodeValue, encodeValue } from "../_values/codec.ts";
 import { Encoded } from "../_values/encoded.ts";
 import { fromPosted } from "../_queue/posted.ts";
-import { msOf, type PostedResult, RecordType } from "../_queue/protocol.ts";
+import { HAS_TIMES, msOf, type PostedResult, RecordType } from "../_queue/protocol.ts";
 import type { Functions } from "./_functions.ts";
 import type { PoolKind } from "./kind.ts";
+import { timeoutError } from "./_stops.ts";
+import type { Tally } from "./_tally.ts";
 import type { TaskEvents } from "./_task_events.ts";
 import type { TaskTable } from "./_task_table.ts";
+import type { TaskQueue } from "../_queue/task_queue.ts";
 import type { RunningWorker, Workers } from "./_workers.ts";
 
 /** What a collector works with. */
 interface CollectorParts {
   readonly kind: PoolKind;
   readonly workers: Workers;
+  readonly queue: TaskQueue;
   readonly tasks: TaskTable;
+  readonly tally: Tally;
   readonly functions: Functions;
   readonly events: TaskEvents;
   /** Hears what a worker says of itself; this may stop the workers. */
@@ -31,17 +36,21 @@ interface CollectorParts {
 export class Collector {
   readonly #kind: PoolKind;
   readonly #workers: Workers;
+  readonly #queue: TaskQueue;
   readonly #tasks: TaskTable;
+  readonly #tally: Tally;
   readonly #functions: Functions;
   readonly #events: TaskEvents;
   readonly #onReport: (type: number, value: unknown) => void;
   /** The place of the worker whose results are collected next. */
   #next = 0;
 
-  constructor({ kind, workers, tasks, functions, events, onReport }: CollectorParts) {
+  constructor({ kind, workers, queue, tasks, tally, functions, events, onReport }: CollectorParts) {
     this.#kind = kind;
     this.#workers = workers;
+    this.#queue = queue;
     this.#tasks = tasks;
+    this.#tally = tally;
     this.#functions = functions;
     this.#events = events;
     this.#onReport = onReport;
@@ -96,17 +105,19 @@ export class Collector {
 
   #onRecord(slot: number, type: number, detail: number, payload: Encoded): void {
     const future = this.#tasks.futureOf(slot);
-    switch (type) {
+    switch (type & ~HAS_TIMES) {
       case RecordType.VALUE:
       case RecordType.ERROR:
       case RecordType.LOST:
+      case RecordType.TIMED_OUT:
         this.#settle(slot, future, type, detail, payload);
         return;
       case RecordType.CANCELLED:
+        this.#settleStopped(slot, future, false);
         this.#tasks.free(slot);
         return;
       case RecordType.PROGRESS:
-        if (future !== undefined) this.#events.progress(future, readable(payload));
+        if (future !== undefined) internals.progress(future, readable(payload));
         return;
       case RecordType.ABORT_ACKNOWLEDGED:
         this.#tasks.unpin(slot);
@@ -119,19 +130,39 @@ export class Collector {
   #settle(slot: number, future: Future<unknown> | undefined, type: number, detail: number, payload: Encoded): void {
     if (this.#kind.detail === "msPerItem") this.#learn(slot, msOf(detail));
     else if (future !== undefined) this.#events.setAttempts(future, detail);
+    const isStopped = this.#settleStopped(slot, future, type >= HAS_TIMES);
     this.#tasks.free(slot);
     this.#tasks.collected = (this.#tasks.collected + 1) | 0;
-    if (future === undefined) return;
+    if (future === undefined || isStopped) return;
+    const isMeasured = type >= HAS_TIMES;
+    type &= ~HAS_TIMES;
+    const wasStopped = type === RecordType.LOST || type === RecordType.TIMED_OUT;
     let value: unknown;
     try {
       value = decodeValue(payload);
       if (type === RecordType.LOST) value = this.#kind.errorOf!(value);
+      else if (type === RecordType.TIMED_OUT) value = timeoutError(future, value);
     } catch (error) {
       value = error;
       type = RecordType.ERROR;
     }
-    internals.settle(future, type === RecordType.VALUE, value);
+    const hasReturned = type === RecordType.VALUE;
+    const ending = hasReturned ? "returned" : wasStopped ? "stopped" : "threw";
+    internals.settle(future, hasReturned, value);
     this.#tasks.unsettled--;
+    if (isMeasured) {
+      const steps = this.#kind.detail === "msPerItem" ? detail : 0;
+      this.#tally.settle(future, hasReturned, value, this.#queue.timesOf(slot), steps, ending);
+    } else this.#tally.countSettled(hasReturned);
+  }
+
+  /** Fails the future of a task that was stopped, whatever has come of it; `false` where it was not stopped. */
+  #settleStopped(slot: number, future: Future<unknown> | undefined, isMeasured: boolean): boolean {
+    const stop = this.#tasks.stopOf(slot);
+    if (future === undefined || stop === undefined) return false;
+    this.#tally.fail(future, stop.reason, "stopped", isMeasured ? this.#queue.timesOf(slot) : undefined);
+    this.#tasks.unsettled--;
+    return true;
   }
 
   #learn(slot: number, ms: number): void {
@@ -147,7 +178,9 @@ function unreadable(type: number, error: unknown): { type: number; payload: Enco
     cause: error,
   });
   const payload = encodeValue(refusal, { root: "error", sameProcess: true });
-  return { type: type === RecordType.VALUE || type === RecordType.LOST ? RecordType.ERROR : type, payload };
+  const kind = type & ~HAS_TIMES;
+  const isOutcome = kind === RecordType.VALUE || kind === RecordType.LOST || kind === RecordType.TIMED_OUT;
+  return { type: isOutcome ? RecordType.ERROR | (type & HAS_TIMES) : type, payload };
 }
 
 /** What a payload says, or why it cannot be read: a worker whose task has changed it may send anything. */

@@ -7,15 +7,16 @@
 
 import { SerializationError } from "../../futures/errors.ts";
 import { STATE } from "../../futures/bell.ts";
-import { type Future, type FutureOwner, internals } from "../../futures/future.ts";
+import { type Future, type FutureOwner, internals, type TaskControl } from "../../futures/future.ts";
 import { ensureStack, LOADING } from "../../futures/stack.ts";
 import { bell, lookAgainAfter } from "../../futures/wakeup.ts";
-import { EMPTY, type Encoded, EncodedSections, Encoding } from "../_values/encoded.ts";
+import { EMPTY, type Encoded, EncodedSections } from "../_values/encoded.ts";
 import { toPosted } from "../_queue/posted.ts";
 import { type ConsumerMessage, MAX_INLINE_BYTES, TaskFlag, TaskState } from "../_queue/protocol.ts";
 import type { TaskQueue } from "../_queue/task_queue.ts";
 import type { PoolKind } from "./kind.ts";
 import type { SharedArguments } from "./_shared_arguments.ts";
+import type { Tally } from "./_tally.ts";
 import type { TaskTable } from "./_task_table.ts";
 import type { Workers } from "./_workers.ts";
 
@@ -66,6 +67,7 @@ interface DispatcherParts {
   readonly kind: PoolKind;
   readonly queue: TaskQueue;
   readonly tasks: TaskTable;
+  readonly tally: Tally;
   readonly shared: SharedArguments;
   readonly workers: Workers;
   /** Whether a worker may be started. */
@@ -77,6 +79,7 @@ export class Dispatcher {
   readonly #kind: PoolKind;
   readonly #queue: TaskQueue;
   readonly #tasks: TaskTable;
+  readonly #tally: Tally;
   readonly #shared: SharedArguments;
   readonly #workers: Workers;
   readonly #mayStart: () => boolean;
@@ -88,11 +91,14 @@ export class Dispatcher {
   /** How many looks in a row found no worker that comes, and how many tasks had been finished at the last look. */
   #vainLooks = 0;
   #finishedAtLook = 0;
+  /** When to look next, on the clock of `performance.now()`. */
+  #looksAt = Infinity;
 
-  constructor({ kind, queue, tasks, shared, workers, mayStart }: DispatcherParts) {
+  constructor({ kind, queue, tasks, tally, shared, workers, mayStart }: DispatcherParts) {
     this.#kind = kind;
     this.#queue = queue;
     this.#tasks = tasks;
+    this.#tally = tally;
     this.#shared = shared;
     this.#workers = workers;
     this.#mayStart = mayStart;
@@ -115,10 +121,16 @@ export class Dispatcher {
    * list by assignments, and the event loop, or whoever blocks or asks next, gives everything back. What takes more
    * than some calls (starting a worker, messages, memory) makes sure of the stack first.
    */
-  handOver(owner: FutureOwner, fn: number, payload: Encoded, flags: number): Future<unknown> {
+  handOver(
+    owner: FutureOwner,
+    fn: number,
+    payload: Encoded,
+    flags: number,
+    control?: TaskControl,
+  ): Future<unknown> {
     if (this.#wantsWorker(1)) ensureStack(LOADING);
     else if (payload.room > MAX_INLINE_BYTES || payload.shared.length > 0) ensureStack();
-    const future = internals.create(owner);
+    const future = internals.create(owner, control);
     const task: Handover = {
       future,
       fn,
@@ -185,7 +197,7 @@ export class Dispatcher {
     if (future.cancelled()) return;
     internals.setSlot(future, -1);
     this.#tasks.unsettled--;
-    internals.settle(future, false, notSent(error));
+    this.#tally.fail(future, notSent(error));
   }
 
   /**
@@ -202,7 +214,7 @@ export class Dispatcher {
     const isLarge = payload.room > MAX_INLINE_BYTES;
     if (isLarge && this.#assign(slot, task)) return true;
     payload.takeMoved("args");
-    if (payload.encoding !== Encoding.CLONE) {
+    if (payload.clone === undefined) {
       // An idle worker gets large values without another copy; else they wait in shared memory for any worker.
       if (isLarge) {
         task.payload = this.#shared.moveOut(payload);
@@ -307,11 +319,23 @@ export class Dispatcher {
   }
 
   #lookLater(): void {
-    if (this.#hasMoreWorkers) lookAgainAfter(LOOK_AGAIN_MS);
+    // Asked for once, although others may ask for a look sooner.
+    if (this.#looksAt !== Infinity || !this.#hasMoreWorkers) return;
+    const at = performance.now() + LOOK_AGAIN_MS;
+    lookAgainAfter(LOOK_AGAIN_MS);
+    // Last: where the stack has overflowed before this line, the next call tries again.
+    this.#looksAt = at;
   }
 
   /** A worker that was woken, or has finished its task, may not come, because code of the user computes there. */
   lookAgain(): void {
+    const left = this.#looksAt - performance.now();
+    if (left > 0) {
+      // Somebody else had something to look at.
+      if (left !== Infinity) lookAgainAfter(left);
+      return;
+    }
+    this.#looksAt = Infinity;
     const [queue, workers, { unfinished }] = [this.#queue, this.#workers, this.#tasks];
     const isAllTaken = queue.isEmpty() && this.#waiting.length === this.#published;
     if (workers.count === 0 || isAllTaken || !this.#hasMoreWorkers) return;
@@ -324,7 +348,7 @@ export class Dispatcher {
       this.#vainLooks = 0;
       workers.start();
     }
-    lookAgainAfter(LOOK_AGAIN_MS);
+    this.#lookLater();
   }
 
   /** Starts a worker if there are more tasks than workers. */

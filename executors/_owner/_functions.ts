@@ -7,7 +7,7 @@
 import { ensureStack, LOADING } from "../../futures/stack.ts";
 import { type Definition, definitionKey } from "../_functions/definition.ts";
 import { describe } from "../_functions/describe.ts";
-import type { ConsumerMessage } from "../_queue/protocol.ts";
+import type { BoundArguments, ConsumerMessage } from "../_queue/protocol.ts";
 import type { PoolKind } from "./kind.ts";
 
 // deno-lint-ignore ban-types -- any function will do
@@ -24,6 +24,11 @@ export class Functions {
   readonly #numbersByKey = new Map<string, number>();
   /** How many milliseconds an item of a function takes, by the function's number. */
   readonly #msPerItem = new Map<number, number>();
+  /** The arguments that are bound to functions, and the numbers of these functions without them. */
+  readonly bound = new Map<number, BoundArguments>();
+  readonly #unbound = new Map<number, number>();
+  /** Unbinds those of maps that nobody has read to the end, nor can any more. */
+  #forgotten: FinalizationRegistry<number> | undefined;
 
   constructor(kind: PoolKind, tellWorkers: (message: ConsumerMessage) => void) {
     this.#kind = kind;
@@ -59,14 +64,54 @@ export class Functions {
     return number;
   }
 
+  /**
+   * Makes a function of another one, all of whose calls have the same arguments in some places.
+   *
+   * @returns What stands for it here. It must be unbound when no task calls it any more.
+   * @throws {TaskNotFoundError} The other one cannot be described.
+   */
+  bind(fn: AnyFunction, bound: BoundArguments): AnyFunction {
+    const unbound = this.define(fn);
+    const definition = this.definitions[unbound];
+    ensureStack(LOADING);
+    // Never a number that was another function's, or will be where a message cannot be sent: a worker may know that.
+    const number = this.definitions.push(definition) - 1;
+    this.#tellWorkers({ type: "bind", fn: number, bound });
+    this.#tellWorkers({ type: "define", fn: number, definition });
+    this.bound.set(number, bound);
+    this.#unbound.set(number, unbound);
+    const standIn = Object.defineProperty(() => {}, "name", { value: fn.name });
+    this.#numbers.set(standIn, number);
+    this.#forgotten ??= new FinalizationRegistry((number) => this.#unbind(number));
+    this.#forgotten.register(standIn, number);
+    return standIn;
+  }
+
+  /** Ends {@linkcode bind}: workers forget the arguments. */
+  unbind(standIn: AnyFunction): void {
+    this.#unbind(this.#numbers.get(standIn)!);
+  }
+
+  #unbind(number: number): void {
+    if (!this.bound.delete(number)) return;
+    this.#unbound.delete(number);
+    this.#tellWorkers({ type: "unbind", fn: number });
+  }
+
+  /** What a function is called. */
+  nameOf(number: number): string {
+    return this.definitions[number].name || "anonymous";
+  }
+
   /** How many milliseconds an item of a function takes, if it was mapped before. */
   msPerItem(fn: AnyFunction): number | undefined {
     const number = this.#numbers.get(fn);
-    return number === undefined ? undefined : this.#msPerItem.get(number);
+    return number === undefined ? undefined : this.#msPerItem.get(this.#unbound.get(number) ?? number);
   }
 
   /** Learns how many milliseconds an item took. */
   learn(number: number, ms: number): void {
+    number = this.#unbound.get(number) ?? number;
     // What it took of late counts more: the first calls of a function are slow.
     this.#msPerItem.set(number, (ms + (this.#msPerItem.get(number) ?? ms)) / 2);
   }

@@ -5,9 +5,12 @@
  */
 
 import { type Future, internals } from "../../futures/future.ts";
-import { SLOTS, TaskFlag, TaskState } from "../_queue/protocol.ts";
+import { MAX_LIMIT_MS, SLOTS, STATE_MASK, TaskFlag, TaskState } from "../_queue/protocol.ts";
 import type { TaskQueue } from "../_queue/task_queue.ts";
 import type { SharedArguments } from "./_shared_arguments.ts";
+
+/** How long a stopped task has to end by itself where nobody says another time, in milliseconds. */
+export const GRACE_MS = 100;
 
 /** The tasks of one pool. */
 export class TaskTable {
@@ -16,8 +19,14 @@ export class TaskTable {
   /** Slots that are free, the lowest on top, and the futures of those that are not. */
   readonly #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
   readonly #futures: (Future<unknown> | undefined)[] = new Array(SLOTS).fill(undefined);
+  /** The slots from here on were never in use. */
+  #top = 0;
   /** The functions of the slots whose tasks are timed. */
   readonly #timed = new Map<number, number>();
+  /** The futures of the slots whose tasks have a timeout. */
+  readonly #limited = new Map<number, Future<unknown>>();
+  /** The slots whose tasks were stopped, and the reasons with which their futures fail. */
+  readonly #stopped = new Map<number, { readonly reason: unknown }>();
   /** Slots whose tasks are being aborted, and whether they would be free but for that. */
   readonly #pinned = new Map<number, boolean>();
   /** Tasks that are neither cancelled nor settled, also those without a slot. */
@@ -46,9 +55,32 @@ export class TaskTable {
   /** Puts a task into a slot. */
   enter(slot: number, future: Future<unknown>, fn: number, flags: number): void {
     this.#futures[slot] = future;
+    if (slot >= this.#top) this.#top = slot + 1;
     if ((flags & TaskFlag.TIMED) !== 0) this.#timed.set(slot, fn);
+    if ((flags & TaskFlag.TIMEOUT) !== 0) this.#limit(slot, future);
     internals.setSlot(future, slot);
     Atomics.store(this.#queue.slots, slot, TaskState.PENDING);
+  }
+
+  #limit(slot: number, future: Future<unknown>): void {
+    const { timeout, grace = GRACE_MS } = internals.controlOf(future)!;
+    this.#queue.setLimits(slot, { timeout: limitOf(timeout!), grace: limitOf(grace) });
+    this.#limited.set(slot, future);
+  }
+
+  /** The slots whose tasks have a timeout, and their futures. */
+  get limited(): ReadonlyMap<number, Future<unknown>> {
+    return this.#limited;
+  }
+
+  /** Notes that the task of a slot was stopped. */
+  noteStop(slot: number, stop: { readonly reason: unknown }): void {
+    this.#stopped.set(slot, stop);
+  }
+
+  /** The reason with which the future of a slot fails whose task was stopped. */
+  stopOf(slot: number): { readonly reason: unknown } | undefined {
+    return this.#stopped.size === 0 ? undefined : this.#stopped.get(slot);
   }
 
   /** The future of a slot's task; `undefined` when the slot is free or its task is cancelled. */
@@ -66,6 +98,23 @@ export class TaskTable {
     return this.#futures.filter((future) => future !== undefined);
   }
 
+  /**
+   * The tasks that a worker has begun, and whose results were not collected: how many they are, by what each stands
+   * for, and how many workers run one.
+   */
+  begun(itemsOf: (future: Future<unknown>) => number): { items: number; busy: number } {
+    let [items, busy] = [0, 0];
+    for (let slot = 0; slot < this.#top; slot++) {
+      const future = this.#futures[slot];
+      if (future === undefined) continue;
+      const state = Atomics.load(this.#queue.slots, slot) & STATE_MASK;
+      if (state < TaskState.RUNNING || state === TaskState.CANCELLED) continue;
+      items += itemsOf(future);
+      if (state !== TaskState.DONE) busy++;
+    }
+    return { items, busy };
+  }
+
   /** The function of a slot's task, if that is timed. */
   timedFunctionOf(slot: number): number | undefined {
     return this.#timed.get(slot);
@@ -79,12 +128,16 @@ export class TaskTable {
   /** Forgets all futures: the pool is broken. */
   forgetAll(): void {
     this.#futures.fill(undefined);
+    this.#limited.clear();
+    this.#stopped.clear();
     this.unsettled = 0;
   }
 
   /** Frees the slot of a task that no consumer has any more. */
   free(slot: number): void {
     this.#futures[slot] = undefined;
+    if (this.#limited.size > 0) this.#limited.delete(slot);
+    if (this.#stopped.size > 0) this.#stopped.delete(slot);
     if (this.#pinned.has(slot)) {
       this.#pinned.set(slot, true);
       return;
@@ -106,4 +159,9 @@ export class TaskTable {
     this.#pinned.delete(slot);
     if (wasFreed) this.free(slot);
   }
+}
+
+/** A time as the words of a slot hold it. */
+function limitOf(ms: number): number {
+  return Math.min(Math.ceil(Math.max(ms, 0)), MAX_LIMIT_MS);
 }

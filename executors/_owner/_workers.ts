@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sharedNow } from "../../futures/builtins.ts";
 import { addSource, bell, removeSource, type Source } from "../../futures/wakeup.ts";
 import {
   type ConsumerMessage,
@@ -11,9 +12,11 @@ import {
   type Initializer,
   MAX_SERIAL,
   type PoolMemory,
+  Status,
 } from "../_queue/protocol.ts";
 import { ResultRing } from "../_queue/ring.ts";
 import type { TaskQueue } from "../_queue/task_queue.ts";
+import { IdleEnd } from "./_idle_end.ts";
 import type { PoolKind } from "./kind.ts";
 
 /** How long the end of the program waits for a broker, in milliseconds. */
@@ -34,7 +37,9 @@ export interface RunningWorker {
 }
 
 /** What a pool's workers know from the start. */
-export type Known = Pick<ConsumerStart, "definitions" | "shared"> & { readonly initializer: Initializer | undefined };
+export type Known = Pick<ConsumerStart, "definitions" | "shared" | "bound"> & {
+  readonly initializer: Initializer | undefined;
+};
 
 /** What a pool does for its workers. */
 export interface WorkersOwner extends Source {
@@ -44,6 +49,8 @@ export interface WorkersOwner extends Source {
    * @throws What makes the initializer impossible to send.
    */
   known(): Known;
+  /** Ends a worker alone that has been asleep for so many milliseconds; `false` when none has. */
+  endIdleWorker(ms: number): boolean;
   /** Hears that a worker could not be started. */
   onStartFailure(error: unknown): void;
   /** Hears that a worker has failed, and does nothing any more. */
@@ -63,6 +70,8 @@ export class Workers {
   #nextSerial = 0;
   /** Whether a worker keeps the program alive. */
   #keepsProgramAlive = false;
+  /** Ends those that are idle for long, where they shall not stay. */
+  readonly #idleEnd: IdleEnd | undefined;
   /** Runs while workers that do are idle. */
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -71,11 +80,24 @@ export class Workers {
     this.#memory = memory;
     this.#queue = queue;
     this.#owner = owner;
+    const { idleTimeout: timeout } = kind;
+    this.#idleEnd = timeout === undefined ? undefined : new IdleEnd({
+      timeout,
+      endIdle: (ms) => owner.endIdleWorker(ms),
+      longest: () => this.longestIdle,
+      hasWorkers: () => this.#running.length > 0,
+    });
   }
 
   /** How many there are. */
   get count(): number {
     return this.#running.length;
+  }
+
+  /** How many of them are starting, and run no task. */
+  get starting(): number {
+    const { parking } = this.#queue;
+    return this.#running.filter(({ index }) => parking.is(index, Status.STARTING)).length;
   }
 
   /** How many indices are in use, or were. */
@@ -138,6 +160,7 @@ export class Workers {
     if (this.#running.length === 0) addSource(this.#owner);
     if (this.#kind.stop === "ask") addEventListener("unload", this.#onUnload);
     this.#running.push(running);
+    this.#idleEnd?.begin();
   }
 
   /** Posts a message to each. */
@@ -154,10 +177,26 @@ export class Workers {
    * Takes a worker out that sleeps, the last one that was started: it takes no task any more, and {@linkcode end} must
    * follow when its results are collected.
    *
+   * @param ms For how long it must have been asleep, in milliseconds.
    * @returns `undefined` when none sleeps.
    */
-  takeOutIdle(): RunningWorker | undefined {
-    return this.#running.findLast(({ index }) => this.#queue.parking.leave(index));
+  takeOutIdle(ms = 0): RunningWorker | undefined {
+    const { parking } = this.#queue;
+    const before = sharedNow() - ms;
+    return this.#running.findLast(({ index }) => {
+      const since = parking.sleepingSince(index);
+      return since !== undefined && since <= before && parking.leave(index);
+    });
+  }
+
+  /** How long the worker has been asleep that sleeps for the longest time, in milliseconds; 0 when none sleeps. */
+  get longestIdle(): number {
+    const now = sharedNow();
+    let longest = 0;
+    for (const { index } of this.#running) {
+      longest = Math.max(longest, now - (this.#queue.parking.sleepingSince(index) ?? now));
+    }
+    return longest;
   }
 
   /** The worker of a serial number. */
@@ -178,12 +217,15 @@ export class Workers {
     this.#running.splice(place, 1);
     this.#freeIndices.push(index);
     terminate(running);
-    if (this.#running.length === 0) removeSource(this.#owner);
+    if (this.#running.length > 0) return;
+    removeSource(this.#owner);
+    this.#idleEnd?.stop();
   }
 
   /** Ends all at once. */
   terminate(): void {
     removeSource(this.#owner);
+    this.#idleEnd?.stop();
     removeEventListener("unload", this.#onUnload);
     this.#freeIndices.length = 0;
     for (const running of this.#running.splice(0)) terminate(running);

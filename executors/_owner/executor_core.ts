@@ -5,13 +5,25 @@
  * @module
  */
 
-import type { MapTarget } from "../_map/map.ts";
+import type { Controlled } from "../_map/controlled.ts";
+import type { Bound, MapTarget } from "../_map/map.ts";
+import type { PoolStats } from "../pool_stats.ts";
+import type { PoolTrace } from "../pool_trace.ts";
+import { BoundTarget } from "./_bound_target.ts";
+import type { Constants } from "./_constants.ts";
 import type { Executor, ShutdownOptions } from "../executor.ts";
+import type { TaskOptions } from "../task_options.ts";
 import { nextChunksize } from "./chunk_size.ts";
 import type { AnyFunction } from "./_functions.ts";
 import type { PoolKind } from "./kind.ts";
 import { Pool } from "./pool.ts";
-import { setTaskControl } from "./task_control.ts";
+
+const pools = new WeakMap<Executor, Pool>();
+
+/** The pool of an executor that has one. */
+export function poolOf(executor: Executor): Pool {
+  return pools.get(executor)!;
+}
 
 /** Shuts down the pools of executors that nobody can reach any more, so that their workers do not stay. */
 const forgotten = new FinalizationRegistry<Pool>((pool) => pool.shutdown(false));
@@ -27,21 +39,68 @@ export class ExecutorCore {
     this.#kind = kind;
     this.#executor = executor;
     this.pool = new Pool(kind);
-    setTaskControl(executor, this.pool);
+    pools.set(executor, this.pool);
     forgotten.register(executor, this.pool, this);
   }
 
   /** How the items of a map become futures. */
-  target(fn: AnyFunction): MapTarget {
+  target(fn: AnyFunction, options?: TaskOptions): MapTarget {
     const { pool } = this;
     const { mapWorkers, detail } = this.#kind;
-    return {
+    const target = {
       executor: this.#executor,
       locate: () => pool.locate(fn),
-      submit: (args) => pool.submit(fn, args, detail === "msPerItem"),
-      submitChunk: (items, isColumn) => pool.submitChunk(fn, items, isColumn),
+      submit: (args: unknown[]) => pool.submit(fn, args, detail === "msPerItem", options),
+      room: () => pool.room,
+      whenRoom: () => pool.whenRoom(true),
+      bind: (constants: Constants, isReadLater: boolean) => this.#bind(fn, constants, isReadLater, options),
+    };
+    // Each item has its own time.
+    if (options?.timeout !== undefined) return { ...target, chunksize: () => 1 };
+    return {
+      ...target,
+      // Jobs of a cluster know no chunk that goes on behind a failure; its broker puts several tasks into one anyway.
+      submitChunk: (items, isColumn, isSettled) =>
+        isSettled && detail === "attempts" ? undefined : pool.submitChunk(fn, items, isColumn, isSettled, options),
       chunksize: (submitted, left) => nextChunksize(submitted, left, mapWorkers, pool.msPerItem(fn)),
     };
+  }
+
+  #bind(fn: AnyFunction, constants: Constants, isReadLater: boolean, options: TaskOptions | undefined): Bound {
+    const { pool } = this;
+    const { standIn, constants: standIns } = pool.bind(fn, constants, isReadLater);
+    const target = standIn === undefined
+      ? this.target(fn, options)
+      : new BoundTarget(this.target(standIn, options), () => pool.unbind(standIn));
+    return { target, standIns };
+  }
+
+  /** How tasks with options become futures. */
+  get controlled(): Controlled {
+    return {
+      submit: (fn, args, options) => this.pool.submit(fn, args, false, options),
+      target: (fn, options) => this.target(fn, options),
+    };
+  }
+
+  /** Resolves when there is room for a task; see `ThreadPoolExecutor.ready()`. */
+  async ready(): Promise<void> {
+    await this.pool.whenRoom(false);
+  }
+
+  /** What the pool does, and what became of its tasks. */
+  stats(): PoolStats {
+    return this.pool.watch.stats();
+  }
+
+  /** Begins a trace of the pool's tasks. */
+  trace(): PoolTrace {
+    return this.pool.watch.trace();
+  }
+
+  /** The pool in a line. */
+  toString(): string {
+    return this.pool.watch.toString();
   }
 
   /** See `Executor.shutdown()`. */

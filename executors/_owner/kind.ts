@@ -19,10 +19,16 @@ export interface PoolKind {
   readonly name: string;
   /** How many consumers there can be. */
   readonly maxConsumers: number;
+  /** How many tasks may wait; not given: any number. */
+  readonly maxQueued?: number;
+  /** How long a consumer may have nothing to do before it ends, in milliseconds; not given: it stays. */
+  readonly idleTimeout?: number;
   /** For how many workers the chunks of a map are made. */
   readonly mapWorkers: number;
   /** Whether consumers share memory with this thread beyond the pool's. */
   readonly sameProcess: boolean;
+  /** Whether signals among the arguments of a task can be followed. */
+  readonly carriesSignals?: boolean;
   /** What workers call before they take a task. */
   readonly initializer?: InitializerCall;
   /** What the field `detail` of a result means: see `ResultRecord`. */
@@ -36,6 +42,8 @@ export interface PoolKind {
   readonly recallMs?: number;
   /** Starts the Web Worker of a consumer. */
   startWorker(index: number): Worker;
+  /** What the worker of an index is called, or the process of a number. */
+  workerName?(index: number): string;
   /** What the kind of worker wants to know besides `ConsumerStart` and the initializer; called for each worker. */
   startOptions?(): object;
   /** An error for a future of a pool that broke: a new one for each. */

@@ -9,24 +9,41 @@
 
 import { inspect } from "../../futures/inspect.ts";
 import { ShutdownError } from "../../futures/errors.ts";
-import { type Future, type FutureOwner, internals } from "../../futures/future.ts";
+import { Future, type FutureOwner, internals, type TaskControl } from "../../futures/future.ts";
+import { stopWith } from "../../futures/signals.ts";
 import { ring, SEQUENCE } from "../../futures/bell.ts";
+import { sharedNow } from "../../futures/builtins.ts";
 import { ensureStack } from "../../futures/stack.ts";
 import { bell, blockUntil, hold, release } from "../../futures/wakeup.ts";
 import type { Encoded } from "../_values/encoded.ts";
 import { encodeArguments, encodeItems, type EncodeOptions } from "../_values/codec.ts";
-import { type Initializer, RecordType, STATE_MASK, TaskFlag, TaskState } from "../_queue/protocol.ts";
+import { withName } from "../_values/named.ts";
+import {
+  type ConsumerMessage,
+  type Initializer,
+  MAX_INLINE_BYTES,
+  RecordType,
+  serialOf,
+  STATE_MASK,
+  TaskFlag,
+  TaskState,
+} from "../_queue/protocol.ts";
+import type { TaskOptions } from "../task_options.ts";
 import { createPoolMemory, TaskQueue } from "../_queue/task_queue.ts";
 import { Collector } from "./_collector.ts";
+import { type Constants, copyConstants } from "./_constants.ts";
 import { Dispatcher } from "./_dispatcher.ts";
 import { type AnyFunction, Functions } from "./_functions.ts";
 import { prepareInitializer } from "./_initializer.ts";
 import type { PoolKind } from "./kind.ts";
 import { refuseAfterEndOfProgram, refuseWhileImporting, watchEndOfProgram } from "./_program.ts";
+import { Room } from "./_room.ts";
 import { SharedArguments } from "./_shared_arguments.ts";
-import type { TaskControl } from "./task_control.ts";
+import { Stops } from "./_stops.ts";
+import { Tally } from "./_tally.ts";
 import { TaskEvents } from "./_task_events.ts";
-import { TaskTable } from "./_task_table.ts";
+import { GRACE_MS, TaskTable } from "./_task_table.ts";
+import { Watch } from "./_watch.ts";
 import { type Known, Workers, type WorkersOwner } from "./_workers.ts";
 
 /**
@@ -48,7 +65,7 @@ type State =
   | { readonly name: "BROKEN"; readonly makeError: () => Error };
 
 /** Submits tasks, settles their futures, cancels, shuts down. */
-export class Pool implements FutureOwner, TaskControl, WorkersOwner {
+export class Pool implements FutureOwner, WorkersOwner {
   readonly #kind: PoolKind;
   readonly #queue: TaskQueue;
   readonly #encodeOptions: EncodeOptions;
@@ -59,6 +76,13 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   readonly #dispatcher: Dispatcher;
   readonly #collector: Collector;
   readonly #events = new TaskEvents();
+  /** Where workers are threads: those of its tasks that are to end. */
+  readonly #stops: Stops | undefined;
+  readonly #tally = new Tally();
+  /** Where only so many tasks may wait. */
+  readonly #room: Room | undefined;
+  /** What those see who watch the pool. */
+  readonly watch: Watch;
   readonly #initializer: (() => Initializer) | undefined;
   #state: State = { name: "OPEN" };
   /** How often the bell had been rung just before results were collected last. */
@@ -75,66 +99,146 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     const shared = this.#shared = new SharedArguments((message) => workers.tell(message));
     const tasks = this.#tasks = new TaskTable(queue, shared);
     const mayStart = () => !this.#isOver;
-    this.#dispatcher = new Dispatcher({ kind, queue, tasks, shared, workers, mayStart });
+    this.#stops = kind.stop === "terminate"
+      ? new Stops(queue, tasks, {
+        workerOf: (word) => this.#nameOf(serialOf(word)),
+        failSlot: (slot, reason) => this.#failSlot(slot, reason),
+        giveUp: (slot) => this.#giveUp(slot),
+      })
+      : undefined;
+    const tally = this.#tally;
+    this.#dispatcher = new Dispatcher({ kind, queue, tasks, tally, shared, workers, mayStart });
     const events = this.#events;
     const onReport = (type: number, value: unknown) => this.#onReport(type, value);
-    this.#collector = new Collector({ kind, workers, tasks, functions, events, onReport });
+    this.#collector = new Collector({ kind, workers, queue, tasks, tally, functions, events, onReport });
+    this.watch = new Watch({ kind, workers, queue, tasks, tally, functions, collect: () => this.collect() });
+    this.#room = kind.maxQueued === undefined ? undefined : new Room({
+      name: kind.name,
+      limit: kind.maxQueued,
+      unfinished: () => tally.unfinished,
+      begun: () => this.watch.begun.items,
+      watch: (isWatched) => queue.setWatched(isWatched),
+    });
     this.#kind = kind;
-    this.#encodeOptions = { root: "args", sameProcess: kind.sameProcess };
+    this.#encodeOptions = { root: "args", sameProcess: kind.sameProcess, signals: kind.carriesSignals };
     this.#initializer = kind.initializer &&
-      prepareInitializer(kind.initializer, functions, this.#encodeOptions);
+      prepareInitializer(kind.initializer, functions, { ...this.#encodeOptions, signals: false });
   }
 
   /**
    * Queues a task.
    *
    * @param isTimed Whether it is an item of a map, whose next chunks depend on how long it takes.
+   * @param options What was given to `with()`.
    * @throws {ShutdownError} The pool was shut down.
    * @throws {BrokenExecutor} The pool is broken.
+   * @throws {QueueFullError} No more tasks may wait.
    * @throws {TypeError} `fn` is not a function.
    */
-  submit(fn: AnyFunction, args: unknown[], isTimed = false): Future<unknown> {
-    this.#assertSubmittable(fn);
+  submit(fn: AnyFunction, args: unknown[], isTimed = false, options?: TaskOptions): Future<unknown> {
+    this.#assertSubmittable(fn, 1);
+    const control = options && controlOf(fn, options);
+    if (options?.signal?.aborted) return this.#cancelled(control, 1);
     let number: number, payload: Encoded;
     try {
       // The function first: what moves with the arguments would be gone in vain.
       number = this.#functions.define(fn);
       payload = encodeArguments(args, this.#encodeOptions);
+      if (control?.name !== undefined) payload = withName(control.name, payload);
     } catch (error) {
-      return internals.fail(error);
+      return internals.fail(error, control);
     }
-    return this.#handOver(number, payload, isTimed ? TaskFlag.TIMED : 0);
+    const flags = isTimed ? TaskFlag.TIMED : 0;
+    return options === undefined
+      ? this.#handOver(number, payload, flags, 1)
+      : this.#handOverControlled(number, payload, flags, 1, options, control!);
   }
 
   /**
    * Queues several calls of a function as one task, whose result is a `ChunkOutcome`: in a column one argument for
-   * each, else lists of them.
+   * each, else lists of them. Where a failure ends nothing, the result is a `SettledOutcome`.
    *
    * @returns `undefined` when the function or an argument cannot cross.
    * @throws As {@linkcode submit}.
    */
-  submitChunk(fn: AnyFunction, items: unknown[], isColumn: boolean): Future<unknown> | undefined {
-    this.#assertSubmittable(fn);
+  submitChunk(
+    fn: AnyFunction,
+    items: unknown[],
+    isColumn: boolean,
+    isSettled: boolean,
+    options?: TaskOptions,
+  ): Future<unknown> | undefined {
+    this.#assertSubmittable(fn, items.length);
+    const control = options && controlOf(fn, options);
+    if (options?.signal?.aborted) return this.#cancelled(control, items.length);
     let number: number, payload: Encoded;
     try {
       number = this.#functions.define(fn);
       payload = encodeItems(items, this.#encodeOptions);
+      if (control?.name !== undefined) payload = withName(control.name, payload);
     } catch {
       return undefined;
     }
-    return this.#handOver(number, payload, TaskFlag.CHUNK | TaskFlag.TIMED | (isColumn ? TaskFlag.COLUMN : 0));
+    let flags = TaskFlag.CHUNK | TaskFlag.TIMED | (isColumn ? TaskFlag.COLUMN : 0) | (isSettled ? TaskFlag.SETTLED : 0);
+    if (options?.signal !== undefined) flags |= TaskFlag.SIGNAL;
+    return options === undefined
+      ? this.#handOver(number, payload, flags, items.length)
+      : this.#handOverControlled(number, payload, flags, items.length, options, control!);
   }
 
-  #handOver(fn: number, payload: Encoded, flags: number): Future<unknown> {
-    if (this.#state.name !== "OPEN") {
-      // A getter of an argument has closed the pool, or broken it.
+  /** The future of tasks whose signal is aborted before they are handed over. */
+  #cancelled(control: TaskControl | undefined, items: number): Future<unknown> {
+    this.#tally.countCancelled(items);
+    return internals.cancelled(control);
+  }
+
+  #handOverControlled(
+    fn: number,
+    payload: Encoded,
+    flags: number,
+    items: number,
+    { signal, name, timeout }: TaskOptions,
+    control: TaskControl,
+  ): Future<unknown> {
+    if (signal?.aborted) {
+      // A getter of an argument has done that.
       payload.discard();
-      this.#assertOpen();
+      return this.#cancelled(control, items);
     }
-    return this.#dispatcher.handOver(this, fn, payload, flags);
+    if (name !== undefined) flags |= TaskFlag.NAMED;
+    if (timeout !== undefined && timeout !== Infinity) {
+      flags |= TaskFlag.TIMEOUT;
+      this.#stops?.watch(control);
+    }
+    const future = this.#handOver(fn, payload, flags, items, control);
+    if (signal !== undefined) stopWith(signal, future);
+    return future;
   }
 
-  #assertSubmittable(fn: unknown): void {
+  #handOver(fn: number, payload: Encoded, flags: number, items: number, control?: TaskControl): Future<unknown> {
+    try {
+      // A getter of an argument may have closed the pool, or broken it, or have submitted something itself.
+      this.#assertOpen();
+      this.#room?.assertFree(items);
+    } catch (error) {
+      payload.discard();
+      throw error;
+    }
+    const tally = this.#tally;
+    const isChunk = (flags & TaskFlag.CHUNK) !== 0;
+    if (!isChunk && !tally.isNextMeasured()) {
+      const future = this.#dispatcher.handOver(this, fn, payload, flags, control);
+      tally.countSubmitted();
+      return future;
+    }
+    const at = sharedNow();
+    const future = this.#dispatcher.handOver(this, fn, payload, flags | TaskFlag.MEASURED, control);
+    // One that has failed on the way was counted as one.
+    tally.measure(future, at, fn, internals.failed(future) ? 1 : items, isChunk);
+    return future;
+  }
+
+  #assertSubmittable(fn: unknown, items: number): void {
     if (typeof fn !== "function") {
       throw new TypeError(
         `Cannot submit a value that is not a function: ${inspect(fn)}. ` +
@@ -144,12 +248,33 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     refuseWhileImporting("submit a task");
     this.#assertOpen();
     refuseAfterEndOfProgram();
+    this.#room?.assertFree(items);
+  }
+
+  /** For how many tasks there is room; `undefined` where any number may wait. */
+  get room(): number | undefined {
+    return this.#room?.free;
+  }
+
+  /**
+   * A future that is done when there is room for a task, and fails where there will be none.
+   *
+   * @param isQuick Whether the room is used in a callback of the future.
+   * @throws {ShutdownError} The pool was shut down.
+   * @throws {BrokenExecutor} The pool is broken.
+   */
+  whenRoom(isQuick: boolean): Future<void> {
+    this.#assertOpen();
+    if (this.#room !== undefined) return this.#room.wait(isQuick);
+    const future = new Future<void>();
+    future.setResult();
+    return future;
   }
 
   #assertOpen(): void {
     if (this.#state.name === "BROKEN") throw this.#state.makeError();
     if (this.#state.name !== "OPEN") {
-      throw new ShutdownError("Cannot schedule new futures after shutdown");
+      throw shutdownError();
     }
   }
 
@@ -160,6 +285,35 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     } catch {
       // Told later.
     }
+  }
+
+  /**
+   * Copies arguments of a function that many calls have, by their places.
+   *
+   * @param isReadLater Whether they may change before the last call.
+   * @returns What stands for them in each call. Where workers get them once, also what stands for the function, which
+   * must be unbound when the last call is done.
+   */
+  bind(
+    fn: AnyFunction,
+    constants: Constants,
+    isReadLater: boolean,
+  ): { standIn: AnyFunction | undefined; constants: Constants } {
+    // Jobs of a cluster know no arguments that lie elsewhere.
+    const maxSmall = this.#kind.detail === "attempts" ? Infinity : MAX_INLINE_BYTES;
+    const { bound, standIns } = copyConstants(constants, isReadLater, maxSmall, this.#encodeOptions);
+    if (bound === undefined) return { standIn: undefined, constants: standIns };
+    try {
+      return { standIn: this.#functions.bind(fn, bound), constants: standIns };
+    } catch {
+      // Each item is refused for it.
+      return { standIn: undefined, constants };
+    }
+  }
+
+  /** Ends {@linkcode bind}. */
+  unbind(standIn: AnyFunction): void {
+    this.#functions.unbind(standIn);
   }
 
   /** How many milliseconds an item of a function takes, if it was mapped before. */
@@ -175,6 +329,7 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     if (slot < 0) return Atomics.load(bell, SEQUENCE) === this.#collectedAt ? "pending" : "waiting";
     switch (Atomics.load(this.#queue.slots, slot) & STATE_MASK) {
       case TaskState.RUNNING:
+      case TaskState.STOPPING:
         return "running";
       case TaskState.DONE:
         return "done";
@@ -183,7 +338,7 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     }
   }
 
-  revoke(slot: number): boolean {
+  revoke(slot: number, future: Future<unknown>): boolean {
     if (slot >= 0) {
       const { slots } = this.#queue;
       let state: number;
@@ -199,8 +354,37 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
       ring(bell);
     }
     this.#tasks.unsettled--;
+    this.#tally.cancel(future);
+    this.#room?.look();
     this.#closeWhenDone();
     return true;
+  }
+
+  stop(slot: number, reason: unknown): boolean | "pending" {
+    const future = this.#tasks.futureOf(slot);
+    if (future === undefined) return false;
+    const word = this.#queue.stop(slot);
+    if (word === undefined) {
+      return Atomics.load(this.#queue.slots, slot) === TaskState.PENDING ? "pending" : false;
+    }
+    const grace = Math.max(internals.controlOf(future)?.grace ?? GRACE_MS, 0);
+    if (this.#stops === undefined) {
+      this.#tasks.noteStop(slot, { reason });
+      this.#tellToEnd(slot, grace);
+    } else {
+      this.#stops.add(slot, word, reason, grace);
+      this.#workers.find(serialOf(word))?.worker.postMessage(
+        { type: "abort", slot, grace } satisfies ConsumerMessage,
+      );
+    }
+    return true;
+  }
+
+  /** Has a broker end what runs the task of a slot. */
+  #tellToEnd(slot: number, grace: number): void {
+    // Not another task's until the broker has answered, which would be meant then.
+    this.#tasks.pin(slot);
+    this.#workers.tell({ type: "abort", slot, grace });
   }
 
   /** Blocks until a task that waits behind another one is recalled or begun, which takes some microseconds. */
@@ -214,11 +398,13 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
 
   collect(until = Infinity): boolean {
     this.#collectedAt = Atomics.load(bell, SEQUENCE);
+    this.#tally.endPause();
     // Tasks may be published below.
     if (this.#dispatcher.waiting > 0) ensureStack();
     this.#dispatcher.mend();
     if (this.#collector.collect(until)) return true;
     this.#dispatcher.publishWaiting();
+    this.#room?.look();
     this.#closeWhenDone();
     if (this.#workers.keepProgramAlive && this.#tasks.unsettled === 0) {
       this.#workers.stopLater(() => this.#tasks.unsettled === 0 && !this.#isOver);
@@ -227,6 +413,7 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
   }
 
   lookAgain(): void {
+    this.#stops?.lookAgain();
     this.#dispatcher.lookAgain();
   }
 
@@ -236,6 +423,7 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     return {
       definitions: this.#functions.definitions,
       shared: this.#shared.known(),
+      bound: this.#functions.bound,
       initializer: this.#initializer?.(),
     };
   }
@@ -258,47 +446,58 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     else this.#breakBecause("A worker cannot answer", "a task changed built-in objects that its worker needs");
   }
 
-  // TaskControl
+  // Tasks that are to end
 
+  /** Has a broker end a task that runs; its future fails with what comes of that. */
   abort(future: Future<unknown>): void {
     const slot = this.#tasks.slotOf(future);
-    if (slot === -1) return;
-    if (this.#kind.stop === "terminate") {
-      this.#giveUp(
-        slot,
-        () => this.#kind.brokenError("The task was aborted, and the thread that ran it was ended", undefined),
-      );
-      return;
-    }
-    // Not another task's until the broker has answered, which would be meant then.
-    this.#tasks.pin(slot);
-    this.#workers.tell({ type: "abort", slot });
+    if (slot !== -1) this.#tellToEnd(slot, 0);
   }
 
-  onProgress(future: Future<unknown>, listener: (value: unknown) => void): void {
-    this.#events.onProgress(future, listener);
+  #nameOf(serial: number): string {
+    const index = this.#workers.find(serial)?.index;
+    return index === undefined ? "a thread" : this.#kind.workerName?.(index) ?? `thread ${index}`;
   }
 
-  /** Ends the thread that runs a task, if one does, and fails the task; another thread may take its place. */
-  #giveUp(slot: number, makeError: () => Error): void {
+  /** Fails the future of a task whose thread may still run it. */
+  #failSlot(slot: number, reason: unknown): void {
+    const future = this.#tasks.futureOf(slot);
+    if (future === undefined) return;
+    const worker = this.#workers.find(serialOf(Atomics.load(this.#queue.slots, slot)))?.index ?? 0;
+    this.#tasks.forget(slot);
+    this.#tasks.unsettled--;
+    const { began } = this.#queue.timesOf(slot);
+    this.#tally.fail(future, reason, "stopped", { began, ended: sharedNow(), worker });
+    this.#room?.look();
+    this.#closeWhenDone();
+  }
+
+  /** Ends the thread that runs a task, whose future has failed; another thread may take its place. */
+  #giveUp(slot: number): void {
     const serial = this.#queue.abandon(slot);
     const worker = serial === undefined ? undefined : this.#workers.find(serial);
-    const future = this.#tasks.futureOf(slot);
-    if (worker === undefined || future === undefined) return;
+    if (worker === undefined) return;
+    const name = this.#nameOf(worker.serial);
     // What it has published before is not lost.
     this.collect();
     this.#workers.end(worker);
     if (this.#isOver) return;
+    this.#tally.countLost();
     this.#tasks.free(slot);
-    this.#tasks.unsettled--;
-    internals.settle(future, false, makeError());
     this.#dispatcher.startWorkers();
-    this.#closeWhenDone();
+    console.warn(
+      `${name} was given up, because its task computes on after it was stopped: it keeps a core busy until it ends`,
+    );
   }
 
-  /** Ends a worker alone that has nothing to do; `false` when none sleeps. */
-  endIdleWorker(): boolean {
-    const worker = this.#workers.takeOutIdle();
+  /** How many threads were given up. */
+  get lost(): number {
+    return this.#tally.counts.lost;
+  }
+
+  /** Ends a worker alone that has been asleep for so many milliseconds; `false` when none has. */
+  endIdleWorker(ms = 0): boolean {
+    const worker = this.#workers.takeOutIdle(ms);
     if (worker === undefined) return false;
     // It has published nothing since it fell asleep.
     this.collect();
@@ -332,7 +531,8 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     const unfinished = [...this.#tasks.futures(), ...this.#dispatcher.dropAll()];
     this.#tasks.forgetAll();
     this.#stopWorkers("SIGTERM");
-    for (const future of unfinished) internals.settle(future, false, makeError());
+    for (const future of unfinished) this.#tally.fail(future, makeError());
+    this.#room?.close(makeError);
   }
 
   /** Stops taking work; `cancelFutures` cancels what no worker has started. */
@@ -342,7 +542,10 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
 
   /** Does so, and calls nobody; returns what calls the listeners of the futures that were cancelled. */
   #shutDown(cancelFutures: boolean): () => void {
-    if (this.#state.name === "OPEN") this.#state = { name: "CLOSING" };
+    if (this.#state.name === "OPEN") {
+      this.#state = { name: "CLOSING" };
+      this.#room?.close(shutdownError);
+    }
     let deliver = () => {};
     if (cancelFutures) {
       // All before the first callback: one that blocks would let the workers take the next ones.
@@ -411,4 +614,13 @@ export class Pool implements FutureOwner, TaskControl, WorkersOwner {
     return `${this.#kind.name} ${this.#state.name}: unsettled=${unsettled} waiting=${this.#dispatcher.waiting} ` +
       `collected=${collected} workers=${this.#workers.count}\n${this.#queue.describe()}`;
   }
+}
+
+/** What a future and its task's slot know of the options of `with()`. */
+function controlOf(fn: AnyFunction, { name, timeout, grace }: TaskOptions): TaskControl {
+  return { name, timeout, grace, fn: fn.name };
+}
+
+function shutdownError(): ShutdownError {
+  return new ShutdownError("Cannot schedule new futures after shutdown");
 }

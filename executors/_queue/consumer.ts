@@ -1,29 +1,37 @@
 /**
  * The half of a pool that runs in another thread: takes tasks out of shared memory by itself and publishes results.
- * What it does with a task is not its business: a thread runs it, a broker gives it to somebody else.
+ * What it does with a task is not its business: a thread runs it, a broker gives it to somebody else. Over 400 lines,
+ * because all moves of a slot and of a status that consumers make are one class.
  *
  * @module
  */
 
 import { ring } from "../../futures/bell.ts";
-import { Atomics, JSON, Promise, withResolvers } from "../../futures/builtins.ts";
+import { Atomics, JSON, Promise, sharedNow, withResolvers } from "../../futures/builtins.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { EMPTY, Encoded, type EncodedSections, immovable } from "../_values/encoded.ts";
 import { Memory } from "../_values/memory.ts";
+import { Bound } from "./_bound.ts";
 import type { Parking } from "./parking.ts";
 import { type Form, toPosted } from "./posted.ts";
+import { Progress } from "./_progress.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,
+  HAS_TIMES,
   MAX_INLINE_BYTES,
   NO_SLOT,
   type PostedResult,
   RecordType,
   runningBy,
+  STATE_MASK,
   Status,
+  stoppingFrom,
   TaskFlag,
+  type TaskLimits,
   type TaskRecord,
   TaskState,
+  type TaskTimes,
 } from "./protocol.ts";
 import { ResultRing } from "./ring.ts";
 import { TaskQueue } from "./task_queue.ts";
@@ -50,10 +58,12 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   readonly #index: number;
   /** The word of a slot whose task this consumer runs. Who passes tasks on is never given up. */
   readonly #running: number;
+  readonly #stopping: number;
   readonly #port: MessagePort;
   readonly #bell: Int32Array;
   readonly #definitions: Definition[];
   readonly #shared: Map<number, SharedArrayBuffer>;
+  readonly #bound: Bound<B>;
   #assigned: Task<B> | undefined;
   #nextMessage: PromiseWithResolvers<void> | undefined;
   #hasRested = false;
@@ -63,6 +73,10 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   #isGivenUp = false;
   /** The slot of a task whose reply could not be posted; another one follows. */
   #refused = NO_SLOT;
+  /** What tasks say of their progress. */
+  readonly #progress: Progress;
+  /** Called when a task that this consumer runs is to end. */
+  onStop: (slot: number, grace: number) => void = () => {};
   /** Ends a sleep. */
   #wake: ((value: unknown) => void) | undefined;
 
@@ -73,10 +87,15 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     this.#results = new ResultRing(start.results);
     this.#index = start.index;
     this.#running = form.runs ? runningBy(start.serial) : TaskState.RUNNING;
+    this.#stopping = stoppingFrom(this.#running);
     this.#port = start.port;
     this.#bell = start.bell;
     this.#definitions = start.definitions;
     this.#shared = start.shared;
+    this.#bound = new Bound(form, start.bound);
+    this.#progress = new Progress(this.#results, (slot, payload) => {
+      this.#publish(slot, RecordType.PROGRESS, payload, 0, true);
+    });
   }
 
   /** Takes in a message of the owner's. Must be called for each, in order. */
@@ -84,6 +103,10 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     switch (message.type) {
       case "define":
         this.#definitions[message.fn] = message.definition;
+        break;
+      case "bind":
+      case "unbind":
+        this.#bound.receive(message);
         break;
       case "share":
         this.#shared.set(message.id, message.memory);
@@ -99,7 +122,13 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
           this.#wake(undefined);
           Atomics.notify(this.#parking.statuses, this.#index);
         }
+        break;
       }
+      case "abort":
+        // The slot may be another task's by now.
+        if (Atomics.load(this.#queue.slots, message.slot) === this.#stopping) {
+          this.onStop(message.slot, message.grace);
+        }
     }
     this.#nextMessage?.resolve();
     this.#nextMessage = undefined;
@@ -125,6 +154,11 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   async definition(fn: number): Promise<Definition> {
     while (this.#definitions[fn] === undefined) await this.#message();
     return this.#definitions[fn];
+  }
+
+  /** The arguments that all calls of a function have, where there are some and its definition is known. */
+  boundTo(fn: number): { places: number[]; payload: B } | undefined {
+    return this.#bound.of(fn);
   }
 
   /**
@@ -277,22 +311,65 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   /**
    * Marks a task as running, or as given to a process.
    *
-   * @returns `false` when it was cancelled: it must not run, and needs no reply.
+   * @returns `false` when it was cancelled, or is to end and was taken back: it must not run, and needs no reply.
    */
-  start({ slot }: Task<B>, as: number = this.#running): boolean {
+  start(task: Task<B>, as: number = this.#running): boolean {
     if (this.#isAway) this.#comeBack();
-    if (Atomics.compareExchange(this.#queue.slots, slot, TaskState.PENDING, as) === TaskState.PENDING) return true;
+    const { slot } = task;
+    const state = Atomics.compareExchange(this.#queue.slots, slot, TaskState.PENDING, as);
+    if (state === TaskState.PENDING) {
+      if ((as & STATE_MASK) === TaskState.RUNNING) this.#noteBegin(task);
+      else if ((task.flags & TaskFlag.MEASURED) !== 0) this.#queue.noteBegin(slot, 0);
+      return true;
+    }
     this.#publish(slot, RecordType.CANCELLED, EMPTY);
+    if ((state & STATE_MASK) === TaskState.STOPPING) ring(this.#bell);
     // Nobody waits for this task any more, but perhaps for its place.
     this.#tellWaitingOwner();
     return false;
   }
 
-  /** Marks a task that was given to a process as running there, or as pending again because it was recalled. */
-  setState({ slot }: Task<B>, as: number): void {
-    Atomics.store(this.#queue.slots, slot, as);
-    // The owner may be waiting to cancel it.
-    Atomics.notify(this.#queue.slots, slot);
+  /** How long a task may run that has a timeout. */
+  limitsOf(slot: number): TaskLimits {
+    return this.#queue.limitsOf(slot);
+  }
+
+  /** Says that the function of a task is called now that has a timeout. */
+  setBegun(slot: number): void {
+    this.#queue.setBegun(slot);
+  }
+
+  /** Whether a task that this consumer runs is to end, or this consumer was given up because it does not. */
+  isStopping(slot: number): boolean {
+    return Atomics.load(this.#queue.slots, slot) !== this.#running;
+  }
+
+  /**
+   * Marks a task that was given to a process as running there, or as pending again because it was recalled.
+   *
+   * @returns `false` where it is to end, which stays so: it must not begin any more, and wants a reply.
+   */
+  setState(task: Task<B>, as: number): boolean {
+    const { slots } = this.#queue;
+    const { slot } = task;
+    for (let word = Atomics.load(slots, slot); (word & STATE_MASK) !== TaskState.STOPPING;) {
+      const found = Atomics.compareExchange(slots, slot, word, as);
+      if (found === word) {
+        // The owner may be waiting to cancel it.
+        Atomics.notify(slots, slot);
+        if (as === TaskState.RUNNING) this.#noteBegin(task);
+        return true;
+      }
+      word = found;
+    }
+    return false;
+  }
+
+  /** A task has begun, and its slot says so. */
+  #noteBegin({ slot, flags }: Task<B>): void {
+    if ((flags & TaskFlag.MEASURED) !== 0) this.#queue.noteBegin(slot, sharedNow());
+    // The owner may be waiting until fewer tasks wait.
+    if (this.#queue.isWatched()) ring(this.#bell);
   }
 
   /**
@@ -301,54 +378,71 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
    * @param rings Whether to tell the owner; who publishes several results does that once.
    * @param next What this consumer is then: FINISHED where the next task follows at once, AWAY where something of the
    * user's may run before.
+   * @param times When the task ran, and where, if somebody else has measured that.
    * @throws {SerializationError} What the payload moves cannot move: nothing is published, and another reply may be.
    */
   reply(
-    { slot }: Task<B>,
+    { slot, flags }: Task<B>,
     type: number,
     payload: Encoded | EncodedSections,
     detail = 0,
     rings = true,
     next: number = Status.ACTIVE,
+    times?: Partial<TaskTimes>,
   ): void {
     // Before the result: once the owner has that, the slot may already be another task's. And before the status, which
     // may be another consumer's where this one was given up.
-    if (Atomics.compareExchange(this.#queue.slots, slot, this.#running, TaskState.DONE) !== this.#running) {
+    const { slots } = this.#queue;
+    if (
+      Atomics.compareExchange(slots, slot, this.#running, TaskState.DONE) !== this.#running &&
+      Atomics.compareExchange(slots, slot, this.#stopping, TaskState.DONE) !== this.#stopping
+    ) {
       if (this.#form.runs && slot !== this.#refused) {
         // The owner has given this thread up, and ends it when it comes to its event loop.
         this.#isGivenUp = this.#isAway = true;
         return;
       }
       // It was prefetched by a process, or its first reply could not be posted.
-      Atomics.store(this.#queue.slots, slot, TaskState.DONE);
+      Atomics.store(slots, slot, TaskState.DONE);
+    }
+    if ((flags & TaskFlag.MEASURED) !== 0) {
+      if (times?.began !== undefined) this.#queue.noteBegin(slot, times.began);
+      this.#queue.noteEnd(slot, times?.ended ?? sharedNow(), times?.worker ?? this.#index);
+      type |= HAS_TIMES;
     }
     // Before the owner is woken, perhaps on the core of this thread: it need not wait until this one has come to rest.
     // And before the task counts as finished: who is ACTIVE and has no task is about to take one.
     if (next === Status.AWAY) this.#goAway(Status.ACTIVE);
     else if (next === Status.FINISHED) this.#parking.move(this.#index, Status.ACTIVE, Status.FINISHED);
     this.#queue.countFinished();
+    const isPosted = this.#progress.end(slot);
     try {
-      this.#publish(slot, type, payload, detail);
+      this.#publish(slot, type, payload, detail, isPosted);
     } catch (error) {
       // It is replied again, and counted then. Its thread cannot be given up meanwhile: it may be assigned the next
       // one.
       this.#queue.countFinished(-1);
       this.#refused = slot;
+      if (isPosted) this.#progress.goOn(slot);
       throw error;
     }
     this.#refused = NO_SLOT;
     if (rings) ring(this.#bell);
   }
 
-  /** Tells the owner how far a task has come, if there is room: elsewhere it could come after the task's result. */
+  /** Tells the owner how far a task has come; it never waits for the owner. */
   progress({ slot }: Task<B>, payload: Encoded | EncodedSections): void {
-    if (payload.room > MAX_INLINE_BYTES || payload.shared.length > 0) return;
-    if (this.#results.push(slot, RecordType.PROGRESS, payload)) ring(this.#bell);
+    if (this.#progress.say(slot, payload)) ring(this.#bell);
   }
 
   /** Ends a rest, for who has something to do that did not come from the queue. */
   wakeUp(): void {
     if (this.#parking.unpark(this.#index, Status.WOKEN)) this.#wake?.(undefined);
+  }
+
+  /** Broker: says how many processes it has, how many of them start, and how many took the place of another one. */
+  setChildren(children: number, starting: number, restarts: number): void {
+    this.#queue.setChildren(children, starting, restarts);
   }
 
   /** Says that this consumer has obeyed an `abort`, as far as it could. */
@@ -368,8 +462,8 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     ring(this.#bell);
   }
 
-  #publish(slot: number, type: number, payload: Encoded | EncodedSections, detail = 0): void {
-    if (payload.room <= MAX_INLINE_BYTES && payload.shared.length === 0) {
+  #publish(slot: number, type: number, payload: Encoded | EncodedSections, detail = 0, isPosted = false): void {
+    if (payload.room <= MAX_INLINE_BYTES && payload.shared.length === 0 && !isPosted) {
       payload.takeMoved("result");
       if (this.#results.push(slot, type, payload, detail)) return;
     }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Atomics, performance } from "../../futures/builtins.ts";
+import { Atomics, performance, sharedNow } from "../../futures/builtins.ts";
 import { Status, Word } from "./protocol.ts";
 
 /** The statuses, besides PARKED, from which a consumer comes to an assigned task: those of an idle one, and all. */
@@ -22,10 +22,13 @@ export class Parking {
   /** The `Status` of each consumer. */
   readonly statuses: Int32Array;
   readonly #control: Int32Array;
+  /** Since when each consumer sleeps that does; by the clock that all threads share. */
+  readonly #sleepingSince: Float64Array;
 
-  constructor(control: Int32Array, statuses: Int32Array) {
+  constructor(control: Int32Array, statuses: Int32Array, sleepingSince: Float64Array) {
     this.#control = control;
     this.statuses = statuses;
+    this.#sleepingSince = sleepingSince;
   }
 
   /** Whether a consumer has a status. */
@@ -77,6 +80,8 @@ export class Parking {
    * @returns `false` when it was given a task meanwhile.
    */
   park(index: number, from: number): boolean {
+    // First: the owner reads it of who is PARKED.
+    this.#sleepingSince[index] = sharedNow();
     // Counted first: who wakes counts down.
     Atomics.add(this.#control, Word.PARKED, 1);
     if (this.move(index, from, Status.PARKED)) return true;
@@ -115,6 +120,11 @@ export class Parking {
    */
   leave(index: number): boolean {
     return this.unpark(index, Status.LEFT);
+  }
+
+  /** Owner: since when a consumer sleeps, by the clock that all threads share; `undefined` when it does not. */
+  sleepingSince(index: number): number | undefined {
+    return this.is(index, Status.PARKED) ? this.#sleepingSince[index] : undefined;
   }
 
   /** Owner: says that the thread of an index, which ran a task, was given up. */

@@ -15,7 +15,7 @@ export function toPosted(payload: Encoded | EncodedSections): { posted: PostedPa
   const buffers = payload.sections.map(wholeBuffer);
   const { encoding } = payload;
   if (encoding === Encoding.NUMBER) return postedOf(payload.decoded());
-  return { posted: { encoding, text: "", isEncoded: true, number: 0, buffers, shared: [] }, list: buffers };
+  return { posted: { encoding, text: "", isEncoded: true, number: 0, buffers, shared: payload.shared }, list: buffers };
 }
 
 function postedOf(payload: Encoded): { posted: PostedPayload; list: Transferable[] } {
@@ -28,13 +28,17 @@ function postedOf(payload: Encoded): { posted: PostedPayload; list: Transferable
 
 /** The payload of a message. */
 export function fromPosted({ encoding, text, isEncoded, number, buffers, shared, clone }: PostedPayload): Encoded {
-  if (isEncoded) return sectionsOf({ encoding, buffers }).decoded();
+  if (isEncoded) return sectionsOf({ encoding, buffers, shared }).decoded();
   return new Encoded(encoding, text, number, buffers, shared, clone);
 }
 
 /** The payload of a message that came as bytes. */
-export function sectionsOf({ encoding, buffers }: Pick<PostedPayload, "encoding" | "buffers">): EncodedSections {
-  return new EncodedSections(encoding, buffers.map((buffer) => new Uint8Array(buffer)));
+export function sectionsOf(
+  { encoding, buffers, shared }: Pick<PostedPayload, "encoding" | "buffers" | "shared">,
+): EncodedSections {
+  const payload = new EncodedSections(encoding, buffers.map((buffer) => new Uint8Array(buffer)));
+  payload.shared = shared;
+  return payload;
 }
 
 /** How a consumer wants what tasks carry. */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Math } from "../../futures/builtins.ts";
+import { Math, sharedNow } from "../../futures/builtins.ts";
 import type { Definition } from "../_functions/definition.ts";
 
 /** Tasks that can be in the queue or running at once; more wait in the owner's memory. */
@@ -43,6 +43,14 @@ export const Word = {
   POSTED: 6,
   /** Of a ring: whether its consumer has left, and takes no more tasks. */
   CLOSED: 7,
+  /** Of a ring: how many of the posted results the owner has received. */
+  RECEIVED: 8,
+  /** Of a pool: whether the owner wants to hear when a task begins. */
+  WATCHED: 9,
+  /** Of a pool with a broker: how many processes there are, how many of them start, how many took another's place. */
+  CHILDREN: 10,
+  STARTING_CHILDREN: 11,
+  RESTARTS: 12,
 } as const;
 
 /** Size of a control block in 4-byte words. */
@@ -64,12 +72,17 @@ export const TaskState = {
    * is: see {@linkcode runningBy}.
    */
   RUNNING: 3,
-  /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING only. */
+  /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING or STOPPING only. */
   DONE: 4,
   /** Will never run. Set by the owner, from PENDING only. */
   CANCELLED: 5,
-  /** Will have no result, because its thread was given up. Set by the owner, from RUNNING only. */
+  /** Will have no result, because its thread was given up. Set by the owner, from RUNNING or STOPPING only. */
   ABANDONED: 6,
+  /**
+   * Is to end: its future fails whatever comes of it. Set by the owner, from RUNNING or PREFETCHED. The serial number
+   * stays in the word.
+   */
+  STOPPING: 7,
 } as const;
 
 /** The bits of a slot's word that are its `TaskState`; those above them are the serial number of the thread. */
@@ -85,6 +98,11 @@ export const MAX_SERIAL = 0xfff_ffff;
  */
 export function runningBy(serial: number): number {
   return TaskState.RUNNING | (serial << STATE_BITS);
+}
+
+/** The word of a slot whose task is to end, where this was its word. */
+export function stoppingFrom(word: number): number {
+  return word | TaskState.STOPPING;
 }
 
 /** The serial number in a word of {@linkcode runningBy}. */
@@ -116,6 +134,33 @@ export const Status = {
   LEFT: 8,
 } as const;
 
+/** The words of a slot whose task has a timeout. */
+export const Limit = {
+  /** How long the task may run, in milliseconds. Set by the owner. */
+  TIMEOUT: 0,
+  /** How long it has to end by itself when it is stopped, in milliseconds. Set by the owner. */
+  GRACE: 1,
+  /** When its function was called, by {@linkcode clock}; 0 before. Set by the thread that runs it. */
+  BEGUN: 2,
+} as const;
+
+/** How many words that are. */
+export const LIMIT_WORDS = 3;
+
+/** The longest time in such a word: about 25 days, which stands for any longer one. */
+export const MAX_LIMIT_MS = 2 ** 31 - 1;
+
+/** What the words of a slot say of its task. */
+export interface TaskLimits {
+  readonly timeout: number;
+  readonly grace: number;
+}
+
+/** A time in milliseconds that all threads of a program count alike, modulo 2³². */
+export function clock(): number {
+  return Math.trunc(sharedNow()) | 0;
+}
+
 /** Bits of a task's record. */
 export const TaskFlag = {
   /** The arguments are a list of argument lists; what comes of it is a `ChunkOutcome`. */
@@ -126,7 +171,27 @@ export const TaskFlag = {
   SHARED: 4,
   /** The owner wants to know how long it takes. */
   TIMED: 8,
+  /** The task has a timeout, which is in the words of its slot: see `Limits`. */
+  TIMEOUT: 16,
+  /** The arguments are the parts of a payload (`Encoding.PARTS`): the task's name, and then what they are else. */
+  NAMED: 32,
+  /** Of a chunk: it may be stopped, which is looked at before each item. */
+  SIGNAL: 64,
+  /** With CHUNK: whatever becomes of an item, the others are run; what comes of it is a `SettledOutcome`. */
+  SETTLED: 128,
+  /** The owner wants to know when it begins and ends: see `TaskTimes`. */
+  MEASURED: 1024,
 } as const;
+
+/** Added to the type of a record: the task is measured, and its slot's times are there. */
+export const HAS_TIMES = 256;
+
+/** When a measured task ran, by the clock that all threads share, and the number of the worker that ran it. */
+export interface TaskTimes {
+  readonly began: number;
+  readonly ended: number;
+  readonly worker: number;
+}
 
 /** What a record of a worker's ring says. */
 export const RecordType = {
@@ -148,6 +213,8 @@ export const RecordType = {
   BROKEN: 7,
   /** Of a broker: it has ended all that it had started. */
   GONE: 8,
+  /** A task has run for longer than its timeout, whatever came of it. The payload is the name of the worker. */
+  TIMED_OUT: 9,
 } as const;
 
 /** A task in the queue. */
@@ -194,6 +261,16 @@ export function msOf(steps: number): number {
   return steps / STEPS_PER_MS;
 }
 
+/** Arguments that are the same in all calls of a function under its number. */
+export interface BoundArguments {
+  /** Which of the arguments they are. */
+  places: number[];
+  /** They are encoded by `encodeConstants()`, and begin where the memory begins. */
+  encoding: number;
+  byteLength: number;
+  memory: SharedArrayBuffer;
+}
+
 /** The first message to a consumer. */
 export interface ConsumerStart {
   memory: PoolMemory;
@@ -209,6 +286,8 @@ export interface ConsumerStart {
   definitions: Definition[];
   /** All shared memory that tasks refer to by now. */
   shared: Map<number, SharedArrayBuffer>;
+  /** All arguments that are bound to functions by now. */
+  bound: Map<number, BoundArguments>;
 }
 
 /** What to call in a worker before its first task. */
@@ -221,6 +300,10 @@ export interface Initializer {
 export type ConsumerMessage =
   /** What a function is; before the first task that names it. */
   | { type: "define"; fn: number; definition: Definition }
+  /** Arguments that all calls of a function have; before its definition. */
+  | { type: "bind"; fn: number; bound: BoundArguments }
+  /** No task calls that function any more. */
+  | { type: "unbind"; fn: number }
   /** Memory that tasks refer to by a number; before the first of them. */
   | { type: "share"; id: number; memory: SharedArrayBuffer }
   /** No task refers to that memory any more. */
@@ -234,10 +317,10 @@ export type ConsumerMessage =
   /** To a broker: takes back what was given and has not begun, since the task of this slot is to be cancelled. */
   | { type: "recall"; slot: number }
   /**
-   * To a broker: ends what runs the task of this slot, as far as that can be done. It acknowledges once; until then the
-   * slot must not be another task's, which would be meant then.
+   * The task of this slot is to end, after so many milliseconds at the latest, as far as that can be done. A broker
+   * acknowledges it once; until then the slot must not be another task's, which would be meant then.
    */
-  | { type: "abort"; slot: number };
+  | { type: "abort"; slot: number; grace: number };
 
 /** A payload as a message carries it. */
 export interface PostedPayload {

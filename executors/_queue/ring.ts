@@ -81,8 +81,6 @@ export class RecordRing {
 export class ResultRing {
   readonly #control: Int32Array;
   readonly #ring: RecordRing;
-  /** Owner only: how many posted results it has received. */
-  #received = 0;
 
   static create(): SharedArrayBuffer {
     return new SharedArrayBuffer((CONTROL_WORDS + RESULT_WORDS) * 4);
@@ -158,14 +156,14 @@ export class ResultRing {
     Atomics.add(this.#control, Word.POSTED, 1);
   }
 
-  /** Owner: whether posted results wait to be received. */
+  /** Whether posted results wait to be received. */
   hasPosted(): boolean {
-    return Atomics.load(this.#control, Word.POSTED) !== this.#received;
+    return Atomics.load(this.#control, Word.POSTED) !== Atomics.load(this.#control, Word.RECEIVED);
   }
 
   /** Owner: counts a posted result as received. */
   countReceived(): void {
-    this.#received = (this.#received + 1) | 0;
+    Atomics.add(this.#control, Word.RECEIVED, 1);
   }
 
   /** For a hang's report: the state in one line. */

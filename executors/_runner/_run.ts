@@ -65,6 +65,8 @@ export abstract class Run<W extends RunWorker = RunWorker> {
 
   /** The task that it is of; an initializer's run is of none. */
   abstract readonly task: RunnerTask | undefined;
+  /** Called when it goes on after this turn. */
+  onAwait(): void {}
   /** Encodes an outcome. */
   protected abstract encode(type: number, outcome: unknown): Reply;
   /** Tells what became of it, and whether nothing of it runs any more. */

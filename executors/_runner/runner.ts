@@ -1,18 +1,26 @@
 /**
- * How a worker runs tasks: what a thread and a child process have in common.
+ * How a worker runs tasks: what a thread and a child process have in common. Over 400 lines: the runs that it makes
+ * call back what is private here.
  *
  * @module
  */
 
-import { Atomics, Math, performance, Promise } from "../../futures/builtins.ts";
+import { Atomics, performance, Promise } from "../../futures/builtins.ts";
 import { SerializationError } from "../../futures/errors.ts";
 import { EMPTY, type Encoded } from "../_values/encoded.ts";
 import { decodeArguments, decodeItems, type EncodeOptions, encodeValue } from "../_values/codec.ts";
-import { RecordType, stepsOf, TaskFlag } from "../_queue/protocol.ts";
+import { RecordType, TaskFlag, type TaskLimits } from "../_queue/protocol.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { encodeError, encodeOutcome } from "../_values/outcome.ts";
+import { nameAndRest } from "../_values/named.ts";
+import { releaseSignals } from "../_values/signals.ts";
+import { type CurrentTask, setTaskHost } from "../current_task.ts";
 import { explain, type Import, isThenable, resolve, type TaskFunction } from "../_functions/resolve.ts";
+import { type BoundArgs, withBound } from "./_bound.ts";
 import { current, type Reply, Run, type RunnerTask, type RunWorker } from "./_run.ts";
+import { abortError, RunControl } from "./_run_control.ts";
+import { SettledChunk } from "./_settled_chunk.ts";
+import { Timer, timerFor } from "./_timer.ts";
 import { callFor, leaveRun, loadRuns, runOfNow, watchTasks } from "./_unhandled.ts";
 
 export type { RunnerTask };
@@ -26,6 +34,8 @@ export interface TaskPort<T extends RunnerTask = RunnerTask> {
   readonly sameProcess: boolean;
   /** The definition of a task's function. */
   definition(fn: number): Definition | Promise<Definition>;
+  /** The arguments that all calls of a function have, where there are some; asked when the definition is known. */
+  boundTo(fn: number): BoundArgs | undefined;
   /** Imports a task's module, or its text. */
   readonly import: Import;
   /**
@@ -34,8 +44,21 @@ export interface TaskPort<T extends RunnerTask = RunnerTask> {
    * @throws {SerializationError} What the payload moves cannot move: nothing was sent, and something else may be.
    */
   reply(task: T, type: number, payload: Encoded, steps: number, isFree: boolean): void;
-  /** Takes what a task that runs says of its progress. It may get lost. */
+  /** Takes what a task that runs says of its progress. */
   progress(task: T, payload: Encoded): void;
+  /** How long a task may run that has a timeout. */
+  limitsOf(task: T): TaskLimits;
+  /** The function of a task is called that has a timeout. */
+  onCall(task: T): void;
+  /** Whether a task that runs is to end, as others have said in shared memory. */
+  isStopping(task: T): boolean;
+  /** Called before the first task wants to hear in its event loop that it is to end. */
+  listenForStops?(): void;
+  /**
+   * Whether tasks that await something are ended by this worker when they are to end; else somebody else ends them,
+   * with the worker.
+   */
+  readonly endsStopped: boolean;
   /**
    * Ends the worker, which cannot answer any more, because a task has changed or closed what it needs for that. If it
    * stayed, its task would never end.
@@ -62,6 +85,7 @@ let runner: Runner | undefined;
 export function runFor<T extends RunnerTask>(port: TaskPort<T>): Runner {
   runner = new Runner(port);
   watchTasks(runner);
+  setTaskHost(runner);
   return runner;
 }
 
@@ -103,9 +127,28 @@ export class Runner implements RunWorker {
 
   /** See the function of this name. Nothing moves with it, and no memory is shared by it: it may get lost. */
   progress(value: unknown): void {
-    const payload = encodeValue(value, { root: "result", sameProcess: false });
     const run = runOfNow();
-    if (run?.task !== undefined && !run.isOver) this.port.progress(run.task, payload);
+    if (run?.task === undefined || run.isOver) return;
+    const payload = encodeValue(value, { root: "progress", sameProcess: false });
+    if (!run.isOver) this.port.progress(run.task, payload);
+  }
+
+  /** The task that the caller is a part of, as it knows itself. */
+  current(): CurrentTask | undefined {
+    const run = runOfNow();
+    return run instanceof TaskRun || run instanceof ChunkRun ? run.control.current : undefined;
+  }
+
+  /** The run that holds this thread is to end: its signal is aborted. */
+  onStop(isIt: (task: RunnerTask) => boolean, grace: number): void {
+    const { run } = current;
+    if (run?.task === undefined || run.isOver || !isIt(run.task)) return;
+    (run as TaskRun | ChunkRun).control.stop(grace);
+  }
+
+  /** What a task's function is called. */
+  nameOf(fn: number): string {
+    return this.#functions.get(fn)?.name ?? "";
   }
 
   /** Begins to load what it takes to tell apart the unhandled errors of tasks, if there were any; called in a pause. */
@@ -127,19 +170,26 @@ export class Runner implements RunWorker {
   /** Runs a task and replies; returns a promise when it takes more than this turn. */
   runTask(task: RunnerTask): Promise<void> | undefined {
     this.#hasRun = true;
+    let name: string | undefined;
+    if ((task.flags & TaskFlag.NAMED) !== 0) {
+      let payload: Encoded;
+      [name, payload] = nameAndRest(task.payload);
+      task = { ...task, payload };
+    }
     const fn = this.#functions.get(task.fn);
-    if ((task.flags & TaskFlag.CHUNK) !== 0) return this.#runChunk(task, fn);
-    const run = new TaskRun(this, task);
+    if ((task.flags & TaskFlag.SETTLED) !== 0) return this.#runEach(task, name);
+    if ((task.flags & TaskFlag.CHUNK) !== 0) return this.#runChunk(task, fn, name);
+    const run = new TaskRun(this, task, name);
     const call = (fn: TaskFunction) => {
-      run.timer?.start();
+      run.begin();
       return fn(...decodeArguments(task.payload));
     };
-    return runWith(run, () => fn === undefined ? this.#loadAndCall(task.fn, call) : call(fn));
+    return runWith(run, () => fn === undefined ? this.#loadAndCall(run, call) : call(fn));
   }
 
   /** Runs a chunk's items one after the other, up to the first that fails. */
-  #runChunk(task: RunnerTask, fn: TaskFunction | undefined): Promise<void> | undefined {
-    const run = new ChunkRun(this, task);
+  #runChunk(task: RunnerTask, fn: TaskFunction | undefined, name: string | undefined): Promise<void> | undefined {
+    const run = new ChunkRun(this, task, name);
     const { results, timer } = run;
     const go = (length: number, call: (i: number) => unknown): Promise<void> | undefined => {
       while (results.length < length) {
@@ -159,9 +209,47 @@ export class Runner implements RunWorker {
       timer.start();
       const { length, get } = decodeItems(task.payload);
       const isColumn = (task.flags & TaskFlag.COLUMN) !== 0;
-      return go(length, isColumn ? (i) => fn(get(i)) : (i) => fn(...get(i) as unknown[]));
+      const callItem = isColumn ? (i: number) => fn(get(i)) : (i: number) => fn(...get(i) as unknown[]);
+      if ((task.flags & TaskFlag.SIGNAL) === 0) return go(length, callItem);
+      return go(length, (i) => {
+        this.#assertGoesOn(task);
+        return callItem(i);
+      });
     };
-    return runWith(run, () => fn === undefined ? this.#loadAndCall(task.fn, call) : call(fn));
+    return runWith(run, () => fn === undefined ? this.#loadAndCall(run, call) : call(fn));
+  }
+
+  /** Runs a chunk's items one after the other, each as a run of its own: what ends one ends no other. */
+  #runEach(task: RunnerTask, name: string | undefined): Promise<void> | undefined {
+    const chunk = new SettledChunk(this, task);
+    const { items } = chunk;
+    if (items === undefined) return undefined;
+    const isColumn = (task.flags & TaskFlag.COLUMN) !== 0;
+    const mayStop = (task.flags & TaskFlag.SIGNAL) !== 0;
+    const runItem = (i: number): Promise<void> | undefined => {
+      const run = new ItemRun(this, task, name, chunk);
+      const call = (fn: TaskFunction) => {
+        if (mayStop) this.#assertGoesOn(task);
+        chunk.timer.start();
+        return isColumn ? fn(items.get(i)) : fn(...items.get(i) as unknown[]);
+      };
+      const fn = this.#functions.get(task.fn);
+      return runWith(run, () => fn === undefined ? this.#loadAndCall(run, call) : call(fn));
+    };
+    const goOn = async (busy: Promise<void>, i: number): Promise<void> => {
+      await busy;
+      while (++i < items.length) {
+        const next = runItem(i);
+        if (next !== undefined) await next;
+      }
+      chunk.reply(false);
+    };
+    for (let i = 0; i < items.length; i++) {
+      const busy = runItem(i);
+      if (busy !== undefined) return goOn(busy, i);
+    }
+    chunk.reply(true);
+    return undefined;
   }
 
   async #load(fn: number): Promise<TaskFunction> {
@@ -169,13 +257,29 @@ export class Runner implements RunWorker {
     if (loaded === undefined) {
       loaded = await resolve(await this.port.definition(fn), this.port.import);
       leaveRun();
+      const bound = this.port.boundTo(fn);
+      if (bound !== undefined) loaded = withBound(loaded, bound);
       this.#functions.set(fn, loaded);
     }
     return loaded;
   }
 
-  async #loadAndCall(fn: number, call: (fn: TaskFunction) => unknown): Promise<unknown> {
-    return await call(await this.#load(fn));
+  /** Forgets a function that no task calls any more, and what is bound to it. */
+  forget(fn: number): void {
+    this.#functions.delete(fn);
+  }
+
+  async #loadAndCall(run: TaskRun | ChunkRun, call: (fn: TaskFunction) => unknown): Promise<unknown> {
+    const fn = await this.#load(run.task.fn);
+    // To load it may take long: it must not begin when it was stopped meanwhile.
+    if (run.isOver) return undefined;
+    this.#assertGoesOn(run.task);
+    return await call(fn);
+  }
+
+  /** @throws {DOMException} The task is to end. */
+  #assertGoesOn(task: RunnerTask): void {
+    if (this.port.isStopping(task)) throw abortError();
   }
 }
 
@@ -189,6 +293,7 @@ function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
     run.end(RecordType.ERROR, error, true);
   }
   current.run = undefined;
+  releaseSignals();
   return undefined;
 }
 
@@ -197,9 +302,11 @@ async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void>
     run.onOver = resolve;
     // It may have called Deno.exit() already, before it returned its promise.
     if (run.isOver) resolve();
+    else run.onAwait();
     void endWith(run, value);
   });
   current.run = undefined;
+  releaseSignals();
 }
 
 /** Ends a run by what its promise comes to. Not as free: what else the task has left comes before the next task. */
@@ -233,34 +340,48 @@ class InitializerRun extends Run<Runner> {
   }
 }
 
-/** Measures how long the items of a task take, without what it takes to load their function. */
-class Timer {
-  #begun: number | undefined;
-
-  start(): void {
-    this.#begun = performance.now();
-  }
-
-  stepsFor(items: number): number {
-    return this.#begun === undefined ? 0 : stepsOf((performance.now() - this.#begun) / Math.max(1, items));
-  }
-}
-
-function timerFor({ flags }: RunnerTask): Timer | undefined {
-  return (flags & TaskFlag.TIMED) === 0 ? undefined : new Timer();
-}
-
 class TaskRun extends Run<Runner> {
   readonly task: RunnerTask;
   readonly timer: Timer | undefined;
+  readonly name: string | undefined;
+  readonly limits: TaskLimits | undefined;
+  /** When its time is over, on the clock of `performance.now()`. */
+  deadline = Infinity;
+  #isAwaiting = false;
+  #control: RunControl | undefined;
 
-  constructor(runner: Runner, task: RunnerTask) {
+  constructor(runner: Runner, task: RunnerTask, name: string | undefined) {
     super(runner, task.fn);
     this.task = task;
     this.timer = timerFor(task);
+    this.name = name;
+    this.limits = (task.flags & TaskFlag.TIMEOUT) === 0 ? undefined : runner.port.limitsOf(task);
+  }
+
+  /** Its function is called, which has been loaded: its time begins. */
+  begin(): void {
+    this.timer?.start();
+    if (this.limits === undefined) return;
+    this.deadline = performance.now() + this.limits.timeout;
+    this.worker.port.onCall(this.task);
+    if (this.#isAwaiting) this.control.awaitDeadline(this.limits.grace);
+  }
+
+  /** What only a task has that asks for it, or has a timeout. */
+  get control(): RunControl {
+    return this.#control ??= new RunControl(this.worker, this);
+  }
+
+  override onAwait(): void {
+    if (this.limits === undefined) return;
+    this.#isAwaiting = true;
+    if (this.deadline !== Infinity) this.control.awaitDeadline(this.limits.grace);
   }
 
   protected override encode(type: number, outcome: unknown): Reply {
+    if (this.limits !== undefined && performance.now() >= this.deadline) {
+      return { type: RecordType.TIMED_OUT, payload: encodeValue(this.worker.name, this.worker.resultOptions) };
+    }
     if (type === RecordType.VALUE) {
       try {
         return { type, payload: this.attempt(() => encodeValue(outcome, this.worker.resultOptions)) };
@@ -290,10 +411,19 @@ class ChunkRun extends Run<Runner> {
   readonly task: RunnerTask;
   readonly results: unknown[] = [];
   readonly timer: Timer = new Timer();
+  readonly name: string | undefined;
+  readonly limits = undefined;
+  readonly deadline = Infinity;
+  #control: RunControl | undefined;
 
-  constructor(runner: Runner, task: RunnerTask) {
+  constructor(runner: Runner, task: RunnerTask, name: string | undefined) {
     super(runner, task.fn);
     this.task = task;
+    this.name = name;
+  }
+
+  get control(): RunControl {
+    return this.#control ??= new RunControl(this.worker, this);
   }
 
   protected override encode(type: number, outcome: unknown): Reply {
@@ -309,5 +439,19 @@ class ChunkRun extends Run<Runner> {
 
   protected override tell({ type, payload, steps = 0 }: Reply, isFree: boolean): void {
     this.worker.port.reply(this.task, type, payload, steps, isFree);
+  }
+}
+
+/** One item of a {@linkcode SettledChunk}. */
+class ItemRun extends TaskRun {
+  readonly #chunk: SettledChunk;
+
+  constructor(runner: Runner, task: RunnerTask, name: string | undefined, chunk: SettledChunk) {
+    super(runner, task, name);
+    this.#chunk = chunk;
+  }
+
+  protected override tell(reply: Reply): void {
+    this.#chunk.add(reply);
   }
 }

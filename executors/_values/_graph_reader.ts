@@ -6,7 +6,7 @@
  */
 
 import { JSON } from "../../futures/builtins.ts";
-import type { Encoded } from "./encoded.ts";
+import { copyOf, type Encoded } from "./encoded.ts";
 import { FIRST, Special } from "./_graph_format.ts";
 import { type Reader, TYPES } from "./_types.ts";
 
@@ -127,7 +127,7 @@ class GraphReader implements Reader {
 
   buffer(place: number, maxByteLength?: number): ArrayBuffer {
     const buffer = this.#payload.buffers[place];
-    if (maxByteLength === undefined) return this.isApart ? buffer.slice() : buffer;
+    if (maxByteLength === undefined) return this.isApart ? copyOf(new Uint8Array(buffer)).buffer : buffer;
     const resizable = new ArrayBuffer(buffer.byteLength, { maxByteLength });
     new Uint8Array(resizable).set(new Uint8Array(buffer));
     return resizable;

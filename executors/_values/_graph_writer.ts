@@ -13,6 +13,7 @@ import { Faults, type LeftOut, type Step } from "./_faults.ts";
 import { FIRST, Special } from "./_graph_format.ts";
 import { jsonOf } from "./json.ts";
 import { describeExtra, describeFunction, describeRefused, textOfThrown } from "./_refusal.ts";
+import { memoryOf } from "./signals.ts";
 import { Code, typeOf, TYPES, type Writer } from "./_types.ts";
 import { Transfer } from "../transfer.ts";
 
@@ -22,9 +23,13 @@ export interface EncodeOptions {
    * What paths call the value. An `error` is what a task threw: it arrives without the properties that cannot cross.
    * All else is refused as a whole.
    */
-  root: "args" | "result" | "error";
+  root: "args" | "result" | "error" | "progress";
   /** Whether the receiver is a thread of the same process, so that memory can be shared, and ports can move. */
   sameProcess: boolean;
+  /** Whether the items of lists are made anew each time that the receiver wants them. */
+  areItemsMadeAnew?: boolean;
+  /** Whether signals cross: somebody tells the receiver when they are aborted. */
+  signals?: boolean;
 }
 
 /** A text of this length or more is written once, however often it occurs. */
@@ -79,6 +84,7 @@ class GraphWriter implements Writer, Objects {
     this.#lists = lists;
     this.#leftOut = leftOut;
     if (options.root === "error") this.#faults = new Faults();
+    if (options.areItemsMadeAnew) this.#text[0] = 1;
   }
 
   /** `undefined` when more must be left out than was known before. */
@@ -283,10 +289,14 @@ class GraphWriter implements Writer, Objects {
 
   writeShared(memory: SharedArrayBuffer, at: number): void {
     if (this.#options.sameProcess) this.say(at, this.#shared.push(memory) - 1);
-    else {this.refuse(
-        at,
-        "a SharedArrayBuffer, which another process cannot share. To fix it, send a copy of its bytes",
-      );}
+    else {
+      this.refuse(at, "a SharedArrayBuffer, which another process cannot share. To fix it, send a copy of its bytes");
+    }
+  }
+
+  writeSignal(signal: AbortSignal, at: number): void {
+    if (this.#options.signals) this.say(at, this.#shared.push(memoryOf(signal)) - 1);
+    else this.refuse(at, "an AbortSignal, which only the arguments of tasks of threads and processes can carry");
   }
 
   // ---- what cannot cross -------------------------------------------------------------------------------------------

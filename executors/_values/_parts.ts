@@ -15,8 +15,16 @@ import { jsonOf } from "./json.ts";
  */
 type PartEntry = 0 | [encoding: number, text: string, buffers: number, shared: number];
 
-/** Joins the payloads of a chunk's results, and that of its error. */
-export function joinParts(results: readonly Encoded[], error: Encoded | undefined): Encoded {
+/**
+ * Joins the payloads of a chunk's results, and that of its error.
+ *
+ * @param failed Of a chunk whose items all have an outcome: the places of those that are errors.
+ */
+export function joinParts(
+  results: readonly Encoded[],
+  error: Encoded | undefined,
+  failed?: readonly number[],
+): Encoded {
   const entries: PartEntry[] = [];
   const buffers: ArrayBuffer[] = [];
   const shared: SharedArrayBuffer[] = [];
@@ -37,12 +45,21 @@ export function joinParts(results: readonly Encoded[], error: Encoded | undefine
     list.push(...part.clone.list);
   }
   const clone = clones.length === 0 ? undefined : { value: clones, list };
-  return new Encoded(Encoding.PARTS, jsonOf([results.length, entries]), 0, buffers, shared, clone);
+  const text = jsonOf(failed === undefined ? [results.length, entries] : [results.length, entries, failed]);
+  return new Encoded(Encoding.PARTS, text, 0, buffers, shared, clone);
 }
 
-/** The payloads that {@linkcode joinParts} joined, and how many of them are results. */
-export function splitParts({ text, buffers, shared, clone }: Encoded): { count: number; parts: Encoded[] } {
-  const [count, entries] = JSON.parse(text) as [number, PartEntry[]];
+/** What {@linkcode joinParts} joined. */
+interface Parts {
+  /** How many of the payloads are results. */
+  readonly count: number;
+  readonly parts: Encoded[];
+  readonly failed: number[] | undefined;
+}
+
+/** The payloads that {@linkcode joinParts} joined, and what else it was told of them. */
+export function splitParts({ text, buffers, shared, clone }: Encoded): Parts {
+  const [count, entries, failed] = JSON.parse(text) as [number, PartEntry[], number[]?];
   const clones = [...(clone?.value ?? []) as unknown[]];
   let [atBuffer, atShared] = [0, 0];
   const parts = entries.map((entry) => {
@@ -57,5 +74,5 @@ export function splitParts({ text, buffers, shared, clone }: Encoded): { count: 
       encoding === Encoding.CLONE ? { value: clones.shift(), list: [] } : undefined,
     );
   });
-  return { count, parts };
+  return { count, parts, failed };
 }

@@ -42,12 +42,6 @@ export function describeRefused(thing: object, { root, sameProcess }: EncodeOpti
   const what = isPlatforms && !CLASS_NAMES.has(name) ? article(name) : `an instance of ${name || "an unnamed class"}`;
   if (hasMethod(thing, "then")) return fix(what, `await it first, and ${send} what it resolves to`);
   if (hasMethod(thing, "submit")) return fix(what, "make one in the task, or submit from here");
-  if (isPlatforms && name === "AbortSignal") {
-    const stops = "call cancel() of the future, which stops a task that has not begun";
-    return sameProcess
-      ? fix(what, `${stops}; or share a flag with the task, such as new Int32Array(new SharedArrayBuffer(4))`)
-      : fix(`${what}, which another process cannot follow`, stops);
-  }
   if (isPlatforms && STREAMS.has(name)) {
     if (sameProcess) return fix(what, "move it, as a whole argument or result, such as transfer(it, [it])");
     return name === "MessagePort" ? `${what}, which no other process can use` : fix(what, `${send} what it carries`);

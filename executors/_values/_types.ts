@@ -11,6 +11,7 @@
 import { define, propertiesOf, putTogether, takeApart } from "./error_codec.ts";
 import type { Step } from "./_faults.ts";
 import { isDoubtful } from "./_graph_format.ts";
+import { signalFrom } from "./signals.ts";
 import { temporalClass, temporalNameOf } from "./_temporal.ts";
 import { VIEW_NAMES, viewNamed } from "./_views.ts";
 
@@ -29,6 +30,7 @@ export interface Writer {
   writeBuffer(buffer: ArrayBuffer, at: number): void;
   writeView(view: ArrayBufferView, at: number): void;
   writeShared(memory: SharedArrayBuffer, at: number): void;
+  writeSignal(signal: AbortSignal, at: number): void;
   /** Refuses the object, and says why. */
   refuse(at: number, reason: string): void;
 }
@@ -89,6 +91,7 @@ export const Code = {
   SHARED: 17,
   MOVED: 18,
   TEXT: 19,
+  SIGNAL: 20,
 } as const;
 
 // Kept, because tasks run in the same realm and may replace them; and what looks like a map and is none is noticed.
@@ -312,6 +315,13 @@ export const TYPES: readonly AnyType[] = tableOf([
   row<unknown, number>({ code: Code.MOVED, make: (place, { moved }) => moved[place] }),
   // A long text.
   row<string, string>({ code: Code.TEXT, make: (text) => text }),
+  // Which piece of shared memory tells that it was aborted.
+  row<AbortSignal, number>({
+    code: Code.SIGNAL,
+    classes: ["AbortSignal"],
+    write: (signal, at, to) => to.writeSignal(signal, at),
+    make: (place, { shared }) => signalFrom(shared[place]),
+  }),
 ]);
 
 /** The keys of an object; none where it is refused. */

@@ -25,6 +25,9 @@ import { viewNamed, VIEWS } from "./_views.ts";
 /** The outcome of a chunk: the results up to the first call that failed, and the error of that call. */
 export type ChunkOutcome = [results: unknown[], ...error: [] | [unknown]];
 
+/** The outcome of a chunk in which a failure ends nothing: each result or error, and the places of the errors. */
+export type SettledOutcome = [outcomes: unknown[], failed?: readonly number[]];
+
 export type { EncodeOptions, Items };
 
 /**
@@ -64,6 +67,17 @@ export function decodeArguments(payload: Encoded): unknown[] {
  */
 export function encodeItems(items: unknown[], options: EncodeOptions): Encoded {
   return encodeNumbers(items) ?? encodeAny(items, options, [items]);
+}
+
+/**
+ * Encodes arguments that many calls have. The receiver decodes them by {@linkcode decodeItems}, as the one item there
+ * is: it is made anew each time.
+ *
+ * @throws {SerializationError} Something in them cannot cross.
+ */
+export function encodeConstants(args: unknown[], options: EncodeOptions): Encoded {
+  const items = [args];
+  return encodeGraph(items, { ...options, areItemsMadeAnew: true }, [items]);
 }
 
 /**
@@ -190,9 +204,10 @@ export function encodeNumbers(items: readonly unknown[]): Encoded | undefined {
   return new Encoded(Encoding.NUMBERS, "", 0, [numbers.buffer]);
 }
 
-function decodeParts(payload: Encoded): ChunkOutcome {
-  const { count, parts } = splitParts(payload);
+function decodeParts(payload: Encoded): ChunkOutcome | SettledOutcome {
+  const { count, parts, failed } = splitParts(payload);
   const values = parts.map(decodeValue);
+  if (failed !== undefined) return [values, [...failed]];
   return [values.slice(0, count), ...values.slice(count) as [] | [unknown]];
 }
 

@@ -209,9 +209,9 @@ export const EMPTY: Encoded = new Encoded(Encoding.NONE, "");
 export class EncodedSections implements Payload {
   readonly encoding: number;
   readonly sections: readonly Uint8Array[];
-  /** Memory is never shared with another process. */
-  readonly shared: SharedArrayBuffer[] = NOTHING;
-  readonly sharedIds: number[] = NOTHING;
+  /** The memory of signals, which who passes the payload on looks at: no other process shares it. */
+  shared: SharedArrayBuffer[] = NOTHING;
+  sharedIds: number[] = NOTHING;
   readonly room: number;
 
   constructor(encoding: number, sections: readonly Uint8Array[]) {
@@ -233,7 +233,7 @@ export class EncodedSections implements Payload {
   }
 
   /** Encodes a payload. */
-  static from({ encoding, text, number, buffers }: Encoded): EncodedSections {
+  static from({ encoding, text, number, buffers, shared }: Encoded): EncodedSections {
     switch (encoding) {
       case Encoding.NONE:
         return NO_BYTES;
@@ -242,8 +242,12 @@ export class EncodedSections implements Payload {
         new DataView(bytes.buffer).setFloat64(0, number);
         return new EncodedSections(encoding, [bytes]);
       }
-      default:
-        return new EncodedSections(encoding, [encoded(text), ...buffers.map((buffer) => new Uint8Array(buffer))]);
+      default: {
+        const sections = [encoded(text), ...buffers.map((buffer) => new Uint8Array(buffer))];
+        const payload = new EncodedSections(encoding, sections);
+        payload.shared = shared;
+        return payload;
+      }
     }
   }
 
@@ -253,7 +257,10 @@ export class EncodedSections implements Payload {
     if (encoding === Encoding.NUMBER || isText(encoding)) {
       return new EncodedSections(encoding, [copyOf(memory.bytes.subarray(offset, offset + byteLength))]);
     }
-    return EncodedSections.from(Encoded.read(encoding, memory, offset, byteLength));
+    const read = Encoded.read(encoding, memory, offset, byteLength);
+    const payload = EncodedSections.from(read);
+    payload.sharedIds = read.sharedIds;
+    return payload;
   }
 
   /** Nothing moves between processes. */

@@ -5,7 +5,7 @@
  */
 
 import { SerializationError } from "../../futures/errors.ts";
-import type { Encoded } from "./encoded.ts";
+import { type Encoded, Encoding } from "./encoded.ts";
 import { type ChunkOutcome, encodeJson, encodeNumbers, encodeValue } from "./codec.ts";
 import { isExit, outcomeOf } from "../../futures/task_exit.ts";
 import type { EncodeOptions } from "./_graph_writer.ts";
@@ -50,9 +50,29 @@ export function encodeOutcome(
     return joinParts(parts, error);
   } catch (error) {
     // All together they are too long for a text, although none of them is.
-    const refusal = new SerializationError(`Cannot send the results of a chunk: ${error}`, "result", { cause: error });
-    return joinParts([], encodeError(refusal, sameProcess));
+    return joinParts([], encodeError(tooLong(error), sameProcess));
   }
+}
+
+/**
+ * Encodes the outcomes of a chunk in which a failure ends nothing, of which each is encoded already.
+ *
+ * @param failed The places of those that are errors.
+ * @throws {SerializationError} All together they are too long for a text.
+ */
+export function encodeSettled(outcomes: readonly Encoded[], failed: readonly number[]): Encoded {
+  if (failed.length === 0 && outcomes.every(({ encoding }) => encoding === Encoding.NUMBER)) {
+    return encodeNumbers(outcomes.map(({ number }) => number)) ?? joinParts([], undefined);
+  }
+  try {
+    return joinParts(outcomes, undefined, failed);
+  } catch (error) {
+    throw tooLong(error);
+  }
+}
+
+function tooLong(error: unknown): SerializationError {
+  return new SerializationError(`Cannot send the results of a chunk: ${error}`, "result", { cause: error });
 }
 
 function encodeMoved(result: unknown, sameProcess: boolean): Encoded {

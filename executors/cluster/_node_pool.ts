@@ -5,7 +5,6 @@
  */
 
 import type { Future } from "../../futures/future.ts";
-import { taskControlOf } from "../_owner/task_control.ts";
 import { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "../processes/process_pool_executor.ts";
 import type { Functions } from "./_functions.ts";
 import type { Call, Returned } from "./_run_job.ts";
@@ -34,14 +33,14 @@ export class NodePool {
    * @throws {BrokenProcessPool} No process can be started any more.
    */
   run(call: Call, onProgress: (value: unknown) => void): Future<Returned> {
-    const future = this.#executor.submit(this.#functions.runTask, call);
-    taskControlOf(this.#executor).onProgress(future, onProgress);
+    const future = this.#executor.with({ grace: 0 }).submit(this.#functions.runTask, call);
+    future.addProgressCallback(onProgress);
     return future;
   }
 
   /** Ends the process that runs a task, or cancels the task if it has not begun. */
   abort(future: Future<Returned>): void {
-    if (!future.cancel()) taskControlOf(this.#executor).abort(future);
+    future.abort();
   }
 
   /** Loads one of the modules of tasks in a process. */

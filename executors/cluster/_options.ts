@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkCount } from "../../futures/check.ts";
 import { inspect, typeName } from "../../futures/inspect.ts";
 import { type Address, isServer, shown } from "./_address.ts";
 import type { JobSettings } from "./_cluster_broker.ts";
@@ -16,6 +17,7 @@ export interface CheckedOptions {
   /** The names of modules, by URL, where they are not those of the files. */
   readonly aliases: ReadonlyMap<string, string>;
   readonly unreachableAfter: number;
+  readonly maxQueued: number | undefined;
 }
 
 /**
@@ -43,18 +45,20 @@ export function checkOptions(options: ClusterExecutorOptions): CheckedOptions {
     priority,
     keepResults = 600_000,
     unreachableAfter = 60_000,
+    maxQueued,
   } = options;
   checkName("queue", queue);
   checkName("prefix", prefix);
   checkNumber("attempts", attempts, 1);
   checkNumber("keepResults", keepResults, 1_000);
   checkNumber("unreachableAfter", unreachableAfter, 1);
+  if (maxQueued !== undefined) checkCount("maxQueued", maxQueued);
   if (priority !== undefined) checkNumber("priority", priority, 1, 2_097_151);
   if (typeof backoff === "object" && backoff !== null) checkBackoff(backoff);
   else if (backoff !== undefined) checkNumber("backoff", backoff, 0);
   const settings: JobSettings = { attempts, backoff, priority, keepResults };
   const aliases = new Map(Object.entries(modules).map(([name, url]) => [urlOf(url), name]));
-  return { address: { redis: checkServer(redis), tls, queue, prefix }, settings, aliases, unreachableAfter };
+  return { address: { redis: checkServer(redis), tls, queue, prefix }, settings, aliases, unreachableAfter, maxQueued };
 }
 
 function checkBackoff({ type, delay, jitter = 0 }: Backoff): void {

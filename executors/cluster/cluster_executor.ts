@@ -13,6 +13,7 @@ import type { MapTarget } from "../_map/map.ts";
 import { requestReadOfOwnModules } from "../_owner/options.ts";
 import { ExecutorCore } from "../_owner/executor_core.ts";
 import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
+import type { PoolStats } from "../pool_stats.ts";
 import { BrokenCluster } from "./errors.ts";
 import type { TlsOptions } from "./_address.ts";
 import type { ClusterBrokerStart } from "./_cluster_broker.ts";
@@ -96,6 +97,13 @@ export interface ClusterExecutorOptions {
    * @default {60_000}
    */
   unreachableAfter?: number;
+  /**
+   * The maximum number of tasks that may wait, an integer of at least 1. By default there is no limit.
+   *
+   * A task waits until a node has started it and has said so, or until somebody cancels it. Each item of a `map` is a
+   * task. If as many tasks wait, `submit` throws a `QueueFullError`, and `map` waits by itself.
+   */
+  maxQueued?: number;
 }
 
 /**
@@ -192,11 +200,12 @@ export class ClusterExecutor extends Executor {
    */
   constructor(options: ClusterExecutorOptions = {}) {
     super();
-    const { address, settings, aliases, unreachableAfter } = checkOptions(options);
+    const { address, settings, aliases, unreachableAfter, maxQueued } = checkOptions(options);
     const id = crypto.randomUUID();
     this.#core = new ExecutorCore(this, {
       name: "ClusterExecutor",
       maxConsumers: 1,
+      maxQueued,
       mapWorkers: MAP_WORKERS,
       sameProcess: false,
       detail: "attempts",
@@ -244,6 +253,7 @@ export class ClusterExecutor extends Executor {
    * @throws {TypeError} If `fn` is not a function.
    * @throws {BrokenCluster} If the server is out of reach.
    * @throws {ShutdownError} If the executor was shut down.
+   * @throws {QueueFullError} If as many tasks wait as `maxQueued` allows.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): ClusterFuture<Awaited<R>> {
     const { pool } = this.#core;
@@ -251,7 +261,7 @@ export class ClusterExecutor extends Executor {
     const { events } = pool;
     Object.defineProperties(future, {
       attempts: { get: () => events.attempts(future) },
-      onProgress: { value: (callback: (value: unknown) => void) => events.onProgress(future, callback) },
+      onProgress: { value: (callback: (value: unknown) => void) => future.addProgressCallback(callback) },
     });
     return future as ClusterFuture<Awaited<R>>;
   }
@@ -278,6 +288,46 @@ export class ClusterExecutor extends Executor {
    */
   abort(future: Future<unknown>): void {
     if (!future.cancel()) this.#core.pool.abort(future as Future<unknown>);
+  }
+
+  /**
+   * Waits until there is room for another task, if the option `maxQueued` limits how many may wait.
+   *
+   * If several callers wait, each place is offered to the one that came first. Call `submit` right after the `await`:
+   * another call of `submit` may take the place otherwise.
+   *
+   * @returns A promise that resolves when there is room, or at once without `maxQueued`. It rejects with a
+   * `ShutdownError` if the executor is shut down, and with a {@linkcode BrokenCluster} if it is broken.
+   */
+  ready(): Promise<void> {
+    return this.#core.ready();
+  }
+
+  /**
+   * Returns what the tasks of this executor do now, and how they ended so far.
+   *
+   * The executor knows no workers: `workers`, `idle`, `lost` and `restarts` are 0. A task runs from when its node says
+   * so until its result has arrived.
+   *
+   * @returns The numbers of this moment.
+   */
+  stats(): PoolStats {
+    return this.#core.stats();
+  }
+
+  /** Text form, such as `<ClusterExecutor workers=0 idle=0 running=2 queued=17 done=1200 failed=1>`. */
+  override toString(): string {
+    return this.#core.toString();
+  }
+
+  /** The text form that `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /** The text form that Node's `util.inspect` shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
   }
 
   /**

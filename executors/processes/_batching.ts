@@ -47,6 +47,8 @@ export interface Batch {
   /** When the child got them, and when all of them had been written; infinite as long as they have not. */
   readonly givenAt: number;
   readonly writtenAt: number;
+  /** How many bytes it got with them that are bound to their functions. */
+  readonly boundBytes: number;
 }
 
 /** What is known of the pace of functions, and of tasks that were recalled. */
@@ -58,11 +60,14 @@ export class Batching {
 
   /** How many such tasks a child gets at once. */
   sizeFor(task: EncodedTask): number {
+    // One with a timeout is alone with its child, which may have to be killed for it.
+    if (hasTimeout(task)) return 1;
     return this.#atOnce.get(workOf(task)) ?? 1;
   }
 
   /** Learns how quick a function is from the last task of a batch, and how long the whole batch took. */
   learn(last: EncodedTask, ms: number, wasRecalled: boolean): void {
+    if (hasTimeout(last)) return;
     const size = this.sizeFor(last);
     const isQuick = ms <= QUICK_MS && !wasRecalled;
     this.#atOnce.set(workOf(last), isQuick ? Math.min(MAX_AT_ONCE, size * 2) : Math.max(1, size >> 2));
@@ -79,13 +84,18 @@ export class Batching {
   }
 
   /** When the tasks that a child has not begun by then are recalled. */
-  recallAt({ tasks, givenAt, writtenAt }: Batch): number {
+  recallAt({ tasks, givenAt, writtenAt, boundBytes }: Batch): number {
     const [first] = tasks;
-    const arrivalMs = first.payload.room / TAKEN_IN_PER_MS;
+    const arrivalMs = (first.payload.room + boundBytes) / TAKEN_IN_PER_MS;
     if (tasks.length > 1) return arrivalMs < 1 ? givenAt + RECALL_MS : writtenAt + arrivalMs;
     const doublings = Math.min(this.#recalls.get(first) ?? 0, MAX_DOUBLINGS);
     return writtenAt + (HELD_UP_MS + arrivalMs) * 2 ** doublings;
   }
+}
+
+/** Whether a task may only run for so long. */
+export function hasTimeout({ flags }: EncodedTask): boolean {
+  return (flags & TaskFlag.TIMEOUT) !== 0;
 }
 
 /** Tells kinds of work apart that take different times: the tasks of a function, and its chunks. */

@@ -1,15 +1,19 @@
 /**
- * What a broker knows of one child: its state, the tasks that it has, and what it may say now.
+ * What a broker knows of one child: its state, the tasks that it has, and what it may say now. Over 400 lines, because
+ * the states of a child, and all that moves it from one to another, are one class.
  *
  * @module
  */
 
+import { sharedNow } from "../../futures/builtins.ts";
 import { EncodedSections } from "../_values/encoded.ts";
-import { type Batching, type EncodedTask, LOOK_MS, Patience } from "./_batching.ts";
+import { type Batching, type EncodedTask, hasTimeout, LOOK_MS, Patience } from "./_batching.ts";
+import { ChildFunctions, type FunctionSource } from "./_child_functions.ts";
 import { type ChildExit, ChildProcess, unexpected } from "./_child_process.ts";
 import type { DeathReport } from "./_death_error.ts";
+import { Endings } from "./_endings.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
-import type { Initializer } from "../_queue/protocol.ts";
+import { type Initializer, RecordType, type TaskLimits } from "../_queue/protocol.ts";
 import { fromPosted } from "../_queue/posted.ts";
 import { childArguments, isFree, type Launch } from "./_launch.ts";
 import {
@@ -23,6 +27,7 @@ import {
   VERSION,
 } from "./messages.ts";
 import type { Output } from "./_output.ts";
+import { Signals } from "./_signals.ts";
 
 /**
  * What a child is doing.
@@ -54,28 +59,43 @@ export interface ChildOptions {
   /** What to call in each child before its first task. */
   initializer: Initializer | undefined;
   maxTasksPerChild: number;
+  /** How many bytes of memory a child may hold after a task; `undefined`: no limit. */
+  maxMemoryPerChild: number | undefined;
   /** Whether only the task fails that a dead child was running. */
   replaces: boolean;
 }
 
 /** What a broker does with what a child says. */
-export interface ChildOwner {
-  definition(fn: number): Definition;
+export interface ChildOwner extends FunctionSource {
+  limitsOf(task: EncodedTask): TaskLimits;
   onReady(child: Child): void;
   /** It speaks another version of the protocol. */
   onWrongVersion(version: number): void;
   onInitializerFailed(error: EncodedSections): void;
   onProgress(task: EncodedTask, payload: EncodedSections): void;
-  onResults(done: readonly EncodedTask[], results: readonly ResultPayload[], running: EncodedTask | undefined): void;
+  onResults(
+    child: Child,
+    done: readonly EncodedTask[],
+    results: readonly ResultPayload[],
+    running: EncodedTask | undefined,
+  ): void;
   /** It will not run these. */
   onRecalled(tasks: readonly EncodedTask[]): void;
   /** It has nothing to do, and could begin something. */
   onIdle(child: Child): void;
+  /** Children may have ended because they were idle for long. */
+  onIdleEnd(): void;
   onExit(child: Child, exit: ChildExit): void;
 }
 
 /** A child process that runs tasks. */
 export class Child {
+  /** What it is called in messages. */
+  readonly name: string;
+  /** Which of all that were ever started. */
+  readonly number: number;
+  /** When it was started, by the clock that all processes share. */
+  readonly startedAt: number = sharedNow();
   readonly #process: ChildProcess;
   readonly #options: ChildOptions;
   readonly #batching: Batching;
@@ -86,6 +106,8 @@ export class Child {
   #state: ChildState = { name: "STARTING" };
   /** The tasks that it has and has not answered, in order: the first one runs, the others are prefetched. */
   readonly #tasks: EncodedTask[] = [];
+  /** Whether it holds more memory than it may. */
+  #isFull = false;
   /** How many tasks it may still get. */
   #tasksLeft: number;
   /** The number of the last task that it got, and of the first one that it has not answered. */
@@ -96,12 +118,22 @@ export class Child {
   /** The number of the last task that it has announced to begin; only where a death fails no other task. */
   #begunId = 0;
   readonly #patience = new Patience();
-  #killedFor: "abort" | "silence" | undefined;
-  /** Which functions it knows. */
-  readonly #defined = new Set<number>();
+  readonly functions: ChildFunctions;
+  #killedFor: "abort" | "timeout" | "silence" | undefined;
+  /** The signals among the arguments of its tasks. */
+  readonly #signals = new Signals((number, reason) => this.#process.send(["signal", number, reason]));
+  /** Those of its tasks that are to end. */
+  readonly #endings = new Endings({
+    mayKillFor: (task) => task === this.#tasks[0] && !(this.#state.name === "BUSY" && this.#state.recall === "asked"),
+    killFor: (why) => {
+      this.#killedFor ??= why;
+      this.#process.kill("SIGKILL");
+    },
+  });
 
   /** @throws It cannot be started. */
   constructor(
+    number: number,
     name: string,
     modules: readonly string[],
     options: ChildOptions,
@@ -109,13 +141,16 @@ export class Child {
     batching: Batching,
     owner: ChildOwner,
   ) {
-    const { launch, initializer, maxTasksPerChild, replaces } = options;
+    const { launch, initializer, maxTasksPerChild, maxMemoryPerChild, replaces } = options;
+    this.number = number;
+    this.name = name;
     this.#process = new ChildProcess(
       launch.deno,
       { args: childArguments(launch, modules), cwd: launch.cwd, env: launch.env },
       outputs,
-      { onMessage: (message) => this.#hear(message), onExit: (exit) => owner.onExit(this, exit) },
+      { onMessage: (message) => this.#hear(message), onExit: (exit) => this.#onExit(exit) },
     );
+    this.functions = new ChildFunctions(this.#process, owner);
     this.#options = options;
     this.#batching = batching;
     this.#owner = owner;
@@ -127,22 +162,33 @@ export class Child {
       name,
       hasInitializer: initializer !== undefined,
       announces: replaces,
+      maxMemory: maxMemoryPerChild,
       mainModule: launch.mainModule,
     };
     this.#process.send(["start", settings]);
     if (initializer !== undefined) this.#initialize(initializer);
   }
 
+  #onExit(exit: ChildExit): void {
+    this.#forget(this.#tasks);
+    this.#owner.onExit(this, exit);
+  }
+
+  /** Tasks have left this process. */
+  #forget(tasks: readonly EncodedTask[]): void {
+    this.#endings.forget(tasks);
+    this.#signals.forget(tasks);
+  }
+
   #initialize({ fn, payload }: Initializer): void {
-    this.#define(fn);
+    this.functions.define(fn);
     const encoded = EncodedSections.from(fromPosted(payload));
     this.#process.send(["initialize", fn, encoded.encoding], encoded);
   }
 
-  #define(fn: number): void {
-    if (this.#defined.has(fn)) return;
-    this.#defined.add(fn);
-    this.#process.send(["define", fn, this.#owner.definition(fn)]);
+  /** Whether it is known which of its tasks have not begun: it was asked for them, and they are gone from here. */
+  get hasAnsweredRecall(): boolean {
+    return this.#tasks.length <= 1 || (this.#state.name === "BUSY" && this.#state.recall === "answered");
   }
 
   get state(): ChildState["name"] {
@@ -156,7 +202,7 @@ export class Child {
 
   /** How many tasks it may still get. */
   get tasksLeft(): number {
-    return this.#tasksLeft;
+    return this.#isFull ? 0 : this.#tasksLeft;
   }
 
   /** Whether it has announced to begin the first of its tasks. */
@@ -164,8 +210,14 @@ export class Child {
     return this.#begunId === this.#nextId;
   }
 
+  /** Whether it was killed because a task is to end. */
   get isAborted(): boolean {
-    return this.#killedFor === "abort";
+    return this.#killedFor === "abort" || this.#killedFor === "timeout";
+  }
+
+  /** Whether it was killed because a task had run for longer than its timeout. */
+  get hasTimedOut(): boolean {
+    return this.#killedFor === "timeout";
   }
 
   canImport(definition: Definition): boolean {
@@ -177,9 +229,17 @@ export class Child {
   run(tasks: readonly EncodedTask[]): void {
     const entries: TaskEntry[] = [];
     const payloads: EncodedSections[] = [];
-    for (const { fn, flags, payload } of tasks) {
-      this.#define(fn);
-      entries.push([fn, flags, payload.encoding, payload.sections.length]);
+    this.functions.beginTasks();
+    for (const task of tasks) {
+      const { fn, flags, payload } = task;
+      this.functions.define(fn);
+      const entry: TaskEntry = [fn, flags, payload.encoding, payload.sections.length];
+      if (hasTimeout(task)) entry[4] = this.#owner.limitsOf(task);
+      if (payload.shared.length > 0) {
+        entry[4] ??= null;
+        entry[5] = this.#signals.begin(task);
+      }
+      entries.push(entry);
       payloads.push(payload);
     }
     this.#tasks.push(...tasks);
@@ -212,11 +272,22 @@ export class Child {
         if (!this.#options.replaces || this.#tasks.length === 0 || header[1] !== this.#nextId) throw unexpected(header);
         this.#begunId = header[1];
         return;
+      case "called":
+        if (this.#tasks.length === 0 || !hasTimeout(this.#tasks[0]) || header[1] !== this.#nextId) {
+          throw unexpected(header);
+        }
+        this.#limit(this.#tasks[0]);
+        return;
       case "progress":
         // What comes late is of no use.
         if (this.#tasks.length > 0 && header[1] === this.#nextId) {
           this.#owner.onProgress(this.#tasks[0], payloadOf(header[2], message));
         }
+        return;
+      case "full":
+        // It says so before the result of a task: it gets no other one.
+        if (this.#options.maxMemoryPerChild === undefined) throw unexpected(header);
+        this.#isFull = true;
         return;
       case "results":
         this.#hearResults(header[1], payloadsOf(message));
@@ -248,9 +319,17 @@ export class Child {
     if (firstId !== this.#nextId || results.length === 0 || results.length > this.#tasks.length) {
       throw unexpected(["results", firstId, results.length]);
     }
+    for (const [i, { type }] of results.entries()) {
+      if (type === RecordType.TIMED_OUT && !hasTimeout(this.#tasks[i])) {
+        throw unexpected(["results", firstId + i, type]);
+      }
+    }
     const done = this.#tasks.splice(0, results.length);
     this.#nextId += done.length;
-    this.#owner.onResults(done, results, this.#tasks[0]);
+    this.#forget(done);
+    // The next one may have been told to end while it waited.
+    if (this.#tasks.length > 0 && this.#endings.has(this.#tasks[0])) this.#process.send(["abort", this.#nextId]);
+    this.#owner.onResults(this, done, results, this.#tasks[0]);
     if (this.#tasks.length > 0) return;
     if (this.#state.name === "BUSY") {
       const { givenAt, recall } = this.#state;
@@ -271,7 +350,7 @@ export class Child {
     const isFitting = Number.isInteger(first) && first >= this.#nextId && first <= last + 1;
     if (!isFitting || first <= this.#begunId) throw unexpected(header);
     // Its end decides what becomes of them.
-    if (this.#state.name === "ENDING" || this.#killedFor === "abort") return;
+    if (this.#state.name === "ENDING") return;
     if (this.#state.name !== "BUSY") throw unexpected(header);
     this.#state = { ...this.#state, recall: "answered" };
     if (first === this.#nextId) this.#batching.onHeldUp(this.#tasks[0]);
@@ -286,6 +365,7 @@ export class Child {
   /** Takes the tasks away that it has not begun: those from a place on. */
   takeFrom(place: number): EncodedTask[] {
     const taken = this.#tasks.splice(place);
+    this.#forget(taken);
     // Where it has begun none, it is not their function that is slow.
     if (place > 0) this.#batching.onSlow(taken);
     this.#tasksLeft += taken.length;
@@ -306,7 +386,8 @@ export class Child {
     if (this.#state.name !== "BUSY" || !this.#mayHaveUnbegun()) return false;
     const { givenAt } = this.#state;
     const { writtenAt } = this.#process;
-    if (now >= this.#batching.recallAt({ tasks: this.#tasks, givenAt, writtenAt })) this.#recall();
+    const { boundBytes } = this.functions;
+    if (now >= this.#batching.recallAt({ tasks: this.#tasks, givenAt, writtenAt, boundBytes })) this.#recall();
     return true;
   }
 
@@ -378,11 +459,23 @@ export class Child {
     this.#process.kill("SIGKILL");
   }
 
-  /** Kills it if it runs the task of a slot. */
-  abort(slot: number): void {
-    if (this.#state.name !== "BUSY" || this.#tasks[0]?.slot !== slot) return;
-    this.#killedFor = "abort";
-    this.#process.kill("SIGKILL");
+  /**
+   * Has the task of a slot end, if it is here: by its signal, and after its grace with this process. Those behind it
+   * are recalled at once, as they do not end with it. So is the task itself, which may not have begun.
+   */
+  abort(slot: number, grace: number): void {
+    const task = this.#tasks.find((task) => task.slot === slot);
+    if (task === undefined || this.#endings.has(task) || this.#state.name !== "BUSY") return;
+    if (task === this.#tasks[0]) this.#process.send(["abort", this.#nextId]);
+    if (this.#state.recall === "none") this.#recall();
+    this.#endings.add(task, performance.now() + grace, "abort");
+  }
+
+  /** Has the task whose function is called end when it has run for too long; its own process tells its signal. */
+  #limit(task: EncodedTask): void {
+    if (this.#endings.has(task)) return;
+    const { timeout, grace } = this.#owner.limitsOf(task);
+    this.#endings.add(task, performance.now() + timeout + grace, "timeout");
   }
 
   /** What is told of its end. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { whenPassed } from "../../futures/deadline.ts";
 import { type Batching, type EncodedTask, LOOK_MS, RECALL_LOOK_MS } from "./_batching.ts";
 import { Child, type ChildOptions, type ChildOwner } from "./_child.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
@@ -14,6 +15,15 @@ export interface ChildrenOptions extends ChildOptions {
   /** What children are called in messages. */
   name: string;
   maxWorkers: number;
+  /** How long a child may be idle before it ends, in milliseconds; `undefined`: it stays. */
+  idleTimeout: number | undefined;
+}
+
+/** How many children there are that may get tasks, how many of them start, and how many took another one's place. */
+export interface Census {
+  readonly children: number;
+  readonly starting: number;
+  readonly restarts: number;
 }
 
 /** How many children in a row may die while they start, before the pool gives up. */
@@ -34,8 +44,12 @@ export class Children {
   /** Whether children may import any module by their permissions. */
   readonly #canImportAll: boolean;
   readonly #all = new Set<Child>();
-  /** Those that are idle, the last one on top: its caches are the warmest. */
+  /** Those that are idle, the last one on top: its caches are the warmest. So the first one is idle for the longest. */
   readonly #idle: Child[] = [];
+  /** Since when each of them is. */
+  readonly #idleSince = new WeakMap<Child, number>();
+  /** Runs until the first one may have been idle for too long. */
+  #stopIdleTimer: (() => void) | undefined;
   #started = 0;
   #failedStarts = 0;
   /** Runs while no child is started, because one could not be a moment ago. */
@@ -45,6 +59,9 @@ export class Children {
   #lookTimer: ReturnType<typeof setInterval> | undefined;
   /** Runs while children that were told to end may do so by themselves. */
   #lastSignal: ReturnType<typeof setTimeout> | undefined;
+  /** How many have ended whose places others shall take, and how many have taken one. */
+  #vacancies = 0;
+  #restarts = 0;
   /** Whether no more are started. */
   #isClosed = false;
   #emptied: PromiseWithResolvers<void> | undefined;
@@ -77,9 +94,13 @@ export class Children {
 
   mayStart(): boolean {
     if (this.#isClosed || this.#retry !== undefined) return false;
-    let live = 0;
-    for (const { state } of this.#all) if (state !== "ENDING") live++;
-    return live < this.#options.maxWorkers;
+    return this.census.children < this.#options.maxWorkers;
+  }
+
+  get census(): Census {
+    let children = 0;
+    for (const { state } of this.#all) if (state !== "ENDING") children++;
+    return { children, starting: this.starting, restarts: this.#restarts };
   }
 
   get starting(): number {
@@ -97,10 +118,11 @@ export class Children {
    */
   start(definitions: Iterable<Definition>, onRetry: () => void): string | undefined {
     const modules = fitting(this.#wantedModules(definitions));
-    const { name } = this.#options;
+    const number = this.#started;
+    const name = `${this.#options.name}_${number}`;
     let child: Child;
     try {
-      child = new Child(`${name}_${this.#started}`, modules, this.#options, this.#outputs, this.#batching, this.#owner);
+      child = new Child(number, name, modules, this.#options, this.#outputs, this.#batching, this.#owner);
     } catch (error) {
       // Nothing has changed yet that could make it possible now.
       this.#retry ??= setTimeout(() => {
@@ -110,6 +132,10 @@ export class Children {
       return `Cannot start a process: ${error instanceof Error ? error.message : error}`;
     }
     this.#started++;
+    if (this.#vacancies > 0) {
+      this.#vacancies--;
+      this.#restarts++;
+    }
     this.#all.add(child);
     this.#lookAfter();
     return undefined;
@@ -155,6 +181,25 @@ export class Children {
 
   addIdle(child: Child): void {
     this.#idle.push(child);
+    const { idleTimeout } = this.#options;
+    if (idleTimeout === undefined) return;
+    this.#idleSince.set(child, performance.now());
+    this.#stopIdleTimer ??= whenPassed(performance.now() + idleTimeout, () => this.#endIdle(idleTimeout));
+  }
+
+  /** Ends those that have been idle for long. */
+  #endIdle(ms: number): void {
+    this.#stopIdleTimer = undefined;
+    for (let [child] = this.#idle; child !== undefined; [child] = this.#idle) {
+      const end = this.#idleSince.get(child)! + ms;
+      if (performance.now() < end) {
+        this.#stopIdleTimer = whenPassed(end, () => this.#endIdle(ms));
+        break;
+      }
+      this.#idle.shift();
+      child.end();
+    }
+    this.#owner.onIdleEnd();
   }
 
   takeIdle(): Child | undefined {
@@ -196,41 +241,58 @@ export class Children {
     return count;
   }
 
+  /** Has all forget a function that no task calls any more. */
+  unbind(fn: number): void {
+    for (const child of this.#all) child.functions.unbind(fn);
+  }
+
   /** Recalls all tasks that wait behind another one. */
   recallPrefetched(): void {
     for (const child of this.#all) child.recallPrefetched();
   }
 
-  /** Kills the one that runs the task of a slot. */
-  abort(slot: number): void {
-    for (const child of this.#all) child.abort(slot);
+  /** Has the task of a slot end that one of them has. */
+  abort(slot: number, grace: number): void {
+    for (const child of this.#all) child.abort(slot, grace);
   }
 
   // Their end
 
-  /** Lets one end when it has done what it does. */
+  /** Lets one end when it has done what it does; another one may take its place. */
   end(child: Child): void {
     this.#forgetIdle(child);
     child.end();
+    this.#vacancies++;
+  }
+
+  /** One has died; another one may take its place. */
+  noteDeath(): void {
+    this.#vacancies++;
   }
 
   /** Sends all a signal, and kills those that have not ended a while later. No more are started. */
   kill(signal: Deno.Signal): void {
-    this.#isClosed = true;
-    this.#idle.length = 0;
+    this.#close();
     for (const child of this.#all) child.kill(signal);
     this.#killLater();
   }
 
   /** Lets those end that have nothing to do, and kills the others: nobody waits for what they do. */
   endAll(): void {
-    this.#isClosed = true;
-    this.#idle.length = 0;
+    this.#close();
     for (const child of this.#all) {
       if (child.state === "IDLE" || child.state === "AWAY") child.end();
       else if (child.state !== "ENDING") child.kill("SIGKILL");
     }
     this.#killLater();
+  }
+
+  /** No more are started, nor get tasks. */
+  #close(): void {
+    this.#isClosed = true;
+    this.#idle.length = 0;
+    this.#stopIdleTimer?.();
+    this.#stopIdleTimer = undefined;
   }
 
   #killLater(): void {

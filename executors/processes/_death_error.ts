@@ -14,7 +14,7 @@ export type DeathReport =
     /** The signal that the pool itself sent to end it. */
     sent?: Deno.Signal;
     /** Why the pool killed it: to end its task, or because it kept tasks that were recalled. */
-    killedFor?: "abort" | "silence";
+    killedFor?: "abort" | "timeout" | "silence";
     /** How many in a row died while they were starting. */
     failedStarts: number;
   }
@@ -48,8 +48,9 @@ export function deathError(report: unknown): BrokenProcessPool {
       "The pool killed it, because it did not give back the tasks that waited behind this one. " +
         "Likely causes: somebody stopped it, or the task changed built-in objects that its process needs",
     );
-  } else if (killedFor === "abort") sentences.push("The pool killed it, because the task was aborted");
-  else if (sent === undefined) sentences.push(likelyCause(death));
+  } else if (killedFor === "abort" || killedFor === "timeout") {
+    sentences.push("The pool killed it to stop another task, and it did not say in time which tasks had begun");
+  } else if (sent === undefined) sentences.push(likelyCause(death));
   else {
     const way = sent === "SIGKILL" ? "killWorkers()" : "terminateWorkers()";
     sentences.push(

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { sharedNow } from "../../futures/builtins.ts";
 import { EncodedSections, Encoding } from "../_values/encoded.ts";
 import { Batching, type EncodedTask } from "./_batching.ts";
 import type { Child, ChildOwner } from "./_child.ts";
@@ -17,7 +18,10 @@ import {
   type ConsumerStart,
   MAX_INLINE_BYTES,
   RecordType,
+  Status,
+  type TaskLimits,
   TaskState,
+  type TaskTimes,
 } from "../_queue/protocol.ts";
 import type { DeathReport } from "./_death_error.ts";
 import type { Definition } from "../_functions/definition.ts";
@@ -29,6 +33,9 @@ export interface BrokerStart extends ConsumerStart, ChildrenOptions {}
 
 /** How often the end of the program hears whether output is still being written, in milliseconds. */
 const REPORT_MS = 100;
+
+/** What is told of a task that was stopped before it had begun; its owner knows better why. */
+const ABORTED: DeathReport = { problem: "The task was aborted before it began" };
 
 class Broker implements ChildOwner {
   readonly #start: BrokerStart;
@@ -96,6 +103,13 @@ class Broker implements ChildOwner {
     for (let { starting } = children; starting < this.#backlog.length && children.mayStart(); starting++) {
       this.#startChild();
     }
+    this.#tellCensus();
+  }
+
+  /** Tells the owner how many children there are, whenever that may have changed. */
+  #tellCensus(): void {
+    const { children, starting, restarts } = this.#children.census;
+    this.#consumer.setChildren(children, starting, restarts);
   }
 
   #canRun(child: Child, { fn }: EncodedTask): boolean {
@@ -146,6 +160,14 @@ class Broker implements ChildOwner {
     return this.#consumer.knownDefinition(fn)!;
   }
 
+  boundTo(fn: number): { places: number[]; payload: EncodedSections } | undefined {
+    return this.#consumer.boundTo(fn);
+  }
+
+  limitsOf({ slot }: EncodedTask): TaskLimits {
+    return this.#consumer.limitsOf(slot);
+  }
+
   onReady(): void {
     this.#children.resetFailedStarts();
   }
@@ -164,9 +186,15 @@ class Broker implements ChildOwner {
     this.#consumer.progress(task, payload);
   }
 
-  onResults(done: readonly EncodedTask[], results: readonly ResultPayload[], running: EncodedTask | undefined): void {
-    for (const [i, { type, steps, payload }] of results.entries()) {
-      this.#consumer.reply(done[i], type, payload, steps, false);
+  onResults(
+    child: Child,
+    done: readonly EncodedTask[],
+    results: readonly ResultPayload[],
+    running: EncodedTask | undefined,
+  ): void {
+    for (const [i, result] of results.entries()) {
+      const { type, steps, payload } = result;
+      this.#consumer.reply(done[i], type, payload, steps, false, Status.ACTIVE, timesOf(child, result));
     }
     this.#consumer.ring();
     if (running !== undefined) this.#consumer.setState(running, TaskState.RUNNING);
@@ -179,8 +207,13 @@ class Broker implements ChildOwner {
 
   /** What a child has not begun waits for the next one again, before all that is queued. */
   #putBack(tasks: readonly EncodedTask[]): void {
-    for (const task of tasks) this.#consumer.setState(task, TaskState.PENDING);
-    this.#backlog.unshift(...tasks);
+    const left = tasks.filter((task) => this.#consumer.setState(task, TaskState.PENDING));
+    this.#backlog.unshift(...left);
+    if (left.length === tasks.length) return;
+    for (const task of tasks) {
+      // It is to end, and has not begun.
+      if (!left.includes(task)) this.#consumer.reply(task, RecordType.LOST, jsonPayload(ABORTED));
+    }
   }
 
   onIdle(child: Child): void {
@@ -190,20 +223,35 @@ class Broker implements ChildOwner {
     this.#onChange();
   }
 
+  onIdleEnd(): void {
+    this.#tellCensus();
+  }
+
   onExit(child: Child, exit: ChildExit): void {
     const isExpected = child.state === "ENDING";
+    // For a task that was to end: nothing else suffers from that.
+    const isAborted = child.isAborted && !isExpected;
     const isStarting = child.state === "STARTING";
     // A Ctrl-C goes to all processes of the terminal, also to one that does not listen to it yet: it has run nothing.
     const isInterrupted = isStarting && exit.signal === "SIGINT";
     const report = child.reportOf(exit, isStarting ? this.#children.failedStarts + 1 : 0);
     this.#children.remove(child);
-    if (!isExpected && !isInterrupted && !this.#isEnding && !this.#start.replaces) {
+    if (!isExpected) this.#children.noteDeath();
+    this.#tellCensus();
+    if (!isExpected && !isInterrupted && !isAborted && !this.#isEnding && !this.#start.replaces) {
       this.#break(report);
       return;
     }
     // Those that it had not begun. They fail with it where the pool has ended it.
-    if (!isExpected && !this.#isEnding) this.#putBack(child.takeFrom(this.#mayHaveKilled(child) ? 1 : 0));
-    for (const task of child.tasks) this.#consumer.reply(task, RecordType.LOST, jsonPayload(report));
+    if (!isExpected && !this.#isEnding && (this.#start.replaces || child.hasAnsweredRecall)) {
+      this.#putBack(child.takeFrom(this.#mayHaveKilled(child) ? 1 : 0));
+    }
+    const times = { worker: child.number };
+    for (const [i, task] of child.tasks.entries()) {
+      const hasTimedOut = i === 0 && isAborted && child.hasTimedOut;
+      const [type, what] = hasTimedOut ? [RecordType.TIMED_OUT, child.name] : [RecordType.LOST, report];
+      this.#consumer.reply(task, type, jsonPayload(what), 0, true, Status.ACTIVE, times);
+    }
     if (isStarting && !isInterrupted && !this.#isEnding) this.#onFailedStart(report);
     if (this.#isEnding) this.#failBacklog(report);
     else this.#feed();
@@ -215,12 +263,9 @@ class Broker implements ChildOwner {
    * dead already, or about to be. But a child may die of a large task while it receives that, and one that has been
    * with a dying child before is suspect.
    */
-  #mayHaveKilled({ tasks: [task], hasBegun, isAborted }: Child): boolean {
-    if (
-      task === undefined || isAborted || hasBegun || task.payload.room > MAX_INLINE_BYTES || this.#spared.has(task)
-    ) {
-      return true;
-    }
+  #mayHaveKilled({ tasks: [task], hasBegun, isAborted, functions }: Child): boolean {
+    if (task === undefined || isAborted || hasBegun || this.#spared.has(task)) return true;
+    if (task.payload.room + functions.boundBytes > MAX_INLINE_BYTES) return true;
     this.#spared.add(task);
     return false;
   }
@@ -241,21 +286,25 @@ class Broker implements ChildOwner {
         this.#children.recallPrefetched();
         break;
       case "abort":
-        this.#abort(message.slot);
+        this.#abort(message.slot, message.grace);
         break;
       case "kill":
         this.#kill(message.signal);
+        break;
+      case "unbind":
+        this.#children.unbind(message.fn);
+        this.#consumer.receive(message);
         break;
       default:
         this.#consumer.receive(message);
     }
   }
 
-  /** Kills the process that runs a task. */
-  #abort(slot: number): void {
-    this.#children.abort(slot);
+  /** Has a task end that was started: in its process, or, where that has not begun it, here. */
+  #abort(slot: number, grace: number): void {
+    this.#children.abort(slot, grace);
     const recalled = this.#backlog.filter((task) => task.slot === slot);
-    this.#failBacklog({ problem: "The task was aborted before it began" }, recalled);
+    this.#failBacklog(ABORTED, recalled);
     this.#consumer.acknowledgeAbort(slot);
   }
 
@@ -311,6 +360,18 @@ class Broker implements ChildOwner {
     }
     this.#consumer.report(RecordType.GONE);
   }
+}
+
+/** How far the clock of a child may be from that of this process, in milliseconds. */
+const MAX_SKEW_MS = 1_000;
+
+/** When a child says that a task ran, where that can be: a task may have changed what the child says. */
+function timesOf(child: Child, { began, ms }: ResultPayload): Partial<TaskTimes> {
+  const worker = child.number;
+  const now = sharedNow();
+  if (typeof began !== "number" || typeof ms !== "number" || !(ms >= 0)) return { worker };
+  if (!(began >= child.startedAt - MAX_SKEW_MS && began + ms <= now + MAX_SKEW_MS)) return { worker };
+  return { began, ended: began + ms, worker };
 }
 
 const encoder = new TextEncoder();

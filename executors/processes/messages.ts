@@ -5,12 +5,12 @@
  */
 
 import { JSON } from "../../futures/builtins.ts";
-import { RecordType } from "../_queue/protocol.ts";
+import { RecordType, type TaskLimits } from "../_queue/protocol.ts";
 import { allocate, EncodedSections, Encoding } from "../_values/encoded.ts";
 import { jsonOf } from "../_values/json.ts";
 
 /** The version of the protocol. A change that the other side would not understand gets the next number. */
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** ASCII "record separator", which begins each JSON text of a sequence (RFC 7464) and is nowhere inside of one. */
 const RS = 0x1e;
@@ -27,15 +27,21 @@ export type Header =
   // To the child.
   | ["start", settings: ChildSettings, lengths: number[]]
   | ["define", fn: number, definition: unknown, lengths: number[]]
+  | ["bind", fn: number, places: number[], encoding: number, lengths: number[]]
+  | ["unbind", fn: number, lengths: number[]]
   | ["initialize", fn: number, encoding: number, lengths: number[]]
   | ["tasks", firstId: number, entries: TaskEntry[], lengths: number[]]
   | ["recall", lastId: number, sent: number, lengths: number[]]
+  | ["abort", id: number, lengths: number[]]
+  | ["signal", number: number, reason: string, lengths: number[]]
   | ["probe", sent: number, lengths: number[]]
   // From the child.
   | ["ready", version: number, lengths: number[]]
   | ["failed", encoding: number, lengths: number[]]
   | ["begun", id: number, lengths: number[]]
+  | ["called", id: number, lengths: number[]]
   | ["progress", id: number, encoding: number, lengths: number[]]
+  | ["full", lengths: number[]]
   | ["results", firstId: number, entries: ResultEntry[], lengths: number[]]
   | ["recalled", firstId: number, lastId: number, lengths: number[]]
   | ["free", lastId: number, lengths: number[]]
@@ -44,10 +50,26 @@ export type Header =
 
 /**
  * What a message says of each task, or result: how its payload is encoded, and how many of the message's sections that
- * takes.
+ * takes. Of a task it also says how long it may run, where it has a timeout, and the numbers of the signals among its
+ * arguments.
  */
-export type TaskEntry = [fn: number, flags: number, encoding: number, sections: number];
-export type ResultEntry = [type: number, steps: number, encoding: number, sections: number];
+export type TaskEntry = [
+  fn: number,
+  flags: number,
+  encoding: number,
+  sections: number,
+  limits?: TaskLimits | null,
+  signals?: number[],
+];
+export type ResultEntry = [
+  type: number,
+  steps: number,
+  encoding: number,
+  sections: number,
+  /** When the task began, by the clock that all processes share, and how many milliseconds it took; if measured. */
+  began?: number,
+  ms?: number,
+];
 
 /** What a child has to know before anything else. */
 export interface ChildSettings {
@@ -60,6 +82,8 @@ export interface ChildSettings {
   hasInitializer: boolean;
   /** Whether the child says which task it begins, before it does. */
   announces: boolean;
+  /** How many bytes of memory the child may hold after a task, before it says `full`; `undefined`: no limit. */
+  maxMemory: number | undefined;
   /** The main module of the program. */
   mainModule: string | undefined;
 }
@@ -156,15 +180,18 @@ export class PayloadReader {
 
 /** What became of a task, as a message says it. */
 export interface ResultPayload {
-  /** `RecordType.VALUE` or `ERROR`: all that a child can say of a task. */
+  /** `RecordType.VALUE`, `ERROR` or `TIMED_OUT`: all that a child can say of a task. */
   readonly type: number;
   readonly steps: number;
   readonly payload: EncodedSections;
+  /** When the task began and ended, as the child says, where that is measured: it may be anything. */
+  readonly began: unknown;
+  readonly ms: unknown;
 }
 
-/** The type of a result: a child can only say that its task has returned, or thrown. */
+/** The type of a result: a child can only say that its task has returned, or thrown, or run for too long. */
 function typeOf(type: unknown): number {
-  if (type === RecordType.VALUE || type === RecordType.ERROR) return type;
+  if (type === RecordType.VALUE || type === RecordType.ERROR || type === RecordType.TIMED_OUT) return type;
   throw new SyntaxError(`Cannot read an invalid type of a result: ${JSON.stringify(type)}`);
 }
 
@@ -175,10 +202,12 @@ function typeOf(type: unknown): number {
  */
 export function payloadsOf(message: Message): ResultPayload[] {
   const payloads = new PayloadReader(message);
-  return (message.header[2] as ResultEntry[]).map(([type, steps, encoding, count]) => ({
+  return (message.header[2] as ResultEntry[]).map(([type, steps, encoding, count, began, ms]) => ({
     type: typeOf(type),
     steps: steps | 0,
     payload: payloads.next(encoding, count),
+    began,
+    ms,
   }));
 }
 

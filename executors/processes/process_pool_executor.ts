@@ -5,10 +5,12 @@
  * the program, and tasks only with it. What `initializer` throws is the `cause` of the pool's error. `map` chooses the
  * size of its chunks.
  *
+ * Over 400 lines, because each option and each method tells its meaning where users look for it.
+ *
  * @module
  */
 
-import { checkCount } from "../../futures/check.ts";
+import { checkCount, checkDuration } from "../../futures/check.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
@@ -18,13 +20,16 @@ import { deathError } from "./_death_error.ts";
 import { configFlags } from "./_config.ts";
 import { entry } from "../_owner/entry.ts";
 import { executableOf, type Launch } from "./_launch.ts";
+import type { Controlled } from "../_map/controlled.ts";
 import type { MapTarget } from "../_map/map.ts";
 import { checkBag, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
 import { pathOf } from "../_functions/file_paths.ts";
 import { isPath, lookAt, mayLookAt } from "../_owner/paths.ts";
 import { grantedBy, type Permissions } from "./permissions.ts";
 import { ExecutorCore } from "../_owner/executor_core.ts";
-import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
+import { chunked, controlled, Executor, type ShutdownOptions } from "../executor.ts";
+import type { PoolStats } from "../pool_stats.ts";
+import type { PoolTrace } from "../pool_trace.ts";
 
 /** Options of {@linkcode ProcessPoolExecutor}. */
 export interface ProcessPoolExecutorOptions {
@@ -55,6 +60,41 @@ export interface ProcessPoolExecutorOptions {
    * With 1, each task runs in a fresh process: tasks then share no globals and no modules.
    */
   maxTasksPerChild?: number;
+  /**
+   * The number of bytes that a process may hold after a task, an integer of at least 1. By default there is no limit.
+   *
+   * A process that holds more ends, and a new one takes its place for the next task. What counts is the memory that the
+   * system says is in use by the process (`Deno.memoryUsage().rss`), including what waits for the garbage collector. A
+   * process without a task holds some 60 MiB. While tasks take less than a millisecond, it is not looked at after each.
+   *
+   * @example A task that leaves much behind
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assertNotEquals } from "@std/assert";
+   *
+   * using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxMemoryPerChild: 200 * 2 ** 20 });
+   * const leak = () => {
+   *   Object.assign(globalThis, { left: new Uint8Array(300 * 2 ** 20).fill(1) });
+   *   return Deno.pid;
+   * };
+   * assertNotEquals(pool.submit(leak).result(), pool.submit(() => Deno.pid).result());
+   * ```
+   */
+  maxMemoryPerChild?: number;
+  /**
+   * The maximum number of tasks that may wait, an integer of at least 1. By default there is no limit.
+   *
+   * A task waits until a worker starts it or somebody cancels it. Each item of a `map` is a task. If as many tasks
+   * wait, `submit` throws a {@linkcode QueueFullError}, and `map` waits by itself.
+   */
+  maxQueued?: number;
+  /**
+   * The time for which a process may have nothing to do before it ends, in milliseconds, more than 0. By default it
+   * stays.
+   *
+   * All processes may end like that. The next task starts one again, with its initializer.
+   */
+  idleTimeout?: number;
   /**
    * The permissions of the tasks, which are never more than those of the program.
    *
@@ -187,8 +227,8 @@ export class ProcessPoolExecutor extends Executor {
    * Creates an executor. It starts no process until there is a task.
    *
    * @param options The maximum number of processes, or an object of options.
-   * @throws {RangeError} If `maxWorkers` or `maxTasksPerChild` is not an integer of at least 1, or `onWorkerCrash` has
-   * none of its values.
+   * @throws {RangeError} If `maxWorkers`, `maxTasksPerChild`, `maxMemoryPerChild` or `maxQueued` is not an integer of
+   * at least 1, `idleTimeout` is not more than 0, or `onWorkerCrash` has none of its values.
    * @throws {TypeError} If an option has the wrong type.
    * @throws {SerializationError} If `initargs` contain something to {@linkcode transfer} that is not a buffer.
    * @throws {Deno.errors.NotCapable} If `permissions` names what the program does not have itself.
@@ -202,6 +242,9 @@ export class ProcessPoolExecutor extends Executor {
       maxWorkers = navigator.hardwareConcurrency,
       initializer,
       initargs = [],
+      maxQueued,
+      idleTimeout,
+      maxMemoryPerChild,
       maxTasksPerChild,
       permissions = "inherit",
       env,
@@ -211,6 +254,9 @@ export class ProcessPoolExecutor extends Executor {
     } = typeof options === "number" ? { maxWorkers: options } : checkBag(options);
     checkCount("maxWorkers", maxWorkers);
     const call = checkInitializer(initializer, initargs);
+    if (maxQueued !== undefined) checkCount("maxQueued", maxQueued);
+    if (idleTimeout !== undefined) checkDuration("idleTimeout", idleTimeout);
+    if (maxMemoryPerChild !== undefined) checkCount("maxMemoryPerChild", maxMemoryPerChild);
     if (maxTasksPerChild !== undefined) checkCount("maxTasksPerChild", maxTasksPerChild);
     if (onWorkerCrash !== "break" && onWorkerCrash !== "replace") {
       throw new RangeError(`The option onWorkerCrash must be "break" or "replace": ${inspect(onWorkerCrash)}`);
@@ -220,17 +266,22 @@ export class ProcessPoolExecutor extends Executor {
     this.#core = new ExecutorCore(this, {
       name: "ProcessPoolExecutor",
       maxConsumers: 1,
+      maxQueued,
       mapWorkers: maxWorkers,
       sameProcess: false,
+      carriesSignals: true,
       initializer: call,
       detail: "msPerItem",
       stop: "ask",
+      workerName: (number) => `${name}_${number}`,
       startWorker: () => startBroker(name, executableOf(deno)),
       startOptions: (): Omit<BrokerStart, keyof ConsumerStart | "initializer"> => ({
         launch: launch(),
         name,
         maxWorkers,
         maxTasksPerChild: maxTasksPerChild ?? Infinity,
+        idleTimeout,
+        maxMemoryPerChild,
         replaces: onWorkerCrash === "replace",
       }),
       brokenError: (message, cause) => new BrokenProcessPool(message, { cause }),
@@ -256,11 +307,111 @@ export class ProcessPoolExecutor extends Executor {
    * @throws {TypeError} If `fn` is not a function.
    * @throws {BrokenProcessPool} If the pool is broken.
    * @throws {ShutdownError} If the pool was shut down.
+   * @throws {QueueFullError} If as many tasks wait as `maxQueued` allows.
    * @throws {InvalidStateError} If a worker is importing this module. To fix it, put the program into
    * `if (import.meta.main) { … }`.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
     return this.#core.pool.submit(fn, args) as Future<Awaited<R>>;
+  }
+
+  /**
+   * Waits until there is room for another task, if the option `maxQueued` limits how many may wait.
+   *
+   * If several callers wait, each place is offered to the one that came first. Call `submit` right after the `await`:
+   * another call of `submit` may take the place otherwise.
+   *
+   * @example A producer that is quicker than its workers
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxQueued: 2 });
+   * const futures = [];
+   * for (let n = 1; n <= 5; n++) {
+   *   await pool.ready();
+   *   futures.push(pool.submit((n: number) => n * n, n));
+   * }
+   * assertEquals(await Promise.all(futures), [1, 4, 9, 16, 25]);
+   * ```
+   *
+   * @returns A promise that resolves when there is room, or at once without `maxQueued`. It rejects with a
+   * {@linkcode ShutdownError} if the pool is shut down, and with a {@linkcode BrokenProcessPool} if it is broken.
+   */
+  ready(): Promise<void> {
+    return this.#core.ready();
+  }
+
+  /**
+   * Returns what the pool does now, and how its tasks ended so far. Calling it each second costs next to nothing.
+   *
+   * The counts are exact. Of the times of many quick tasks only some are measured, because measuring each would take
+   * longer than running it: see {@linkcode PoolStats.runTime}.
+   *
+   * @example How long tasks take
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * await using pool = new ProcessPoolExecutor({ maxWorkers: 1 });
+   * await pool.submit(() => new Promise((resolve) => setTimeout(resolve, 20)));
+   * const { workers, idle, done, runTime } = pool.stats();
+   * assertEquals([workers, idle, done], [1, 1, 1]);
+   * assert(runTime.mean >= 15);
+   * assertEquals(String(pool), "<ProcessPoolExecutor workers=1 idle=1 running=0 queued=0 done=1 failed=0>");
+   * ```
+   *
+   * @returns The numbers of this moment.
+   */
+  stats(): PoolStats {
+    return this.#core.stats();
+  }
+
+  /**
+   * Starts a trace, which records each task that is submitted from now on, when it ends.
+   *
+   * Write the trace to a file, and open it in {@link https://ui.perfetto.dev} or `chrome://tracing`: a row for each
+   * process, a bar for each task with its name, how long it waited, and how it ended. Tasks that no worker ran have
+   * a row of their own.
+   *
+   * Measuring a task takes about as long as a task that does nothing. The trace grows, so stop it in time. Two traces
+   * of a pool are independent of each other.
+   *
+   * @example Where the time goes
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pool = new ProcessPoolExecutor({ maxWorkers: 2 });
+   * using trace = pool.trace();
+   * await pool.submit(function rest() {
+   *   return new Promise((resolve) => setTimeout(resolve, 20));
+   * });
+   * trace.stop();
+   * const [task] = trace.toJSON().traceEvents.filter(({ ph }) => ph === "X");
+   * assertEquals([task.name, task.tid, task.dur! >= 15_000], ["rest", 1, true]);
+   * // For a viewer: await Deno.writeTextFile("trace.json", JSON.stringify(trace));
+   * ```
+   *
+   * @returns The trace.
+   */
+  trace(): PoolTrace {
+    return this.#core.trace();
+  }
+
+  /** Returns the text form, such as `<ProcessPoolExecutor workers=4 idle=2 running=2 queued=17 done=1200 failed=1>`. */
+  override toString(): string {
+    return this.#core.toString();
+  }
+
+  /** The text form that `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /** The text form that Node's `util.inspect` shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
   }
 
   /**
@@ -271,6 +422,15 @@ export class ProcessPoolExecutor extends Executor {
   // deno-lint-ignore no-explicit-any -- any function will do
   protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
     return this.#core.target(fn);
+  }
+
+  /**
+   * Submits tasks with options.
+   *
+   * @ignore
+   */
+  protected override [controlled](): Controlled {
+    return this.#core.controlled;
   }
 
   /**

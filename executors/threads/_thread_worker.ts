@@ -20,24 +20,33 @@ export interface ThreadStart extends ConsumerStart {
 
 const report = reportError.bind(globalThis);
 let consumer: Consumer;
+let runner: Runner;
 
 // Not self.onmessage, which a task may set.
 self.addEventListener("message", (event) => {
   const { data } = event as MessageEvent<ThreadStart | ConsumerMessage>;
   if (!("type" in data)) start(data, consumer = new Consumer(data, DECODED));
-  else consumer.receive(data);
+  else {
+    consumer.receive(data);
+    if (data.type === "unbind") runner.forget(data.fn);
+  }
 });
 
 function start({ initializer }: ThreadStart, consumer: Consumer): void {
-  const runner = runFor<Task>({
+  runner = runFor<Task>({
     name: self.name,
     sameProcess: true,
     definition: (fn) => consumer.definition(fn),
+    boundTo: (fn) => consumer.boundTo(fn),
     import: importModule,
     reply(task, type, payload, steps, isFree) {
       consumer.reply(task, type, payload, steps, true, isFree ? Status.FINISHED : Status.AWAY);
     },
     progress: (task, payload) => consumer.progress(task, payload),
+    limitsOf: ({ slot }) => consumer.limitsOf(slot),
+    onCall: ({ slot }) => consumer.setBegun(slot),
+    isStopping: ({ slot }) => consumer.isStopping(slot),
+    endsStopped: true,
     abandonWorker(error) {
       try {
         consumer.report(RecordType.BROKEN);
@@ -47,6 +56,7 @@ function start({ initializer }: ThreadStart, consumer: Consumer): void {
       }
     },
   });
+  consumer.onStop = (slot, grace) => runner.onStop((task) => (task as Task).slot === slot, grace);
   // Else a failure would count as an unhandled error of some task, and the thread would answer nothing any more.
   serve(runner, consumer, initializer).catch((error) => runner.abandonWorker(error));
 }

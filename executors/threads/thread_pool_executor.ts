@@ -7,15 +7,18 @@
  * @module
  */
 
-import { checkCount } from "../../futures/check.ts";
+import { checkCount, checkDuration } from "../../futures/check.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { BrokenThreadPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
 import { entry } from "../_owner/entry.ts";
+import type { Controlled } from "../_map/controlled.ts";
 import type { MapTarget } from "../_map/map.ts";
 import { checkBag, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
 import { ExecutorCore } from "../_owner/executor_core.ts";
-import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
+import { chunked, controlled, Executor, type ShutdownOptions } from "../executor.ts";
+import type { PoolStats } from "../pool_stats.ts";
+import type { PoolTrace } from "../pool_trace.ts";
 
 /** Options of {@linkcode ThreadPoolExecutor}. */
 export interface ThreadPoolExecutorOptions {
@@ -60,6 +63,20 @@ export interface ThreadPoolExecutorOptions {
    * @default {[]}
    */
   initargs?: readonly unknown[];
+  /**
+   * The maximum number of tasks that may wait, an integer of at least 1. By default there is no limit.
+   *
+   * A task waits until a worker starts it or somebody cancels it. Each item of a `map` is a task. If as many tasks
+   * wait, `submit` throws a {@linkcode QueueFullError}, and `map` waits by itself.
+   */
+  maxQueued?: number;
+  /**
+   * The time for which a thread may have nothing to do before it ends, in milliseconds, more than 0. By default it
+   * stays.
+   *
+   * All threads may end like that. The next task starts one again, with its initializer.
+   */
+  idleTimeout?: number;
 }
 
 /** How many pools have been given a name. */
@@ -110,7 +127,8 @@ export class ThreadPoolExecutor extends Executor {
    * Creates an executor. It starts no thread until there is a task.
    *
    * @param options The maximum number of threads, or an object of options.
-   * @throws {RangeError} If `maxWorkers` is not an integer of at least 1.
+   * @throws {RangeError} If `maxWorkers` or `maxQueued` is not an integer of at least 1, or `idleTimeout` is not more
+   * than 0.
    * @throws {TypeError} If an option has the wrong type.
    * @throws {SerializationError} If `initargs` contain something to {@linkcode transfer} that is not a buffer.
    * @throws {InvalidStateError} If a worker is importing this module. To fix it, put the program into
@@ -123,9 +141,13 @@ export class ThreadPoolExecutor extends Executor {
       threadNamePrefix = "",
       initializer,
       initargs = [],
+      maxQueued,
+      idleTimeout,
     } = typeof options === "number" ? { maxWorkers: options } : checkBag(options);
     checkCount("maxWorkers", maxWorkers);
     const call = checkInitializer(initializer, initargs);
+    if (maxQueued !== undefined) checkCount("maxQueued", maxQueued);
+    if (idleTimeout !== undefined) checkDuration("idleTimeout", idleTimeout);
     if (typeof threadNamePrefix !== "string") {
       throw new TypeError(`The option threadNamePrefix must be a string: ${inspect(threadNamePrefix)}`);
     }
@@ -133,11 +155,15 @@ export class ThreadPoolExecutor extends Executor {
     this.#core = new ExecutorCore(this, {
       name: "ThreadPoolExecutor",
       maxConsumers: maxWorkers,
+      maxQueued,
+      idleTimeout,
       mapWorkers: maxWorkers,
       sameProcess: true,
+      carriesSignals: true,
       initializer: call,
       detail: "msPerItem",
       stop: "terminate",
+      workerName: (index) => `${prefix}_${index}`,
       startWorker: (index) => startThread(`${prefix}_${index}`),
       brokenError: (message, cause) => new BrokenThreadPool(message, { cause }),
     });
@@ -174,11 +200,111 @@ export class ThreadPoolExecutor extends Executor {
    * @throws {TypeError} If `fn` is not a function.
    * @throws {BrokenThreadPool} If the pool is broken.
    * @throws {ShutdownError} If the pool was shut down.
+   * @throws {QueueFullError} If as many tasks wait as `maxQueued` allows.
    * @throws {InvalidStateError} If a worker is importing this module. To fix it, put the program into
    * `if (import.meta.main) { … }`.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
     return this.#core.pool.submit(fn, args) as Future<Awaited<R>>;
+  }
+
+  /**
+   * Waits until there is room for another task, if the option `maxQueued` limits how many may wait.
+   *
+   * If several callers wait, each place is offered to the one that came first. Call `submit` right after the `await`:
+   * another call of `submit` may take the place otherwise.
+   *
+   * @example A producer that is quicker than its workers
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pool = new ThreadPoolExecutor({ maxWorkers: 1, maxQueued: 2 });
+   * const futures = [];
+   * for (let n = 1; n <= 5; n++) {
+   *   await pool.ready();
+   *   futures.push(pool.submit((n: number) => n * n, n));
+   * }
+   * assertEquals(await Promise.all(futures), [1, 4, 9, 16, 25]);
+   * ```
+   *
+   * @returns A promise that resolves when there is room, or at once without `maxQueued`. It rejects with a
+   * {@linkcode ShutdownError} if the pool is shut down, and with a {@linkcode BrokenThreadPool} if it is broken.
+   */
+  ready(): Promise<void> {
+    return this.#core.ready();
+  }
+
+  /**
+   * Returns what the pool does now, and how its tasks ended so far. Calling it each second costs next to nothing.
+   *
+   * The counts are exact. Of the times of many quick tasks only some are measured, because measuring each would take
+   * longer than running it: see {@linkcode PoolStats.runTime}.
+   *
+   * @example How long tasks take
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * await using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+   * await pool.submit(() => new Promise((resolve) => setTimeout(resolve, 20)));
+   * const { workers, idle, done, runTime } = pool.stats();
+   * assertEquals([workers, idle, done], [1, 1, 1]);
+   * assert(runTime.mean >= 15);
+   * assertEquals(String(pool), "<ThreadPoolExecutor workers=1 idle=1 running=0 queued=0 done=1 failed=0>");
+   * ```
+   *
+   * @returns The numbers of this moment.
+   */
+  stats(): PoolStats {
+    return this.#core.stats();
+  }
+
+  /**
+   * Starts a trace, which records each task that is submitted from now on, when it ends.
+   *
+   * Write the trace to a file, and open it in {@link https://ui.perfetto.dev} or `chrome://tracing`: a row for each
+   * thread, a bar for each task with its name, how long it waited, and how it ended. Tasks that no worker ran have
+   * a row of their own.
+   *
+   * Measuring a task takes about as long as a task that does nothing. The trace grows, so stop it in time. Two traces
+   * of a pool are independent of each other.
+   *
+   * @example Where the time goes
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using pool = new ThreadPoolExecutor({ maxWorkers: 2 });
+   * using trace = pool.trace();
+   * await pool.submit(function rest() {
+   *   return new Promise((resolve) => setTimeout(resolve, 20));
+   * });
+   * trace.stop();
+   * const [task] = trace.toJSON().traceEvents.filter(({ ph }) => ph === "X");
+   * assertEquals([task.name, task.tid, task.dur! >= 15_000], ["rest", 1, true]);
+   * // For a viewer: await Deno.writeTextFile("trace.json", JSON.stringify(trace));
+   * ```
+   *
+   * @returns The trace.
+   */
+  trace(): PoolTrace {
+    return this.#core.trace();
+  }
+
+  /** Returns the text form, such as `<ThreadPoolExecutor workers=4 idle=2 running=2 queued=17 done=1200 failed=1>`. */
+  override toString(): string {
+    return this.#core.toString();
+  }
+
+  /** The text form that `console.log` shows. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.toString();
+  }
+
+  /** The text form that Node's `util.inspect` shows. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
   }
 
   /**
@@ -189,6 +315,15 @@ export class ThreadPoolExecutor extends Executor {
   // deno-lint-ignore no-explicit-any -- any function will do
   protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
     return this.#core.target(fn);
+  }
+
+  /**
+   * Submits tasks with options.
+   *
+   * @ignore
+   */
+  protected override [controlled](): Controlled {
+    return this.#core.controlled;
   }
 
   /**

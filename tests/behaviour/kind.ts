@@ -1,5 +1,5 @@
 /** What the behaviour suite needs to know of a kind of executor. */
-import type { BrokenExecutor, Executor, Future } from "@concurrent/futures";
+import type { BrokenExecutor, Executor, Future, PoolStats, PoolTrace } from "@concurrent/futures";
 import { until } from "../_helpers.ts";
 
 /** The options that every kind of executor has. */
@@ -8,13 +8,23 @@ export interface CommonOptions {
   // deno-lint-ignore no-explicit-any
   initializer?: (...args: any[]) => unknown;
   initargs?: unknown[];
+  maxQueued?: number;
+  idleTimeout?: number;
+}
+
+/** What every executor with a pool has besides. */
+export interface Watched {
+  ready(): Promise<void>;
+  stats(): PoolStats;
+  /** Where it knows its workers. */
+  trace?(): PoolTrace;
 }
 
 /** A kind of executor. */
 export interface Kind {
   /** The name of the class, which starts the names of the tests. */
   name: string;
-  make(options?: CommonOptions): Executor;
+  make(options?: CommonOptions): Executor & Watched;
   /** What it throws when it is broken. */
   // deno-lint-ignore no-explicit-any
   broken: new (...args: any[]) => BrokenExecutor;

@@ -1,7 +1,7 @@
 /** `map()`: how an iteration ends, by an error, a timeout or being left. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import { SerializationError, ShutdownError, TimeoutError } from "@concurrent/futures";
-import { BOUND, Gate, Ledger, rejectionOf, sleep, test, thrownBy, until, within } from "../_helpers.ts";
+import { BOUND, Gate, Ledger, readUntilError, rejectionOf, sleep, test, thrownBy, until, within } from "../_helpers.ts";
 import {
   add,
   echo,
@@ -19,21 +19,6 @@ import { throwValue } from "../fixtures/errors.ts";
 import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 import { asynchronous, brokenAt, collect, Endless, range } from "./map.ts";
-
-/** Reads to the end or the error, and gives both, blocking or awaited. */
-async function readUntilError<T>(
-  results: Iterable<T> & AsyncIterable<T>,
-  blocking: boolean,
-): Promise<{ seen: T[]; error: unknown }> {
-  const seen: T[] = [];
-  try {
-    if (blocking) { for (const item of results) seen.push(item); }
-    else for await (const item of results) seen.push(item);
-  } catch (error) {
-    return { seen, error };
-  }
-  return { seen, error: "no error" };
-}
 
 export function mapEndBehaviour(kind: Kind): void {
   const { name, make } = kind;

@@ -41,7 +41,7 @@ const ARGUMENTS: [string, () => unknown[]][] = [
   ["args[0].response", () => [{ response: new Response("x") }]],
   ["args[0].weak", () => [{ weak: new WeakMap() }]],
   ["args[0].set", () => [{ set: new WeakSet() }]],
-  ["args[0].signal", () => [{ signal: new AbortController().signal }]],
+  ["args[0].controller", () => [{ controller: new AbortController() }]],
   ["args[0].items[3]", () => [{ items: [1, , 3, () => 1] }]], // deno-lint-ignore no-sparse-arrays
   ["args[0].toJSON", () => [{ toJSON: () => "changed" }]],
   ["args[0].then", () => [{ then: () => 1 }]],

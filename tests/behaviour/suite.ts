@@ -1,8 +1,11 @@
 /** What every kind of executor promises, to be run for each of them. */
 import { lendPools } from "./borrow.ts";
+import { boundBehaviour } from "./bounds.ts";
 import { cancelBehaviour } from "./cancel.ts";
+import { controlBehaviour } from "./control.ts";
 import { errorBehaviour } from "./errors.ts";
 import { exitBehaviour } from "./exits.ts";
+import { idleBehaviour } from "./idle.ts";
 import { initializerBehaviour } from "./initializer.ts";
 import type { Kind } from "./kind.ts";
 import { loadBehaviour } from "./load.ts";
@@ -13,11 +16,19 @@ import { lookupShapesBehaviour } from "./lookup_shapes.ts";
 import { mapBehaviour } from "./map.ts";
 import { mapEndBehaviour } from "./map_end.ts";
 import { mapOptionsBehaviour } from "./map_options.ts";
+import { mapRepeatBehaviour } from "./map_repeat.ts";
+import { mapSettledBehaviour } from "./map_settled.ts";
+import { mapUnorderedBehaviour } from "./map_unordered.ts";
 import { programBehaviour } from "./programs.ts";
+import { progressBehaviour } from "./progress.ts";
 import { refusedBehaviour } from "./refused.ts";
 import { shutdownBehaviour } from "./shutdown.ts";
+import { signalBehaviour } from "./signals.ts";
+import { statsBehaviour } from "./stats.ts";
 import { submitBehaviour } from "./submit.ts";
+import { traceBehaviour } from "./trace.ts";
 import { valueBehaviour } from "./values.ts";
+import { viewBehaviour } from "./views.ts";
 import { waitingBehaviour } from "./waiting.ts";
 
 /** Registers the tests of the behaviour suite for one kind of executor. */
@@ -25,6 +36,9 @@ export function behaviour(kind: Kind): void {
   lendPools(kind);
   submitBehaviour(kind);
   cancelBehaviour(kind);
+  controlBehaviour(kind);
+  progressBehaviour(kind);
+  signalBehaviour(kind);
   waitingBehaviour(kind);
   valueBehaviour(kind);
   refusedBehaviour(kind);
@@ -36,9 +50,17 @@ export function behaviour(kind: Kind): void {
   mapBehaviour(kind);
   mapEndBehaviour(kind);
   mapOptionsBehaviour(kind);
+  mapUnorderedBehaviour(kind);
+  mapSettledBehaviour(kind);
+  mapRepeatBehaviour(kind);
   initializerBehaviour(kind);
   exitBehaviour(kind);
   shutdownBehaviour(kind);
   loadBehaviour(kind);
+  boundBehaviour(kind);
+  statsBehaviour(kind);
+  idleBehaviour(kind);
+  traceBehaviour(kind);
+  viewBehaviour(kind);
   programBehaviour(kind);
 }

@@ -14,7 +14,7 @@ export async function startForAll(...workers: number[]): Promise<void> {
   const server = await RedisServer.start();
   share(server.pid);
   Deno.env.set(SERVER, server.url);
-  const programs = nodeModules({ no_shutdown: "programs/no_shutdown.ts" });
+  const programs = nodeModules({ no_shutdown: "programs/no_shutdown.ts", map_tasks: "map_tasks.ts" });
   const nodes = await Promise.all(queues.map(({ workers, queue }) => Node.start(server, queue, workers, ...programs)));
   for (const node of nodes) share(node.pid);
   addEventListener("unload", () => {

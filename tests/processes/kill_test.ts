@@ -1,13 +1,6 @@
 /** {@linkcode ProcessPoolExecutor}: how its processes are ended, and the signals that they do not hear. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
-import {
-  BrokenProcessPool,
-  CancelledError,
-  type Future,
-  ProcessPoolExecutor,
-  ShutdownError,
-  wait,
-} from "@concurrent/futures";
+import { BrokenProcessPool, CancelledError, ProcessPoolExecutor, ShutdownError, wait } from "@concurrent/futures";
 import {
   bothCancelled,
   bothFail,
@@ -25,7 +18,6 @@ import {
   untilSync,
   within,
 } from "../_helpers.ts";
-import { taskControlOf } from "../../executors/_owner/task_control.ts";
 import { isAlive, Running } from "../_start.ts";
 import { endByTerm, ignoreTerm, loopForEver, pid, pidAtGate, waitForEver } from "../fixtures/process_tasks.ts";
 import { failToStart, passGate, square } from "../fixtures/tasks.ts";
@@ -343,7 +335,7 @@ test(`ProcessPoolExecutor {replace}: a task behind one aborted just as it ends i
     const behind = [1, 2, 3].map((n) => pool.submit(square, n));
     untilSync(() => aborted.running() || aborted.done(), "its begin");
     compute(3 + i / 10);
-    taskControlOf(pool).abort(aborted as Future<unknown>);
+    aborted.abort();
     await within(Promise.allSettled([aborted]), "the aborted task");
     assertEquals(await within(Promise.all(behind), "those behind it"), [1, 4, 9]);
   }

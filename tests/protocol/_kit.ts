@@ -186,6 +186,7 @@ export class Bench {
       bell: this.bell,
       definitions: [],
       shared: new Map(),
+      bound: new Map(),
     };
     // The owner closes the ring of who left before another one begins under its index.
     this.rings[index]?.close();

@@ -34,7 +34,7 @@ test("map() with buffersize keeps nothing of what it has delivered", async () =>
         chunksize: () => 1,
       };
       const results = startMap<number>(target, [input(50_000)], { buffersize: 10, chunksize });
-      const { parts } = results as unknown as { parts: unknown[] };
+      const { parts } = (results as unknown as { pending: { parts: unknown[] } }).pending;
       let [sum, most] = [0, 0];
       for await (const n of results) {
         sum += n;

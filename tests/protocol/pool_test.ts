@@ -23,7 +23,6 @@ import {
   ThreadPoolExecutor,
   transfer,
 } from "@concurrent/futures";
-import { taskControlOf } from "../../executors/_owner/task_control.ts";
 import { ClusterExecutor } from "../../executors/cluster/cluster_executor.ts";
 import { type FutureOwner, internals } from "../../futures/future.ts";
 import { ring } from "../../futures/bell.ts";
@@ -368,14 +367,13 @@ test("what a thread's task says of its progress is heard while the owner blocks"
   const words = new Int32Array(new SharedArrayBuffer(4));
   const future = pool.submit(sayProgress, words);
   const heard: unknown[] = [];
-  const control = taskControlOf(pool);
-  control.onProgress(future, (value) => {
+  future.addProgressCallback((value) => {
     heard.push(value);
     // Only then the task goes on.
     Atomics.store(words, 0, 1);
     Atomics.notify(words, 0);
   });
-  control.onProgress(future, (value) => heard.push(value));
+  future.addProgressCallback((value) => heard.push(value));
   assertMatch(future.result(SOON), /ok|not-equal/);
   assertEquals(heard, [{ percent: 50 }, { percent: 50 }, "nearly there", "nearly there"]);
 });

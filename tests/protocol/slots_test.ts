@@ -161,7 +161,7 @@ test("Consumer.reply() finds a way for every result when the ring is full", () =
   }
 });
 
-test("Consumer.progress() rings when it is there, and is dropped where it could come after the result", async () => {
+test("Consumer.progress() rings when it is there, and comes before the result, the newest at least", async () => {
   await atEachStep((at) => {
     const bench = new Bench(1);
     let isTooEarly = false;
@@ -180,15 +180,48 @@ test("Consumer.progress() rings when it is there, and is dropped where it could 
   bench.push(9);
   const task = take(bench);
   assert(consumer.start(task));
-  consumer.progress(task, LARGE);
-  assertEquals(ring.peek(), undefined, "a message is taken after all that is in the ring");
   let count = 0;
   do consumer.progress(task, numberPayload(count)); while (bench.bell[1] === ++count);
   assert(count > 1_000);
-  // The ring is full.
+  // The ring is full: what comes then waits, and a newer one takes its place.
+  consumer.progress(task, numberPayload(-1));
+  consumer.progress(task, numberPayload(-2));
   consumer.reply(task, RecordType.VALUE, EMPTY);
-  const found = collect(bench).map(([, type]) => type);
-  assertEquals(found.indexOf(RecordType.VALUE), count - 1, "the result comes last");
+  const found = collect(bench);
+  assertEquals(found.length, count + 1);
+  assertEquals(found.slice(-2).map(([, type]) => type), [RecordType.PROGRESS, RecordType.VALUE]);
+  assertEquals(ring.peek(), undefined);
+});
+
+test("Consumer.progress(): what is too large for the ring is posted, one at a time, and the result behind it", () => {
+  for (const isRead of [false, true]) {
+    const bench = new Bench(1);
+    const { consumers: [consumer], rings: [ring] } = bench;
+    bench.push(9);
+    const task = take(bench);
+    assert(consumer.start(task));
+    consumer.progress(task, LARGE);
+    assert(ring.hasPosted());
+    assertEquals(ring.peek(), undefined);
+    if (isRead) {
+      assertEquals(bench.ports[0].receive()?.type, RecordType.PROGRESS);
+      ring.countReceived();
+    }
+    // What is posted is read behind the ring, so nothing of this task may come into the ring before that is read.
+    for (let i = 0; i < 3; i++) consumer.progress(task, LARGE);
+    consumer.progress(task, numberPayload(1));
+    consumer.reply(task, RecordType.VALUE, EMPTY);
+    assertEquals(ring.peek(), undefined);
+    const types = collect(bench).map(([, type]) => type);
+    // The small one, behind the first of the large ones, or behind the second.
+    assertEquals(types, [RecordType.PROGRESS, RecordType.PROGRESS, RecordType.VALUE]);
+    // The next task has nothing to do with that.
+    bench.push(9);
+    const next = take(bench);
+    assert(consumer.start(next));
+    consumer.reply(next, RecordType.VALUE, EMPTY);
+    assertEquals(collect(bench).map(([, type]) => type), [RecordType.VALUE]);
+  }
 });
 
 test(
@@ -217,6 +250,7 @@ test(
         bell,
         definitions: [],
         shared: new Map(),
+        bound: new Map(),
       };
       worker.postMessage({ part: "consume", start }, [port2]);
       return worker;

@@ -39,6 +39,7 @@ class Thread implements Disposable {
       bell: createBell(),
       definitions: FUNCTIONS.map((name) => ({ how: "reference", name, module: MODULE, path: name })),
       shared: new Map(),
+      bound: new Map(),
       initializer: undefined,
     };
     this.#worker.postMessage(start, [this.#channel.port2]);

@@ -2,16 +2,15 @@
  * Workers that leave alone: one that sleeps is taken out, one whose task does not end is given up, and another one
  * takes its place.
  */
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
-import { BrokenThreadPool, type Executor, ThreadPoolExecutor } from "@concurrent/futures";
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
+import { type Future, ThreadPoolExecutor } from "@concurrent/futures";
 import { EMPTY } from "../../executors/_values/encoded.ts";
 import { Consumer, type Task } from "../../executors/_queue/consumer.ts";
 import { DECODED, PASSED_ON } from "../../executors/_queue/posted.ts";
 import { RecordType, runningBy, Status, TaskState } from "../../executors/_queue/protocol.ts";
 import { toPosted } from "../../executors/_queue/posted.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
-import type { Pool } from "../../executors/_owner/pool.ts";
-import { taskControlOf } from "../../executors/_owner/task_control.ts";
+import { poolOf } from "../../executors/_owner/executor_core.ts";
 import { describeSources } from "../../futures/wakeup.ts";
 import { liveWorkers, test, until, untilSync, within } from "../_helpers.ts";
 import { add } from "../fixtures/tasks.ts";
@@ -35,7 +34,7 @@ function replace(bench: Bench, index: number, serial: number, form = DECODED): v
   bench.rings[index].close();
   bench.rings[index] = new ResultRing(results);
   bench.consumers[index] = new Consumer(
-    { memory, index, serial, results, port, bell, definitions: [], shared: new Map() },
+    { memory, index, serial, results, port, bell, definitions: [], shared: new Map(), bound: new Map() },
     form,
   );
 }
@@ -153,38 +152,57 @@ test("TaskQueue.abandon() takes only a task that runs", () => {
   }
 });
 
-function poolOf(executor: Executor): Pool {
-  return taskControlOf(executor) as Pool;
-}
-
 test("a thread that is given up ends alone: its task fails, others run on, and the next has its index", async () => {
+  using warnings = new Warnings();
   using pool = new ThreadPoolExecutor({ maxWorkers: 2, threadNamePrefix: "t" });
+  const hasty = pool.with({ grace: 0 });
   const words = new Int32Array(new SharedArrayBuffer(12));
-  const [endless, other] = [pool.submit(holdUntilTold, words, 0), pool.submit(holdUntilTold, words, 1)];
+  const [endless, other] = [hasty.submit(holdUntilTold, words, 0), hasty.submit(holdUntilTold, words, 1)];
   untilSync(() => Atomics.load(words, 0) !== 0 && Atomics.load(words, 1) !== 0, "two tasks that run");
   const waiting = pool.submit(nameOfThread);
-  const control = taskControlOf(pool);
   const [gone] = Atomics.load(words, 0) === 1 ? ["t_0"] : ["t_1"];
-  control.abort(endless);
-  assertInstanceOf(endless.exception(0), BrokenThreadPool);
-  assertStrictEquals(liveWorkers(), 2, "another one is started at once for the task that waits");
+  const reason = new Error("it is to end");
+  assert(endless.abort(reason));
+  assert(!endless.abort(), "it is to end already");
+  assertStrictEquals(endless.exception(SOON), reason);
   assertStrictEquals(waiting.result(SOON), gone, "the thread that takes its place");
+  assertStrictEquals(liveWorkers(), 2, "another one was started for the task that waits");
+  assertStrictEquals(poolOf(pool).lost, 1);
   assert(other.running());
-  control.abort(endless);
-  control.abort(other);
-  assertInstanceOf(other.exception(0), BrokenThreadPool);
+  assert(!endless.abort());
+  assert(other.abort(reason));
+  assertStrictEquals(other.exception(SOON), reason);
   for (let i = 0; i < 3; i++) {
-    const again = pool.submit(holdUntilTold, words, 0);
-    await until(() => again.running(), "a task that runs");
-    control.abort(again);
-    assertInstanceOf(again.exception(0), BrokenThreadPool);
+    Atomics.store(words, 0, 0);
+    const again = hasty.submit(holdUntilTold, words, 0);
+    // Not only running: one whose module is being loaded would end by itself.
+    await until(() => Atomics.load(words, 0) !== 0, "a task that computes");
+    assert(again.abort(reason));
+    assertStrictEquals(again.exception(SOON), reason);
     assertStrictEquals(await within(pool.submit(add, i, 1), "a task on another thread", SOON), i + 1);
   }
+  await until(() => poolOf(pool).lost === 5, "the end of the last one");
   // Threads that were given up end when their tasks come to an end.
   Atomics.store(words, 2, 1);
   assert(liveWorkers() <= 2, `${liveWorkers()} workers`);
   for (const state of describeSources()) assert(/unsettled=0 waiting=0 /.test(state), state);
+  assertEquals(warnings.texts.length, 5);
+  assertMatch(warnings.texts[0], new RegExp(`^${gone} was given up`));
 });
+
+/** Keeps what is printed by `console.warn`. */
+class Warnings implements Disposable {
+  readonly texts: string[] = [];
+  readonly #warn = console.warn;
+
+  constructor() {
+    console.warn = (text: string) => void this.texts.push(text);
+  }
+
+  [Symbol.dispose](): void {
+    console.warn = this.#warn;
+  }
+}
 
 test("idle threads end one by one, and others take their places", async () => {
   using pool = new ThreadPoolExecutor({ maxWorkers: 3, threadNamePrefix: "t" });
@@ -210,6 +228,29 @@ test("idle threads end one by one, and others take their places", async () => {
   const [state] = describeSources();
   assertStrictEquals(state.match(/LEFT/g)?.length, 2, `one of three begins again: ${state}`);
   assertStrictEquals(last.result(SOON), 3);
+});
+
+test("a task that comes while the only idle thread ends is run, at whichever step of that it comes", async () => {
+  using pool = new ThreadPoolExecutor({ maxWorkers: 1, threadNamePrefix: "t" });
+  const owner = poolOf(pool);
+  const isAsleep = () => describeSources().some((state) => state.includes("parked=1 "));
+  let [ended, stayed] = [0, 0];
+  await atEachStep(async (at) => {
+    assertStrictEquals(await within(pool.submit(add, at, 1), "a task before", SOON), at + 1);
+    await until(isAsleep, "a thread that sleeps");
+    let future: Future<number> | undefined;
+    const interruption = new Interruption(at, () => future = pool.submit(add, at, 2));
+    const hasEnded = owner.endIdleWorker();
+    const { happened } = interruption;
+    interruption[Symbol.dispose]();
+    if (happened) {
+      assertStrictEquals(await within(future!, `the task of step ${at}`, SOON), at + 2);
+      if (hasEnded) ended++;
+      else stayed++;
+    }
+    return happened;
+  });
+  assert(ended > 0 && stayed > 0, `ended ${ended} times, stayed ${stayed} times`);
 });
 
 test("a consumer that passes tasks on replies for what others have begun, whatever its serial number", async () => {

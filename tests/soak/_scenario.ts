@@ -13,6 +13,8 @@ export interface Scenario {
   name: string;
   /** How much of it the tests do. */
   size: number;
+  /** The bound of the test in milliseconds, where it is more than a minute. */
+  bound?: number;
   /** How much of it `deno task soak` does. */
   fullSize: number;
   /** Does it, and fails when anything is not as it must be. What it draws at random repeats with the same seed. */

@@ -5,6 +5,7 @@
 import { guard, within } from "../_helpers.ts";
 import { CLUSTER } from "./cluster.ts";
 import { EXAMPLES } from "./examples.ts";
+import { CONTROL } from "./control.ts";
 import { FAULTS } from "./faults.ts";
 import { LOAD, STREAMS } from "./load.ts";
 import { measure, type Measured, newSeed } from "./_scenario.ts";
@@ -32,7 +33,7 @@ function line(texts: readonly string[]): string {
 
 if (import.meta.main) {
   const seed = newSeed();
-  const chosen = [...LOAD, ...STREAMS, ...FAULTS, ...EXAMPLES, ...CLUSTER].filter(({ name }) =>
+  const chosen = [...LOAD, ...STREAMS, ...FAULTS, ...CONTROL, ...EXAMPLES, ...CLUSTER].filter(({ name }) =>
     Deno.args.every((text) => name.includes(text))
   );
   if (chosen.length === 0) {

@@ -7,7 +7,8 @@
 
 import { lock, OUTBOX, type Outbox, takeResults, unlock } from "./_outbox.ts";
 import { MAX_PACKET_BYTES, READER } from "../packets.ts";
-import { recallTasks } from "./_turns.ts";
+import { NOTED, noteSignal } from "./_signals.ts";
+import { recallTasks, stopTask } from "./_turns.ts";
 
 /** Looks at bytes of the input, in order; `false` when somebody else has read a part of it. */
 export type Look = (bytes: Uint8Array) => boolean;
@@ -19,26 +20,29 @@ export interface Looking {
 }
 
 /** What the reading thread needs to answer. */
-export function answersFor(outbox: Outbox, turns: Int32Array): Looking {
-  const tools = [lock, unlock, takeResults, recallTasks];
-  const constants = [JSON.stringify(OUTBOX), READER, MAX_PACKET_BYTES];
+export function answersFor(outbox: Outbox, turns: Int32Array, noted: SharedArrayBuffer): Looking {
+  const tools = [lock, unlock, takeResults, recallTasks, stopTask, noteSignal];
+  const constants = [JSON.stringify(OUTBOX), JSON.stringify(NOTED), READER, MAX_PACKET_BYTES];
   return {
     text: `(${makeAnswers})(${[...constants, ...tools]})`,
-    memory: [outbox.buffer, turns.buffer as SharedArrayBuffer],
+    memory: [outbox.buffer, turns.buffer as SharedArrayBuffer, noted],
   };
 }
 
 /** Its text is sent to the reading thread, so it uses nothing from around it. */
 function makeAnswers(
   LAYOUT: typeof OUTBOX,
+  NOTED_LAYOUT: typeof NOTED,
   READER: number,
   MAX_PACKET: number,
   lockOutbox: typeof lock,
   unlockOutbox: typeof unlock,
   takeAllResults: typeof takeResults,
   recallUpTo: typeof recallTasks,
-): (outbox: SharedArrayBuffer, turns: SharedArrayBuffer) => Look {
-  return (outbox, turnsMemory) => {
+  stop: typeof stopTask,
+  note: typeof noteSignal,
+): (outbox: SharedArrayBuffer, turns: SharedArrayBuffer, noted: SharedArrayBuffer) => Look {
+  return (outbox, turnsMemory, noted) => {
     const encoder = new TextEncoder();
     const decoder = new TextDecoder();
     const pause = new Int32Array(new SharedArrayBuffer(4));
@@ -83,7 +87,11 @@ function makeAnswers(
         for (const length of JSON.parse(line.slice(line.lastIndexOf("[")).slice(0, -1))) skipped += length;
         if (line.startsWith('\x1e["start",')) token = JSON.parse(line.slice(1))[1].token;
         else if (line.startsWith('\x1e["recall",')) recall(JSON.parse(line.slice(1)));
-        else if (line.startsWith('\x1e["probe",')) answerProbe(JSON.parse(line.slice(1)));
+        else if (line.startsWith('\x1e["abort",')) stop(turns, JSON.parse(line.slice(1))[1]);
+        else if (line.startsWith('\x1e["signal",')) {
+          const [, number, reason] = JSON.parse(line.slice(1));
+          note(noted, NOTED_LAYOUT, number, encoder.encode(reason));
+        } else if (line.startsWith('\x1e["probe",')) answerProbe(JSON.parse(line.slice(1)));
         line = "";
       }
       read += bytes.length;

@@ -33,8 +33,8 @@ export const OUTBOX = {
   END: 32 + 1024 + 512 + 2048,
 } as const;
 
-/** More than an entry takes, or the lengths of one with a single section. */
-const ENTRY_BYTES = 32;
+/** More than the lengths of an entry with a single section take. */
+const LENGTHS_BYTES = 32;
 
 /** The main thread's side. */
 export class Outbox {
@@ -48,20 +48,26 @@ export class Outbox {
     this.#packets = packets;
   }
 
-  /** Takes in what became of a task; the next one has the next number. Large ones are written at once. */
-  add(id: number, type: number, payload: Encoded, steps: number): void {
+  /**
+   * Takes in what became of a task; the next one has the next number. Large ones are written at once.
+   *
+   * @param times When it began and how long it took, where that is measured.
+   */
+  add(id: number, type: number, payload: Encoded, steps: number, times?: readonly [began: number, ms: number]): void {
     if (!isSmall(payload)) {
       const encoded = EncodedSections.from(payload);
-      this.say(["results", id, [[type, steps, encoded.encoding, encoded.sections.length]]], encoded);
+      this.say(["results", id, [[type, steps, encoded.encoding, encoded.sections.length, ...times ?? []]]], encoded);
       return;
     }
+    const hasSection = payload.encoding !== Encoding.NONE;
+    const when = times === undefined ? "" : `,${times[0]},${times[1]}`;
+    const entry = `[${type},${steps},${payload.encoding},${hasSection ? 1 : 0}${when}],`;
     const words = this.#words;
     lock(this.#words);
     try {
-      if (!this.#hasRoom(payload.room)) this.#writeAll();
+      if (!this.#hasRoom(payload.room, entry.length)) this.#writeAll();
       if (words[OUTBOX.COUNT]++ === 0) words[OUTBOX.FIRST] = id;
-      const hasSection = payload.encoding !== Encoding.NONE;
-      this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, `[${type},${steps},${payload.encoding},${hasSection ? 1 : 0}],`);
+      this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, entry);
       if (!hasSection) return;
       const byteLength = payload.write(this.#memory, OUTBOX.SECTIONS_AT + words[OUTBOX.SECTIONS]);
       words[OUTBOX.SECTIONS] += byteLength;
@@ -92,10 +98,10 @@ export class Outbox {
     }
   }
 
-  #hasRoom(room: number): boolean {
+  #hasRoom(room: number, entry: number): boolean {
     const words = this.#words;
-    return words[OUTBOX.ENTRIES] + ENTRY_BYTES <= OUTBOX.LENGTHS_AT - OUTBOX.ENTRIES_AT &&
-      words[OUTBOX.LENGTHS] + ENTRY_BYTES <= OUTBOX.SECTIONS_AT - OUTBOX.LENGTHS_AT &&
+    return words[OUTBOX.ENTRIES] + entry <= OUTBOX.LENGTHS_AT - OUTBOX.ENTRIES_AT &&
+      words[OUTBOX.LENGTHS] + LENGTHS_BYTES <= OUTBOX.SECTIONS_AT - OUTBOX.LENGTHS_AT &&
       words[OUTBOX.SECTIONS] + room <= OUTBOX.END - OUTBOX.SECTIONS_AT;
   }
 

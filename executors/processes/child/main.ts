@@ -4,17 +4,19 @@
  * @module
  */
 
-import { performance } from "../../../futures/builtins.ts";
-import { EncodedSections } from "../../_values/encoded.ts";
+import { performance, sharedNow } from "../../../futures/builtins.ts";
+import { type Encoded, EncodedSections } from "../../_values/encoded.ts";
 import type { Definition } from "../../_functions/definition.ts";
 import { importModule } from "../../_functions/import.ts";
 import { answersFor } from "./_answers.ts";
 import { isolate } from "./_isolation.ts";
 import { Outbox } from "./_outbox.ts";
 import type { Import } from "../../_functions/resolve.ts";
+import { TaskFlag, type TaskLimits } from "../../_queue/protocol.ts";
 import { endProcess, runFor, type Runner, type RunnerTask, turn, TURN_MS } from "../../_runner/runner.ts";
+import { createNoted, SignalTable } from "./_signals.ts";
 import { Stdin } from "./_stdin.ts";
-import { beginTask, createTurns } from "./_turns.ts";
+import { beginTask, createTurns, isStopped, nextStop } from "./_turns.ts";
 import { type ChildSettings, type Message, MessageReader, payloadOf, PayloadReader, VERSION } from "../messages.ts";
 import { PacketWriter } from "../packets.ts";
 
@@ -28,8 +30,9 @@ export type Imports = { [url: string]: Import };
 export async function serve(imports: Imports): Promise<never> {
   const outbox = new Outbox();
   const turns = createTurns();
-  const stdin = new Stdin(answersFor(outbox, turns), () => endProcess(0));
-  const child = new Child(turns, outbox, imports);
+  const noted = createNoted();
+  const stdin = new Stdin(answersFor(outbox, turns, noted), () => endProcess(0));
+  const child = new Child(turns, outbox, imports, new SignalTable(noted));
   try {
     for (;;) {
       await stdin.wait();
@@ -45,6 +48,10 @@ export async function serve(imports: Imports): Promise<never> {
 
 /** Kept, because a task may have replaced it. */
 const { error: printError } = console;
+const { memoryUsage } = Deno;
+
+/** How often the memory is measured, at the most, in milliseconds: that takes some hundredths of one. */
+const MEASURE_MS = 1;
 
 function cannotGoOn(error: unknown): never {
   printError("A task changed built-in objects that its process needs, or read its standard input:", error);
@@ -53,6 +60,12 @@ function cannotGoOn(error: unknown): never {
 
 interface ChildTask extends RunnerTask {
   readonly id: number;
+  /** How long it may run, where it has a timeout. */
+  readonly limits: TaskLimits | undefined;
+  /** The numbers of the signals among its arguments. */
+  readonly signals: readonly number[];
+  /** When it began, where that is measured. */
+  readonly began: number | undefined;
 }
 
 interface EncodedTask {
@@ -60,22 +73,35 @@ interface EncodedTask {
   readonly fn: number;
   readonly flags: number;
   readonly encoded: EncodedSections;
+  readonly limits: TaskLimits | undefined;
+  readonly signals: readonly number[];
 }
+
+const NO_SIGNALS: readonly number[] = [];
 
 class Child {
   readonly #turns: Int32Array;
   readonly #imports: Imports;
+  readonly #signals: SignalTable;
   readonly #definitions: Definition[] = [];
+  readonly #bound = new Map<number, { places: number[]; encoded: EncodedSections }>();
   readonly #messages: Message[] = [];
   readonly reader = new MessageReader((message) => this.#messages.push(message));
   readonly #write: (bytes: Uint8Array) => void;
   readonly #outbox: Outbox;
   #announces = false;
+  /** How much memory this process may hold after a task, when that was measured last, and whether it holds more. */
+  #maxMemory: number | undefined;
+  #measuredAt = -Infinity;
+  #isFull = false;
   #turnEnds = 0;
+  /** Goes on until the process ends. */
+  #listening: Promise<never> | undefined;
   /** Made by the first message. */
   runner: Runner | undefined;
 
-  constructor(turns: Int32Array, outbox: Outbox, imports: Imports) {
+  constructor(turns: Int32Array, outbox: Outbox, imports: Imports, signals: SignalTable) {
+    this.#signals = signals;
     this.#turns = turns;
     this.#outbox = outbox;
     this.#imports = imports;
@@ -99,12 +125,22 @@ class Child {
       case "define":
         this.#definitions[header[1]] = header[2] as Definition;
         return undefined;
+      case "bind":
+        this.#bound.set(header[1], { places: header[2], encoded: payloadOf(header[3], message) });
+        return undefined;
+      case "unbind":
+        this.#bound.delete(header[1]);
+        this.runner!.forget(header[1]);
+        return undefined;
       case "initialize":
         return this.#initialize(header[1], payloadOf(header[2], message));
       case "tasks": {
         const payloads = new PayloadReader(message);
-        const tasks = header[2].map(([fn, flags, encoding, count], i) => {
-          return { id: header[1] + i, fn, flags, encoded: payloads.next(encoding, count) };
+        const tasks = header[2].map(([fn, flags, encoding, count, limits, signals = NO_SIGNALS], i) => {
+          const encoded = payloads.next(encoding, count);
+          // Now: what is told of them comes at any time.
+          if (signals !== NO_SIGNALS) encoded.shared = this.#signals.enter(signals);
+          return { id: header[1] + i, fn, flags, encoded, limits: limits ?? undefined, signals };
         });
         return this.#runAll(tasks, 0);
       }
@@ -112,6 +148,10 @@ class Child {
         // The reading thread has said which tasks had not begun. Nothing of a task's comes before the next one now.
         this.#outbox.say(["free", header[1]]);
         return undefined;
+      case "signal":
+        this.#signals.hear(header[1], header[2]);
+        return undefined;
+      case "abort":
       case "probe":
         // The reading thread has answered it.
         return undefined;
@@ -132,15 +172,22 @@ class Child {
     return undefined;
   }
 
-  #run({ id, fn, flags, encoded }: EncodedTask): Promise<void> | undefined {
-    if (!beginTask(this.#turns, id)) return undefined;
+  #run({ id, fn, flags, encoded, limits, signals }: EncodedTask): Promise<void> | undefined {
+    if (!beginTask(this.#turns, id)) {
+      this.#signals.leave(signals);
+      return undefined;
+    }
     if (this.#announces) this.#outbox.say(["begun", id]);
-    const task: ChildTask = { id, fn, flags, payload: encoded.decoded() };
+    const began = (flags & TaskFlag.MEASURED) === 0 ? undefined : sharedNow();
+    const payload = encoded.decoded();
+    if (signals !== NO_SIGNALS) payload.shared = encoded.shared;
+    const task: ChildTask = { id, fn, flags, payload, limits, signals, began };
     return this.runner!.runTask(task);
   }
 
-  #start({ version, token, name, hasInitializer, announces, mainModule }: ChildSettings): void {
+  #start({ version, token, name, hasInitializer, announces, maxMemory, mainModule }: ChildSettings): void {
     this.#announces = announces;
+    this.#maxMemory = maxMemory;
     this.#outbox.open(new PacketWriter(token, this.#write));
     // As in a thread: the program's, not the one that only begins this process.
     Object.defineProperty(Deno, "mainModule", { value: mainModule });
@@ -148,23 +195,57 @@ class Child {
       name,
       sameProcess: false,
       definition: (fn) => this.#definitions[fn],
+      boundTo: (fn) => this.#boundTo(fn),
       import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
-      reply: ({ id }, type, payload, steps, isFree) => {
-        this.#outbox.add(id, type, payload, steps);
+      reply: ({ id, signals, began }, type, payload, steps, isFree) => {
+        this.#signals.leave(signals);
+        if (this.#maxMemory !== undefined) this.#measureMemory(this.#maxMemory);
+        this.#outbox.add(id, type, payload, steps, began === undefined ? undefined : [began, sharedNow() - began]);
         // Something of the task's may come before the next one, and take long.
         if (!isFree) this.#outbox.flush();
       },
       progress: ({ id }, payload) =>
         this.#outbox.say(["progress", id, payload.encoding], EncodedSections.from(payload)),
+      limitsOf: ({ limits }) => limits!,
+      onCall: ({ id }) => this.#outbox.say(["called", id]),
+      isStopping: ({ id }) => isStopped(this.#turns, id),
+      listenForStops: () => void (this.#listening ??= this.#listenForStops()),
+      endsStopped: false,
       abandonWorker: cannotGoOn,
     });
     if (version !== VERSION || !hasInitializer) this.#outbox.say(["ready", VERSION]);
+  }
+
+  #boundTo(fn: number): { places: number[]; payload: Encoded } | undefined {
+    const bound = this.#bound.get(fn);
+    return bound && { places: bound.places, payload: bound.encoded.decoded() };
+  }
+
+  /** Says before the result of a task that this process holds more memory than it may: it shall get no other task. */
+  #measureMemory(most: number): void {
+    if (this.#isFull) return;
+    const now = performance.now();
+    // It takes longer to fill much memory.
+    if (now - this.#measuredAt < MEASURE_MS) return;
+    this.#measuredAt = now;
+    if (memoryUsage().rss <= most) return;
+    this.#isFull = true;
+    this.#outbox.say(["full"]);
   }
 
   async #initialize(fn: number, payload: EncodedSections): Promise<void> {
     const failure = await this.runner!.initialize(fn, payload.decoded());
     if (failure === undefined) this.#outbox.say(["ready", VERSION]);
     else this.#outbox.say(["failed", failure.encoding], EncodedSections.from(failure));
+  }
+
+  /** Tells tasks that await something that they are to end. */
+  async #listenForStops(): Promise<never> {
+    for (let seen = -1;;) {
+      seen = await nextStop(this.#turns, seen);
+      const id = seen;
+      this.runner!.onStop((task) => (task as ChildTask).id === id, 0);
+    }
   }
 
   /** Between two tasks: gives the event loop a turn now and then. */

@@ -1,0 +1,129 @@
+/**
+ * The tasks of a pool of threads that are to end: a thread hears nothing while it computes, so it has to be given up
+ * where its task does not heed the signal. A broker looks after its own tasks.
+ *
+ * @module
+ */
+
+import { TimeoutError } from "../../futures/errors.ts";
+import { type Future, internals } from "../../futures/future.ts";
+import { lookAgainAfter } from "../../futures/wakeup.ts";
+import { MAX_LIMIT_MS, STATE_MASK, TaskState } from "../_queue/protocol.ts";
+import type { TaskQueue } from "../_queue/task_queue.ts";
+import { GRACE_MS, type TaskTable } from "./_task_table.ts";
+
+/**
+ * How long a thread may take to go on after its task was to have ended, in milliseconds. One whose task awaits
+ * something ends the task by itself, and is worth more than a new one.
+ */
+const GIVE_UP_MS = 50;
+
+/** A task that is to end. */
+interface Stop {
+  readonly slot: number;
+  /** The word of its slot since then: another one says that it has ended. */
+  readonly word: number;
+  /** What its future fails with. */
+  readonly reason: unknown;
+  /** When its future fails, and then, when its thread is given up; on the clock of `performance.now()`. */
+  at: number;
+  isFailed: boolean;
+}
+
+/** What stops need of their pool. */
+interface StopsOwner {
+  /** The name of the thread that a slot's word names. */
+  workerOf(word: number): string;
+  /** Fails the future of a slot's task, which may still run. */
+  failSlot(slot: number, reason: unknown): void;
+  /** Ends the thread that runs the task of a slot, which has failed. */
+  giveUp(slot: number): void;
+}
+
+/** The tasks of one pool of threads that are to end. */
+export class Stops {
+  readonly #queue: TaskQueue;
+  readonly #tasks: TaskTable;
+  readonly #owner: StopsOwner;
+  readonly #stops = new Set<Stop>();
+
+  constructor(queue: TaskQueue, tasks: TaskTable, owner: StopsOwner) {
+    this.#queue = queue;
+    this.#tasks = tasks;
+    this.#owner = owner;
+  }
+
+  /** Has a task end that has been marked so: its future fails after so many milliseconds at the latest. */
+  add(slot: number, word: number, reason: unknown, grace: number): void {
+    const stop = { slot, word, reason, at: performance.now() + grace, isFailed: false };
+    this.#tasks.noteStop(slot, stop);
+    this.#stops.add(stop);
+    this.#lookAfter(grace);
+  }
+
+  /** Looks later at a task with a timeout. */
+  watch({ timeout = 0, grace = GRACE_MS }: { timeout?: number; grace?: number }): void {
+    this.#lookAfter(Math.max(timeout, 0) + Math.max(grace, 0));
+  }
+
+  #lookAfter(ms: number): void {
+    if (ms < MAX_LIMIT_MS) lookAgainAfter(ms);
+  }
+
+  /** Looks which tasks have not ended in time. */
+  lookAgain(): void {
+    if (this.#tasks.limited.size > 0) this.#lookAtLimited();
+    const now = performance.now();
+    for (const stop of this.#stops) {
+      const { slot, word } = stop;
+      // Once its result is collected, the slot may be another task's.
+      const goesOn = Atomics.load(this.#queue.slots, slot) === word && this.#tasks.stopOf(slot) === stop;
+      if (!goesOn) this.#stops.delete(stop);
+      else if (now < stop.at) this.#lookAfter(stop.at - now);
+      else if (!stop.isFailed) {
+        stop.isFailed = true;
+        stop.at = now + GIVE_UP_MS;
+        this.#lookAfter(GIVE_UP_MS);
+        this.#owner.failSlot(slot, stop.reason);
+      } else {
+        this.#stops.delete(stop);
+        this.#owner.giveUp(slot);
+      }
+    }
+  }
+
+  #lookAtLimited(): void {
+    let next = Infinity;
+    for (const [slot, future] of this.#tasks.limited) {
+      const { timeout, grace } = this.#queue.limitsOf(slot);
+      const state = Atomics.load(this.#queue.slots, slot) & STATE_MASK;
+      let left = timeout + grace;
+      if (state === TaskState.RUNNING) left -= this.#queue.ranFor(slot);
+      else if (state !== TaskState.PENDING) continue;
+      if (left > 0) {
+        next = Math.min(next, left);
+        continue;
+      }
+      const word = this.#queue.stop(slot);
+      // It has had its grace.
+      if (word !== undefined) this.add(slot, word, timeoutError(future, this.#owner.workerOf(word)), 0);
+    }
+    this.#lookAfter(next);
+  }
+}
+
+/** The error of a task that has run for too long. */
+export function timeoutError(future: Future<unknown>, worker: unknown): TimeoutError {
+  const control = internals.controlOf(future);
+  return new TimeoutError(
+    `Task ${
+      nameOf(future)
+    } was stopped on ${worker}, because it ran for longer than its timeout: ${control?.timeout} ms`,
+  );
+}
+
+/** What a task is called in messages. */
+export function nameOf(future: Future<unknown>): string {
+  const { name, fn = "" } = internals.controlOf(future) ?? {};
+  return name ?? (fn || "without a name");
+}

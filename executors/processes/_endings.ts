@@ -1,0 +1,63 @@
+/**
+ * The tasks of a child that are to end, and when the child is killed for them.
+ *
+ * @module
+ */
+
+import { whenPassed } from "../../futures/deadline.ts";
+import type { EncodedTask } from "./_batching.ts";
+
+/**
+ * How long the answer to a recall may take before a child is killed for a task that is to end, in milliseconds: until
+ * then it is not known which of the tasks behind that one have begun.
+ */
+const ANSWER_MS = 500;
+
+/** How soon that is looked at again, in milliseconds. */
+const LOOK_MS = 5;
+
+/** Why a task is to end. */
+export type Why = "abort" | "timeout";
+
+/** What this needs of the child. */
+interface Ended {
+  /** Whether it is known that the child runs this task, and that it has begun none of those behind it. */
+  mayKillFor(task: EncodedTask): boolean;
+  killFor(why: Why): void;
+}
+
+/** See above. */
+export class Endings {
+  readonly #child: Ended;
+  /** What calls off that the child is killed, by the task that it is killed for. */
+  readonly #calls = new Map<EncodedTask, () => void>();
+
+  constructor(child: Ended) {
+    this.#child = child;
+  }
+
+  has(task: EncodedTask): boolean {
+    return this.#calls.has(task);
+  }
+
+  /** Kills the child at a time, on the clock of `performance.now()`, if it has the task then. */
+  add(task: EncodedTask, deadline: number, why: Why): void {
+    const last = deadline + ANSWER_MS;
+    const end = () => {
+      const now = performance.now();
+      if (now >= last || this.#child.mayKillFor(task)) this.#child.killFor(why);
+      else this.#calls.set(task, whenPassed(now + LOOK_MS, end));
+    };
+    this.#calls.get(task)?.();
+    this.#calls.set(task, whenPassed(deadline, end));
+  }
+
+  /** Tasks have left the child, which is not killed for them. */
+  forget(tasks: readonly EncodedTask[]): void {
+    if (this.#calls.size === 0) return;
+    for (const task of tasks) {
+      this.#calls.get(task)?.();
+      this.#calls.delete(task);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** {@linkcode ProcessPoolExecutor}: a large value of `repeat()` goes to each process once, and is forgotten. */
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { BrokenProcessPool, ProcessPoolExecutor, repeat } from "@concurrent/futures";
+import { BOUND, Gate, test, within } from "../_helpers.ts";
+import { range } from "../behaviour/map.ts";
+import { bytesRead, killSelfAtNumber, lengthAnd, passGateWith, rssWith } from "../fixtures/map_tasks.ts";
+import { passGate, square } from "../fixtures/tasks.ts";
+
+const SIZE = 2 ** 20;
+
+async function started(pool: ProcessPoolExecutor, workers: number): Promise<ProcessPoolExecutor> {
+  using gate = new Gate();
+  const held = range(workers).map(() => pool.submit(passGate, gate.path));
+  await gate.arrived(workers);
+  gate.open();
+  await within(Promise.all(held));
+  return pool;
+}
+
+test("ProcessPoolExecutor.map() over repeat(): a large value is sent to each process once", async () => {
+  using pool = await started(new ProcessPoolExecutor(2), 2);
+  const value = new Uint8Array(SIZE).fill(7);
+  /** By how many bytes the one process that has read most has read more with the items of a map. */
+  const mostRead = (input: Iterable<Uint8Array>, options: { chunksize?: number; buffersize?: number }): number => {
+    const before = new Map(pool.map(bytesRead, repeat(new Uint8Array(1)), range(40), { chunksize: 1 }));
+    const after = new Map(pool.map(bytesRead, input, range(200), options));
+    return Math.max(...after.entries().map(([pid, bytes]) => bytes - (before.get(pid) ?? 0)));
+  };
+  for (const options of [{}, { chunksize: 1 }, { chunksize: 9, buffersize: 20 }]) {
+    const read = mostRead(repeat(value), options);
+    assert(read >= SIZE && read < 2 * SIZE, `${read} bytes for a value of ${SIZE}, ${Deno.inspect(options)}`);
+  }
+  // A list of equal values is not that cheap, so this counts.
+  assert(mostRead(Array(200).fill(value), { chunksize: 10 }) > 5 * SIZE);
+}, { linuxOnly: true });
+
+test("ProcessPoolExecutor.map() over repeat(): processes forget the value", () => {
+  using pool = new ProcessPoolExecutor(1);
+  const size = 16 * 2 ** 20;
+  let most = 0;
+  for (let i = 0; i < 16; i++) {
+    const [rss] = pool.map(rssWith, repeat(new Uint8Array(size).fill(i), 1));
+    most = Math.max(most, rss);
+  }
+  assert(most < 12 * size, `a process holds ${most} bytes after 16 values of ${size}`);
+});
+
+test("ProcessPoolExecutor.map() over repeat(): each new process gets the value", () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 2, maxTasksPerChild: 1 });
+  const results = pool.map(lengthAnd, repeat("x".repeat(SIZE)), range(5), { chunksize: 1 });
+  assertEquals([...results], range(5).map((n) => [SIZE, n]));
+});
+
+test("ProcessPoolExecutor.map() over repeat(): a process dies, and the next one gets the value", () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
+  const results = [...pool.map(killSelfAtNumber, repeat("x".repeat(SIZE)), range(5), repeat(2), {
+    chunksize: 1,
+    settled: true,
+  })];
+  assertEquals(results.map(({ status }) => status), ["fulfilled", "fulfilled", "rejected", "fulfilled", "fulfilled"]);
+  assertInstanceOf((results[2] as PromiseRejectedResult).reason, BrokenProcessPool);
+  assertEquals(results[4], { status: "fulfilled", value: SIZE + 4 });
+});
+
+test("ProcessPoolExecutor.map() over repeat(): cancelled tasks hold nothing up afterwards", async () => {
+  using pool = await started(new ProcessPoolExecutor(1), 1);
+  for (let round = 0; round < 3; round++) {
+    using gate = new Gate();
+    const results = pool.map(passGateWith, repeat("x".repeat(SIZE)), repeat(gate.path), range(30), { chunksize: 1 });
+    await gate.arrived();
+    // Those that wait are in the queue, or with the broker, which find out later that they are cancelled.
+    results.return();
+    const next = pool.map(lengthAnd, repeat("y".repeat(SIZE)), range(3), { chunksize: 1 });
+    gate.open();
+    assertEquals([...next], range(3).map((n) => [SIZE, n]));
+    assertEquals(pool.submit(square, 3).result(BOUND), 9);
+  }
+});

@@ -1,0 +1,158 @@
+/** Tasks of processes that are stopped: which process is killed for them, and what becomes of the others. */
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
+import { type Future, ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
+import { BOUND, childProcesses, Gate, Ledger, sleep, spin, test, until, untilSync, within } from "../_helpers.ts";
+import { add, compute, echo, passGate, record, square } from "../fixtures/tasks.ts";
+import { loopForever } from "../fixtures/control_tasks.ts";
+import { pid, recordOrPass, stopItself } from "../fixtures/process_tasks.ts";
+
+const CRASHES = ["break", "replace"] as const;
+
+for (const onWorkerCrash of CRASHES) {
+  const name = `ProcessPoolExecutor {${onWorkerCrash}}`;
+
+  test(`${name}: an endless loop ends with its process, and nothing else fails`, async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash });
+    using gate = new Gate();
+    const other = pool.submit(passGate<string>, gate.path, "the other one");
+    await gate.arrived();
+    for (let i = 0; i < 3; i++) {
+      const before = await within(pool.submit(pid));
+      const late = pool.with({ timeout: 30, grace: 10 }).submit(loopForever);
+      const behind = [1, 2, 3].map((n) => pool.submit(square, n));
+      const error = late.exception(BOUND);
+      assertInstanceOf(error, TimeoutError);
+      assertMatch(error.message, /^Task loopForever was stopped on ProcessPoolExecutor-\d+_\d+, .*: 30 ms$/);
+      assertEquals(await within(Promise.all(behind)), [1, 4, 9]);
+      const aborted = pool.with({ grace: 10 }).submit(loopForever);
+      await until(() => aborted.running(), "its begin");
+      const more = [1, 2, 3].map((n) => pool.submit(square, n));
+      const reason = new Error("enough");
+      assert(aborted.abort(reason));
+      assertStrictEquals(aborted.exception(BOUND), reason);
+      assertEquals(await within(Promise.all(more)), [1, 4, 9]);
+      assert(await within(pool.submit(pid)) !== before, "another process");
+      assert(other.running());
+    }
+    gate.open();
+    assertEquals(await within(other), "the other one");
+  });
+
+  test(`${name}: tasks that were given with a stopped one run elsewhere, each once`, async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    for (let round = 0; round < 6; round++) {
+      // The pool learns that the function is quick, and gives many at once.
+      await within(
+        Promise.all(Array.from({ length: 2_000 }, () => pool.submit(recordOrPass, undefined, undefined, 0))),
+      );
+      const ledger = new Ledger();
+      using gate = new Gate();
+      using first = new Gate();
+      const held = pool.submit(recordOrPass, undefined, first.path, -1);
+      first.arrivedSync();
+      const submit = (i: number) => pool.submit(recordOrPass, ledger.path, undefined, i);
+      // It is the first of those that are given together, or others come before it.
+      const before = Array.from({ length: round % 2 === 0 ? 0 : 20 }, (_, i) => submit(i));
+      const isLate = round >= 4;
+      const options = { grace: 0, timeout: isLate ? 0 : undefined };
+      const stopped = pool.with(options).submit(recordOrPass, undefined, gate.path, -1);
+      const behind = Array.from({ length: 40 - before.length }, (_, i) => submit(before.length + i));
+      first.open();
+      if (!isLate) {
+        const end = performance.now() + BOUND;
+        // Before the others are taken back, or after that.
+        while (!stopped.running() && performance.now() < end);
+        spin(round * 3);
+        assert(stopped.abort());
+      }
+      await within(held);
+      assertEquals((stopped.exception(BOUND) as Error).name, isLate ? "TimeoutError" : "AbortError");
+      await within(Promise.all([...before, ...behind]));
+      assertEquals(ledger.numbers(), Array.from({ length: 40 }, (_, i) => i));
+    }
+  });
+
+  test(`${name}: a task that was given with a running one is aborted before it begins`, async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    await within(Promise.all(Array.from({ length: 2_000 }, (_, i) => pool.submit(echo<number>, i))));
+    const ledger = new Ledger();
+    using gate = new Gate();
+    const futures = Array.from({ length: 20 }, (_, i) => pool.submit(record<number>, ledger.path, i));
+    const held = pool.submit(passGate<number>, gate.path, 20);
+    const behind = Array.from({ length: 20 }, (_, i) => pool.submit(record<number>, ledger.path, 21 + i));
+    await gate.arrived();
+    const aborted = behind.filter((future, i) => i % 2 === 0 && future.abort());
+    assertEquals(aborted.length, 10);
+    for (const future of aborted) assert(future.cancelled(), String(future));
+    gate.open();
+    await within(Promise.all([...futures, held, ...behind.filter((_, i) => i % 2 === 1)]));
+    assertEquals(ledger.numbers().filter((n) => n > 20), Array.from({ length: 10 }, (_, i) => 22 + 2 * i));
+  });
+
+  test(`${name}: a process that is killed just when its task ends fails no other task`, async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    await within(pool.submit(compute, 1));
+    let killed = 0;
+    for (let i = 0; i < 25; i++) {
+      const ms = 8;
+      // Killed at about the moment at which it ends: before, after, or with its result on the way.
+      const future: Future<number> = pool.with({ timeout: ms - 2, grace: 1 + (i % 5) * 0.5 }).submit(compute, ms);
+      const behind = [1, 2, 3].map((n) => pool.submit(square, n));
+      assertInstanceOf(future.exception(BOUND), TimeoutError);
+      const before = await within(pool.submit(pid));
+      assertEquals(await within(Promise.all(behind)), [1, 4, 9]);
+      if (await within(pool.submit(pid)) !== before) killed++;
+    }
+    assert(killed < 25);
+  });
+
+  test(`${name}: a process that its task has stopped is killed, too, and the tasks behind it run`, async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    const late = pool.with({ timeout: 30, grace: 0 }).submit(stopItself, true, 1);
+    const behind = [1, 2, 3].map((n) => pool.submit(square, n));
+    assertInstanceOf(late.exception(BOUND), TimeoutError);
+    assertEquals(await within(Promise.all(behind)), [1, 4, 9]);
+    const aborted = pool.with({ grace: 0 }).submit(stopItself, true, 1);
+    await until(() => aborted.running(), "its begin");
+    await sleep(30);
+    assert(aborted.abort());
+    assertEquals((aborted.exception(BOUND) as Error).name, "AbortError");
+    assertEquals(await within(pool.submit(add, 1, 2)), 3);
+  });
+
+  test(`${name}: shutdown() waits for processes that are being stopped, killWorkers() does not`, async () => {
+    for (const isKilled of [false, true]) {
+      const pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash });
+      const [future, other] = [1, 2].map(() => pool.with({ grace: isKilled ? 20_000 : 50 }).submit(loopForever));
+      await until(() => future.running() && other.running(), "their begin");
+      const reason = new Error("enough");
+      assert(future.abort(reason) && other.abort(reason));
+      if (isKilled) pool.killWorkers();
+      await within(pool.shutdown());
+      assertStrictEquals(future.exception(0), reason);
+      assertStrictEquals(other.exception(0), reason);
+      await until(() => (childProcesses() ?? []).length === 0, "no process is left");
+    }
+  });
+}
+
+test("ProcessPoolExecutor: aborts while children are given the next tasks, and each of those runs", async () => {
+  using pool = new ProcessPoolExecutor({ maxWorkers: 2 });
+  await within(Promise.all(Array.from({ length: 500 }, (_, i) => pool.submit(compute, 0.1 * (i % 2)))));
+  for (let round = 0; round < 20; round++) {
+    const ledger = new Ledger();
+    const futures = Array.from({ length: 40 }, (_, i) => pool.submit(record<number>, ledger.path, i));
+    const aborted = new Set<number>();
+    for (let i = 0; i < futures.length; i++) {
+      untilSync(() => futures[i].running() || futures[i].done(), "its begin", 2_000);
+      if (i % 2 === 0 && futures[i].abort()) aborted.add(i);
+    }
+    const outcomes = await within(Promise.allSettled(futures));
+    for (const [i, { status }] of outcomes.entries()) {
+      assertEquals(status, aborted.has(i) ? "rejected" : "fulfilled", `${i} of round ${round}`);
+    }
+    const lines = ledger.numbers();
+    assertEquals(lines, [...new Set(lines)], "each once");
+    for (const i of futures.keys()) assert(aborted.has(i) || lines.includes(i), `${i} has not run`);
+  }
+});

@@ -1,0 +1,233 @@
+/** How many tasks may wait: who is told of room, and what of their times is measured. */
+import { assert, assertEquals } from "@std/assert";
+import { Future } from "@concurrent/futures";
+import { RecordType, TaskFlag, TaskState } from "../../executors/_queue/protocol.ts";
+import { PASSED_ON } from "../../executors/_queue/posted.ts";
+import { Histogram } from "../../executors/_owner/_histogram.ts";
+import { IdleEnd } from "../../executors/_owner/_idle_end.ts";
+import { Room } from "../../executors/_owner/_room.ts";
+import { Tally } from "../../executors/_owner/_tally.ts";
+import { EMPTY } from "../../executors/_values/encoded.ts";
+import { SEQUENCE } from "../../futures/bell.ts";
+import { sleep, test, until, within } from "../_helpers.ts";
+import { atEachStep, Bench, Interruption } from "./_kit.ts";
+
+for (const how of ["starts", "is begun by a process"]) {
+  test(`Room.wait() misses no task that ${how}, whenever that is`, async () => {
+    let [seen, rung] = [0, 0];
+    await atEachStep(async (at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      await consumer.begin();
+      bench.push(3);
+      const task = consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>;
+      if (how !== "starts") assert(consumer.start(task, TaskState.PREFETCHED));
+      const room = new Room({
+        name: "pool",
+        limit: 1,
+        unfinished: () => 1,
+        begun: () => Atomics.load(queue.slots, 3) > TaskState.PREFETCHED ? 1 : 0,
+        watch: (isWatched) => queue.setWatched(isWatched),
+      });
+      const before = Atomics.load(bench.bell, SEQUENCE);
+      const interruption = new Interruption(at, () => {
+        if (how === "starts") assert(consumer.start(task));
+        else consumer.setState(task, TaskState.RUNNING);
+      });
+      const waiter = room.wait(false);
+      const { happened } = interruption;
+      interruption[Symbol.dispose]();
+      if (happened) {
+        const isRung = Atomics.load(bench.bell, SEQUENCE) !== before;
+        assert(waiter.done() || isRung, `nobody hears of it, at step ${at}`);
+        if (waiter.done()) seen++;
+        if (isRung) rung++;
+      }
+      return happened;
+    });
+    assert(seen > 0 && rung > 0, `seen ${seen} times, rung ${rung} times`);
+  });
+
+  test(`Room.wait() hears of a task that ${how}, at whichever step of that it comes`, async () => {
+    await atEachStep(async (at) => {
+      const bench = new Bench(1);
+      const { queue, consumers: [consumer] } = bench;
+      await consumer.begin();
+      bench.push(3);
+      const task = consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>;
+      if (how !== "starts") assert(consumer.start(task, TaskState.PREFETCHED));
+      const room = new Room({
+        name: "pool",
+        limit: 1,
+        unfinished: () => 1,
+        begun: () => Atomics.load(queue.slots, 3) > TaskState.PREFETCHED ? 1 : 0,
+        watch: (isWatched) => queue.setWatched(isWatched),
+      });
+      const before = Atomics.load(bench.bell, SEQUENCE);
+      let waiter: Future<void> | undefined;
+      const interruption = new Interruption(at, () => waiter = room.wait(false));
+      if (how === "starts") assert(consumer.start(task));
+      else consumer.setState(task, TaskState.RUNNING);
+      const { happened } = interruption;
+      interruption[Symbol.dispose]();
+      if (happened) {
+        assert(waiter!.done() || Atomics.load(bench.bell, SEQUENCE) !== before, `nobody hears of it, at step ${at}`);
+      }
+      return happened;
+    });
+  });
+}
+
+test("Room.wait() offers one place to one after the other: who was told may not use it", async () => {
+  let unfinished = 1;
+  const watched: boolean[] = [];
+  const room = new Room({
+    name: "pool",
+    limit: 1,
+    unfinished: () => unfinished,
+    begun: () => 0,
+    watch: (isWatched) => watched.push(isWatched),
+  });
+  const told: number[] = [];
+  const waiters = [0, 1, 2, 3].map(async (i) => {
+    await room.wait(false);
+    told.push(i);
+    // The second one uses the place.
+    if (i === 1) unfinished++;
+  });
+  unfinished = 0;
+  room.look();
+  await within(Promise.all(waiters.slice(0, 2)), "the first two");
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 1));
+  assertEquals(told, [0, 1]);
+  unfinished = 0;
+  room.look();
+  await within(Promise.all(waiters), "all four");
+  assertEquals(told, [0, 1, 2, 3]);
+  assertEquals(watched.at(-1), false, "nobody waits any more");
+});
+
+test("IdleEnd looks when a worker may have been idle for long enough, and no sooner, however far that is", async () => {
+  let [looks, idle, workers] = [0, 0, 1];
+  const end = new IdleEnd({
+    timeout: 40,
+    endIdle: (ms) => {
+      looks++;
+      const isDue = idle >= ms;
+      if (isDue) workers--;
+      return isDue && workers > 0;
+    },
+    longest: () => idle,
+    hasWorkers: () => workers > 0,
+  });
+  end.begin();
+  end.begin();
+  await until(() => looks === 1, "the first look");
+  // It sleeps for half of the time when that comes.
+  idle = 20;
+  await until(() => looks === 2, "the second look");
+  idle = 40;
+  await until(() => workers === 0, "its end");
+  await sleep(60);
+  assertEquals(looks, 3, "nobody is left to look at");
+  workers = 1;
+  idle = 0;
+  end.begin();
+  end.stop();
+  const far = new IdleEnd({ timeout: 1e15, endIdle: () => ++looks < 0, longest: () => 0, hasWorkers: () => true });
+  far.begin();
+  await sleep(60);
+  assertEquals(looks, 3, "none of these two is due");
+  far.stop();
+});
+
+test("Histogram tells the mean exactly, and quantiles to five parts in a hundred", () => {
+  for (const scale of [1e-3, 0.02, 1, 700, 3e6]) {
+    const histogram = new Histogram();
+    let sum = 0;
+    for (let i = 1; i <= 1_000; i++) {
+      histogram.add(i * scale, 1);
+      sum += i * scale;
+    }
+    const { mean, p50, p99 } = histogram.summary();
+    assert(Math.abs(mean - sum / 1_000) < 1e-9 * sum);
+    for (const [is, wanted] of [[p50, 500 * scale], [p99, 990 * scale]]) {
+      assert(Math.abs(is / wanted - 1) < 0.05, `${is} for ${wanted}`);
+    }
+  }
+  const weighted = new Histogram();
+  assertEquals(weighted.summary(), { mean: 0, p50: 0, p99: 0 });
+  weighted.add(1, 99);
+  weighted.add(0, 0);
+  weighted.add(100, 1);
+  assertEquals(weighted.summary().mean, 1.99);
+  assert(weighted.summary().p99 < 1.1);
+  const extreme = new Histogram();
+  for (const ms of [0, 1e-9, 1e12]) extreme.add(ms, 1);
+  assert(Object.values(extreme.summary()).every((ms) => ms >= 0 && Number.isFinite(ms)));
+});
+
+/** Submits tasks so many milliseconds apart; how many are measured, and for how many these count. */
+function measured(count: number, apart: number): { measured: number; weight: number } {
+  const tally = new Tally();
+  let [measured, weight] = [0, 0];
+  const weigh = (task: { weight: number }) => {
+    measured++;
+    weight += task.weight;
+  };
+  for (let i = 0; i < count; i++) {
+    const future = new Future<unknown>();
+    if (!tally.isNextMeasured()) {
+      tally.countSubmitted();
+      continue;
+    }
+    tally.measure(future, performance.timeOrigin + 1_000 + i * apart, 0, 1, false);
+    tally.addWitness(weigh);
+    tally.settle(future, true, 1, { began: 1, ended: 2, worker: 0 });
+    tally.removeWitness(weigh);
+  }
+  return { measured, weight };
+}
+
+test("Tally measures every task that comes after a pause, and of a burst one of 128, which counts for all", () => {
+  assertEquals(measured(500, 2), { measured: 500, weight: 500 });
+  const burst = measured(100_000, 0.001);
+  assert(burst.measured < 100_000 / 128 + 64, `${burst.measured} are measured`);
+  assert(burst.weight > 100_000 - 128 && burst.weight <= 100_000, `and count for ${burst.weight}`);
+});
+
+test("a broker tells no times of a task that was lost before it had begun", () => {
+  const bench = new Bench(1, PASSED_ON);
+  const { queue, consumers: [consumer] } = bench;
+  for (const as of [TaskState.RUNNING, TaskState.PREFETCHED]) {
+    bench.push(4);
+    const taken = consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>;
+    const task = { ...taken, flags: TaskFlag.MEASURED };
+    assert(consumer.start(task, as));
+    consumer.reply(task, RecordType.LOST, EMPTY);
+    assertEquals(queue.timesOf(4).began > 0, as === TaskState.RUNNING);
+  }
+});
+
+test("a consumer tells times of tasks that are measured, and of no others", () => {
+  const bench = new Bench(1);
+  const { queue, consumers: [consumer], rings: [ring] } = bench;
+  for (const flags of [0, TaskFlag.MEASURED]) {
+    bench.push(4);
+    const task = {
+      ...consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>,
+      flags,
+    };
+    const before = performance.timeOrigin + performance.now();
+    assert(consumer.start(task));
+    consumer.reply(task, RecordType.VALUE, EMPTY);
+    const after = performance.timeOrigin + performance.now();
+    const { type } = ring.peek()!;
+    ring.drop();
+    const { began, ended, worker } = queue.timesOf(4);
+    assertEquals(type, flags === 0 ? RecordType.VALUE : RecordType.VALUE | 256);
+    assertEquals(worker, 0);
+    if (flags === 0) assertEquals([began, ended], [0, 0]);
+    else assert(before <= began && began <= ended && ended <= after);
+  }
+});

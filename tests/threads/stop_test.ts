@@ -1,0 +1,99 @@
+/** Threads whose tasks do not end when they are stopped. */
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
+import { ThreadPoolExecutor, TimeoutError } from "@concurrent/futures";
+import { poolOf } from "../../executors/_owner/executor_core.ts";
+import { BOUND, Ledger, test, until, untilSync, within } from "../_helpers.ts";
+import { add, square } from "../fixtures/tasks.ts";
+import { loopUntilAborted } from "../fixtures/control_tasks.ts";
+import { computeUntilTold } from "../fixtures/thread_tasks.ts";
+
+/** Keeps what is printed by `console.warn`. */
+class Warnings implements Disposable {
+  readonly texts: string[] = [];
+  readonly #warn = console.warn;
+
+  constructor() {
+    console.warn = (text: string) => void this.texts.push(text);
+  }
+
+  [Symbol.dispose](): void {
+    console.warn = this.#warn;
+  }
+}
+
+test("ThreadPoolExecutor: a thread that computes on is given up, and what it returns is of no task", async () => {
+  using warnings = new Warnings();
+  using pool = new ThreadPoolExecutor({ maxWorkers: 1, threadNamePrefix: "t" });
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  await within(pool.submit(add, 1, 2));
+  for (const how of ["timeout", "abort"] as const) {
+    words.fill(0);
+    const reason = new Error("enough");
+    const future = pool.with(how === "abort" ? { grace: 30 } : { timeout: 30, grace: 0 }).submit(
+      computeUntilTold,
+      words,
+    );
+    untilSync(() => Atomics.load(words, 0) === 1, "its begin");
+    if (how === "abort") assert(future.abort(reason));
+    // Blocked, and another thread takes its place at once.
+    const behind = Array.from({ length: 200 }, (_, i) => pool.submit(square, i));
+    const error = future.exception(BOUND);
+    if (how === "abort") assertStrictEquals(error, reason);
+    else {
+      assertInstanceOf(error, TimeoutError);
+      assertMatch(error.message, /^Task computeUntilTold was stopped on t_0, .*: 30 ms$/);
+    }
+    assertEquals(behind.map((future) => future.result(BOUND)), behind.map((_, i) => i * i));
+    // It ends while others use its slot, and its place.
+    const more = Array.from({ length: 2_000 }, (_, i) => pool.submit(square, i));
+    Atomics.store(words, 1, 1);
+    assertEquals(await within(Promise.all(more)), more.map((_, i) => i * i));
+    assertStrictEquals(future.exception(0), error);
+  }
+  assertStrictEquals(poolOf(pool).lost, 2);
+  assertEquals(warnings.texts.length, 2);
+  assertMatch(warnings.texts[0], /^t_0 was given up/);
+});
+
+test("ThreadPoolExecutor: the signal of a task stays aborted when its thread was given up", async () => {
+  using _warnings = new Warnings();
+  using pool = new ThreadPoolExecutor({ maxWorkers: 1 });
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  const ledger = new Ledger();
+  const future = pool.with({ grace: 0 }).submit(computeUntilTold, words, ledger.path);
+  untilSync(() => Atomics.load(words, 0) === 1, "its begin");
+  assert(future.abort());
+  assertEquals(await within(pool.submit(add, 1, 2)), 3);
+  Atomics.store(words, 1, 1);
+  await until(() => ledger.lines().length === 1, "what it finds");
+  assertEquals(ledger.lines(), ["true AbortError"]);
+});
+
+test("ThreadPoolExecutor.shutdown() does not wait for a thread that was given up", async () => {
+  using _warnings = new Warnings();
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  for (const isBlocked of [false, true]) {
+    words.fill(0);
+    const pool = new ThreadPoolExecutor(1);
+    const future = pool.with({ grace: 20 }).submit(computeUntilTold, words);
+    untilSync(() => Atomics.load(words, 0) === 1, "its begin");
+    assert(future.abort());
+    if (isBlocked) pool.shutdownSync();
+    else await within(pool.shutdown());
+    assertStrictEquals((future.exception(0) as Error).name, "AbortError");
+    Atomics.store(words, 1, 1);
+  }
+});
+
+test("ThreadPoolExecutor: a thread whose task heeds its signal is kept", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  for (let i = 0; i < 20; i++) {
+    const future = pool.with({ grace: 10_000, timeout: i % 2 === 0 ? 5 : undefined }).submit(loopUntilAborted);
+    if (i % 2 === 1) {
+      await until(() => future.running(), "its begin");
+      assert(future.abort());
+    }
+    assertInstanceOf(future.exception(BOUND), Error);
+  }
+  assertStrictEquals(poolOf(pool).lost, 0);
+});
