@@ -26,8 +26,7 @@ import {
   registerError,
   ThreadPoolExecutor,
 } from "@concurrent/futures";
-import cliProgress from "cli-progress";
-import process from "node:process";
+import { type Bar, startBar } from "./_bar.ts";
 import { COUNTRIES, DownloadError, downloadOne, POP20, type Settings, SITES, startServer } from "./_flags_common.ts";
 import { commandLine, directory, oneOf, readOptions, refuse, urlOf, wholeNumber } from "./_options.ts";
 
@@ -100,12 +99,12 @@ class Report {
   readonly #total: number;
   readonly #verbose: boolean;
   /** Only on a terminal: a pipe or a file gets no control characters. */
-  readonly #bar: { increment(): void; stop(): void } | undefined;
+  readonly #bar: Bar | undefined;
 
   constructor(total: number, verbose: boolean) {
     this.#total = total;
     this.#verbose = verbose;
-    if (!verbose && Deno.stderr.isTerminal()) this.#bar = startBar(total);
+    if (!verbose) this.#bar = startBar(total);
   }
 
   /** Counts one country; an error that is no matter of its flag ends the program. */
@@ -141,29 +140,6 @@ class Report {
 
 function count(n: number, what: string): string {
   return `${n} ${what}${n === 1 ? "" : "s"}`;
-}
-
-/** What the library tells the function that writes the bar. */
-type BarState = Record<"progress" | "value" | "eta" | "maxWidth", number>;
-
-/** A progress bar as wide as the terminal, also when that changes. */
-function startBar(total: number) {
-  const bar = new cliProgress.SingleBar({
-    stream: process.stderr,
-    hideCursor: true,
-    barsize: 1000, // At most; `format` takes what fits.
-    forceRedraw: true, // Wipes out the ^C that the terminal writes behind the bar.
-    gracefulExit: false, // Ctrl-C is for main.
-    format: (options: object, { progress, value, eta, maxWidth }: BarState) => {
-      const before = `${Math.floor(progress * 100)}%`.padStart(4) + " |";
-      const left = value < total && Number.isFinite(eta) ? `${eta}s left` : "";
-      const after = `| ${value}/${total} ${left}`.padEnd(`| ${total}/${total} 999s left`.length);
-      const barsize = Math.max(0, maxWidth - before.length - after.length - 1);
-      return before + cliProgress.Format.BarFormat(progress, { ...options, barsize }) + after;
-    },
-  }, cliProgress.Presets.shades_classic);
-  bar.start(total, 0);
-  return bar;
 }
 
 /** Says what is going to happen. */

@@ -35,6 +35,7 @@ const SECONDS: { readonly [path: string]: number } = {
   "tests/cluster/silence_test.ts": 18,
   "tests/cluster/node_test.ts": 15,
   "tests/cpython/cpython_test.ts": 25,
+  "tests/examples/control_test.ts": 30,
   "tests/examples/flags2_test.ts": 20,
   "tests/examples/flags_test.ts": 12,
   "tests/load_test.ts": 16,

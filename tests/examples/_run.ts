@@ -25,12 +25,15 @@ export function commandsOf(name: string): string[] {
   return block.trimEnd().split("\n").map((line) => line.replace(/^ \* /, "").replace(/\s+#.*/, ""));
 }
 
+/** Is told what a program has printed to stdout so far, and may send signals to it. */
+export type Watch = (stdout: string, program: Deno.ChildProcess) => void;
+
 /** Runs an example within a bound, adds `args` to its command, and checks that none of its processes is left. */
-export async function runExample(name: string, args: string[] = [], bound = 60_000): Promise<Run> {
+export async function runExample(name: string, args: string[] = [], bound = 60_000, watch?: Watch): Promise<Run> {
   const [deno, command, ...rest] = commandsOf(name)[0].split(" ");
   assertEquals([deno, command], ["deno", "run"]);
   const mark = crypto.randomUUID();
-  const ended = await run([...rest, ...args], bound, mark);
+  const ended = await run([...rest, ...args], bound, mark, watch);
   assertEquals(await processesWith(mark), [], `processes of ${name} are left`);
   return ended;
 }
@@ -40,8 +43,8 @@ export function runPowerless(name: string, args: string[]): Promise<Run> {
   return run([`examples/${name}`, ...args], 60_000);
 }
 
-async function run(args: string[], bound: number, mark = ""): Promise<Run> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+async function run(args: string[], bound: number, mark = "", watch?: Watch): Promise<Run> {
+  const program = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", ...args],
     cwd: ROOT,
     env: { NO_COLOR: "1", EXAMPLE_MARK: mark },
@@ -49,9 +52,21 @@ async function run(args: string[], bound: number, mark = ""): Promise<Run> {
     stdout: "piped",
     stderr: "piped",
     signal: AbortSignal.timeout(bound),
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).replaceAll("\r\n", "\n");
-  return { code, stdout: text(stdout), stderr: text(stderr) };
+  }).spawn();
+  const read = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>, watch?: Watch) => {
+    let text = "";
+    for await (const part of stream.pipeThrough(new TextDecoderStream())) {
+      text += part;
+      watch?.(text, program);
+    }
+    return text.replaceAll("\r\n", "\n");
+  };
+  const [{ code }, stdout, stderr] = await Promise.all([
+    program.status,
+    read(program.stdout, watch),
+    read(program.stderr),
+  ]);
+  return { code, stdout, stderr };
 }
 
 /** Checks that an example refuses arguments by one line, and starts nothing. */

@@ -24,6 +24,15 @@ const PROGRAMS: Program[] = [
     bad: ["--executor", "fibers"],
     told: ['--executor "fibers"', "one of processes, threads"],
   },
+  {
+    name: "control.ts",
+    help: [
+      ...["PART", "loop, interrupt, progress, server", "-x, --executor", "(default processes)"],
+      ...["--seconds", "(default 1)", "--patience", "(default 5)"],
+    ],
+    bad: ["everything"],
+    told: ['"everything"', "one of loop, interrupt, progress, server"],
+  },
   { name: "sha.ts", help: JOBS, bad: ["-w", "1,,2"], told: ['--workers "1,,2"', "whole numbers from 1 to 12"] },
   {
     name: "demo_executor_map.ts",

@@ -7,6 +7,7 @@ import { COMMAND as arcfour } from "../../examples/arcfour.ts";
 import { COMMAND as clusterFlags } from "../../examples/cluster/flags.ts";
 import { COMMAND as clusterSha } from "../../examples/cluster/sha.ts";
 import { COMMAND as clusterStart } from "../../examples/cluster/start.ts";
+import { COMMAND as control } from "../../examples/control.ts";
 import { COMMAND as copyFiles } from "../../examples/copy_files.ts";
 import { COMMAND as deadlocks } from "../../examples/deadlocks.ts";
 import { COMMAND as demo } from "../../examples/demo_executor_map.ts";
@@ -124,7 +125,7 @@ test("helpOf() breaks long texts below each other, and leaves tables as they are
 });
 
 const PROGRAMS = {
-  ...{ arcfour, clusterFlags, clusterSha, clusterStart, copyFiles, deadlocks, demo },
+  ...{ arcfour, clusterFlags, clusterSha, clusterStart, control, copyFiles, deadlocks, demo },
   ...{ flagServer, flags, flags2, loadUrls, mixed, primes, sha },
 };
 
