@@ -10,14 +10,19 @@
 export interface CurrentTask {
   /** The name that {@linkcode Executor.prototype.with | with()} gave to the task, or that of its function. */
   readonly name: string;
-  /** The name of the thread, process or node that runs the task. */
+  /** The name of the thread, process or node that runs the task, such as `ThreadPoolExecutor-0_1`. */
   readonly worker: string;
   /**
    * A signal that is aborted when the task is stopped: by its `timeout`, by the `signal` that was given to
    * {@linkcode Executor.prototype.with | with()}, or by {@linkcode Future.prototype.abort | abort()}.
    *
    * `signal.aborted` and `signal.throwIfAborted()` tell it at once, even in a loop that never yields. The event `abort`
-   * is dispatched when the task awaits something.
+   * is dispatched when the task awaits something. It is an `AbortSignal` like any other: `fetch` and `AbortSignal.any`
+   * take it.
+   *
+   * The task then has its `grace` to end by itself. Its future fails with the reason in any case.
+   *
+   * @see {@link https://developer.mozilla.org/docs/Web/API/AbortSignal | MDN}
    */
   readonly signal: AbortSignal;
   /** How often the task was started, including this time: 1 at first. */
@@ -46,6 +51,10 @@ export function setTaskHost(runner: TaskHost): void {
 /**
  * Returns what the calling task can know about itself: its name, its worker, and the signal that stops it.
  *
+ * It can be called anywhere in a task, also after an `await` and in functions that the task calls. A task in a thread
+ * should look at the signal, or pass it on to what it awaits, because a thread cannot be killed: see
+ * {@linkcode CurrentTask.signal}.
+ *
  * @example A loop that ends when it is told to
  * ```ts
  * import { ThreadPoolExecutor } from "@concurrent/futures";
@@ -62,6 +71,21 @@ export function setTaskHost(runner: TaskHost): void {
  * assertEquals((future.exception() as Error).name, "TimeoutError");
  * ```
  *
+ * @example Pass the signal on
+ * ```ts
+ * import { ThreadPoolExecutor } from "@concurrent/futures";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const download = async (url: string): Promise<string> => {
+ *   const { currentTask } = await import("@concurrent/futures");
+ *   const response = await fetch(url, { signal: currentTask()?.signal }); // also when it is called outside of a task
+ *   return await response.text();
+ * };
+ *
+ * await using pool = new ThreadPoolExecutor(1);
+ * assertEquals(await pool.with({ timeout: 60_000 }).submit(download, "data:,text"), "text");
+ * ```
+ *
  * @returns The task, or `undefined` outside of a task.
  */
 export function currentTask(): CurrentTask | undefined {
@@ -73,8 +97,10 @@ export function currentTask(): CurrentTask | undefined {
  * {@linkcode Future.prototype.addProgressCallback | addProgressCallback()} and the loops over
  * {@linkcode Future.prototype.progress | progress()} get the value.
  *
- * The task never waits for them: if they are slow, they may get only the newest value. Outside of a task the call does
- * nothing.
+ * They get the values in order, before the future is done. The task never waits for them: where they are slow, newer
+ * values replace older ones. If the task returns or throws, they get its last value in any case.
+ *
+ * Outside of a task the call does nothing, so a function that reports can also be called directly.
  *
  * @example Hear how far a task has come
  * ```ts
@@ -93,8 +119,8 @@ export function currentTask(): CurrentTask | undefined {
  * assertEquals(heard, [{ frame: 1, of: 2 }, { frame: 2, of: 2 }]);
  * ```
  *
- * @param value Any value that can be sent, such as a percentage.
- * @throws {SerializationError} If the value cannot be sent.
+ * @param value Any value that can be sent, such as a percentage. It is copied.
+ * @throws {SerializationError} If the value cannot be sent. The task can catch it, and continues then.
  */
 export function reportProgress(value: unknown): void {
   host?.progress(value);

@@ -210,6 +210,9 @@ export abstract class Executor {
    * What it returns has `submit` and `map`, and `with` for more options. It uses the workers of this executor, and is
    * not shut down.
    *
+   * In an executor of your own, which only implements {@linkcode Executor.prototype.submit | submit()}, a `signal`
+   * cancels tasks that have not started, and a `timeout` is refused.
+   *
    * @example A time limit
    * ```ts
    * import { ProcessPoolExecutor } from "@concurrent/futures";
@@ -228,6 +231,7 @@ export abstract class Executor {
    * @throws {TypeError} If an option is unknown or has the wrong type, or if there is a `timeout` and this executor
    * cannot stop a running task.
    * @throws {RangeError} If `timeout` or `grace` is `NaN`.
+   * @see {@link https://github.com/concurrent-futures/futures/blob/main/executors/README.md#how-do-i-stop-a-task}
    */
   with(options: TaskOptions): ControlledExecutor {
     return new View(this[controlled](), checkTaskOptions(options));

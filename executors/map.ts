@@ -52,6 +52,8 @@ export interface MapOptions {
    * iteration ends, and the calls that have not started are cancelled. To know which item a result belongs to, let the
    * function return that, too.
    *
+   * Python's `multiprocessing` has it as `imap_unordered`.
+   *
    * @default {true}
    */
   ordered?: boolean;

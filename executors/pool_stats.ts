@@ -35,9 +35,9 @@ export interface PoolStats {
    * before.
    */
   readonly cancelled: number;
-  /** The number of threads that were given up, because a stopped task did not end. */
+  /** The number of threads that were given up, because a stopped task did not end. Other pools count none. */
   readonly lost: number;
-  /** The number of processes that took the place of one that had ended. */
+  /** The number of processes that took the place of one that had ended. A thread pool counts none. */
   readonly restarts: number;
   /**
    * How long tasks ran.

@@ -25,10 +25,13 @@ export class CancelledError extends Error {
 }
 
 /**
- * Thrown when a wait takes longer than its `timeout`.
+ * Thrown when a wait takes longer than its `timeout`, and by the future of a task that ran for longer than its own.
  *
- * The tasks continue, and their futures can still be used. Only a `map` that runs out of time cancels the calls that
- * have not started.
+ * After a wait the tasks continue, and their futures can still be used. Only a `map` that runs out of time cancels the
+ * calls that have not started.
+ *
+ * A task with the option {@linkcode TaskOptions.timeout | timeout} is stopped. The message then names the task, its
+ * worker and the time.
  *
  * @example A wait that takes too long
  * ```ts
@@ -36,6 +39,18 @@ export class CancelledError extends Error {
  * import { assertThrows } from "@std/assert";
  *
  * assertThrows(() => new Future().result(10), TimeoutError);
+ * ```
+ *
+ * @example A task that takes too long
+ * ```ts
+ * import { ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
+ * import { assertInstanceOf } from "@std/assert";
+ *
+ * await using pool = new ProcessPoolExecutor(1);
+ * const future = pool.with({ timeout: 50 }).submit(() => {
+ *   for (;;);
+ * });
+ * assertInstanceOf(future.exception(), TimeoutError);
  * ```
  *
  * @see {@link https://docs.python.org/3/library/concurrent.futures.html#exception-classes | Python's manual}
@@ -103,6 +118,8 @@ export class ShutdownError extends Error {
  * pool.submit(rest, 1);
  * assertThrows(() => pool.submit(rest, 1), QueueFullError);
  * ```
+ *
+ * @see {@link https://docs.python.org/3/library/queue.html#queue.Full | Python's queue.Full}
  */
 export class QueueFullError extends Error {
   /** The name of the class. */

@@ -196,6 +196,8 @@ export class Future<T> implements PromiseLike<T> {
    *   other task suffers from that.
    * - A task that is done, or is being stopped already, is left alone.
    *
+   * If no executor completes this future, `abort` does what `cancel` does.
+   *
    * @example Stop an endless loop
    * ```ts
    * import { ProcessPoolExecutor } from "@concurrent/futures";
@@ -213,6 +215,7 @@ export class Future<T> implements PromiseLike<T> {
    * @param reason What the future of a running task fails with. By default it is a `DOMException` with the name
    * `"AbortError"`.
    * @returns `true` if this call stopped or cancelled the task.
+   * @see {@link https://developer.mozilla.org/docs/Web/API/AbortController/abort | MDN: AbortController.abort()}
    */
   abort(reason?: unknown): boolean {
     for (;;) {
@@ -355,8 +358,9 @@ export class Future<T> implements PromiseLike<T> {
    * Adds a function to call with each value that the task gives to {@linkcode reportProgress} from now on, in order.
    *
    * It is called by the event loop, or while this thread blocks in
-   * {@linkcode Future.prototype.result | result()}. An error that it throws is reported with `console.error`, and stops
-   * nothing.
+   * {@linkcode Future.prototype.result | result()}, and no more once the future is done. An error that it throws is
+   * reported with `console.error`, and stops nothing. Values that have come before are not kept, so add it right after
+   * `submit`.
    *
    * @example Hear how far a task has come
    * ```ts
@@ -390,8 +394,27 @@ export class Future<T> implements PromiseLike<T> {
   /**
    * Returns the values that the task gives to {@linkcode reportProgress} from now on, for `for await`.
    *
-   * The iteration ends when the future is done, however the task ended. A loop that is much slower than the task misses
-   * old values.
+   * The iteration ends when the future is done, however the task ended; it never throws. A loop that is much slower
+   * than the task misses old values: no more than 1,024 wait for it.
+   *
+   * @example A loop over what a task says
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const copy = async (files: string[]): Promise<number> => {
+   *   const { reportProgress } = await import("@concurrent/futures");
+   *   for (const file of files) reportProgress(file);
+   *   return files.length;
+   * };
+   *
+   * await using pool = new ThreadPoolExecutor(1);
+   * const future = pool.submit(copy, ["a.txt", "b.txt"]);
+   * const heard: unknown[] = [];
+   * for await (const file of future.progress()) heard.push(file);
+   * assertEquals(heard, ["a.txt", "b.txt"]);
+   * assertEquals(await future, 2);
+   * ```
    *
    * @returns An iterator, for one loop.
    */

@@ -66,6 +66,7 @@ export interface ProcessPoolExecutorOptions {
    * A process that holds more ends, and a new one takes its place for the next task. What counts is the memory that the
    * system says is in use by the process (`Deno.memoryUsage().rss`), including what waits for the garbage collector. A
    * process without a task holds some 60 MiB. While tasks take less than a millisecond, it is not looked at after each.
+   * Celery has it as `worker_max_memory_per_child`.
    *
    * @example A task that leaves much behind
    * ```ts
@@ -85,14 +86,15 @@ export interface ProcessPoolExecutorOptions {
    * The maximum number of tasks that may wait, an integer of at least 1. By default there is no limit.
    *
    * A task waits until a worker starts it or somebody cancels it. Each item of a `map` is a task. If as many tasks
-   * wait, `submit` throws a {@linkcode QueueFullError}, and `map` waits by itself.
+   * wait, `submit` throws a {@linkcode QueueFullError}, and `map` waits by itself. To wait for room, use `ready()`.
    */
   maxQueued?: number;
   /**
    * The time for which a process may have nothing to do before it ends, in milliseconds, more than 0. By default it
    * stays.
    *
-   * All processes may end like that. The next task starts one again, with its initializer.
+   * All processes may end like that. The next task starts one again, with its initializer. Java's
+   * `ThreadPoolExecutor` has it as the keep-alive time.
    */
   idleTimeout?: number;
   /**
@@ -183,6 +185,8 @@ let named = 0;
  * - Each process is a Deno of its own. It starts on demand: each `submit` starts one if none is idle, up to
  *   `maxWorkers`.
  * - A process runs one task at a time. A task that returns a promise holds its process until the promise settles.
+ * - A task can be stopped alone, whatever it does: see {@linkcode Executor.prototype.with | with()} and
+ *   {@linkcode Future.prototype.abort | abort()}.
  * - Processes keep running while this thread computes or blocks. They end when the program ends, even if it is killed.
  * - What tasks print appears in the program's standard output and standard error. Their standard input is empty.
  * - The tasks of a process share its globals and modules, one after the other.

@@ -67,14 +67,15 @@ export interface ThreadPoolExecutorOptions {
    * The maximum number of tasks that may wait, an integer of at least 1. By default there is no limit.
    *
    * A task waits until a worker starts it or somebody cancels it. Each item of a `map` is a task. If as many tasks
-   * wait, `submit` throws a {@linkcode QueueFullError}, and `map` waits by itself.
+   * wait, `submit` throws a {@linkcode QueueFullError}, and `map` waits by itself. To wait for room, use `ready()`.
    */
   maxQueued?: number;
   /**
    * The time for which a thread may have nothing to do before it ends, in milliseconds, more than 0. By default it
    * stays.
    *
-   * All threads may end like that. The next task starts one again, with its initializer.
+   * All threads may end like that. The next task starts one again, with its initializer. Java's `ThreadPoolExecutor`
+   * has it as the keep-alive time.
    */
   idleTimeout?: number;
 }
@@ -96,7 +97,9 @@ let named = 0;
  *
  * Limits:
  *
- * - A thread cannot be killed while it computes. An endless loop in a task keeps the program alive until `Deno.exit()`.
+ * - A thread cannot be killed while it computes. A task that is stopped should look at {@linkcode CurrentTask.signal};
+ *   if it does not, its thread is given up, and keeps a core busy until the task or the program ends. An endless loop
+ *   that nobody stops keeps the program alive until `Deno.exit()`.
  * - If a thread runs out of memory, the program ends.
  * - Tasks have the permissions of the program. Use a {@linkcode ProcessPoolExecutor} for code that you do not trust.
  * - A task that waits for another task of the same pool waits forever if no thread is left for that one.
@@ -330,7 +333,8 @@ export class ThreadPoolExecutor extends Executor {
    * Stops taking tasks, and waits without blocking until all threads have ended.
    *
    * Tasks that are running or waiting still run, unless `cancelFutures` cancels those that have not started. A later
-   * `submit` throws a {@linkcode ShutdownError}. It is safe to call `shutdown` again.
+   * `submit` throws a {@linkcode ShutdownError}. It is safe to call `shutdown` again. Threads that were given up,
+   * because a stopped task did not end, are not waited for.
    *
    * @param options Whether to wait, and whether to cancel.
    * @returns A promise that resolves when all threads have ended, or at once with `wait: false`.
