@@ -50,7 +50,7 @@ function differences(code: string, printed: readonly string[]): string[] {
 }
 
 /** How long the examples of all pages may take, in milliseconds. */
-const BOUND = 120_000;
+const BOUND = 240_000;
 
 /** Runs the examples of all pages, once. */
 let running: Promise<Outcome> | undefined;

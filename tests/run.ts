@@ -39,7 +39,7 @@ const SECONDS: { readonly [path: string]: number } = {
   "tests/examples/flags2_test.ts": 20,
   "tests/examples/flags_test.ts": 12,
   "tests/load_test.ts": 16,
-  "tests/pages_test.ts": 10,
+  "tests/pages_test.ts": 20,
   "tests/processes/security_test.ts": 20,
   "tests/processes/permissions_test.ts": 12,
   "tests/processes/crash_end_test.ts": 10,
