@@ -63,7 +63,7 @@ export {
   waitSync,
 } from "./futures/wait.ts";
 export { Executor, type ShutdownOptions } from "./executors/executor.ts";
-export { type CurrentTask, currentTask, reportProgress } from "./executors/current_task.ts";
+export { type CurrentJob, type CurrentTask, currentTask, reportProgress } from "./executors/current_task.ts";
 export { type MapInputs, type MapOptions, type MapResults, type SettledMapOptions } from "./executors/map.ts";
 export { type PoolStats, type PoolTimes } from "./executors/pool_stats.ts";
 export { type ChromeTrace, type ChromeTraceEvent, type PoolTrace, type TracedTask } from "./executors/pool_trace.ts";

@@ -6,6 +6,22 @@
  * @module
  */
 
+/** The job of a cluster that a task belongs to: {@linkcode CurrentTask.job}. */
+export interface CurrentJob {
+  /**
+   * The ID of the job in its queue, which is the same each time the task is run.
+   *
+   * Use it as a key to do something outside only once, such as a payment: a task runs at least once, but may run again.
+   */
+  readonly id: string;
+  /** The name of the queue. */
+  readonly queue: string;
+  /** The name of the node that runs the task. */
+  readonly node: string;
+  /** How many times the task has been started, including this time: 1 at first. */
+  readonly attempt: number;
+}
+
 /** What a task can know about itself: the result of {@linkcode currentTask}. */
 export interface CurrentTask {
   /** The name that {@linkcode Executor.prototype.with | with()} gave to the task, or that of its function. */
@@ -25,8 +41,10 @@ export interface CurrentTask {
    * @see {@link https://developer.mozilla.org/docs/Web/API/AbortSignal | MDN}
    */
   readonly signal: AbortSignal;
-  /** How often the task was started, including this time: 1 at first. */
+  /** How often the task was started, including this time: 1 at first. Only on a cluster it can be more. */
   readonly attempt: number;
+  /** The job that the task belongs to, on a node of a cluster; elsewhere there is none. */
+  readonly job?: CurrentJob;
 }
 
 /** What a worker does for the tasks that it runs. */

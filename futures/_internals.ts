@@ -16,6 +16,8 @@ export interface TaskControl {
   readonly grace?: number;
   /** The name of its function. */
   readonly fn: string;
+  /** Set where the task was stopped because it had run for longer than its timeout. */
+  hasTimedOut?: boolean;
 }
 
 /** The executor's side of a future, for futures that another thread completes. */

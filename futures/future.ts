@@ -387,7 +387,8 @@ export class Future<T> implements PromiseLike<T> {
     if (typeof fn !== "function") {
       throw new TypeError(`Cannot add a progress callback that is not a function: ${typeName(fn)}`);
     }
-    if (this.#sync(false) >= CANCELLED) return;
+    // Nobody is asked whether the task is done: what it has said would be collected with its result, and be lost.
+    if (this.#state >= CANCELLED) return;
     (this.#progress ??= new Progress(this)).add(fn);
   }
 
@@ -419,7 +420,6 @@ export class Future<T> implements PromiseLike<T> {
    * @returns An iterator, for one loop.
    */
   progress(): AsyncIterableIterator<unknown, undefined> {
-    this.#sync(false);
     return (this.#progress ??= new Progress(this)).iterate(this.#state >= CANCELLED);
   }
 

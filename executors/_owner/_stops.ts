@@ -115,6 +115,7 @@ export class Stops {
 /** The error of a task that has run for too long. */
 export function timeoutError(future: Future<unknown>, worker: unknown): TimeoutError {
   const control = internals.controlOf(future);
+  if (control !== undefined) control.hasTimedOut = true;
   return new TimeoutError(
     `Task ${
       nameOf(future)

@@ -88,11 +88,6 @@ export class TaskTable {
     return this.#futures[slot];
   }
 
-  /** The slot of a future's task, or -1. */
-  slotOf(future: Future<unknown>): number {
-    return this.#futures.indexOf(future);
-  }
-
   /** The futures of all tasks that have a slot and are not cancelled. */
   futures(): Future<unknown>[] {
     return this.#futures.filter((future) => future !== undefined);

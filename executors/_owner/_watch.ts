@@ -4,7 +4,8 @@
  * @module
  */
 
-import { internals } from "../../futures/future.ts";
+import { type Future, internals } from "../../futures/future.ts";
+import type { TaskTimes } from "../_queue/protocol.ts";
 import type { TaskQueue } from "../_queue/task_queue.ts";
 import type { PoolStats } from "../pool_stats.ts";
 import type { PoolTrace } from "../pool_trace.ts";
@@ -47,6 +48,11 @@ export class Watch {
     if (kind.stop === "terminate") return { count: workers.count, starting: workers.starting, restarts: 0 };
     const { children, starting, restarts } = queue.children;
     return workers.count === 0 ? { count: 0, starting: 0, restarts } : { count: children, starting, restarts };
+  }
+
+  /** Calls a function for each task that ends from now on, with where it ran and when, if one has run it. */
+  hear(listener: (future: Future<unknown>, times: TaskTimes | undefined) => void): void {
+    this.#parts.tally.addWitness((_task, _endings, times, future) => listener(future, times));
   }
 
   /** Begins a trace. */

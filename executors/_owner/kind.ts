@@ -44,6 +44,8 @@ export interface PoolKind {
   startWorker(index: number): Worker;
   /** What the worker of an index is called, or the process of a number. */
   workerName?(index: number): string;
+  /** Hears what a worker of a number is called, where only the broker knows that; before the first task that it ran. */
+  onWorkerName?(number: number, name: string): void;
   /** What the kind of worker wants to know besides `ConsumerStart` and the initializer; called for each worker. */
   startOptions?(): object;
   /** An error for a future of a pool that broke: a new one for each. */

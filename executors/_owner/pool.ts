@@ -441,18 +441,13 @@ export class Pool implements FutureOwner, WorkersOwner {
   /** What a consumer says of itself. */
   #onReport(type: number, value: unknown): void {
     if (type === RecordType.GONE) this.#terminateWorkers();
+    else if (type === RecordType.WORKER_NAME) this.#kind.onWorkerName?.(...value as [number, string]);
     else if (type === RecordType.INITIALIZER_FAILED) this.#breakBecause("The initializer failed", value);
     else if (this.#kind.errorOf !== undefined) this.#break(() => this.#kind.errorOf!(value));
     else this.#breakBecause("A worker cannot answer", "a task changed built-in objects that its worker needs");
   }
 
   // Tasks that are to end
-
-  /** Has a broker end a task that runs; its future fails with what comes of that. */
-  abort(future: Future<unknown>): void {
-    const slot = this.#tasks.slotOf(future);
-    if (slot !== -1) this.#tellToEnd(slot, 0);
-  }
 
   #nameOf(serial: number): string {
     const index = this.#workers.find(serial)?.index;

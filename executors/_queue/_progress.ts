@@ -53,6 +53,26 @@ export class Progress {
     return this.#results.push(slot, RecordType.PROGRESS, payload);
   }
 
+  /**
+   * Says what has found no room, in case that there is some by now.
+   *
+   * @returns Whether the owner is to be told.
+   */
+  sayKept(): boolean {
+    let isSaid = false;
+    for (const [slot, payload] of this.#unsaid) {
+      if (!this.#trySay(slot, payload)) continue;
+      this.#unsaid.delete(slot);
+      isSaid = true;
+    }
+    return isSaid;
+  }
+
+  /** Whether something has found no room. */
+  get keeps(): boolean {
+    return this.#unsaid.size > 0;
+  }
+
   /** A task is done: says what it has said last. Returns whether its result has to be posted behind that. */
   end(slot: number): boolean {
     if (this.#unsaid.size + this.#posted.size === 0) return false;

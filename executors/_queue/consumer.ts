@@ -36,6 +36,9 @@ import {
 import { ResultRing } from "./ring.ts";
 import { TaskQueue } from "./task_queue.ts";
 
+/** After how many milliseconds a broker looks whether there is room for what a task has said of its progress. */
+const SAY_AGAIN_MS = 5;
+
 /** A task that was taken; what it carries is decoded, or stays bytes for who passes it on. */
 export interface Task<B extends Encoded | EncodedSections = Encoded> {
   readonly slot: number;
@@ -75,6 +78,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   #refused = NO_SLOT;
   /** What tasks say of their progress. */
   readonly #progress: Progress;
+  #saying: ReturnType<typeof setTimeout> | undefined;
   /** Called when a task that this consumer runs is to end. */
   onStop: (slot: number, grace: number) => void = () => {};
   /** Ends a sleep. */
@@ -433,6 +437,16 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   /** Tells the owner how far a task has come; it never waits for the owner. */
   progress({ slot }: Task<B>, payload: Encoded | EncodedSections): void {
     if (this.#progress.say(slot, payload)) ring(this.#bell);
+    else if (!this.#form.runs) this.#sayLater();
+  }
+
+  /** Who only passes on what tasks say can look again: a task may say no more for long. */
+  #sayLater(): void {
+    this.#saying ??= setTimeout(() => {
+      this.#saying = undefined;
+      if (this.#progress.sayKept()) ring(this.#bell);
+      if (this.#progress.keeps) this.#sayLater();
+    }, SAY_AGAIN_MS);
   }
 
   /** Ends a rest, for who has something to do that did not come from the queue. */

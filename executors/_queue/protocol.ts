@@ -215,6 +215,8 @@ export const RecordType = {
   GONE: 8,
   /** A task has run for longer than its timeout, whatever came of it. The payload is the name of the worker. */
   TIMED_OUT: 9,
+  /** Of a broker whose workers are others' processes: the number of one of them, and its name, as JSON. */
+  WORKER_NAME: 10,
 } as const;
 
 /** A task in the queue. */

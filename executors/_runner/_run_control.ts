@@ -20,6 +20,9 @@ export function abortError(): DOMException {
   return new Exception("The task was aborted", "AbortError");
 }
 
+/** What a task is told of itself that a run executes for somebody else: a node of a cluster does so. */
+export type RunAs = Omit<CurrentTask, "signal">;
+
 /** What this needs of a run. */
 interface ControlledRun extends Run {
   readonly task: RunnerTask;
@@ -28,6 +31,7 @@ interface ControlledRun extends Run {
   readonly limits: TaskLimits | undefined;
   /** When its time is over, on the clock of `performance.now()`. */
   readonly deadline: number;
+  readonly runsAs: RunAs | undefined;
 }
 
 /** What this needs of the worker. */
@@ -61,8 +65,10 @@ export class RunControl {
     this.#live = makeLiveSignal(() => this.#look());
     // It may have been told so before it has begun, and is not told again.
     if (this.#look() !== undefined) void this.#fireLater(this.#live);
+    const { signal } = this.#live;
+    if (this.#run.runsAs !== undefined) return this.#current = { ...this.#run.runsAs, signal };
     const name = this.#run.name ?? this.#worker.nameOf(this.#run.task.fn);
-    return this.#current = { name, worker: this.#worker.name, signal: this.#live.signal, attempt: 1 };
+    return this.#current = { name, worker: this.#worker.name, signal, attempt: 1 };
   }
 
   async #fireLater(live: LiveSignal): Promise<void> {

@@ -18,12 +18,12 @@ import { type CurrentTask, setTaskHost } from "../current_task.ts";
 import { explain, type Import, isThenable, resolve, type TaskFunction } from "../_functions/resolve.ts";
 import { type BoundArgs, withBound } from "./_bound.ts";
 import { current, type Reply, Run, type RunnerTask, type RunWorker } from "./_run.ts";
-import { abortError, RunControl } from "./_run_control.ts";
+import { abortError, type RunAs, RunControl } from "./_run_control.ts";
 import { SettledChunk } from "./_settled_chunk.ts";
 import { Timer, timerFor } from "./_timer.ts";
 import { callFor, leaveRun, loadRuns, runOfNow, watchTasks } from "./_unhandled.ts";
 
-export type { RunnerTask };
+export type { RunAs, RunnerTask };
 export { endProcess, endThread, leaveRun } from "./_unhandled.ts";
 
 /** Where tasks come from and results go. */
@@ -89,13 +89,9 @@ export function runFor<T extends RunnerTask>(port: TaskPort<T>): Runner {
   return runner;
 }
 
-/**
- * Tells the owner how far the calling task has come. A report may get lost, and one of a task that is done is ignored.
- *
- * @throws {SerializationError} The value cannot cross.
- */
-export function progress(value: unknown): void {
-  runner?.progress(value);
+/** Says what the calling task is, where it runs a task that somebody else has given to this worker's owner. */
+export function runAs(task: RunAs): void {
+  runner?.runAs(task);
 }
 
 /** Runs the tasks of one worker. */
@@ -125,7 +121,12 @@ export class Runner implements RunWorker {
     this.port.abandonWorker(error);
   }
 
-  /** See the function of this name. Nothing moves with it, and no memory is shared by it: it may get lost. */
+  /**
+   * Tells the owner how far the calling task has come. Nothing moves with it, and no memory is shared by it: it may get
+   * lost. What a task says that is done is ignored.
+   *
+   * @throws {SerializationError} The value cannot cross.
+   */
   progress(value: unknown): void {
     const run = runOfNow();
     if (run?.task === undefined || run.isOver) return;
@@ -137,6 +138,12 @@ export class Runner implements RunWorker {
   current(): CurrentTask | undefined {
     const run = runOfNow();
     return run instanceof TaskRun || run instanceof ChunkRun ? run.control.current : undefined;
+  }
+
+  /** See the function of this name. */
+  runAs(task: RunAs): void {
+    const run = runOfNow();
+    if (run instanceof TaskRun) run.runsAs = task;
   }
 
   /** The run that holds this thread is to end: its signal is aborted. */
@@ -347,6 +354,8 @@ class TaskRun extends Run<Runner> {
   readonly limits: TaskLimits | undefined;
   /** When its time is over, on the clock of `performance.now()`. */
   deadline = Infinity;
+  /** What it is for the task that it runs, where that is another one. */
+  runsAs: RunAs | undefined;
   #isAwaiting = false;
   #control: RunControl | undefined;
 
@@ -414,6 +423,7 @@ class ChunkRun extends Run<Runner> {
   readonly name: string | undefined;
   readonly limits = undefined;
   readonly deadline = Infinity;
+  readonly runsAs = undefined;
   #control: RunControl | undefined;
 
   constructor(runner: Runner, task: RunnerTask, name: string | undefined) {

@@ -296,7 +296,7 @@ class GraphWriter implements Writer, Objects {
 
   writeSignal(signal: AbortSignal, at: number): void {
     if (this.#options.signals) this.say(at, this.#shared.push(memoryOf(signal)) - 1);
-    else this.refuse(at, "an AbortSignal, which only the arguments of tasks of threads and processes can carry");
+    else this.refuse(at, "an AbortSignal, which only the arguments of tasks can carry");
   }
 
   // ---- what cannot cross -------------------------------------------------------------------------------------------

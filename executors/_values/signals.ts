@@ -25,7 +25,7 @@ const Exception = DOMException;
 
 const memories = new WeakMap<AbortSignal, SharedArrayBuffer>();
 
-/** The memory of a signal: one listener for each signal, which goes with it. */
+/** The memory of a signal, for one of this program: one listener for each, which goes with it. */
 export function memoryOf(signal: AbortSignal): SharedArrayBuffer {
   let memory = memories.get(signal);
   if (memory === undefined) {
@@ -110,6 +110,7 @@ export function signalFrom(memory: SharedArrayBuffer | undefined): AbortSignal {
     poll();
     return isAborted(memory) ? [reasonIn(memory)] : undefined;
   });
+  memories.set(live.signal, memory);
   // Nobody listens yet.
   live.fire();
   if (!live.signal.aborted) {

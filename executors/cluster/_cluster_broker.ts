@@ -12,7 +12,7 @@ import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { Consumer } from "../_queue/consumer.ts";
 import { PASSED_ON } from "../_queue/posted.ts";
-import { type ConsumerMessage, type ConsumerStart, RecordType, TaskState } from "../_queue/protocol.ts";
+import { type ConsumerMessage, type ConsumerStart, MAX_LIMIT_MS, RecordType, TaskState } from "../_queue/protocol.ts";
 import { type Address, keyStart, shown } from "./_address.ts";
 import { connect, inspectServer, isRefusal, MAX_BATCH, refusalBy, subscribe } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
@@ -22,6 +22,7 @@ import { type JobData, VERSION } from "./_jobs.ts";
 import { fromJobValue } from "./_job_value.ts";
 import { executorChannel, readNodeMessage } from "./_messages.ts";
 import { Recall } from "./_recall.ts";
+import { SentSignals } from "./_signals.ts";
 import { Sweep } from "./_sweep.ts";
 
 /** How jobs are added; the engine's own options. */
@@ -64,6 +65,7 @@ class ClusterBroker {
   readonly #releaser: Releaser;
   readonly #sweep: Sweep;
   readonly #recall: Recall;
+  readonly #signals: SentSignals;
   #queue: Queue | undefined;
   /** How many connections were made so far. */
   #connections = 0;
@@ -78,9 +80,10 @@ class ClusterBroker {
     this.#consumer = new Consumer(start, PASSED_ON);
     const { id, aliases, settings } = start;
     // The engine tries a whole job again, so a task that may be tried again is a job of its own.
-    const options = { id, aliases, packs: settings.attempts === 1 };
-    this.#inFlight = new InFlight(this.#consumer, options, () => this.#onChange());
     this.#client = connect(start.address);
+    this.#signals = new SentSignals(this.#client, start.address, id);
+    const options = { id, aliases, packs: settings.attempts === 1, signals: this.#signals };
+    this.#inFlight = new InFlight(this.#consumer, options, () => this.#onChange());
     this.#listener = connect(start.address);
     this.#releaser = new Releaser(this.#client, keyStart(start.address));
     this.#heartbeat = new Heartbeat([this.#client, this.#listener], start.unreachableAfter / 2);
@@ -137,7 +140,7 @@ class ClusterBroker {
         void this.#recall.recall(message.slot);
         break;
       case "abort":
-        this.#recall.abort(message.slot);
+        void this.#recall.abort(message.slot, Math.min(message.grace, MAX_LIMIT_MS));
         this.#consumer.acknowledgeAbort(message.slot);
         break;
       default:
@@ -212,7 +215,9 @@ class ClusterBroker {
       );
       return;
     }
-    if (this.#heartbeat.isAway || this.#sweep.isSweeping) return;
+    if (this.#heartbeat.isAway) return;
+    this.#signals.tellAgain();
+    if (this.#sweep.isSweeping) return;
     void this.#sweep.sweepSilent().then(() => this.#release());
   }
 

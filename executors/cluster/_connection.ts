@@ -104,11 +104,12 @@ export async function inspectServer(client: Redis, { redis }: Address): Promise<
  */
 const TAKE = `
 local taken = {}
+local evenBegun = table.remove(ARGV, 1) == "1"
 for i, id in ipairs(ARGV) do
   taken[i] = 0
   local key = KEYS[5] .. id
   local failed, lost = unpack(redis.call("HMGET", key, "atm", "stc"))
-  if tonumber(failed or 0) == 0 and tonumber(lost or 0) == 0 and (
+  if (evenBegun or (tonumber(failed or 0) == 0 and tonumber(lost or 0) == 0)) and (
     redis.call("LREM", KEYS[1], 1, id) == 1 or redis.call("ZREM", KEYS[2], id) == 1 or
     redis.call("ZREM", KEYS[3], id) == 1 or redis.call("LREM", KEYS[4], 1, id) == 1
   ) then
@@ -119,13 +120,20 @@ end
 return taken`;
 
 /**
- * Takes jobs out of the queue that wait there and that no node has ever begun.
+ * Takes jobs out of the queue that wait there.
  *
  * @param start What the keys of the queue begin with.
  * @param ids The jobs; the last ones added are found soonest.
+ * @param evenBegun Also those that a node has begun before, and that wait to be tried again.
  * @returns Which of them were taken.
  */
-export async function takeJobs(client: Redis, start: string, ids: readonly string[]): Promise<boolean[]> {
+export async function takeJobs(
+  client: Redis,
+  start: string,
+  ids: readonly string[],
+  evenBegun = false,
+): Promise<boolean[]> {
   const keys = ["wait", "prioritized", "delayed", "paused", ""].map((name) => start + name);
-  return (await client.eval(TAKE, keys.length, ...keys, ...ids) as number[]).map((taken) => taken === 1);
+  const taken = await client.eval(TAKE, keys.length, ...keys, evenBegun ? "1" : "0", ...ids) as number[];
+  return taken.map((taken) => taken === 1);
 }

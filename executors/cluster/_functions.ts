@@ -21,6 +21,14 @@ import type { Call, Returned } from "./_run_job.ts";
 const NOBODY_MS = 1_000;
 const FORGET_MS = 10_000;
 
+/** What processes call for a module, which they load before. */
+export interface ModuleFunctions {
+  /** Runs a task. */
+  readonly runTask: (call: Call) => Promise<Returned>;
+  /** Does nothing else. */
+  readonly tryModule: () => void;
+}
+
 /** See above. */
 export class Functions {
   readonly #address: Address;
@@ -29,17 +37,18 @@ export class Functions {
   readonly #exports = new Map<string, ReadonlySet<string>>();
   /** Since when no node has a function, and when this node has looked last; by the function. */
   readonly #nobody = new Map<string, { readonly since: number; seen: number }>();
-  /** Runs a task in a process. */
-  readonly runTask: (call: Call) => Promise<Returned>;
-  /** Imports a module in a process; does nothing where it is none of these. */
-  readonly tryModule: (url: string) => Promise<void>;
+  /** What processes call, by the URL of a module. */
+  readonly #forProcesses: ReadonlyMap<string, ModuleFunctions>;
 
   constructor(address: Address, modules: ReadonlyMap<string, string>) {
     this.#address = address;
     this.#modules = modules;
-    const url = moduleFor([...modules.values()]);
-    this.runTask = taskRef(url, "runTask");
-    this.tryModule = taskRef(url, "tryModule");
+    this.#forProcesses = new Map([...modules.values()].map((url) => [url, functionsFor(url)]));
+  }
+
+  /** What processes call to run tasks of a module, by its URL. */
+  forProcesses(url: string): ModuleFunctions {
+    return this.#forProcesses.get(url)!;
   }
 
   /**
@@ -110,19 +119,16 @@ export class Functions {
 const RUN_JOB = entry(import.meta.resolve("./_run_job.ts"), () => import("./_run_job.ts"));
 
 /**
- * A module for the processes, as a URL. The modules of tasks are written out in it: then they can be loaded with all
- * that they import, whatever else a process may read.
+ * Makes a module for the processes, as a URL. The module of the tasks is written out in it: then that can be loaded
+ * with all that it imports, whatever else a process may read. And it is there before a task begins, so the time of the
+ * task does not count what it takes to load it.
  */
-function moduleFor(urls: readonly string[]): string {
-  const runner = JSON.stringify(RUN_JOB);
-  const imports = urls.map((url) => `${JSON.stringify(url)}: () => import(${JSON.stringify(url)}),\n`);
-  return `data:application/javascript,${
-    encodeURIComponent(
-      `import * as runner from ${runner};\nconst imports = {\n${imports.join("")}};\n` +
-        "export const runTask = (call) => runner.runTask(call, imports);\n" +
-        "export const tryModule = (url) => runner.tryModule(url, imports);\n",
-    )
-  }`;
+function functionsFor(url: string): ModuleFunctions {
+  const text =
+    `import * as tasks from ${JSON.stringify(url)};\nimport { runTask as run } from ${JSON.stringify(RUN_JOB)};\n` +
+    "export const runTask = (call) => run(call, tasks);\nexport const tryModule = () => {};\n";
+  const module = `data:application/javascript,${encodeURIComponent(text)}`;
+  return { runTask: taskRef(module, "runTask"), tryModule: taskRef(module, "tryModule") };
 }
 
 /** The names under which a module exports functions. */

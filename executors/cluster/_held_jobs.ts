@@ -9,7 +9,7 @@ import type { Job } from "bullmq";
 import type { Future } from "../../futures/future.ts";
 import type { JobData, JobResult } from "./_jobs.ts";
 import type { Link } from "./_link.ts";
-import { readControl } from "./_messages.ts";
+import type { ControlMessage } from "./_messages.ts";
 import type { NodePool } from "./_node_pool.ts";
 import type { Returned } from "./_run_job.ts";
 
@@ -61,6 +61,9 @@ export interface HeldTask {
   endedBy?: "abort" | "recall";
 }
 
+/** What an executor says of a task. */
+type TaskControl = Exclude<ControlMessage, { what: "signal" }>;
+
 /** See above. */
 export class HeldJobs {
   readonly #link: Link;
@@ -107,16 +110,16 @@ export class HeldJobs {
     if (this.#jobs.size > 0) await new Promise<void>((resolve) => this.#onEmpty = resolve);
   }
 
-  /** Does what an executor wants. */
-  hear(text: string): void {
-    const control = readControl(text);
-    const held = control && this.#jobs.get(control.job);
-    const task = held?.tasks.get(control!.task);
+  /** Does what an executor wants with a task. */
+  hear(control: TaskControl): void {
+    const held = this.#jobs.get(control.job);
+    const task = held?.tasks.get(control.task);
     if (held === undefined || task === undefined) return;
-    if (control!.what === "recall") this.#recall(held, task);
-    else {
+    // One that is on its way back to the queue has not begun, and is not to.
+    if (control.what === "recall" || held.state === "leaving") this.#recall(held, task);
+    else if (held.state !== "left") {
       task.endedBy ??= "abort";
-      this.#pool.abort(task.future);
+      this.#pool.abort(task.future, control.grace);
     }
   }
 
@@ -127,10 +130,10 @@ export class HeldJobs {
     if (held.state === "leaving") {
       // In the queue, a node could begin it while its executor has it back.
       held.state = "waiting";
-      for (const other of held.tasks.values()) this.#link.send(held.job, { what: "recalled", task: other.place });
+      for (const other of held.tasks.values()) void this.#link.send(held.job, { what: "recalled", task: other.place });
     } else if (held.attempt === 1 && task.future.cancel()) {
       task.endedBy = "recall";
-      this.#link.send(held.job, { what: "recalled", task: task.place });
+      void this.#link.send(held.job, { what: "recalled", task: task.place });
     } else {
       // A node that was lost may have begun it, which nobody knows: then it counts as begun.
       this.#reportBegun(held, task);
@@ -140,7 +143,7 @@ export class HeldJobs {
   #reportBegun({ job, since }: HeldJob, task: HeldTask): void {
     const now = performance.now();
     task.reportAt = now + Math.max(REPORT_AGAIN_MS, now - since);
-    this.#link.send(job, { what: "begun", task: task.place });
+    void this.#link.send(job, { what: "begun", task: task.place });
   }
 
   /** Reports which tasks run; jobs that wait behind tasks that take their time go back, if another node may be idle. */
@@ -180,6 +183,6 @@ export class HeldJobs {
     for (const task of cancelled) task.endedBy = "recall";
     if (cancelled.length === held.tasks.size) held.state = "leaving";
     // Some have just begun: the job stays, and the others go to their executor.
-    else for (const task of cancelled) this.#link.send(held.job, { what: "recalled", task: task.place });
+    else for (const task of cancelled) void this.#link.send(held.job, { what: "recalled", task: task.place });
   }
 }

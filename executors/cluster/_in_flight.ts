@@ -7,13 +7,17 @@
  * @module
  */
 
+import { sharedNow } from "../../futures/builtins.ts";
 import { EMPTY, Encoded, Encoding } from "../_values/encoded.ts";
+import { nameAndRest } from "../_values/named.ts";
 import type { Consumer, Task } from "../_queue/consumer.ts";
-import { RecordType, TaskState } from "../_queue/protocol.ts";
+import { RecordType, Status, TaskFlag, TaskState } from "../_queue/protocol.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
 import { LARGE_BYTES } from "./_keep.ts";
 import { aliasOf, checkJobResult, howOf, type Outcome, type TaskData } from "./_jobs.ts";
 import { fromJobValue, toJobValue } from "./_job_value.ts";
+import type { SentSignals } from "./_signals.ts";
+import { NOT_TOLD, WorkerNames } from "./_worker_names.ts";
 
 /** Why the pool is broken, or why a job has failed without running to its end: the broker reports it as JSON. */
 export interface ClusterReport {
@@ -51,12 +55,17 @@ export interface InFlightTask extends Task {
    * - `"recalled"` (PENDING, or CANCELLED by the owner), from the three above: it comes back before it has begun. What
    *   is not cancelled is `"waiting"` again after a moment.
    * - `"done"` (DONE), from `"sent"` and `"begun"`: its outcome is on its way to the owner.
+   *
+   * In all of them but the last the owner may make it STOPPING, which stays so until it is done, or is found when it
+   * comes back.
    */
   state: "waiting" | "sent" | "begun" | "recalled" | "done";
   /** The job that carries it, while it is `"sent"` or `"begun"`. */
   job?: Job;
   /** How often it was recalled. */
   recalls: number;
+  /** When the broker took it, by the clock that all threads share. */
+  readonly takenAt: number;
   /** Is called with what becomes of it, while the broker recalls it. */
   onUpdate?: (update: TaskUpdate) => void;
 }
@@ -85,6 +94,8 @@ export interface InFlightOptions {
   readonly aliases: ReadonlyMap<string, string>;
   /** Whether quick tasks share a job. */
   readonly packs: boolean;
+  /** Follows the signals among the arguments. */
+  readonly signals?: Pick<SentSignals, "begin" | "forget">;
 }
 
 /** See above. */
@@ -105,9 +116,11 @@ export class InFlight {
   /** How long a task takes, in milliseconds, on the average of the last ones; by its function. */
   readonly #msPerTask = new Map<number, number>();
   #count = 0;
+  readonly #workers: WorkerNames;
 
   constructor(consumer: Consumer, options: InFlightOptions, onLeft: () => void) {
     this.#consumer = consumer;
+    this.#workers = new WorkerNames(consumer);
     this.#options = options;
     this.#onLeft = onLeft;
   }
@@ -138,7 +151,9 @@ export class InFlight {
   // From the pool's queue to a job
 
   /** Takes a task in that was started as PREFETCHED. */
-  take({ slot, fn, flags, payload }: Task, definition: Definition): void {
+  take(task: Task, definition: Definition): void {
+    const { slot, fn, flags } = task;
+    const [label, payload] = (flags & TaskFlag.NAMED) === 0 ? [undefined, task.payload] : nameAndRest(task.payload);
     const number = ++this.#count;
     const urls = modulesOf(definition);
     const data: TaskData = {
@@ -147,8 +162,13 @@ export class InFlight {
       name: nameOf(definition),
       how: howOf(flags),
       args: toJobValue(payload),
+      label,
+      ...(flags & TaskFlag.TIMEOUT) === 0 ? undefined : this.#consumer.limitsOf(slot),
+      signals: payload.shared.length === 0 ? undefined : this.#options.signals?.begin(payload.shared),
+      measured: (flags & TaskFlag.MEASURED) === 0 ? undefined : true,
     };
-    this.#wait({ slot, fn, flags, payload, number, data, state: "waiting", recalls: 0 });
+    const takenAt = sharedNow();
+    this.#wait({ slot, fn, flags, payload, number, data, state: "waiting", recalls: 0, takenAt });
   }
 
   #wait(task: InFlightTask): void {
@@ -162,7 +182,7 @@ export class InFlight {
    * cancelled meanwhile.
    */
   takeBacklog(): void {
-    const pending = this.#backlog.filter((task) => this.#consumer.start(task, TaskState.PENDING));
+    const pending = this.#backlog.filter((task) => this.#startAgain(task, TaskState.PENDING));
     const isBeingCancelled = pending.length < this.#backlog.length;
     this.#backlog = pending;
     if (isBeingCancelled) {
@@ -171,8 +191,15 @@ export class InFlight {
     }
     this.#backlog = [];
     for (const task of pending.sort((a, b) => a.number - b.number)) {
-      if (this.#consumer.start(task, TaskState.PREFETCHED)) this.#wait(task);
+      if (this.#startAgain(task, TaskState.PREFETCHED)) this.#wait(task);
     }
+  }
+
+  /** As `start()`, for a task that has come back: if it was cancelled, or stopped, it is not sent again. */
+  #startAgain(task: InFlightTask, as: number): boolean {
+    const mayStart = this.#consumer.start(task, as);
+    if (!mayStart) this.#options.signals?.forget(task.payload.shared);
+    return mayStart;
   }
 
   /** Makes jobs of all tasks that wait. */
@@ -201,10 +228,13 @@ export class InFlight {
   #packed(waiting: readonly InFlightTask[], from: number): number {
     const { fn } = waiting[from];
     const ms = this.#msPerTask.get(fn);
-    if (ms === undefined || !this.#options.packs) return 1;
+    if (ms === undefined || !this.#options.packs || mayTakeLong(waiting[from])) return 1;
     const most = Math.min(MAX_PACKED, MAX_PACKED_MS / ms, Math.ceil(waiting.length / MIN_JOBS));
     let length = 1;
-    while (length < most && waiting[from + length]?.fn === fn && isSmall(waiting[from + length])) length++;
+    for (; length < most; length++) {
+      const task = waiting[from + length];
+      if (task?.fn !== fn || !isSmall(task) || mayTakeLong(task)) break;
+    }
     return length;
   }
 
@@ -252,7 +282,7 @@ export class InFlight {
    */
   complete(job: Job, result: unknown, bytes: number): void {
     checkJobResult(result, job.tasks.length);
-    const payloads = result.outcomes.map((outcome) => "ok" in outcome ? fromJobValue(outcome.value) : EMPTY);
+    const payloads = result.outcomes.map((outcome, i) => payloadOf(outcome, job.tasks[i]));
     let room = bytes;
     for (const [i, task] of job.tasks.entries()) {
       room += task.payload.room;
@@ -268,8 +298,10 @@ export class InFlight {
       const report: ClusterReport = { what: "unknown", message: outcome.unknown, modules: task.data.modules };
       this.#settle(task, RecordType.LOST, reportPayload(report));
     } else {
-      this.#msPerTask.set(task.fn, (outcome.ms + (this.#msPerTask.get(task.fn) ?? outcome.ms)) / 2);
-      this.#settle(task, outcome.ok ? RecordType.VALUE : RecordType.ERROR, payload, outcome.attempt);
+      const { ms, attempt, ran } = outcome;
+      this.#msPerTask.set(task.fn, (ms + (this.#msPerTask.get(task.fn) ?? ms)) / 2);
+      const type = "timedOut" in outcome ? RecordType.TIMED_OUT : outcome.ok ? RecordType.VALUE : RecordType.ERROR;
+      this.#settle(task, type, payload, attempt, ran && this.#workers.timesOf(task, ran));
     }
   }
 
@@ -297,11 +329,12 @@ export class InFlight {
     this.end(job);
   }
 
-  #settle(task: InFlightTask, type: number, payload: Encoded, attempts = 1): void {
+  #settle(task: InFlightTask, type: number, payload: Encoded, attempts = 1, times = NOT_TOLD): void {
     // The owner may be waiting to cancel it.
     this.markBegun(task);
     this.#leave(task, "done");
-    this.#consumer.reply(task, type, payload, attempts, false);
+    this.#options.signals?.forget(task.payload.shared);
+    this.#consumer.reply(task, type, payload, attempts, false, Status.ACTIVE, times);
   }
 
   #leave(task: InFlightTask, state: "recalled" | "done"): void {
@@ -321,6 +354,24 @@ export class InFlight {
 
 function isSmall({ payload }: InFlightTask): boolean {
   return payload.room <= SMALL_BYTES;
+}
+
+/** Whether a task may take longer than others of its function: those in its job would wait for it. */
+function mayTakeLong({ data }: InFlightTask): boolean {
+  return data.timeout !== undefined;
+}
+
+/**
+ * What an outcome says.
+ *
+ * @throws {TypeError} It cannot be that of this task.
+ */
+function payloadOf(outcome: Outcome, { data: { timeout } }: InFlightTask): Encoded {
+  if ("timedOut" in outcome) {
+    if (timeout === undefined) throw new TypeError("Cannot read a timeout of a task that has none");
+    return new Encoded(Encoding.TEXT, outcome.timedOut);
+  }
+  return "ok" in outcome ? fromJobValue(outcome.value) : EMPTY;
 }
 
 export function reportPayload(report: ClusterReport): Encoded {

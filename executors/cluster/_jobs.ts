@@ -11,7 +11,7 @@ import { type JobValue, shortened } from "./_job_value.ts";
  * The version of jobs, of their results and of what is said of them. Counted up when a node would not understand the
  * change: nodes and programs are not updated at the same time, and a node refuses jobs of another version.
  */
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** What a job carries: one task, or several quick ones of the same function. */
 export interface JobData {
@@ -32,6 +32,15 @@ export interface TaskData {
   /** One call; or several, with a list of arguments or one argument for each. */
   readonly how: "call" | "chunk" | "column";
   readonly args: JobValue;
+  /** What its caller has named it. */
+  readonly label?: string;
+  /** How long it may run, and how long it has to end by itself when that is over, in milliseconds. */
+  readonly timeout?: number;
+  readonly grace?: number;
+  /** The numbers by which its executor knows the signals among its arguments: see `_signals.ts`. */
+  readonly signals?: readonly number[];
+  /** Whether its executor wants to know where and when it ran. */
+  readonly measured?: true;
 }
 
 /**
@@ -52,11 +61,20 @@ export type Outcome =
     readonly attempt: number;
     /** How long it took, in milliseconds. */
     readonly ms: number;
+    readonly ran?: RanOn;
   }
+  /** It was stopped by the node of this name, because it ran for longer than its timeout. */
+  | { readonly timedOut: string; readonly attempt: number; readonly ms: number; readonly ran?: RanOn }
   /** It has not begun, and its executor gets it back. */
   | typeof RECALLED
   /** No node has such a function. */
   | { readonly unknown: string };
+
+/** By which worker a task was run, and from when to when by the clock of its node, in milliseconds since 1970. */
+export type RanOn = readonly [worker: string, began: number, ended: number];
+
+/** How long the name of a worker may be. */
+const MAX_NAME = 300;
 
 /** See {@linkcode Outcome}. */
 export const RECALLED = { recalled: true } as const;
@@ -93,8 +111,12 @@ export function checkJobData(data: unknown): asserts data is JobData {
 }
 
 function isTaskData(task: unknown): boolean {
-  const { id, modules, name, how, args } = (task ?? {}) as { [name: string]: unknown };
-  return typeof id === "string" && Array.isArray(modules) && modules.every((module) => typeof module === "string") &&
+  const { id, modules, name, how, args, label, timeout, grace, signals } = (task ?? {}) as { [name: string]: unknown };
+  const areControls = (label === undefined || typeof label === "string") &&
+    [timeout, grace].every((time) => time === undefined || typeof time === "number") &&
+    (signals === undefined || (Array.isArray(signals) && signals.every(Number.isSafeInteger)));
+  return areControls && typeof id === "string" && Array.isArray(modules) &&
+    modules.every((module) => typeof module === "string") &&
     typeof name === "string" && (how === "call" || how === "chunk" || how === "column") && isArguments(args);
 }
 
@@ -118,11 +140,22 @@ export function checkJobResult(result: unknown, tasks: number): asserts result i
 
 function isOutcome(outcome: unknown): boolean {
   if (typeof outcome !== "object" || outcome === null) return false;
-  const { ok, attempt, ms, recalled, unknown } = outcome as { [name: string]: unknown };
+  const { ok, attempt, ms, ran, timedOut, recalled, unknown } = outcome as { [name: string]: unknown };
   if ("recalled" in outcome) return recalled === true;
   if ("unknown" in outcome) return typeof unknown === "string";
-  return typeof ok === "boolean" && Number.isSafeInteger(attempt) && (attempt as number) >= 1 &&
-    typeof ms === "number" && ms >= 0 && "value" in outcome;
+  const hasEnded = typeof ok === "boolean" ? "value" in outcome : isWorkerName(timedOut);
+  return hasEnded && Number.isSafeInteger(attempt) && (attempt as number) >= 1 && typeof ms === "number" && ms >= 0 &&
+    (ran === undefined || isRanOn(ran));
+}
+
+function isRanOn(ran: unknown): boolean {
+  if (!Array.isArray(ran)) return false;
+  const [worker, began, ended] = ran;
+  return isWorkerName(worker) && Number.isFinite(began) && Number.isFinite(ended) && began > 0 && ended >= began;
+}
+
+function isWorkerName(name: unknown): boolean {
+  return typeof name === "string" && name.length <= MAX_NAME;
 }
 
 /** The id of the executor that a job is from: the ids of its jobs begin with that. */

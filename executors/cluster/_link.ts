@@ -100,11 +100,11 @@ export class Link {
     console.error(`${this.#name}: ${text}`);
   }
 
-  /** Sends a message of a job to its executor. */
-  send({ id }: { id?: string }, message: Omitted<NodeMessage, "job">): void {
+  /** Sends a message of a job to its executor; resolves when the server has it, or will never get it. */
+  async send({ id }: { id?: string }, message: Omitted<NodeMessage, "job">): Promise<void> {
     const { prefix, queue } = this.#address;
     const channel = executorChannel(prefix, queue, executorOf(id!));
-    this.client.publish(channel, JSON.stringify({ ...message, job: id })).catch(() => {});
+    await this.client.publish(channel, JSON.stringify({ ...message, job: id })).catch(() => {});
   }
 
   /** How many nodes serve the queue, with this one; `undefined` where the server does not tell. */

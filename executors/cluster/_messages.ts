@@ -8,16 +8,14 @@
 import { fromJobValue, type JobValue } from "./_job_value.ts";
 import type { JobResult } from "./_jobs.ts";
 
-/** What an executor says to all nodes of a queue: of a job, and of a task in it by its place. */
-export interface ControlMessage {
-  /**
-   * Ends the process that runs the task; or recalls the task: the node that has it gives it back if it has not begun,
-   * and says which of both it is.
-   */
-  readonly what: "abort" | "recall";
-  readonly job: string;
-  readonly task: number;
-}
+/** What an executor says to all nodes of a queue. */
+export type ControlMessage =
+  /** Recalls a task of a job, by its place: the node that has it gives it back, or says that it has begun. */
+  | { readonly what: "recall"; readonly job: string; readonly task: number }
+  /** A task of a job is to end: by its signal, and after so many milliseconds with its process. */
+  | { readonly what: "abort"; readonly job: string; readonly task: number; readonly grace?: number }
+  /** A signal among the arguments of its tasks was aborted, with the text of the reason: see `_signals.ts`. */
+  | { readonly what: "signal"; readonly executor: string; readonly signal: number; readonly reason: string };
 
 /** What a node says to the executor of a job. */
 export type NodeMessage =
@@ -56,9 +54,20 @@ export function readNodeMessage(text: string): NodeMessage | undefined {
  */
 export function readControl(text: string): ControlMessage | undefined {
   const control = parse(text);
-  const isControl = (control.what === "abort" || control.what === "recall") && typeof control.job === "string" &&
-    isPlace(control.task);
-  return isControl ? control as unknown as ControlMessage : undefined;
+  return isControl(control) ? control as unknown as ControlMessage : undefined;
+}
+
+function isControl({ what, job, task, grace, executor, signal, reason }: { [name: string]: unknown }): boolean {
+  switch (what) {
+    case "recall":
+      return typeof job === "string" && isPlace(task);
+    case "abort":
+      return typeof job === "string" && isPlace(task) && (grace === undefined || typeof grace === "number");
+    case "signal":
+      return typeof executor === "string" && isPlace(signal) && typeof reason === "string";
+    default:
+      return false;
+  }
 }
 
 function parse(text: string): { readonly [name: string]: unknown } {

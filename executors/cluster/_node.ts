@@ -7,19 +7,30 @@
 import { DelayedError, UnrecoverableError, WaitingError, Worker as JobWorker } from "bullmq";
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import { encodeValue } from "../_values/codec.ts";
-import { TaskAbortedError } from "./errors.ts";
 import { type Address, keyStart } from "./_address.ts";
 import { inspectServer } from "./_connection.ts";
 import { Functions } from "./_functions.ts";
 import { type ClusterJob, type HeldJob, HeldJobs, type HeldTask, LOOK_MS } from "./_held_jobs.ts";
-import { checkJobData, isOfExecutor, type JobResult, type Outcome, RECALLED } from "./_jobs.ts";
-import { toJobValue } from "./_job_value.ts";
-import { MAX_MESSAGE_LENGTH } from "./_messages.ts";
-import { type CurrentJob, withRemote } from "./job.ts";
+import {
+  checkJobData,
+  executorOf,
+  isOfExecutor,
+  type JobResult,
+  type Outcome,
+  type RanOn,
+  RECALLED,
+  type TaskData,
+} from "./_jobs.ts";
+import { type JobValue, toJobValue } from "./_job_value.ts";
+import { MAX_MESSAGE_LENGTH, readControl } from "./_messages.ts";
+import type { CurrentJob } from "../current_task.ts";
 import { boundEvents, expireJob, Forgetter, LARGE_BYTES, persistJob } from "./_keep.ts";
 import { Link } from "./_link.ts";
 import { NodePool, type Permissions } from "./_node_pool.ts";
 import { JobOrder } from "./_order.ts";
+import { withRemote } from "./remote.ts";
+import { Reports } from "./_reports.ts";
+import { ReceivedSignals } from "./_signals.ts";
 
 /** Options of a node. */
 export interface NodeOptions {
@@ -69,6 +80,9 @@ const LATER_MS = 20;
 /** How many milliseconds a node that cannot run tasks any more has to give back its jobs before it ends. */
 const GIVE_ALL_BACK_MS = 5_000;
 
+/** How many values that a task reports may be on their way to the server. */
+const MAX_REPORTS = 1_000;
+
 /** How many characters of a stack the server keeps of a job that has failed. */
 const MAX_STACK = 2_000;
 
@@ -81,6 +95,7 @@ export class ClusterNode {
   /** What the server's keys of the queue begin with. */
   readonly #keyStart: string;
   readonly #held: HeldJobs;
+  readonly #signals: ReceivedSignals;
   #worker: JobWorker | undefined;
   /** How long a task takes, in milliseconds, on the average of the last ones. */
   #msPerTask = QUICK_MS * 2;
@@ -99,6 +114,7 @@ export class ClusterNode {
     this.#pool = new NodePool(workers, permissions, this.#functions);
     this.#link = new Link(address, name, lock);
     this.#held = new HeldJobs(this.#link, this.#pool, workers, () => this.#takeFewer());
+    this.#signals = new ReceivedSignals(this.#link.client, address);
   }
 
   /** Resolves, with the reason, when no process can be started any more and what had not begun is given back. */
@@ -116,7 +132,7 @@ export class ClusterNode {
     const { address, workers, lock, name } = this.#options;
     await this.#functions.load();
     await this.#tryModules();
-    await this.#link.open((text) => this.#held.hear(text), this.#functions.channels());
+    await this.#link.open((text) => this.#hear(text), this.#functions.channels());
     for (const warning of await inspectServer(this.#link.client, address)) console.error(`${name}: ${warning}`);
     const worker = this.#worker = new JobWorker(address.queue, (job, token) => this.#run(job, token), {
       connection: this.#link.client,
@@ -141,9 +157,10 @@ export class ClusterNode {
   /** Loads the modules in a process, which may do less than this one: better to fail now than at each task. */
   async #tryModules(): Promise<void> {
     const { modules } = this.#options;
-    for (const [alias, url] of modules) {
+    const futures = this.#pool.tryModules([...modules.values()]);
+    for (const [i, [alias, url]] of [...modules].entries()) {
       try {
-        await this.#pool.tryModule(url);
+        await futures[i];
       } catch (error) {
         const problem = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
         const what = `Cannot load the module ${alias} in a process with its --permissions`;
@@ -152,13 +169,20 @@ export class ClusterNode {
     }
   }
 
+  /** Takes in what an executor says. */
+  #hear(text: string): void {
+    const control = readControl(text);
+    if (control?.what === "signal") this.#signals.hear(control.executor, control.signal, control.reason);
+    else if (control !== undefined) this.#held.hear(control);
+  }
+
   /** Lets the server keep a job that has ended for as long as its executor wants. */
   #onEnd(job: ClusterJob, result?: JobResult): void {
     const { keep } = job.data ?? {};
     if (Number.isSafeInteger(keep) && keep! > 0) expireJob(this.#link.client, this.#keyStart + job.id, keep!);
     const bytes = result === undefined ? job.failedReason?.length ?? 0 : this.#long.get(result) ?? 0;
     if (bytes > LARGE_BYTES) boundEvents(this.#link.client, this.#keyStart, bytes);
-    if (result !== undefined && bytes > 0) this.#link.send(job, { what: "ended" });
+    if (result !== undefined && bytes > 0) void this.#link.send(job, { what: "ended" });
   }
 
   async #run(job: ClusterJob, token: string | undefined): Promise<JobResult> {
@@ -171,9 +195,12 @@ export class ClusterNode {
     // A job that had ended, and that somebody wants to be run again, must not expire before that.
     if (job.attemptsMade > 0) persistJob(this.#link.client, this.#keyStart + job.id);
     await this.#leaveToOthers(job, token);
+    const { tasks } = job.data;
+    const hasSignals = tasks.some(({ signals }) => signals !== undefined);
+    const signals = hasSignals ? await Promise.all(tasks.map((task) => this.#enterSignals(job, task))) : undefined;
     const held = this.#held.add(job);
     try {
-      const outcomes = await Promise.all(job.data.tasks.map((_, place) => this.#runTask(held, place)));
+      const outcomes = await Promise.all(tasks.map((_, place) => this.#runTask(held, place, signals?.[place])));
       if (held.state === "leaving") {
         held.state = "left";
         await job.moveToWait(token);
@@ -189,7 +216,12 @@ export class ClusterNode {
       throw new WaitingError();
     } finally {
       this.#held.remove(held);
+      if (hasSignals) { for (const task of tasks) this.#signals.leave(executorOf(job.id!), task.signals ?? []); }
     }
+  }
+
+  async #enterSignals({ id }: ClusterJob, { signals = [] }: TaskData): Promise<AbortSignal[]> {
+    return signals.length === 0 ? [] : await this.#signals.enter(executorOf(id!), signals);
   }
 
   /** Leaves a job to other nodes if one of them has its function and this one has not, as during an update. */
@@ -213,44 +245,61 @@ export class ClusterNode {
    * @throws {Error} It has failed.
    */
   #conclude({ job, tasks, stack }: HeldJob, result: JobResult): JobResult {
-    const hasFailed = result.outcomes.some((outcome) => "unknown" in outcome || ("ok" in outcome && !outcome.ok));
+    const hasFailed = result.outcomes.some((outcome) => {
+      return "unknown" in outcome || "timedOut" in outcome || ("ok" in outcome && !outcome.ok);
+    });
     const isUnknown = result.outcomes.some((outcome) => "unknown" in outcome);
-    const isFinal = isUnknown || [...tasks.values()].some(({ endedBy }) => endedBy === "abort");
+    const isFinal = isUnknown || [...tasks.values()].some(({ endedBy }) => endedBy === "abort") ||
+      result.outcomes.some((outcome) => "timedOut" in outcome);
     const text = JSON.stringify(result);
     if (hasFailed && !isFinal && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) {
       throw withStack(new Error(text), stack);
     }
     // Other clients learn from the engine that their job has failed; an executor reads the result.
     if (hasFailed && !isOfExecutor(job.id!)) throw withStack(new UnrecoverableError(text), stack);
-    if (text.length <= MAX_MESSAGE_LENGTH) this.#link.send(job, { what: "ended", result });
+    if (text.length <= MAX_MESSAGE_LENGTH) void this.#link.send(job, { what: "ended", result });
     else this.#long.set(result, text.length);
     return result;
   }
 
-  async #runTask(held: HeldJob, place: number): Promise<Outcome> {
+  async #runTask(held: HeldJob, place: number, signals: readonly AbortSignal[] = []): Promise<Outcome> {
     const data = held.job.data.tasks[place];
     const { address: { queue }, name: node } = this.#options;
     const { attempt } = held;
     const current: CurrentJob = { id: data.id, queue, node, attempt };
     const module = this.#functions.find(data);
     if (module === undefined) return { unknown: this.#functions.describeUnknown(node, data) };
-    const { name, how, args } = data;
-    const call = { module, name, how, args, job: current };
-    const future = this.#pool.run(call, (value) => this.#onProgress(held, place, value));
+    const { name, how, args, label } = data;
+    const call = { name, label, how, args, signals, job: current };
+    let reports: Reports<JobValue>[] | undefined;
+    const future = this.#pool.run(module, call, data, (progress) => {
+      const value = toJobValue(encodeValue(progress, { root: "progress", sameProcess: false }));
+      reports ??= this.#reportsOf(held, place);
+      for (const one of reports) one.say(value);
+    });
     const task: HeldTask = { place, future, reportAt: held.since + LOOK_MS };
     held.tasks.set(place, task);
     try {
       const [value, ms] = await future;
       this.#learn(ms);
-      return { ok: true, attempt, ms, value };
+      return { ok: true, attempt, ms, value, ran: this.#ranOf(task, data) };
     } catch (error) {
       if (task.endedBy === "recall") return RECALLED;
       if (error instanceof BrokenProcessPool && this.#pool.isBroken()) throw error;
-      const problem = task.endedBy === "abort" ? new TaskAbortedError(`Job ${data.id} was aborted`) : error;
-      if (problem instanceof Error) held.stack ??= problem.stack;
-      const value = toJobValue(encodeValue(withRemote(problem, current), { root: "error", sameProcess: false }));
-      return { ok: false, attempt, ms: performance.now() - held.since, value };
+      if (error instanceof Error) held.stack ??= error.stack;
+      const end = { attempt, ms: performance.now() - held.since, ran: this.#ranOf(task, data) };
+      if (this.#pool.hasTimedOut(future)) return { timedOut: node, ...end };
+      const value = toJobValue(encodeValue(withRemote(error, current), { root: "error", sameProcess: false }));
+      return { ok: false, ...end, value };
+    } finally {
+      reports?.forEach((one) => one.end());
     }
+  }
+
+  /** Where and when a task ran, if its executor wants to know. */
+  #ranOf({ future }: HeldTask, { measured }: TaskData): RanOn | undefined {
+    const ran = measured && this.#pool.ranOf(future);
+    return ran && [`${this.#options.name}_${ran.worker}`, ran.began, ran.ended];
   }
 
   /** Takes no more jobs, and resolves `broken` when the jobs that had not begun are back in the queue. */
@@ -266,11 +315,14 @@ export class ClusterNode {
     }, LOOK_MS);
   }
 
-  #onProgress({ job }: HeldJob, place: number, progress: unknown): void {
-    const value = toJobValue(encodeValue(progress, { root: "result", sameProcess: false }));
-    this.#link.send(job, { what: "progress", task: place, value });
+  /** Where a task's progress goes. */
+  #reportsOf({ job }: HeldJob, place: number): Reports<JobValue>[] {
+    const reports = [
+      new Reports<JobValue>((value) => this.#link.send(job, { what: "progress", task: place, value }), MAX_REPORTS),
+    ];
     // For dashboards, in which a job of several tasks has no progress of its own.
-    if (job.data.tasks.length === 1) job.updateProgress(value as object).catch(() => {});
+    if (job.data.tasks.length === 1) reports.push(new Reports((value) => job.updateProgress(value as object), 1));
+    return reports;
   }
 
   /** Takes more jobs at once while tasks are quick: they wait for the server more than for a process. */

@@ -22,6 +22,9 @@ const ASK_AGAIN_MS = 10;
 const BURST = 3;
 const BURST_MS = 100;
 
+/** How soon a node is told again at the latest that a task is to end, in milliseconds. */
+const MAX_PAUSE_MS = 1_000;
+
 /** See above. */
 export class Recall {
   readonly #inFlight: InFlight;
@@ -88,10 +91,14 @@ export class Recall {
     if (task.job === job) this.#inFlight.markBegun(task);
   }
 
-  /** Takes those jobs out of the queue that no node has. Their tasks are pending again. */
-  async #takeOut(jobs: readonly Job[]): Promise<void> {
+  /**
+   * Takes those jobs out of the queue that no node has. Their tasks are pending again.
+   *
+   * @param evenBegun Also those that a node has begun before.
+   */
+  async #takeOut(jobs: readonly Job[], evenBegun = false): Promise<void> {
     try {
-      const areTaken = await takeJobs(this.#client, keyStart(this.#address), jobs.map(({ id }) => id));
+      const areTaken = await takeJobs(this.#client, keyStart(this.#address), jobs.map(({ id }) => id), evenBegun);
       for (const [i, job] of jobs.entries()) {
         if (!areTaken[i] || this.#inFlight.jobs.get(job.id) !== job) continue;
         for (const task of job.tasks) if (task.job === job) this.#inFlight.markRecalled(task);
@@ -130,11 +137,28 @@ export class Recall {
     return update;
   }
 
-  /** Orders the end of the process that runs a task. */
-  abort(slot: number): void {
+  /**
+   * Has a task end that the owner has marked so: takes its job out of the queue, also where it waits to be tried again;
+   * or has the node end it that has it. What is said to nodes may be lost, and the job may be on its way to one. So it
+   * is said until the task has ended.
+   */
+  async abort(slot: number, grace: number): Promise<void> {
     const task = this.#inFlight.ofSlot(slot);
-    if (task?.job !== undefined) {
-      this.#tellNodes({ what: "abort", job: task.job.id, task: task.job.tasks.indexOf(task) });
+    if (task === undefined) return;
+    for (let pause = ASK_AGAIN_MS; task.state !== "done"; pause = Math.min(MAX_PAUSE_MS, pause * 2)) {
+      // It is found to be stopped when it is to be sent again.
+      if (task.state === "recalled") return;
+      const { job } = task;
+      if (job === undefined) this.#inFlight.markRecalled(task);
+      else if (job.isAdded && !this.#heartbeat.isAway) {
+        // Others in it that have begun must not begin again elsewhere because of this one.
+        const isAlone = job.tasks.every((other) => other === task || other.job !== job);
+        await this.#takeOut([job], isAlone);
+        if (task.job === job) {
+          this.#tellNodes({ what: "abort", job: job.id, task: job.tasks.indexOf(task), grace });
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 

@@ -6,65 +6,53 @@
 
 import { type ChunkOutcome, decodeArguments, decodeItems, encodeValue, type Items } from "../_values/codec.ts";
 import { encodeOutcome } from "../_values/outcome.ts";
-import { leaveRun, progress } from "../_runner/runner.ts";
-import { type CurrentJob, runAs, withRemote } from "./job.ts";
+import { memoryOf } from "../_values/signals.ts";
+import { runAs } from "../_runner/runner.ts";
+import { type CurrentJob, currentTask } from "../current_task.ts";
 import { fromJobValue, type JobValue, toJobValue } from "./_job_value.ts";
 import type { TaskData } from "./_jobs.ts";
+import { withRemote } from "./remote.ts";
 
 /** What a process of a node is told of a task. */
 export interface Call {
-  /** The URL of the function's module on this node. */
-  readonly module: string;
   readonly name: string;
+  /** What the caller has named it. */
+  readonly label: string | undefined;
   readonly how: TaskData["how"];
   readonly args: JobValue;
+  /** The signals among the arguments. */
+  readonly signals: readonly AbortSignal[];
   readonly job: CurrentJob;
 }
 
 /** What a task has returned, and how long it took, in milliseconds. */
 export type Returned = [value: JobValue, ms: number];
 
-type Namespace = { [name: string]: unknown };
-
-/** How the modules of tasks are imported, by their URLs: see `_functions.ts`. */
-export type Imports = { readonly [url: string]: () => Promise<Namespace> };
-
-/** What was imported: to import it again would take some ten microseconds. */
-const modules = new Map<string, Namespace>();
-
-async function load(url: string, imports: Imports): Promise<Namespace> {
-  const known = modules.get(url);
-  if (known !== undefined) return known;
-  const namespace = await imports[url]();
-  leaveRun();
-  modules.set(url, namespace);
-  return namespace;
-}
-
-/** Imports a module of tasks; does nothing where it is none. */
-export async function tryModule(url: string, imports: Imports): Promise<void> {
-  if (Object.hasOwn(imports, url)) await load(url, imports);
-}
+/** The module of a task: it was loaded before, which does not count as a part of the task's time. */
+type Namespace = { readonly [name: string]: unknown };
 
 /** Calls a function of a job. */
-export async function runTask({ module, name, how, args, job }: Call, imports: Imports): Promise<Returned> {
-  const fn = (await load(module, imports))[name] as (...args: unknown[]) => unknown;
+export async function runTask(call: Call, module: Namespace): Promise<Returned> {
+  const { name, label, how, args, signals, job } = call;
+  const fn = module[name] as (...args: unknown[]) => unknown;
+  runAs({ name: label ?? (fn.name || name), worker: job.node, attempt: job.attempt, job });
   const encoded = fromJobValue(args);
+  // A signal that was made of the same memory looks at it when it is asked, as the one that has come does.
+  if (signals.length > 0) encoded.shared = signals.map(memoryOf);
   const start = performance.now();
   if (how === "call") {
-    const value = await runAs(job, progress, async () => {
-      try {
-        return await fn(...listOf(decodeArguments(encoded)));
-      } catch (error) {
-        throw withRemote(error, job);
-      }
-    });
+    let value: unknown;
+    try {
+      value = await fn(...listOf(decodeArguments(encoded)));
+    } catch (error) {
+      throw withRemote(error, job);
+    }
     const ms = performance.now() - start;
     return [toJobValue(encodeValue(value, { root: "result", sameProcess: false })), ms];
   }
   const { length, get } = decodeItems(encoded);
   const calls: Items = { length, get: how === "column" ? (i) => [get(i)] : (i) => listOf(get(i)) };
-  const outcome = await runAs(job, progress, () => runAll(fn, calls, job));
+  const outcome = await runAll(fn, calls, job);
   const ms = performance.now() - start;
   return [toJobValue(encodeOutcome(outcome, false)), ms];
 }
@@ -78,14 +66,16 @@ function listOf(values: unknown): unknown[] {
   );
 }
 
-/** The results up to the first call that fails, and its error. */
+/** The results up to the first call that fails, or that is not to begin any more, and its error. */
 async function runAll(
   fn: (...args: unknown[]) => unknown,
   calls: Items,
   job: CurrentJob,
 ): Promise<ChunkOutcome> {
+  const { signal } = currentTask()!;
   const results: unknown[] = [];
   for (let i = 0; i < calls.length; i++) {
+    if (signal.aborted) return [results, signal.reason];
     // Outside of `try`: if it is no list, the job is wrong, and no call has failed.
     const args = calls.get(i) as unknown[];
     try {

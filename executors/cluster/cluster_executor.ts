@@ -8,18 +8,21 @@ import { TaskNotFoundError } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
 import type { ConsumerStart } from "../_queue/protocol.ts";
 import type { Definition } from "../_functions/definition.ts";
-import { entry } from "../_owner/entry.ts";
+import type { Controlled } from "../_map/controlled.ts";
 import type { MapTarget } from "../_map/map.ts";
-import { requestReadOfOwnModules } from "../_owner/options.ts";
 import { ExecutorCore } from "../_owner/executor_core.ts";
-import { chunked, Executor, type ShutdownOptions } from "../executor.ts";
+import type { ClusterFuture, ControlledCluster } from "./cluster_future.ts";
+import { chunked, controlled, Executor, type ShutdownOptions } from "../executor.ts";
 import type { PoolStats } from "../pool_stats.ts";
+import type { PoolTrace } from "../pool_trace.ts";
+import type { TaskOptions } from "../task_options.ts";
 import { BrokenCluster } from "./errors.ts";
 import type { TlsOptions } from "./_address.ts";
 import type { ClusterBrokerStart } from "./_cluster_broker.ts";
 import type { ClusterReport } from "./_in_flight.ts";
 import { checkOptions } from "./_options.ts";
 import { reportedError } from "./_report_error.ts";
+import { startBroker } from "./_start_broker.ts";
 
 /** How long a task that has thrown waits until it is tried again. */
 export interface Backoff {
@@ -106,31 +109,6 @@ export interface ClusterExecutorOptions {
   maxQueued?: number;
 }
 
-/**
- * The future of a task that a {@linkcode ClusterExecutor} runs: a
- * {@linkcode https://jsr.io/@concurrent/futures/doc/~/Future | Future} with two more members.
- *
- * - `attempts`: how many times a node has started the task. It is known when the future is done, and is more than 1 if
- *   the task was tried again or its node was lost.
- * - `onProgress(callback)`: calls a function with each value that the task gives to {@linkcode reportProgress} from now
- *   on. An error that the function throws is reported as an uncaught error.
- *
- * @typeParam T The type of the task's result.
- */
-export type ClusterFuture<T> = Future<T> & {
-  /**
-   * How many times a node has started the task. It is known when the future is done, and is more than 1 if the task was
-   * tried again or its node was lost.
-   */
-  readonly attempts: number;
-  /**
-   * Calls a function with each value that the task gives to {@linkcode reportProgress} from now on.
-   *
-   * @param callback The function to call. An error that it throws is reported as an uncaught error.
-   */
-  onProgress(callback: (value: unknown) => void): void;
-};
-
 /** How long `cancel()` waits for the broker to take a task back, in milliseconds: the server or a node may be slow. */
 const RECALL_MS = 5_000;
 
@@ -147,7 +125,7 @@ const MAP_WORKERS = 8;
  * - A task has to be a function that a module exports, and each node needs that module. Only its name and its arguments
  *   are sent, never its source text.
  * - A task runs **at least once**. If its node dies, another node runs it again, so a task that changes something
- *   outside must be able to run twice. {@linkcode currentJob} tells it which job it is.
+ *   outside must be able to run twice. `currentTask().job` tells it which job it is.
  * - The program needs `--allow-net` for the server, `--allow-env`, and `--allow-read`.
  * - There are no initializers.
  *
@@ -202,15 +180,20 @@ export class ClusterExecutor extends Executor {
     super();
     const { address, settings, aliases, unreachableAfter, maxQueued } = checkOptions(options);
     const id = crypto.randomUUID();
+    /** What processes of nodes are called in traces, by the numbers that the broker gives them. */
+    const names = new Map<number, string>();
     this.#core = new ExecutorCore(this, {
       name: "ClusterExecutor",
       maxConsumers: 1,
       maxQueued,
       mapWorkers: MAP_WORKERS,
       sameProcess: false,
+      carriesSignals: true,
       detail: "attempts",
       stop: "ask",
       startWorker: () => startBroker(address.redis),
+      workerName: (number) => names.get(number) ?? "no worker",
+      onWorkerName: (number, name) => names.set(number, name),
       startOptions: (): Omit<ClusterBrokerStart, keyof ConsumerStart> => ({
         address,
         settings,
@@ -239,7 +222,7 @@ export class ClusterExecutor extends Executor {
    *
    * await using pool = new ClusterExecutor({ attempts: 3 });
    * const future = pool.submit(resize, "a.jpg");
-   * future.onProgress((percent) => console.log(percent));
+   * future.addProgressCallback((percent) => console.log(percent));
    * console.log(await future, future.attempts);
    * ```
    *
@@ -256,38 +239,39 @@ export class ClusterExecutor extends Executor {
    * @throws {QueueFullError} If as many tasks wait as `maxQueued` allows.
    */
   override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): ClusterFuture<Awaited<R>> {
-    const { pool } = this.#core;
-    const future = pool.submit(fn, args);
-    const { events } = pool;
-    Object.defineProperties(future, {
-      attempts: { get: () => events.attempts(future) },
-      onProgress: { value: (callback: (value: unknown) => void) => future.addProgressCallback(callback) },
-    });
-    return future as ClusterFuture<Awaited<R>>;
+    return this.#countAttempts(this.#core.pool.submit(fn, args)) as ClusterFuture<Awaited<R>>;
+  }
+
+  #countAttempts(future: Future<unknown>): Future<unknown> {
+    const { events } = this.#core.pool;
+    return Object.defineProperty(future, "attempts", { get: () => events.attempts(future) });
   }
 
   /**
-   * Stops a task, even one that is running: its node ends the process, and the future fails with a
-   * {@linkcode TaskAbortedError}.
+   * Returns this executor with options for its tasks: a time limit, a signal that stops them, a name.
    *
-   * A task that has not started is cancelled instead. A task that is done does not change.
+   * A node keeps the time limit, also while this program is cut off. A task that is stopped is not tried again. If it
+   * does not end within its `grace`, its node kills the process that runs it, and starts another one. No other task
+   * suffers from that.
    *
-   * @example A task that never ends
+   * @example A task that may take a minute
    * ```ts ignore
    * // A sketch: it needs a server, a node, and tasks.ts on both sides.
    * import { ClusterExecutor } from "@concurrent/futures/cluster";
-   * import { loop } from "./tasks.ts";
+   * import { resize } from "./tasks.ts";
    *
    * await using pool = new ClusterExecutor();
-   * const future = pool.submit(loop);
-   * setTimeout(() => pool.abort(future), 10_000);
-   * await future.catch((error) => console.log(error.name)); // TaskAbortedError
+   * const future = pool.with({ timeout: 60_000, name: "a.jpg" }).submit(resize, "a.jpg");
+   * console.log(await future, future.attempts);
    * ```
    *
-   * @param future A future of this executor.
+   * @param options The options.
+   * @returns This executor with the options.
+   * @throws {TypeError} If an option is unknown or has the wrong type.
+   * @throws {RangeError} If `timeout` or `grace` is `NaN`.
    */
-  abort(future: Future<unknown>): void {
-    if (!future.cancel()) this.#core.pool.abort(future as Future<unknown>);
+  override with(options: TaskOptions): ControlledCluster {
+    return super.with(options) as ControlledCluster;
   }
 
   /**
@@ -315,6 +299,19 @@ export class ClusterExecutor extends Executor {
     return this.#core.stats();
   }
 
+  /**
+   * Starts a trace, which records each task that is submitted from now on, when it ends: see
+   * {@linkcode https://jsr.io/@concurrent/futures/doc/~/PoolTrace | PoolTrace}.
+   *
+   * Each process of a node has a row, with the name of the node and a number. The times are those of the node's clock,
+   * unless that is off by a second or more.
+   *
+   * @returns The trace.
+   */
+  trace(): PoolTrace {
+    return this.#core.trace();
+  }
+
   /** Text form, such as `<ClusterExecutor workers=0 idle=0 running=2 queued=17 done=1200 failed=1>`. */
   override toString(): string {
     return this.#core.toString();
@@ -338,6 +335,16 @@ export class ClusterExecutor extends Executor {
   // deno-lint-ignore no-explicit-any -- any function will do
   protected override [chunked](fn: (...args: any[]) => unknown): MapTarget {
     return this.#core.target(fn);
+  }
+
+  /**
+   * Submits tasks with options.
+   *
+   * @ignore
+   */
+  protected override [controlled](): Controlled {
+    const { submit, target } = this.#core.controlled;
+    return { submit: (fn, args, options) => this.#countAttempts(submit(fn, args, options)), target };
   }
 
   /**
@@ -373,24 +380,4 @@ function refuseWithoutExport(definition: Definition): void {
       "To fix it, export it from a module that the nodes load with --module. " +
       `Its text begins: ${definition.source.slice(0, 80)}`,
   );
-}
-
-const BROKER = entry(import.meta.resolve("./_cluster_broker.ts"), () => import("./_cluster_broker.ts"));
-
-function startBroker(redis: string): Worker {
-  requestReadOfOwnModules("connect to a cluster", BROKER);
-  const { hostname, port } = new URL(redis);
-  const host = `${hostname}:${port || 6379}`;
-  if (Deno.permissions.requestSync({ name: "net", host }).state !== "granted") {
-    throw new Deno.errors.NotCapable(
-      `Cannot connect to a cluster without permission to reach ${host}. To fix it, run again with --allow-net=${host}`,
-    );
-  }
-  // The engine's libraries look at the whole environment.
-  if (Deno.permissions.requestSync({ name: "env" }).state !== "granted") {
-    throw new Deno.errors.NotCapable(
-      "Cannot connect to a cluster without permission to read the environment. To fix it, run again with --allow-env",
-    );
-  }
-  return new Worker(BROKER, { type: "module", name: "ClusterExecutor" });
 }

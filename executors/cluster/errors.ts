@@ -5,7 +5,6 @@
  */
 
 import { BrokenExecutor } from "../../futures/errors.ts";
-import { registerError } from "../register_error.ts";
 
 /** Thrown when the server of a cluster is out of reach for too long or refuses the connection, or a job is lost. */
 export class BrokenCluster extends BrokenExecutor {
@@ -22,11 +21,3 @@ export class StalledJobError extends BrokenExecutor {
   /** The name of the class. */
   override name = "StalledJobError";
 }
-
-/** Thrown when {@linkcode ClusterExecutor.prototype.abort | abort()} has stopped the task. */
-export class TaskAbortedError extends Error {
-  /** The name of the class. */
-  override name = "TaskAbortedError";
-}
-
-registerError(TaskAbortedError);

@@ -18,7 +18,8 @@
  * @module
  */
 
-export { type Backoff, ClusterExecutor, type ClusterExecutorOptions, type ClusterFuture } from "./cluster_executor.ts";
-export { type CurrentJob, currentJob, type Remote, reportProgress } from "./job.ts";
+export { type Backoff, ClusterExecutor, type ClusterExecutorOptions } from "./cluster_executor.ts";
+export type { ClusterFuture, ControlledCluster } from "./cluster_future.ts";
+export type { Remote } from "./remote.ts";
 export type { TlsOptions } from "./_address.ts";
-export { BrokenCluster, StalledJobError, TaskAbortedError } from "./errors.ts";
+export { BrokenCluster, StalledJobError } from "./errors.ts";

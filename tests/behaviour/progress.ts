@@ -39,6 +39,19 @@ export function progressBehaviour(kind: Kind): void {
     await within(promise);
   });
 
+  test(`Future.addProgressCallback() of ${name} hears all where this thread was held up since submit()`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    await within(pool.submit(reportAll, 1));
+    const [heard, looped]: unknown[][] = [[], []];
+    const [called, other] = [pool.submit(reportAll, 3), pool.submit(reportAll, 3)];
+    // Both tasks are done meanwhile, and nobody has collected that.
+    spin(200);
+    called.addProgressCallback((value) => heard.push(value));
+    for await (const value of other.progress()) looped.push(value);
+    await within(called);
+    assertEquals([heard, looped], [[1, 2, 3], [1, 2, 3]]);
+  });
+
   test(`Future.addProgressCallback() of ${name}: an error of one is printed and stops no other one`, async () => {
     using pool = make({ maxWorkers: 1 });
     const future = pool.submit(reportAll, 2);

@@ -14,8 +14,12 @@ export async function startForAll(...workers: number[]): Promise<void> {
   const server = await RedisServer.start();
   share(server.pid);
   Deno.env.set(SERVER, server.url);
-  const programs = nodeModules({ no_shutdown: "programs/no_shutdown.ts", map_tasks: "map_tasks.ts" });
-  const nodes = await Promise.all(queues.map(({ workers, queue }) => Node.start(server, queue, workers, ...programs)));
+  const more = nodeModules({
+    no_shutdown: "programs/no_shutdown.ts",
+    map_tasks: "map_tasks.ts",
+    slow_record: "slow_record.ts",
+  });
+  const nodes = await Promise.all(queues.map(({ workers, queue }) => Node.start(server, queue, workers, ...more)));
   for (const node of nodes) share(node.pid);
   addEventListener("unload", () => {
     for (const node of nodes) node.kill("SIGKILL");

@@ -46,6 +46,7 @@ export class Node implements AsyncDisposable {
       errors: "errors.ts",
       values: "values.ts",
       cluster_tasks: "cluster_tasks.ts",
+      control_tasks: "control_tasks.ts",
     });
     return await Node.launch(server, queue, ["--workers", String(workers), ...modules, ...more]);
   }

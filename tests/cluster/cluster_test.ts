@@ -1,7 +1,7 @@
 /** `ClusterExecutor`: what it does beyond the others, on a real server. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { TaskNotFoundError, ThreadPoolExecutor } from "@concurrent/futures";
-import { BrokenCluster, ClusterExecutor, TaskAbortedError } from "@concurrent/futures/cluster";
+import { BrokenCluster, ClusterExecutor } from "@concurrent/futures/cluster";
 import { bothFail, BOUND, Gate, Ledger, test, thrownBy, within } from "../_helpers.ts";
 import * as clusterTasks from "../fixtures/cluster_tasks.ts";
 import { add, passGate, recordSlowly, square } from "../fixtures/tasks.ts";
@@ -41,20 +41,6 @@ sharedClusterTest(
     await within(Promise.all(futures.filter((future) => !cancelled.includes(future))));
     assertEquals(ledger.numbers(), futures.flatMap((future, i) => cancelled.includes(future) ? [] : [i]));
     assert(cancelled.length > 0);
-  },
-);
-
-sharedClusterTest(
-  "ClusterExecutor: abort() ends the process of a running task, and cancels a waiting one",
-  1,
-  async ({ make }) => {
-    await using pool = make();
-    using gate = new Gate();
-    const running = pool.submit(passGate, gate.path);
-    await gate.arrived();
-    pool.abort(running);
-    await bothFail(running, (error) => assertInstanceOf(error, TaskAbortedError));
-    assertEquals(pool.submit(square, 3).result(BOUND), 9);
   },
 );
 

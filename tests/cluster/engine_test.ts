@@ -92,8 +92,8 @@ sharedClusterTest("cluster: a task tells how far it has come", 1, async ({ make,
   const values = [1, "two", { three: [3n, new Date(3)] }, null, "x".repeat(100_000), undefined];
   const future = pool.submit(tellAtGate, gate.path, values);
   const heard: unknown[] = [];
-  future.onProgress((value) => void heard.push(value));
-  future.onProgress((value) => void heard.push(value));
+  future.addProgressCallback((value) => void heard.push(value));
+  future.addProgressCallback((value) => void heard.push(value));
   await gate.arrived();
   const expected = values.flatMap((value) => [value, value]);
   await until(() => heard.length === expected.length, "the last value");

@@ -23,6 +23,9 @@ const VALUES = [
   { text: 5 },
 ];
 
+/** What nobody says of where and when a task ran. */
+const RUNS = [null, 5, "x", {}, [], ["n", 1], ["n", 2, 1], ["n", 0, 1], ["n", "1", "2"], [5, 1, 2], [null, 1, 2]];
+
 /** The channel of the only executor of a queue. */
 async function channelOf(client: Redis, queue: string): Promise<{ channel: string; id: string }> {
   const [channel] = await client.call("PUBSUB", "CHANNELS", `bull:${queue}:executor:*`) as string[];
@@ -37,7 +40,7 @@ clusterTest("cluster: messages that no node has written break nothing, whatever 
   const running = pool.submit(passGate<number>, gate.path, 1);
   const telling = pool.submit(tellAtGate, gate.path, ["a"]);
   const heard: unknown[] = [];
-  telling.onProgress((value) => heard.push(value));
+  telling.addProgressCallback((value) => heard.push(value));
   await gate.arrived(2);
   const { channel, id } = await channelOf(client, cluster.queue);
   const ids = [1, 2].map((n) => `${id}-${n}`);
@@ -51,6 +54,9 @@ clusterTest("cluster: messages that no node has written break nothing, whatever 
     ...[0, -1, 1.5, "1", null].map((attempt) => ({ ...fine, attempt })),
     ...[-1, "1", null].map((ms) => ({ ...fine, ms })),
     ...VALUES.map((value) => ({ ...fine, value })),
+    ...RUNS.map((ran) => ({ ...fine, ran })),
+    // It has none.
+    { timedOut: "node", attempt: 1, ms: 1 },
   ];
   const results = [
     null,
@@ -159,6 +165,14 @@ test("cluster: what a node and a program read from channels is what the other on
     assertEquals(readControl(JSON.stringify({ what: "abort", job: "x-1", task: 0, ...control })), undefined);
   }
   for (const what of ["abort", "recall"]) assert(readControl(JSON.stringify({ what, job: "x-1", task: 0 })));
+  for (const grace of ["5", null, {}]) {
+    assertEquals(readControl(JSON.stringify({ what: "abort", job: "x-1", task: 0, grace })), undefined);
+  }
+  const signal = { what: "signal", executor: "x", signal: 1, reason: "3 [0]" };
+  assert(readControl(JSON.stringify(signal)));
+  for (const change of [{ executor: 5 }, { signal: "1" }, { signal: -1 }, { reason: 5 }, { reason: null }]) {
+    assertEquals(readControl(JSON.stringify({ ...signal, ...change })), undefined, Deno.inspect(change));
+  }
   for (const what of ["begun", "recalled"]) assert(readNodeMessage(JSON.stringify({ what, job: "x-1", task: 0 })));
   assert(readNodeMessage('{"what":"ended","job":"x-1"}'));
   assert(readNodeMessage('{"what":"progress","job":"x-1","task":0,"value":null}'));
@@ -194,6 +208,18 @@ test("cluster: jobs and results are looked at before they are believed", () => {
   for (const args of [undefined, 5, "x", { json: "abc" }, { json: null }, { json: { length: 1 } }]) {
     assert(refuses(() => checkJobData({ v: VERSION, tasks: [{ ...task, args }] })), Deno.inspect(args));
   }
+  for (const change of [{ label: 5 }, { timeout: "5" }, { timeout: null }, { grace: {} }, { signals: 5 }]) {
+    assert(refuses(() => checkJobData({ v: VERSION, tasks: [{ ...task, ...change }] })), Deno.inspect(change));
+  }
+  for (const signals of ["x", [1.5], ["1"], [null]]) {
+    assert(refuses(() => checkJobData({ v: VERSION, tasks: [{ ...task, signals }] })), Deno.inspect(signals));
+  }
+  checkJobData({ v: VERSION, tasks: [{ ...task, label: "mine", timeout: 5, grace: 0, signals: [1, 2] }] });
+  for (const ran of RUNS) assert(refuses(() => checkJobResult({ outcomes: [{ ...outcome, ran }] }, 1)));
+  for (const timedOut of [5, null, "x".repeat(1_000)]) {
+    assert(refuses(() => checkJobResult({ outcomes: [{ timedOut, attempt: 1, ms: 0 }] }, 1)));
+  }
+  checkJobResult({ outcomes: [{ timedOut: "node", attempt: 1, ms: 0, ran: ["node_0", 1, 2] }] }, 1);
   for (const change of [{ attempt: 0 }, { attempt: NaN }, { ms: -1 }, { ms: NaN }, { ok: 1 }]) {
     assert(refuses(() => checkJobResult({ outcomes: [{ ...outcome, ...change }] }, 1)), Deno.inspect(change));
   }

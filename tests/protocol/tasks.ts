@@ -1,5 +1,5 @@
 /** Tasks for the tests of the worker protocol. Importing this module does nothing. */
-import { progress } from "../../executors/_runner/runner.ts";
+import { reportProgress as progress } from "../../executors/current_task.ts";
 
 /** Lets its worker reply, and then holds it before it comes to rest, until the word is no longer 0. */
 export function holdAfterReply(words: Int32Array): void {
@@ -35,7 +35,7 @@ export async function walk(...steps: unknown[]): Promise<unknown> {
 /** The same without a turn of the event loop. */
 export function run(...steps: unknown[]): unknown {
   const last = steps.pop();
-  steps.forEach(progress);
+  for (const step of steps) progress(step);
   return last;
 }
 

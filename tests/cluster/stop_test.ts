@@ -1,0 +1,219 @@
+/** Tasks that are stopped on a node, whatever is lost or cut off meanwhile. */
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
+import { TimeoutError } from "@concurrent/futures";
+import { bothFail, Gate, Ledger, rejectionOf, sleep, until, within } from "../_helpers.ts";
+import { failOnce, tellJob, tickForever } from "../fixtures/cluster_tasks.ts";
+import {
+  aborted,
+  computeUnless,
+  describeTask,
+  loopForever,
+  loopUntil,
+  loopUntilAborted,
+} from "../fixtures/control_tasks.ts";
+import { passGate, passGateLater, square } from "../fixtures/tasks.ts";
+import { clusterTest, sharedClusterTest } from "./_kit.ts";
+import { Proxy } from "./_proxy.ts";
+
+/** Waits until a ledger has a line. */
+async function begunIn(ledger: Ledger): Promise<void> {
+  await until(() => ledger.lines().length > 0, "a task that has begun");
+}
+
+/** Which processes write into a ledger within some time from now on. */
+async function writersOf(ledger: Ledger, ms = 60): Promise<string[]> {
+  const { length } = ledger.lines();
+  await sleep(ms);
+  return [...new Set(ledger.lines().slice(length))];
+}
+
+sharedClusterTest(
+  "cluster: a task that is stopped takes its process with it, and no other task",
+  2,
+  async ({ make }) => {
+    await using pool = make({ attempts: 3 });
+    using trace = pool.trace();
+    const stops = [
+      { view: pool.with({ timeout: 100, grace: 0, name: "timed" }), stop: () => {}, error: "TimeoutError" },
+      {
+        view: pool.with({ grace: 0, name: "aborted" }),
+        stop: (future: { abort(): boolean }) => future.abort(),
+        error: "AbortError",
+      },
+    ];
+    for (const { view, stop, error } of stops) {
+      const ledger = new Ledger();
+      using gate = new Gate();
+      const neighbour = pool.submit(passGateLater<number>, gate.path, 5);
+      await gate.arrived();
+      const future = view.submit(tickForever, ledger.path);
+      await begunIn(ledger);
+      const behind = Array.from({ length: 20 }, (_, i) => pool.submit(square, i));
+      stop(future);
+      assertEquals((await rejectionOf(future)).name, error);
+      assertEquals(await within(Promise.all(behind)), behind.map((_, i) => i * i));
+      assertEquals([future.attempts, await writersOf(ledger)], [1, []], "it is killed, and not tried again");
+      assertEquals(new Set(ledger.lines()).size, 1, "one process has run it");
+      gate.open();
+      assertEquals(await within(neighbour), 5);
+    }
+    const bars = trace.toJSON().traceEvents.filter(({ name }) => name === "timed" || name === "aborted");
+    assertEquals(bars.map(({ name, args }) => [name, (args as { outcome: string }).outcome]), [
+      ["timed", "stopped"],
+      ["aborted", "stopped"],
+    ]);
+    assert(bars.every(({ dur }) => dur! > 0), "a node has told when it ran");
+    const { done, failed, cancelled } = pool.stats();
+    assertEquals([done, failed, cancelled], [42, 2, 0]);
+  },
+);
+
+sharedClusterTest(
+  "cluster: the error of a task that ran for too long names task, node and time",
+  1,
+  async ({ make }) => {
+    await using pool = make();
+    const node = (await within(pool.submit(tellJob)))!.node;
+    for (const [view, task] of [[pool, "loopForever"], [pool.with({ name: "mine" }), "mine"]] as const) {
+      await bothFail(view.with({ timeout: 50, grace: 0 }).submit(loopForever), (error) => {
+        assertInstanceOf(error, TimeoutError);
+        assertEquals(
+          error.message,
+          `Task ${task} was stopped on ${node}, because it ran for longer than its timeout: 50 ms`,
+        );
+      });
+    }
+    assertEquals(await within(pool.with({ name: "mine" }).submit(describeTask)), ["mine", node, 1, false]);
+  },
+);
+
+sharedClusterTest(
+  "cluster: a task that waits to be tried again is aborted, and never begins again",
+  1,
+  async (cluster) => {
+    await using pool = cluster.make({ attempts: 3, backoff: 600 });
+    await using client = cluster.server.connect();
+    const ledger = new Ledger();
+    const future = pool.submit(failOnce, ledger.path);
+    await begunIn(ledger);
+    const delayed = () => client.zcard(`bull:${cluster.queue}:delayed`);
+    for (const end = performance.now() + 5_000; await delayed() === 0;) assert(performance.now() < end, "it waits");
+    const reason = new Error("enough");
+    const start = performance.now();
+    assert(future.abort(reason));
+    await bothFail(future, (error) => assertStrictEquals(error, reason));
+    assert(performance.now() - start < 400, "its job is taken out of the queue");
+    assertEquals(await delayed(), 0);
+    await sleep(800);
+    assertEquals(ledger.lines(), ["begun"]);
+  },
+);
+
+sharedClusterTest("cluster: a task is aborted although what its executor says is lost", 1, async ({ make, server }) => {
+  await using pool = make();
+  await using client = server.connect();
+  for (let i = 0; i < 3; i++) {
+    const ledger = new Ledger();
+    const future = pool.with({ grace: 20_000 }).submit(loopUntilAborted, ledger.path);
+    await begunIn(ledger);
+    await until(() => future.running(), "its begin");
+    // Nobody listens until the connections are made again.
+    await client.call("CLIENT", "KILL", "TYPE", "pubsub");
+    assert(future.abort());
+    assertEquals((await rejectionOf(future)).name, "AbortError");
+    assertEquals(ledger.lines(), ["begun", "AbortError"]);
+  }
+});
+
+sharedClusterTest(
+  "cluster: of the tasks that share a job one is aborted, and the others run once",
+  1,
+  async ({ make }) => {
+    await using pool = make();
+    for (let i = 0; i < 30; i++) await within(pool.submit(computeUnless, 0.01));
+    using gate = new Gate();
+    const held = pool.submit(passGate, gate.path);
+    await gate.arrived();
+    // They are added together, so each job has several.
+    const view = pool.with({ grace: 20_000 });
+    const futures = Array.from({ length: 200 }, (_, i) => view.submit(computeUnless, i === 60 ? 0 : 0.01));
+    gate.open();
+    await within(held);
+    await until(() => futures[60].running() && futures[40].done(), "the one that loops");
+    const reason = new Error("enough");
+    assert(futures[60].abort(reason));
+    const outcomes = await within(Promise.allSettled(futures));
+    for (const [i, outcome] of outcomes.entries()) {
+      if (i === 60) assertStrictEquals((outcome as PromiseRejectedResult).reason, reason);
+      else assertEquals(outcome, { status: "fulfilled", value: 0.01 });
+    }
+  },
+);
+
+clusterTest("cluster: a node keeps a timeout while the program is cut off", async ({ make, server, startNode }) => {
+  await startNode(1);
+  await using proxy = new Proxy(server.port);
+  await using pool = make({ redis: `redis://127.0.0.1:${proxy.port}` });
+  const ledger = new Ledger();
+  const future = pool.with({ timeout: 400, grace: 0 }).submit(tickForever, ledger.path);
+  await begunIn(ledger);
+  proxy.stall();
+  for (const end = performance.now() + 5_000; (await writersOf(ledger)).length > 0;) {
+    assert(performance.now() < end, "the process ends");
+  }
+  assertEquals(future.done(), false, "nobody has said so here");
+  proxy.resume();
+  assertInstanceOf(await rejectionOf(future), TimeoutError);
+});
+
+clusterTest("cluster: a task is aborted whose node is lost, and does not go on elsewhere", async (cluster) => {
+  const lock = ["--lock", "1000"];
+  const first = await cluster.startNode(1, ...lock);
+  await using pool = cluster.make();
+  const ledger = new Ledger();
+  const future = pool.with({ grace: 0 }).submit(tickForever, ledger.path);
+  await begunIn(ledger);
+  await until(() => future.running(), "its begin");
+  first.kill("SIGKILL");
+  await first.ended();
+  const reason = new Error("enough");
+  assert(future.abort(reason));
+  await cluster.startNode(1, ...lock);
+  await bothFail(future, (error) => assertStrictEquals(error, reason));
+  assertEquals(await within(pool.submit(square, 3)), 9, "the worker is free");
+  assertEquals(await writersOf(ledger, 200), []);
+});
+
+clusterTest("cluster: a signal among the arguments that is aborted before a node has the task", async (cluster) => {
+  await using pool = cluster.make();
+  await using client = cluster.server.connect();
+  const controllers = [1, 2, 3].map(() => new AbortController());
+  const futures = controllers.map(({ signal }) => pool.submit(aborted, signal));
+  const waiting = () => client.llen(`bull:${cluster.queue}:wait`);
+  for (const end = performance.now() + 5_000; await waiting() < 3;) assert(performance.now() < end, "they wait");
+  controllers[0].abort("the reason");
+  controllers[2].abort(new RangeError("x".repeat(5_000)));
+  const notes = () => client.keys(`bull:${cluster.queue}:signal:*`);
+  for (const end = performance.now() + 5_000; (await notes()).length < 2;) assert(performance.now() < end, "the notes");
+  await cluster.startNode(1);
+  const told = await within(Promise.all(futures), "all", 20_000);
+  assertEquals(told.slice(0, 2), [[true, true, "the reason"], [true, false, undefined]]);
+  assertEquals([told[2][1], (told[2][2] as Error).name], [true, "AbortError"], "the reason is too large");
+  for (const key of await notes()) assertMatch(String(await client.pttl(key)), /^[1-9]\d*$/, "the server forgets it");
+});
+
+sharedClusterTest(
+  "cluster: a signal among the arguments is aborted although that is lost",
+  1,
+  async ({ make, server }) => {
+    await using pool = make();
+    await using client = server.connect();
+    const ledger = new Ledger();
+    const controller = new AbortController();
+    const future = pool.submit(loopUntil, { signal: controller.signal }, ledger.path);
+    await begunIn(ledger);
+    await client.call("CLIENT", "KILL", "TYPE", "pubsub");
+    controller.abort("the reason");
+    assertEquals(await within(future), "the reason");
+  },
+);
