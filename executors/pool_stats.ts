@@ -28,7 +28,7 @@ export interface PoolStats {
   readonly queued: number;
   /** The number of tasks that returned. */
   readonly done: number;
-  /** The number of tasks that threw, were stopped, or failed with their worker. */
+  /** The number of tasks that threw, were stopped, failed with their worker, or have arguments that cannot be sent. */
   readonly failed: number;
   /**
    * The number of tasks that never ran: they were cancelled, or an item of their `map` that was sent with them threw

@@ -20,15 +20,18 @@ export interface ChromeTraceEvent {
   readonly ts?: number;
   /** How long the task ran, in microseconds. */
   readonly dur?: number;
-  /** Details: a {@linkcode TracedTask} for a task, the `name` for a row. */
-  readonly args: TracedTask | { readonly name: string };
+  /** Details: a {@linkcode TracedTask} for a task, the `name` or the place for a row. */
+  readonly args: TracedTask | { readonly name: string } | { readonly sort_index: number };
 }
 
 /** The details of a task in a {@linkcode ChromeTraceEvent}. */
 export interface TracedTask {
   /** How long the task waited before it started or was cancelled, in milliseconds. */
   readonly wait: number;
-  /** How the task ended. A task that was lost with its process counts as stopped. */
+  /**
+   * How the task ended. A task that was lost with its process or its pool counts as stopped, and a task whose arguments
+   * cannot be sent as one that threw.
+   */
   readonly outcome: "returned" | "threw" | "stopped" | "cancelled";
   /**
    * For an item of a `map`, how many items were sent together. Their time was measured together, so each of them is

@@ -18,6 +18,14 @@ export interface TaskControl {
   readonly fn: string;
   /** Set where the task was stopped because it had run for longer than its timeout. */
   hasTimedOut?: boolean;
+  /** Where it was submitted, if that was noted. */
+  readonly origin?: TaskOrigin;
+}
+
+/** Where a task was submitted. */
+export interface TaskOrigin {
+  /** Says that in the stack of an error, which must be that task's alone. */
+  addTo(error: unknown): void;
 }
 
 /** The executor's side of a future, for futures that another thread completes. */

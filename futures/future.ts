@@ -15,7 +15,7 @@ import { typeName } from "./inspect.ts";
 import { Progress } from "./_progress.ts";
 import { blockUntil, deliverLater, deliverNow, deliverWith, hold, hopeless, release } from "./wakeup.ts";
 
-export { type FutureOwner, internals, type TaskControl, type Waiter } from "./_internals.ts";
+export { type FutureOwner, internals, type TaskControl, type TaskOrigin, type Waiter } from "./_internals.ts";
 
 /**
  * The states of a {@linkcode Future}.
@@ -226,7 +226,7 @@ export class Future<T> implements PromiseLike<T> {
       }
       const owner = this.#owner;
       if (owner?.stop === undefined) return false;
-      const stopped = owner.stop(this.#slot, reason ?? new DOMException(`Task was aborted: ${this}`, "AbortError"));
+      const stopped = owner.stop(this.#slot, reason ?? this.#abortError());
       if (stopped !== "pending") return stopped;
     }
   }
@@ -621,8 +621,18 @@ export class Future<T> implements PromiseLike<T> {
     if (this.#state === CANCELLED) throw this.#cancelledError();
   }
 
+  #abortError(): DOMException {
+    const error = new DOMException(`Task was aborted: ${this}`, "AbortError");
+    // From the caller on.
+    Error.captureStackTrace(error, this.abort);
+    this.#control?.origin?.addTo(error);
+    return error;
+  }
+
   #cancelledError(): CancelledError {
-    return new CancelledError(`The future was cancelled: ${this}`);
+    const error = new CancelledError(`The future was cancelled: ${this}`);
+    this.#control?.origin?.addTo(error);
+    return error;
   }
 
   #invalidState(action: string, wanted: string): InvalidStateError {

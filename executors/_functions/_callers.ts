@@ -6,7 +6,7 @@
 
 import { isAbsolute } from "./file_paths.ts";
 import { type Outline, outline } from "./_outline.ts";
-import { isOwn } from "./own_modules.ts";
+import { isOwn } from "../../futures/own_modules.ts";
 
 /** A place in a module's text. */
 export class Place {

@@ -6,7 +6,7 @@
 
 import { whenPassed } from "../../futures/deadline.ts";
 import { TimeoutError } from "../../futures/errors.ts";
-import type { Future } from "../../futures/future.ts";
+import { type Future, internals } from "../../futures/future.ts";
 import { blockUntil } from "../../futures/wakeup.ts";
 import { AsTheyCome, InOrder, type Part, type Pending } from "./_pending.ts";
 
@@ -319,7 +319,7 @@ export abstract class Results {
       else {
         const [results, ...error] = value as ChunkOutcome;
         this.#ready = results;
-        if (error.length > 0) this.#failure = { error: error[0] };
+        if (error.length > 0) this.#failure = { error: withOrigin(part, error[0]) };
       }
     } catch (error) {
       this.#ready = [];
@@ -373,7 +373,8 @@ export abstract class Results {
 }
 
 /** What became of each item of a part that is done. A chunk that has failed as a whole gave no item anything else. */
-function settledOf({ future, items, isChunk }: Part): PromiseSettledResult<unknown>[] {
+function settledOf(part: Part): PromiseSettledResult<unknown>[] {
+  const { future, items, isChunk } = part;
   let value: unknown;
   try {
     value = future.result(0);
@@ -383,6 +384,12 @@ function settledOf({ future, items, isChunk }: Part): PromiseSettledResult<unkno
   if (!isChunk) return [{ status: "fulfilled", value }];
   const [outcomes, failed = []] = value as SettledOutcome;
   const settled = outcomes.map((value): PromiseSettledResult<unknown> => ({ status: "fulfilled", value }));
-  for (const place of failed) settled[place] = { status: "rejected", reason: outcomes[place] };
+  for (const place of failed) settled[place] = { status: "rejected", reason: withOrigin(part, outcomes[place]) };
   return settled;
+}
+
+/** The error of an item of a chunk, which says where the map was called, if that is known. */
+function withOrigin({ future }: Part, error: unknown): unknown {
+  internals.controlOf(future)?.origin?.addTo(error);
+  return error;
 }

@@ -6,13 +6,15 @@
 
 import { SerializationError } from "../../futures/errors.ts";
 import { type Future, internals } from "../../futures/future.ts";
+import { withoutFrames } from "../../futures/own_frames.ts";
 import { decodeValue, encodeValue } from "../_values/codec.ts";
 import { Encoded } from "../_values/encoded.ts";
 import { fromPosted } from "../_queue/posted.ts";
 import { HAS_TIMES, msOf, type PostedResult, RecordType } from "../_queue/protocol.ts";
 import type { Functions } from "./_functions.ts";
-import type { PoolKind } from "./kind.ts";
-import { timeoutError } from "./_stops.ts";
+import type { LossReport, PoolKind } from "./kind.ts";
+import { nameOf, timeoutError } from "./_stops.ts";
+import { withSubmission } from "./_submission.ts";
 import type { Tally } from "./_tally.ts";
 import type { TaskEvents } from "./_task_events.ts";
 import type { TaskTable } from "./_task_table.ts";
@@ -140,13 +142,14 @@ export class Collector {
     let value: unknown;
     try {
       value = decodeValue(payload);
-      if (type === RecordType.LOST) value = this.#kind.errorOf!(value);
+      if (type === RecordType.LOST) value = this.#lossOf(slot, future, value);
       else if (type === RecordType.TIMED_OUT) value = timeoutError(future, value);
     } catch (error) {
       value = error;
       type = RecordType.ERROR;
     }
     const hasReturned = type === RecordType.VALUE;
+    if (!hasReturned) withSubmission(future, value);
     const ending = hasReturned ? "returned" : wasStopped ? "stopped" : "threw";
     internals.settle(future, hasReturned, value);
     this.#tasks.unsettled--;
@@ -154,6 +157,12 @@ export class Collector {
       const steps = this.#kind.detail === "msPerItem" ? detail : 0;
       this.#tally.settle(future, hasReturned, value, this.#queue.timesOf(slot), steps, ending);
     } else this.#tally.countSettled(hasReturned);
+  }
+
+  /** The error of a task that was lost. The report may be about another one, behind which it waited. */
+  #lossOf(slot: number, future: Future<unknown>, report: unknown): Error {
+    const isItself = (report as LossReport).slot === slot;
+    return withoutFrames(() => this.#kind.errorOf!(report, isItself ? nameOf(future) : undefined));
   }
 
   /** Fails the future of a task that was stopped, whatever has come of it; `false` where it was not stopped. */

@@ -8,6 +8,7 @@
 import { SerializationError } from "../../futures/errors.ts";
 import { STATE } from "../../futures/bell.ts";
 import { type Future, type FutureOwner, internals, type TaskControl } from "../../futures/future.ts";
+import { withoutFrames } from "../../futures/own_frames.ts";
 import { ensureStack, LOADING } from "../../futures/stack.ts";
 import { bell, lookAgainAfter } from "../../futures/wakeup.ts";
 import { EMPTY, type Encoded, EncodedSections } from "../_values/encoded.ts";
@@ -16,6 +17,7 @@ import { type ConsumerMessage, MAX_INLINE_BYTES, TaskFlag, TaskState } from "../
 import type { TaskQueue } from "../_queue/task_queue.ts";
 import type { PoolKind } from "./kind.ts";
 import type { SharedArguments } from "./_shared_arguments.ts";
+import { withSubmission } from "./_submission.ts";
 import type { Tally } from "./_tally.ts";
 import type { TaskTable } from "./_task_table.ts";
 import type { Workers } from "./_workers.ts";
@@ -197,7 +199,7 @@ export class Dispatcher {
     if (future.cancelled()) return;
     internals.setSlot(future, -1);
     this.#tasks.unsettled--;
-    this.#tally.fail(future, notSent(error));
+    this.#tally.fail(future, withSubmission(future, notSent(error)));
   }
 
   /**
@@ -367,5 +369,7 @@ export class Dispatcher {
 function notSent(error: unknown): unknown {
   if (error instanceof SerializationError) return error;
   const reason = error instanceof Error ? error.message : error;
-  return new SerializationError(`Cannot send args to a worker: ${reason}`, "args", { cause: error });
+  return withoutFrames(() =>
+    new SerializationError(`Cannot send args to a worker: ${reason}`, "args", { cause: error })
+  );
 }

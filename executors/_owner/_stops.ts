@@ -7,9 +7,11 @@
 
 import { TimeoutError } from "../../futures/errors.ts";
 import { type Future, internals } from "../../futures/future.ts";
+import { withoutFrames } from "../../futures/own_frames.ts";
 import { lookAgainAfter } from "../../futures/wakeup.ts";
 import { MAX_LIMIT_MS, STATE_MASK, TaskState } from "../_queue/protocol.ts";
 import type { TaskQueue } from "../_queue/task_queue.ts";
+import { withSubmission } from "./_submission.ts";
 import { GRACE_MS, type TaskTable } from "./_task_table.ts";
 
 /**
@@ -106,7 +108,8 @@ export class Stops {
       }
       const word = this.#queue.stop(slot);
       // It has had its grace.
-      if (word !== undefined) this.add(slot, word, timeoutError(future, this.#owner.workerOf(word)), 0);
+      if (word === undefined) continue;
+      this.add(slot, word, withSubmission(future, timeoutError(future, this.#owner.workerOf(word))), 0);
     }
     this.#lookAfter(next);
   }
@@ -116,15 +119,17 @@ export class Stops {
 export function timeoutError(future: Future<unknown>, worker: unknown): TimeoutError {
   const control = internals.controlOf(future);
   if (control !== undefined) control.hasTimedOut = true;
-  return new TimeoutError(
-    `Task ${
-      nameOf(future)
-    } was stopped on ${worker}, because it ran for longer than its timeout: ${control?.timeout} ms`,
+  return withoutFrames(() =>
+    new TimeoutError(
+      `Task ${
+        nameOf(future) ?? "without a name"
+      } was stopped on ${worker}, because it ran for longer than its timeout: ${control?.timeout} ms`,
+    )
   );
 }
 
-/** What a task is called in messages. */
-export function nameOf(future: Future<unknown>): string {
-  const { name, fn = "" } = internals.controlOf(future) ?? {};
-  return name ?? (fn || "without a name");
+/** What a task is called in messages, if it has a name. */
+export function nameOf(future: Future<unknown>): string | undefined {
+  const { name, fn } = internals.controlOf(future) ?? {};
+  return name || fn || undefined;
 }

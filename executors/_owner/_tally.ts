@@ -8,6 +8,7 @@
  * @module
  */
 
+import { sharedNow } from "../../futures/builtins.ts";
 import { type Future, internals } from "../../futures/future.ts";
 import { lookedAt } from "../../futures/wakeup.ts";
 import type { ChunkOutcome } from "../_map/map.ts";
@@ -28,8 +29,8 @@ const PAUSE_MS = 1;
 export interface Measured {
   /** When it was submitted, by the clock that all threads share. */
   readonly at: number;
-  /** The number of its function. */
-  readonly fn: number;
+  /** The number of its function; `undefined` where it never had one. */
+  readonly fn: number | undefined;
   /** How many items of a map it stands for. */
   readonly items: number;
   /** Whether it is a chunk of a map, whose result is a `ChunkOutcome`. */
@@ -129,10 +130,13 @@ export class Tally {
 
   // Endings
 
-  /** Tasks were cancelled when they were submitted. */
-  countCancelled(items: number): void {
+  /** Tasks ended when they were submitted: they were cancelled, or what they carry cannot be sent. */
+  countRefused(future: Future<unknown>, ending: "cancelled" | "threw", items: number, isChunk: boolean): void {
     this.#submitted += items;
-    this.#cancelled += items;
+    if (ending === "cancelled") this.#cancelled += items;
+    else this.#failed += items;
+    if (this.#witnesses.size === 0) return;
+    this.#tell({ at: sharedNow(), fn: undefined, items, isChunk, weight: 0 }, [[ending, items]], undefined, future);
   }
 
   /** A task that is not measured has returned, or its future has failed. */

@@ -76,14 +76,19 @@ export class Trace implements PoolTrace {
   }
 
   toJSON(): ChromeTrace {
-    const rowName = (what: string, tid: number, name: string): ChromeTraceEvent => {
-      return { name: what, ph: "M", pid: Deno.pid, tid, args: { name } };
+    const about = (what: string, tid: number, args: ChromeTraceEvent["args"]): ChromeTraceEvent => {
+      return { name: what, ph: "M", pid: Deno.pid, tid, args };
     };
-    const rows = [...this.#rows].sort(([a], [b]) => a - b);
+    // In the order of the workers, which viewers would sort by name else; what no worker has run comes last.
+    const place = (tid: number) => tid === NO_WORKER ? Infinity : tid;
+    const rows = [...this.#rows].sort(([a], [b]) => place(a) < place(b) ? -1 : 1);
     return {
       traceEvents: [
-        rowName("process_name", NO_WORKER, this.#parts.name),
-        ...rows.map(([tid, name]) => rowName("thread_name", tid, name)),
+        about("process_name", NO_WORKER, { name: this.#parts.name }),
+        ...rows.flatMap(([tid, name], i) => [
+          about("thread_name", tid, { name }),
+          about("thread_sort_index", tid, { sort_index: i }),
+        ]),
         ...this.#events,
       ],
       displayTimeUnit: "ms",

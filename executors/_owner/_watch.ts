@@ -62,7 +62,10 @@ export class Watch {
       name: kind.name,
       tally,
       workerName: (worker) => kind.workerName?.(worker) ?? `${kind.name}_${worker}`,
-      taskName: ({ fn }, future) => internals.controlOf(future)?.name ?? functions.nameOf(fn),
+      taskName: ({ fn }, future) => {
+        const control = internals.controlOf(future);
+        return control?.name || (fn === undefined ? control?.fn || "anonymous" : functions.nameOf(fn));
+      },
     });
   }
 

@@ -44,8 +44,10 @@ export class ExecutorCore {
   }
 
   /** How the items of a map become futures. */
-  target(fn: AnyFunction, options?: TaskOptions): MapTarget {
+  target(fn: AnyFunction, taskOptions?: TaskOptions): MapTarget {
     const { pool } = this;
+    // Here, and once for all items: what reads the inputs may submit them when the call of map() is over.
+    const options = pool.noted(taskOptions);
     const { mapWorkers, detail } = this.#kind;
     const target = {
       executor: this.#executor,

@@ -13,6 +13,12 @@ export interface InitializerCall {
   readonly args: readonly unknown[];
 }
 
+/** What the pool itself reads in the report of a broker, if it is there. */
+export interface LossReport {
+  /** The slot of the task that ran in a process that has died. */
+  readonly slot?: number;
+}
+
 /** What is special about one kind of pool. */
 export interface PoolKind {
   /** What the pool is called in messages. */
@@ -23,6 +29,8 @@ export interface PoolKind {
   readonly maxQueued?: number;
   /** How long a consumer may have nothing to do before it ends, in milliseconds; not given: it stays. */
   readonly idleTimeout?: number;
+  /** Whether errors say where their tasks were submitted. */
+  readonly submittedAt?: boolean;
   /** For how many workers the chunks of a map are made. */
   readonly mapWorkers: number;
   /** Whether consumers share memory with this thread beyond the pool's. */
@@ -50,8 +58,12 @@ export interface PoolKind {
   startOptions?(): object;
   /** An error for a future of a pool that broke: a new one for each. */
   brokenError(message: string, cause: unknown): BrokenExecutor;
-  /** An error for a future whose task, or pool, was lost, by the report of a broker. */
-  errorOf?(report: unknown): Error;
+  /**
+   * An error for a future whose task, or pool, was lost, by the report of a broker.
+   *
+   * @param task The name of the task of which the report says that it ran, if it has one.
+   */
+  errorOf?(report: unknown, task?: string): Error;
   /**
    * Present where not every function can be sent.
    *

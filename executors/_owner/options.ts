@@ -5,7 +5,7 @@
  */
 
 import { inspect } from "../../futures/inspect.ts";
-import { isBundled, PACKAGE } from "../_functions/own_modules.ts";
+import { isBundled, PACKAGE } from "../../futures/own_modules.ts";
 import type { InitializerCall } from "./kind.ts";
 import { lookAt } from "./paths.ts";
 

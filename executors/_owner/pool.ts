@@ -13,6 +13,7 @@ import { Future, type FutureOwner, internals, type TaskControl } from "../../fut
 import { stopWith } from "../../futures/signals.ts";
 import { ring, SEQUENCE } from "../../futures/bell.ts";
 import { sharedNow } from "../../futures/builtins.ts";
+import { withoutFrames } from "../../futures/own_frames.ts";
 import { ensureStack } from "../../futures/stack.ts";
 import { bell, blockUntil, hold, release } from "../../futures/wakeup.ts";
 import type { Encoded } from "../_values/encoded.ts";
@@ -28,18 +29,18 @@ import {
   TaskFlag,
   TaskState,
 } from "../_queue/protocol.ts";
-import type { TaskOptions } from "../task_options.ts";
 import { createPoolMemory, TaskQueue } from "../_queue/task_queue.ts";
 import { Collector } from "./_collector.ts";
 import { type Constants, copyConstants } from "./_constants.ts";
 import { Dispatcher } from "./_dispatcher.ts";
 import { type AnyFunction, Functions } from "./_functions.ts";
 import { prepareInitializer } from "./_initializer.ts";
-import type { PoolKind } from "./kind.ts";
+import type { LossReport, PoolKind } from "./kind.ts";
 import { refuseAfterEndOfProgram, refuseWhileImporting, watchEndOfProgram } from "./_program.ts";
 import { Room } from "./_room.ts";
 import { SharedArguments } from "./_shared_arguments.ts";
-import { Stops } from "./_stops.ts";
+import { nameOf, Stops } from "./_stops.ts";
+import { type NotedOptions, Submission, withSubmission } from "./_submission.ts";
 import { Tally } from "./_tally.ts";
 import { TaskEvents } from "./_task_events.ts";
 import { GRACE_MS, TaskTable } from "./_task_table.ts";
@@ -84,6 +85,8 @@ export class Pool implements FutureOwner, WorkersOwner {
   /** What those see who watch the pool. */
   readonly watch: Watch;
   readonly #initializer: (() => Initializer) | undefined;
+  /** Whether it is noted where tasks are submitted. */
+  readonly #notesSubmissions: boolean;
   #state: State = { name: "OPEN" };
   /** How often the bell had been rung just before results were collected last. */
   #collectedAt = 0;
@@ -120,6 +123,7 @@ export class Pool implements FutureOwner, WorkersOwner {
       watch: (isWatched) => queue.setWatched(isWatched),
     });
     this.#kind = kind;
+    this.#notesSubmissions = kind.submittedAt ?? false;
     this.#encodeOptions = { root: "args", sameProcess: kind.sameProcess, signals: kind.carriesSignals };
     this.#initializer = kind.initializer &&
       prepareInitializer(kind.initializer, functions, { ...this.#encodeOptions, signals: false });
@@ -135,23 +139,31 @@ export class Pool implements FutureOwner, WorkersOwner {
    * @throws {QueueFullError} No more tasks may wait.
    * @throws {TypeError} `fn` is not a function.
    */
-  submit(fn: AnyFunction, args: unknown[], isTimed = false, options?: TaskOptions): Future<unknown> {
+  submit(fn: AnyFunction, args: unknown[], isTimed = false, options?: NotedOptions): Future<unknown> {
     this.#assertSubmittable(fn, 1);
+    if (this.#notesSubmissions) options = this.noted(options);
     const control = options && controlOf(fn, options);
-    if (options?.signal?.aborted) return this.#cancelled(control, 1);
+    if (options?.signal?.aborted) return this.#cancelled(control, 1, false);
     let number: number, payload: Encoded;
     try {
       // The function first: what moves with the arguments would be gone in vain.
       number = this.#functions.define(fn);
-      payload = encodeArguments(args, this.#encodeOptions);
+      payload = encodeArguments(args, this.#optionsFor(control));
       if (control?.name !== undefined) payload = withName(control.name, payload);
     } catch (error) {
-      return internals.fail(error, control);
+      return this.#refused(error, control ?? controlOf(fn, {}));
     }
     const flags = isTimed ? TaskFlag.TIMED : 0;
     return options === undefined
       ? this.#handOver(number, payload, flags, 1)
       : this.#handOverControlled(number, payload, flags, 1, options, control!);
+  }
+
+  /** Adds to the options of tasks where they are submitted, unless that is not wanted, or has been done. */
+  noted(options: NotedOptions | undefined): NotedOptions | undefined {
+    return !this.#notesSubmissions || options?.origin !== undefined
+      ? options
+      : { ...options, origin: new Submission() };
   }
 
   /**
@@ -166,15 +178,15 @@ export class Pool implements FutureOwner, WorkersOwner {
     items: unknown[],
     isColumn: boolean,
     isSettled: boolean,
-    options?: TaskOptions,
+    options?: NotedOptions,
   ): Future<unknown> | undefined {
     this.#assertSubmittable(fn, items.length);
     const control = options && controlOf(fn, options);
-    if (options?.signal?.aborted) return this.#cancelled(control, items.length);
+    if (options?.signal?.aborted) return this.#cancelled(control, items.length, true);
     let number: number, payload: Encoded;
     try {
       number = this.#functions.define(fn);
-      payload = encodeItems(items, this.#encodeOptions);
+      payload = encodeItems(items, this.#optionsFor(control));
       if (control?.name !== undefined) payload = withName(control.name, payload);
     } catch {
       return undefined;
@@ -186,10 +198,30 @@ export class Pool implements FutureOwner, WorkersOwner {
       : this.#handOverControlled(number, payload, flags, items.length, options, control!);
   }
 
+  /** How the arguments of a task are encoded: what refuses one names the task. */
+  #optionsFor(control: TaskControl | undefined): EncodeOptions {
+    const task = control?.name;
+    return task === undefined ? this.#encodeOptions : { ...this.#encodeOptions, task };
+  }
+
   /** The future of tasks whose signal is aborted before they are handed over. */
-  #cancelled(control: TaskControl | undefined, items: number): Future<unknown> {
-    this.#tally.countCancelled(items);
-    return internals.cancelled(control);
+  #cancelled(control: TaskControl | undefined, items: number, isChunk: boolean): Future<unknown> {
+    const future = internals.cancelled(control);
+    this.#tally.countRefused(future, "cancelled", items, isChunk);
+    return future;
+  }
+
+  /** The future of a task that cannot be sent. */
+  #refused(error: unknown, control: TaskControl): Future<unknown> {
+    try {
+      // What has refused it says nothing to a user; where it was submitted does, and is still known.
+      (control.origin as Submission | undefined ?? new Submission()).replaceIn(error);
+    } catch {
+      // There is no stack left for that.
+    }
+    const future = internals.fail(error, control);
+    this.#tally.countRefused(future, "threw", 1, false);
+    return future;
   }
 
   #handOverControlled(
@@ -197,13 +229,13 @@ export class Pool implements FutureOwner, WorkersOwner {
     payload: Encoded,
     flags: number,
     items: number,
-    { signal, name, timeout }: TaskOptions,
+    { signal, name, timeout }: NotedOptions,
     control: TaskControl,
   ): Future<unknown> {
     if (signal?.aborted) {
       // A getter of an argument has done that.
       payload.discard();
-      return this.#cancelled(control, items);
+      return this.#cancelled(control, items, (flags & TaskFlag.CHUNK) !== 0);
     }
     if (name !== undefined) flags |= TaskFlag.NAMED;
     if (timeout !== undefined && timeout !== Infinity) {
@@ -443,8 +475,16 @@ export class Pool implements FutureOwner, WorkersOwner {
     if (type === RecordType.GONE) this.#terminateWorkers();
     else if (type === RecordType.WORKER_NAME) this.#kind.onWorkerName?.(...value as [number, string]);
     else if (type === RecordType.INITIALIZER_FAILED) this.#breakBecause("The initializer failed", value);
-    else if (this.#kind.errorOf !== undefined) this.#break(() => this.#kind.errorOf!(value));
-    else this.#breakBecause("A worker cannot answer", "a task changed built-in objects that its worker needs");
+    else if (this.#kind.errorOf !== undefined) {
+      const task = this.#taskOf(value as LossReport);
+      this.#break(() => this.#kind.errorOf!(value, task));
+    } else this.#breakBecause("A worker cannot answer", "a task changed built-in objects that its worker needs");
+  }
+
+  /** The name of the task that a report is about. */
+  #taskOf({ slot = -1 }: LossReport): string | undefined {
+    const future = this.#tasks.futureOf(slot);
+    return future && nameOf(future);
   }
 
   // Tasks that are to end
@@ -526,7 +566,9 @@ export class Pool implements FutureOwner, WorkersOwner {
     const unfinished = [...this.#tasks.futures(), ...this.#dispatcher.dropAll()];
     this.#tasks.forgetAll();
     this.#stopWorkers("SIGTERM");
-    for (const future of unfinished) this.#tally.fail(future, makeError());
+    for (const future of unfinished) {
+      this.#tally.fail(future, withSubmission(future, withoutFrames(makeError)), "stopped");
+    }
     this.#room?.close(makeError);
   }
 
@@ -612,8 +654,8 @@ export class Pool implements FutureOwner, WorkersOwner {
 }
 
 /** What a future and its task's slot know of the options of `with()`. */
-function controlOf(fn: AnyFunction, { name, timeout, grace }: TaskOptions): TaskControl {
-  return { name, timeout, grace, fn: fn.name };
+function controlOf(fn: AnyFunction, { name, timeout, grace, origin }: NotedOptions): TaskControl {
+  return { name, timeout, grace, fn: fn.name, origin };
 }
 
 function shutdownError(): ShutdownError {

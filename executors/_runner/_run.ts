@@ -63,6 +63,8 @@ export abstract class Run<W extends RunWorker = RunWorker> {
     this.#fn = fn;
   }
 
+  /** What the caller calls its task. */
+  readonly name?: string;
   /** The task that it is of; an initializer's run is of none. */
   abstract readonly task: RunnerTask | undefined;
   /** Called when it goes on after this turn. */
@@ -123,7 +125,8 @@ export abstract class Run<W extends RunWorker = RunWorker> {
 
 /** Ends a run that calls a function which would end its worker, and unwinds its task. */
 export function exit(run: Run | undefined, how: string, exitCode: number): never {
-  const outcome = new TaskExitError(`The task called ${how}, which ended the task and not its worker`, exitCode);
+  const task = run?.name === undefined ? "The task" : `Task ${run.name}`;
+  const outcome = new TaskExitError(`${task} called ${how}, which ended the task and not its worker`, exitCode);
   run?.end(RecordType.ERROR, outcome);
   // Should the task catch this and go on, what it returns comes too late. Not the outcome itself: the task could add
   // getters.

@@ -350,7 +350,7 @@ class InitializerRun extends Run<Runner> {
 class TaskRun extends Run<Runner> {
   readonly task: RunnerTask;
   readonly timer: Timer | undefined;
-  readonly name: string | undefined;
+  override readonly name: string | undefined;
   readonly limits: TaskLimits | undefined;
   /** When its time is over, on the clock of `performance.now()`. */
   deadline = Infinity;
@@ -381,6 +381,11 @@ class TaskRun extends Run<Runner> {
     return this.#control ??= new RunControl(this.worker, this);
   }
 
+  get #resultOptions(): EncodeOptions {
+    const { name: task, worker: { resultOptions } } = this;
+    return task === undefined ? resultOptions : { ...resultOptions, task };
+  }
+
   override onAwait(): void {
     if (this.limits === undefined) return;
     this.#isAwaiting = true;
@@ -393,7 +398,7 @@ class TaskRun extends Run<Runner> {
     }
     if (type === RecordType.VALUE) {
       try {
-        return { type, payload: this.attempt(() => encodeValue(outcome, this.worker.resultOptions)) };
+        return { type, payload: this.attempt(() => encodeValue(outcome, this.#resultOptions)) };
       } catch (error) {
         outcome = error;
       }
@@ -420,7 +425,7 @@ class ChunkRun extends Run<Runner> {
   readonly task: RunnerTask;
   readonly results: unknown[] = [];
   readonly timer: Timer = new Timer();
-  readonly name: string | undefined;
+  override readonly name: string | undefined;
   readonly limits = undefined;
   readonly deadline = Infinity;
   readonly runsAs = undefined;
@@ -443,6 +448,7 @@ class ChunkRun extends Run<Runner> {
       [this.results, ...error],
       this.worker.port.sameProcess,
       (encode) => this.attempt(encode),
+      this.name,
     );
     return { type: RecordType.VALUE, payload, steps };
   }

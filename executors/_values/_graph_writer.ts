@@ -28,6 +28,8 @@ export interface EncodeOptions {
   sameProcess: boolean;
   /** Whether the items of lists are made anew each time that the receiver wants them. */
   areItemsMadeAnew?: boolean;
+  /** The name of the task that it belongs to, for messages. */
+  task?: string;
   /** Whether signals cross: somebody tells the receiver when they are aborted. */
   signals?: boolean;
 }
@@ -85,6 +87,10 @@ class GraphWriter implements Writer, Objects {
     this.#leftOut = leftOut;
     if (options.root === "error") this.#faults = new Faults();
     if (options.areItemsMadeAnew) this.#text[0] = 1;
+  }
+
+  get isThrown(): boolean {
+    return this.#options.root === "error";
   }
 
   /** `undefined` when more must be left out than was known before. */
@@ -325,9 +331,11 @@ class GraphWriter implements Writer, Objects {
   }
 
   #error(path: string, reason: string, cause?: unknown): SerializationError {
-    const where = this.#options.sameProcess ? "thread" : "process";
+    const { task, sameProcess } = this.#options;
+    const where = sameProcess ? "thread" : "process";
+    const whose = task === undefined ? "" : ` of task ${task}`;
     return new SerializationError(
-      `Cannot send ${path} to another ${where}: ${reason}`,
+      `Cannot send ${path}${whose} to another ${where}: ${reason}`,
       path,
       cause === undefined ? undefined : { cause },
     );

@@ -25,6 +25,8 @@ export interface Writer {
   read(thing: object, key: Step, at: number): unknown;
   /** The slots of a list without holes. */
   readItems(list: unknown[], slots: unknown[], at: number): void;
+  /** Whether what is written is what a task threw. */
+  readonly isThrown: boolean;
   /** The properties of a thrown error that cannot cross, and what the receiver is told of each. */
   leftOutOf(error: Error): ReadonlyMap<string, string> | undefined;
   writeBuffer(buffer: ArrayBuffer, at: number): void;
@@ -214,7 +216,7 @@ export const TYPES: readonly AnyType[] = tableOf([
     takes: (thing) => thing instanceof Error,
     takesKeys: true,
     write(error, at, to) {
-      const { classes, name, message, stack } = takeApart(error);
+      const { classes, name, message, stack } = takeApart(error, to.isThrown);
       const leftOut = to.leftOutOf(error);
       const note = leftOut === undefined ? "" : `\n    [left out: ${[...leftOut.values()].join("; ")}]`;
       const hidden: string[] = [];

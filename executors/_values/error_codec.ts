@@ -5,6 +5,7 @@
  */
 
 import * as errors from "../../futures/errors.ts";
+import { withoutOwnFrames } from "../../futures/own_frames.ts";
 import { isExit } from "../../futures/task_exit.ts";
 
 /** What every error has. */
@@ -48,13 +49,19 @@ const STANDARD = new Set(["name", "message", "stack"]);
 /** The names of classes of errors that have arrived here, where the first of these is not known here. */
 const classesOf = new WeakMap<Error, string[]>();
 
-/** Takes an error apart, as far as it can be read. */
-export function takeApart(error: Error): ErrorParts {
+/**
+ * Takes an error apart, as far as it can be read.
+ *
+ * @param isThrown Whether it is what a task threw: then the frames of this library are left out.
+ */
+export function takeApart(error: Error, isThrown: boolean): ErrorParts {
+  const message = textOf(() => error.message, "");
+  const stack = textOf(() => error.stack, "");
   return {
     classes: classesOf.get(error) ?? classNames(error),
     name: textOf(() => error.name, "Error"),
-    message: textOf(() => error.message, ""),
-    stack: textOf(() => error.stack, ""),
+    message,
+    stack: isThrown ? withoutOwnFrames(stack, message) : stack,
   };
 }
 

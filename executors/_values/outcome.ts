@@ -25,6 +25,7 @@ export function encodeOutcome(
   [results, ...errors]: ChunkOutcome,
   sameProcess: boolean,
   attempt: Attempt = simply,
+  task?: string,
 ): Encoded {
   if (errors.length === 0) {
     try {
@@ -39,7 +40,7 @@ export function encodeOutcome(
   const parts: Encoded[] = [];
   for (const result of results) {
     try {
-      parts.push(attempt(() => encodeMoved(result, sameProcess)));
+      parts.push(attempt(() => encodeMoved(result, sameProcess, task)));
     } catch (error) {
       errors = [error];
       break;
@@ -75,8 +76,8 @@ function tooLong(error: unknown): SerializationError {
   return new SerializationError(`Cannot send the results of a chunk: ${error}`, "result", { cause: error });
 }
 
-function encodeMoved(result: unknown, sameProcess: boolean): Encoded {
-  const payload = encodeValue(result, { root: "result", sameProcess });
+function encodeMoved(result: unknown, sameProcess: boolean, task: string | undefined): Encoded {
+  const payload = encodeValue(result, { root: "result", sameProcess, task });
   payload.takeMoved("result");
   return payload;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkCount } from "../../futures/check.ts";
+import { checkBoolean, checkCount } from "../../futures/check.ts";
 import { inspect, typeName } from "../../futures/inspect.ts";
 import { type Address, isServer, shown } from "./_address.ts";
 import type { JobSettings } from "./_cluster_broker.ts";
@@ -18,6 +18,7 @@ export interface CheckedOptions {
   readonly aliases: ReadonlyMap<string, string>;
   readonly unreachableAfter: number;
   readonly maxQueued: number | undefined;
+  readonly submittedAt: boolean;
 }
 
 /**
@@ -46,6 +47,7 @@ export function checkOptions(options: ClusterExecutorOptions): CheckedOptions {
     keepResults = 600_000,
     unreachableAfter = 60_000,
     maxQueued,
+    submittedAt = false,
   } = options;
   checkName("queue", queue);
   checkName("prefix", prefix);
@@ -53,12 +55,14 @@ export function checkOptions(options: ClusterExecutorOptions): CheckedOptions {
   checkNumber("keepResults", keepResults, 1_000);
   checkNumber("unreachableAfter", unreachableAfter, 1);
   if (maxQueued !== undefined) checkCount("maxQueued", maxQueued);
+  checkBoolean("submittedAt", submittedAt);
   if (priority !== undefined) checkNumber("priority", priority, 1, 2_097_151);
   if (typeof backoff === "object" && backoff !== null) checkBackoff(backoff);
   else if (backoff !== undefined) checkNumber("backoff", backoff, 0);
   const settings: JobSettings = { attempts, backoff, priority, keepResults };
   const aliases = new Map(Object.entries(modules).map(([name, url]) => [urlOf(url), name]));
-  return { address: { redis: checkServer(redis), tls, queue, prefix }, settings, aliases, unreachableAfter, maxQueued };
+  const address = { redis: checkServer(redis), tls, queue, prefix };
+  return { address, settings, aliases, unreachableAfter, maxQueued, submittedAt };
 }
 
 function checkBackoff({ type, delay, jitter = 0 }: Backoff): void {

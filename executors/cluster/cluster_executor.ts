@@ -107,6 +107,8 @@ export interface ClusterExecutorOptions {
    * task. If as many tasks wait, `submit` throws a `QueueFullError`, and `map` waits by itself.
    */
   maxQueued?: number;
+  /** Whether the stack of a task's error ends with the line that has submitted it. By default it does not. */
+  submittedAt?: boolean;
 }
 
 /** How long `cancel()` waits for the broker to take a task back, in milliseconds: the server or a node may be slow. */
@@ -178,7 +180,7 @@ export class ClusterExecutor extends Executor {
    */
   constructor(options: ClusterExecutorOptions = {}) {
     super();
-    const { address, settings, aliases, unreachableAfter, maxQueued } = checkOptions(options);
+    const { address, settings, aliases, unreachableAfter, maxQueued, submittedAt } = checkOptions(options);
     const id = crypto.randomUUID();
     /** What processes of nodes are called in traces, by the numbers that the broker gives them. */
     const names = new Map<number, string>();
@@ -186,6 +188,7 @@ export class ClusterExecutor extends Executor {
       name: "ClusterExecutor",
       maxConsumers: 1,
       maxQueued,
+      submittedAt,
       mapWorkers: MAP_WORKERS,
       sameProcess: false,
       carriesSignals: true,

@@ -486,6 +486,7 @@ export class Child {
       sent: this.#state.name === "ENDING" ? this.#state.sent : undefined,
       killedFor: this.#killedFor,
       failedStarts,
+      slot: this.#tasks.at(0)?.slot,
     };
   }
 }

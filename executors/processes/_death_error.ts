@@ -17,6 +17,8 @@ export type DeathReport =
     killedFor?: "abort" | "timeout" | "silence";
     /** How many in a row died while they were starting. */
     failedStarts: number;
+    /** The slot of the task that it was running. */
+    slot?: number;
   }
   | { problem: string };
 
@@ -26,13 +28,18 @@ const WHEN = {
   task: "while it was running a task",
 };
 
-/** An error for a future that the death of a process made fail. */
-export function deathError(report: unknown): BrokenProcessPool {
+/**
+ * An error for a future that the death of a process made fail.
+ *
+ * @param task The name of the task that the process was running.
+ */
+export function deathError(report: unknown, task?: string): BrokenProcessPool {
   const death = report as DeathReport;
   if ("problem" in death) return new BrokenProcessPool(death.problem);
   const { pid, exitCode, signal, stderr, fault, isRobbed, during, sent, killedFor, failedStarts } = death;
   const how = signal === null ? `terminated abruptly with exit code ${exitCode}` : `was killed by signal ${signal}`;
-  const sentences = [`Process ${pid} ${how} ${WHEN[during]}`];
+  const when = during === "task" && task !== undefined ? `while it was running task ${task}` : WHEN[during];
+  const sentences = [`Process ${pid} ${how} ${when}`];
   if (isRobbed) {
     sentences.push(
       "Somebody else read a part of what the pool sent to it. " +

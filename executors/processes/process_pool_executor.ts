@@ -10,7 +10,7 @@
  * @module
  */
 
-import { checkCount, checkDuration } from "../../futures/check.ts";
+import { checkBoolean, checkCount, checkDuration } from "../../futures/check.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
@@ -170,6 +170,27 @@ export interface ProcessPoolExecutorOptions {
    * @default {"break"}
    */
   onWorkerCrash?: "break" | "replace";
+  /**
+   * Whether the error of a task says where that was submitted.
+   *
+   * Its stack then ends with a line `submitted at <file>:<line>:<column>`, and with the callers of that line. For a
+   * `map` it is where `map` was called. To note this takes some microseconds for each call of `submit`, more than a
+   * quick task costs in a thread, so it is off by default.
+   *
+   * @default {false}
+   *
+   * @example Which of many calls has failed
+   * ```ts
+   * import { ProcessPoolExecutor } from "@concurrent/futures";
+   * import { assertMatch } from "@std/assert";
+   *
+   * using pool = new ProcessPoolExecutor({ maxWorkers: 1, submittedAt: true });
+   * const parse = (text: string) => JSON.parse(text);
+   * const error = pool.submit(parse, "{").exception() as Error;
+   * assertMatch(error.stack!, /submitted at .*:\d+:\d+/);
+   * ```
+   */
+  submittedAt?: boolean;
 }
 
 /** How many pools have been given a name. */
@@ -248,6 +269,7 @@ export class ProcessPoolExecutor extends Executor {
       initargs = [],
       maxQueued,
       idleTimeout,
+      submittedAt = false,
       maxMemoryPerChild,
       maxTasksPerChild,
       permissions = "inherit",
@@ -259,6 +281,7 @@ export class ProcessPoolExecutor extends Executor {
     checkCount("maxWorkers", maxWorkers);
     const call = checkInitializer(initializer, initargs);
     if (maxQueued !== undefined) checkCount("maxQueued", maxQueued);
+    checkBoolean("submittedAt", submittedAt);
     if (idleTimeout !== undefined) checkDuration("idleTimeout", idleTimeout);
     if (maxMemoryPerChild !== undefined) checkCount("maxMemoryPerChild", maxMemoryPerChild);
     if (maxTasksPerChild !== undefined) checkCount("maxTasksPerChild", maxTasksPerChild);
@@ -271,6 +294,7 @@ export class ProcessPoolExecutor extends Executor {
       name: "ProcessPoolExecutor",
       maxConsumers: 1,
       maxQueued,
+      submittedAt,
       mapWorkers: maxWorkers,
       sameProcess: false,
       carriesSignals: true,

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { checkCount, checkDuration } from "../../futures/check.ts";
+import { checkBoolean, checkCount, checkDuration } from "../../futures/check.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { BrokenThreadPool } from "../../futures/errors.ts";
 import type { Future } from "../../futures/future.ts";
@@ -78,6 +78,27 @@ export interface ThreadPoolExecutorOptions {
    * has it as the keep-alive time.
    */
   idleTimeout?: number;
+  /**
+   * Whether the error of a task says where that was submitted.
+   *
+   * Its stack then ends with a line `submitted at <file>:<line>:<column>`, and with the callers of that line. For a
+   * `map` it is where `map` was called. To note this takes some microseconds for each call of `submit`, more than a
+   * quick task costs in a thread, so it is off by default.
+   *
+   * @default {false}
+   *
+   * @example Which of many calls has failed
+   * ```ts
+   * import { ThreadPoolExecutor } from "@concurrent/futures";
+   * import { assertMatch } from "@std/assert";
+   *
+   * using pool = new ThreadPoolExecutor({ maxWorkers: 1, submittedAt: true });
+   * const parse = (text: string) => JSON.parse(text);
+   * const error = pool.submit(parse, "{").exception() as Error;
+   * assertMatch(error.stack!, /submitted at .*:\d+:\d+/);
+   * ```
+   */
+  submittedAt?: boolean;
 }
 
 /** How many pools have been given a name. */
@@ -146,10 +167,12 @@ export class ThreadPoolExecutor extends Executor {
       initargs = [],
       maxQueued,
       idleTimeout,
+      submittedAt = false,
     } = typeof options === "number" ? { maxWorkers: options } : checkBag(options);
     checkCount("maxWorkers", maxWorkers);
     const call = checkInitializer(initializer, initargs);
     if (maxQueued !== undefined) checkCount("maxQueued", maxQueued);
+    checkBoolean("submittedAt", submittedAt);
     if (idleTimeout !== undefined) checkDuration("idleTimeout", idleTimeout);
     if (typeof threadNamePrefix !== "string") {
       throw new TypeError(`The option threadNamePrefix must be a string: ${inspect(threadNamePrefix)}`);
@@ -160,6 +183,7 @@ export class ThreadPoolExecutor extends Executor {
       maxConsumers: maxWorkers,
       maxQueued,
       idleTimeout,
+      submittedAt,
       mapWorkers: maxWorkers,
       sameProcess: true,
       carriesSignals: true,

@@ -10,6 +10,7 @@ export interface CommonOptions {
   initargs?: unknown[];
   maxQueued?: number;
   idleTimeout?: number;
+  submittedAt?: boolean;
 }
 
 /** What every executor with a pool has besides. */

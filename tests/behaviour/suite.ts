@@ -24,6 +24,7 @@ import { progressBehaviour } from "./progress.ts";
 import { refusedBehaviour } from "./refused.ts";
 import { shutdownBehaviour } from "./shutdown.ts";
 import { signalBehaviour } from "./signals.ts";
+import { stackBehaviour } from "./stacks.ts";
 import { statsBehaviour } from "./stats.ts";
 import { submitBehaviour } from "./submit.ts";
 import { traceBehaviour } from "./trace.ts";
@@ -43,6 +44,7 @@ export function behaviour(kind: Kind): void {
   valueBehaviour(kind);
   refusedBehaviour(kind);
   errorBehaviour(kind);
+  stackBehaviour(kind);
   lookupBehaviour(kind);
   lookupShapesBehaviour(kind);
   lookupProgramBehaviour(kind);

@@ -1,49 +1,16 @@
 /** `trace()`: what each task did, in the Chrome trace format. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { ChromeTraceEvent, PoolTrace, TracedTask } from "@concurrent/futures";
+import { CancelledError, type PoolTrace, SerializationError } from "@concurrent/futures";
+import { type Bar, readChromeTrace } from "../_chrome_trace.ts";
 import { Gate, test, within } from "../_helpers.ts";
 import { throwValue } from "../fixtures/errors.ts";
-import { echoLater, passGate, square, squareUnless } from "../fixtures/tasks.ts";
+import { echo, echoLater, passGate, square, squareUnless } from "../fixtures/tasks.ts";
 import type { Kind } from "./kind.ts";
 import { range } from "./map.ts";
 
 /** The bars of a trace, after a look whether each event is one that the format knows. */
-function bars(trace: PoolTrace): (ChromeTraceEvent & { readonly args: TracedTask; ts: number; dur: number })[] {
-  // What a viewer reads.
-  const { traceEvents, displayTimeUnit, ...rest } = JSON.parse(JSON.stringify(trace));
-  assertEquals([displayTimeUnit, rest], ["ms", {}]);
-  const rows = new Map<number, string>();
-  const found = [];
-  for (const event of traceEvents) {
-    assertEquals(typeof event.name, "string");
-    assert(Number.isInteger(event.pid) && Number.isInteger(event.tid));
-    if (event.ph === "M") {
-      assertEquals(Object.keys(event).sort(), ["args", "name", "ph", "pid", "tid"]);
-      assertEquals(Object.keys(event.args), ["name"]);
-      if (event.name === "thread_name") rows.set(event.tid, event.args.name);
-      else assertEquals(event.name, "process_name");
-      continue;
-    }
-    assertEquals(event.ph, "X");
-    for (const time of [event.ts, event.dur, event.args.wait]) assert(Number.isFinite(time) && time >= 0, `${time}`);
-    assert(["returned", "threw", "stopped", "cancelled"].includes(event.args.outcome));
-    assert(rows.has(event.tid), "each row has a name, before its first bar");
-    found.push(event);
-  }
-  for (const tid of rows.keys()) {
-    if (tid === 0) continue;
-    const own = found.filter((event) => event.tid === tid).sort((a, b) => a.ts - b.ts);
-    for (let i = 1; i < own.length; i++) {
-      // A microsecond, for what is lost in the last digits.
-      assert(own[i].ts + 1 >= own[i - 1].ts + own[i - 1].dur, `row ${tid}: a worker runs one task at a time`);
-    }
-  }
-  return found;
-}
-
-function names(trace: PoolTrace): Record<number, string> {
-  const rows = trace.toJSON().traceEvents.filter(({ name }) => name === "thread_name");
-  return Object.fromEntries(rows.map(({ tid, args }) => [tid, (args as { name: string }).name]));
+function bars(trace: PoolTrace): readonly Bar[] {
+  return readChromeTrace(JSON.stringify(trace)).bars;
 }
 
 export function traceBehaviour(kind: Kind): void {
@@ -81,12 +48,14 @@ export function traceBehaviour(kind: Kind): void {
     // It began when one of the first had ended.
     assert(gates.some(({ tid, ts, dur }) => tid === later.tid && ts + dur <= later.ts + 1));
     assertEquals([never.tid, never.dur], [0, 0]);
-    const rows = names(trace);
-    assertEquals(rows[0], "no worker");
+    const { rows, process } = readChromeTrace(JSON.stringify(trace));
+    assertEquals(process, name);
     // A cluster numbers its rows as it hears of workers.
     const number = isRemote ? ["\\d+", "\\d+"] : ["0", "1"];
-    for (const i of [0, 1]) assertMatch(rows[i + 1], new RegExp(`_${number[i]}$`));
-    assert(rows[1] !== rows[2], "each has a row");
+    assertEquals(rows.map(({ tid }) => tid), [1, 2, 0]);
+    for (const i of [0, 1]) assertMatch(rows[i].name, new RegExp(`_${number[i]}$`));
+    assert(rows[0].name !== rows[1].name, "each has a row");
+    assertEquals(rows[2].name, "no worker");
     trace.stop();
     await within(pool.shutdown());
   });
@@ -139,6 +108,56 @@ export function traceBehaviour(kind: Kind): void {
       ["threw", 10],
       ...Array(7).fill(["cancelled", 10]),
     ]);
+    await within(pool.shutdown());
+  });
+
+  test(`${name}.trace() and stats() tell of tasks that never came to a worker`, async () => {
+    const pool = make({ maxWorkers: 1 });
+    using trace = pool.trace!();
+    const aborted = pool.with({ signal: AbortSignal.abort() });
+    const controller = new AbortController();
+    const aborts = {
+      get now() {
+        controller.abort();
+        return 1;
+      },
+    };
+    const unsendable: unknown[] = [() => 1, Symbol("no")];
+    const futures = [
+      aborted.submit(square, 1),
+      aborted.with({ name: "early" }).submit(square, 2),
+      pool.with({ signal: controller.signal }).submit(echo<unknown>, aborts),
+      pool.submit(echo<unknown>, unsendable[0]),
+      pool.with({ name: "unsent" }).submit(echo<unknown>, unsendable[1]),
+    ];
+    const errors = await within(Promise.all(futures.map((future) => future.catch((error) => error))));
+    assertEquals(errors.map((error) => error instanceof CancelledError), [true, true, true, false, false]);
+    assertEquals(errors.map((error) => error instanceof SerializationError), [false, false, false, true, true]);
+    for await (const { status } of aborted.map(square, range(4), { settled: true, chunksize: 4 })) {
+      assertEquals(status, "rejected");
+    }
+    for await (const _ of pool.map(echo<unknown>, [1, unsendable[0], 3], { settled: true, chunksize: 3 }));
+    const found = bars(trace);
+    assertEquals(found.map(({ name, tid, args }) => `${name} ${args.outcome} ${tid === 0 ? "nowhere" : "ran"}`), [
+      "square cancelled nowhere",
+      "early cancelled nowhere",
+      "echo cancelled nowhere",
+      "echo threw nowhere",
+      "unsent threw nowhere",
+      ...Array(4).fill("square cancelled nowhere"),
+      "echo threw nowhere",
+      "echo returned ran",
+      "echo returned ran",
+    ]);
+    assert(found.filter(({ tid }) => tid === 0).every(({ dur, args }) => dur === 0 && args.wait < 10_000));
+    const { done, failed, cancelled, running, queued } = pool.stats();
+    assertEquals({ done, failed, cancelled, running, queued }, {
+      done: 2,
+      failed: 3,
+      cancelled: 7,
+      running: 0,
+      queued: 0,
+    });
     await within(pool.shutdown());
   });
 }

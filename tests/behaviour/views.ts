@@ -1,9 +1,10 @@
 /** What the options of `with()` do together with those of `map` and of pools, and in what a pool shows. */
-import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { QueueFullError, repeat, TimeoutError } from "@concurrent/futures";
-import { bothFail, BOUND, Gate, Ledger, test, until, within } from "../_helpers.ts";
-import { computeOn, computeUnless, describeTask, loopUntilAborted } from "../fixtures/control_tasks.ts";
-import { passGate, square, squareUnless } from "../fixtures/tasks.ts";
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
+import { QueueFullError, repeat, SerializationError, TaskExitError, TimeoutError } from "@concurrent/futures";
+import { bothFail, BOUND, Gate, Ledger, test, thrownBy, until, within } from "../_helpers.ts";
+import { awaitLong, computeOn, computeUnless, describeTask, loopUntilAborted } from "../fixtures/control_tasks.ts";
+import { makeError } from "../fixtures/errors.ts";
+import { echo, exitWith, passGate, square, squareUnless } from "../fixtures/tasks.ts";
 import type { Kind } from "./kind.ts";
 import { range } from "./map.ts";
 
@@ -99,6 +100,7 @@ export function viewBehaviour({ name, make, isRemote }: Kind): void {
       ["first", "returned"],
       ["late", "stopped"],
       ["aborted", "stopped"],
+      ["cancelled", "cancelled"],
     ]);
     await within(pool.shutdown());
   });
@@ -120,6 +122,42 @@ export function viewBehaviour({ name, make, isRemote }: Kind): void {
       ["square", "returned"],
     ]);
     assert(bars[1].tid > 0, "it is in the row of its worker");
+    await within(pool.shutdown());
+  });
+
+  test(`${name}.with({ name }): what goes wrong with one task names it`, async () => {
+    const pool = make({ maxWorkers: 1 });
+    const named = pool.with({ name: "nightly" });
+    const paths = {
+      args: /^Cannot send args\[0\] of task nightly to another \w+: /,
+      result: /^Cannot send result of task /,
+    };
+    await bothFail(() => named.submit(echo<unknown>, () => 1), (error) => {
+      assertInstanceOf(error, SerializationError);
+      assertMatch(error.message, paths.args);
+      assertEquals(error.path, "args[0]");
+    });
+    await bothFail(() => named.submit(makeError, "function"), (error) => {
+      assertMatch(error.message, paths.result);
+      assertEquals(error.path, "result");
+    });
+    const results = named.map(makeError, ["function", "function"], { chunksize: 2 });
+    assertMatch(thrownBy(() => results.next()).message, paths.result);
+    await bothFail(() => named.submit(exitWith, 3), (error) => {
+      assertInstanceOf(error, TaskExitError);
+      assertMatch(error.message, /^Task nightly called Deno\.exit\(3\)/);
+    });
+    await bothFail(() => named.with({ timeout: 10 }).submit(awaitLong, 60_000), (error) => {
+      assertInstanceOf(error, TimeoutError);
+      assertMatch(error.message, /^Task nightly was stopped on \S+, /);
+    });
+    const aborted = named.submit(awaitLong, 60_000);
+    await until(() => aborted.running(), "the begin");
+    assert(aborted.abort());
+    assertMatch((aborted.exception(BOUND) as Error).message, /name=nightly/);
+    await bothFail(() => pool.submit(echo<unknown>, () => 1), (error) => {
+      assertMatch(error.message, /^Cannot send args\[0\] to another \w+: /);
+    });
     await within(pool.shutdown());
   });
 }

@@ -68,6 +68,12 @@ const PROGRAMS: Program[] = [
     bad: ["-al", "0"],
     told: ['--limit "0"', "a whole number from 1 up"],
   },
+  {
+    name: "timeline.ts",
+    help: ["-x, --executor", "(default processes)", "-w, --workers", "(default 4)", ...DEST],
+    bad: ["-w", "17"],
+    told: ['--workers "17"', "a whole number from 1 to 16"],
+  },
   ...["copy_files.ts", "deadlocks.ts", "load_urls.ts", "mixed.ts", "primes.ts"].map((name) => {
     return { name, help: [], bad: ["2"], told: ['"2"', "no options but --help"] };
   }),

@@ -1,8 +1,8 @@
 /** {@linkcode ProcessPoolExecutor}: processes that die while they import or run a task, or are idle; in both modes. */
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   BrokenExecutor,
-  type BrokenProcessPool,
+  BrokenProcessPool,
   type Future,
   ProcessPoolExecutor,
   type ProcessPoolExecutorOptions,
@@ -15,6 +15,7 @@ import {
   BOUND,
   childProcesses,
   Gate,
+  rejectionOf,
   temporaryPath,
   test,
   thrownBy,
@@ -377,3 +378,20 @@ test(
   },
   { linuxOnly: true },
 );
+
+test("BrokenProcessPool names the task that the process was running, also where other tasks fail for it", async () => {
+  for (const onWorkerCrash of ["break", "replace"] as const) {
+    const pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    const killer = pool.with({ name: "killer" }).submit(killSelf, "SIGKILL");
+    const other = pool.with({ name: "innocent" }).submit(square, 3);
+    const error = await rejectionOf(killer);
+    assertInstanceOf(error, BrokenProcessPool);
+    assertMatch(error.message, /^Process \d+ was killed by signal SIGKILL while it was running task killer\. /);
+    if (onWorkerCrash === "replace") assertEquals(await within(other), 9);
+    else {
+      assertMatch((await rejectionOf(other)).message, /while it was running task killer\. /);
+      assertMatch(thrownBy(() => pool.submit(square, 3)).message, /while it was running task killer\. /);
+    }
+    await within(pool.shutdown());
+  }
+});

@@ -55,6 +55,17 @@ for (const kind of ["threads", "processes", "none"]) {
   }
 }
 
+test("the stacks of errors name the program's lines, and none of the library, which is on another host", async () => {
+  await using registry = await Registry.start();
+  const project = new Project(registry, ["stacks.ts"]);
+  const run = await project.deno(["run", "--no-prompt", "--allow-read", "--allow-run", "stacks.ts"]);
+  const stack = ["RangeError: no", "    at fail (stacks.ts:5:9)", "    submitted at stacks.ts:12:30"];
+  assertPrints(
+    run,
+    ...["first", "second", "first", "second"].flatMap((call) => `${call} ${stack.join("\n")}`.split("\n")),
+  );
+});
+
 test("`deno check` of a program has the types of the package, and refuses what is wrong", async () => {
   await using registry = await Registry.start();
   const project = new Project(registry, ["types.ts", "tasks.ts"]);

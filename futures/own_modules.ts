@@ -5,13 +5,13 @@
  */
 
 /** The folder of the package. */
-export const PACKAGE = new URL("../../", import.meta.url);
+export const PACKAGE = new URL("../", import.meta.url);
 
 /** Whether a bundler has put this module into one file with others. */
-export const isBundled = !/\/_functions\/own_modules\.[cm]?[jt]s$/.test(new URL(import.meta.url).pathname);
+export const isBundled = !/\/futures\/own_modules\.[cm]?[jt]s$/.test(new URL(import.meta.url).pathname);
 
 /** In a bundle, the program's modules lie beside the library's, so the whole folder counts as the library's there. */
-const OWN_FOLDERS = isBundled
+export const OWN_FOLDERS: readonly string[] = isBundled
   ? [new URL(".", import.meta.url).href]
   : ["executors/", "futures/"].map((folder) => new URL(folder, PACKAGE).href);
 
