@@ -6,8 +6,9 @@ import { CONTROL } from "./soak/control.ts";
 import { FAULTS } from "./soak/faults.ts";
 import { LOAD } from "./soak/load.ts";
 import { measure, newSeed } from "./soak/_scenario.ts";
+import { STOPS } from "./soak/storms.ts";
 
-for (const scenario of [...LOAD, ...FAULTS, ...CONTROL]) {
+for (const scenario of [...LOAD, ...FAULTS, ...CONTROL, ...STOPS]) {
   test(scenario.name, async () => {
     await measure(scenario, scenario.size, newSeed());
   }, { bound: scenario.bound ?? 60_000 });

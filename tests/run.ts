@@ -38,7 +38,7 @@ const SECONDS: { readonly [path: string]: number } = {
   "tests/examples/control_test.ts": 30,
   "tests/examples/flags2_test.ts": 20,
   "tests/examples/flags_test.ts": 12,
-  "tests/load_test.ts": 16,
+  "tests/load_test.ts": 55,
   "tests/pages_test.ts": 20,
   "tests/processes/security_test.ts": 20,
   "tests/processes/permissions_test.ts": 12,

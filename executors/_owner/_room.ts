@@ -41,6 +41,13 @@ export class Room {
   #waiters: Waiter[] = [];
   /** How many that are not quick were told of room just now, and may not have used it yet. */
   #told = 0;
+  /**
+   * How many tasks there may be as long as there are such: a process may give back a task that it has not begun, and
+   * then as many wait as may.
+   */
+  #promised = 0;
+  /** The same for who submits at once: until results are collected. */
+  #offered = 0;
 
   constructor(parts: RoomParts) {
     this.#parts = parts;
@@ -53,10 +60,19 @@ export class Room {
     return count < limit ? limit - count : limit - count + begun();
   }
 
+  /** For how many tasks there is room. Who submits them at once, or fewer, is let in. */
+  offer(): number {
+    const { free } = this;
+    this.#offered = this.#parts.unfinished() + free;
+    return free;
+  }
+
   /** @throws {QueueFullError} There is no room for so many tasks more. */
   assertFree(items: number): void {
     const { name, limit, unfinished } = this.#parts;
     if (unfinished() + items <= limit || items <= this.free) return;
+    const most = this.#told > 0 ? Math.max(this.#promised, this.#offered) : this.#offered;
+    if (unfinished() + items <= most) return;
     throw new QueueFullError(
       `Cannot submit another task to ${name}, where as many tasks wait as maxQueued allows. ` +
         `To fix it, await pool.ready() before each submit, or use map: ${limit}`,
@@ -69,7 +85,7 @@ export class Room {
     if (this.#waiters.length === 0 && this.free > (isQuick ? 0 : this.#told)) {
       internals.settle(future, true, undefined);
       if (!isQuick) {
-        this.#told++;
+        this.#promise(this.free);
         void this.#forget(isQuick);
       }
     } else {
@@ -81,6 +97,7 @@ export class Room {
 
   /** Looks whether there is room by now, and tells as many of those who wait as there is room for. */
   look(): void {
+    this.#offered = 0;
     if (this.#waiters.length === 0) return;
     // First: a task that begins after the look rings.
     this.#parts.watch(true);
@@ -89,7 +106,7 @@ export class Room {
     this.#waiters = this.#waiters.filter((waiter) => {
       if (free <= (waiter.isQuick ? 0 : this.#told)) return true;
       if (waiter.isQuick) free--;
-      else this.#told++;
+      else this.#promise(free);
       told.push(waiter);
       return false;
     });
@@ -98,6 +115,12 @@ export class Room {
       future.addDoneCallback(() => void this.#forget(isQuick));
       internals.settle(future, true, undefined);
     }
+  }
+
+  /** Counts one who is told of room. */
+  #promise(free: number): void {
+    const promised = this.#parts.unfinished() + free;
+    this.#promised = this.#told++ === 0 ? promised : Math.max(this.#promised, promised);
   }
 
   /**

@@ -283,9 +283,9 @@ export class Pool implements FutureOwner, WorkersOwner {
     this.#room?.assertFree(items);
   }
 
-  /** For how many tasks there is room; `undefined` where any number may wait. */
-  get room(): number | undefined {
-    return this.#room?.free;
+  /** For how many tasks there is room, if they are submitted at once; `undefined` where any number may wait. */
+  offerRoom(): number | undefined {
+    return this.#room?.offer();
   }
 
   /**

@@ -113,13 +113,13 @@ export function signalFrom(memory: SharedArrayBuffer | undefined): AbortSignal {
   memories.set(live.signal, memory);
   // Nobody listens yet.
   live.fire();
-  if (!live.signal.aborted) {
-    const callOff = whenAborted(memory, () => {
-      followed.delete(callOff);
-      live.fire();
-    });
-    followed.add(callOff);
-  }
+  let callOff = () => {};
+  // It may have been aborted since: then this is called at once.
+  callOff = whenAborted(memory, () => {
+    followed.delete(callOff);
+    live.fire();
+  });
+  followed.add(callOff);
   return live.signal;
 }
 
@@ -130,7 +130,10 @@ export function releaseSignals(): void {
   followed.clear();
 }
 
-/** Calls a function from the event loop when the signal of a memory is aborted; returns what calls that off. */
+/**
+ * Calls a function from the event loop when the signal of a memory is aborted, or at once where that has been; returns
+ * what calls that off.
+ */
 export function whenAborted(memory: SharedArrayBuffer, fn: (reason: string) => void): () => void {
   const words = wordsOf(memory);
   let isOff = false;

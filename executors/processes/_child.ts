@@ -125,6 +125,7 @@ export class Child {
   /** Those of its tasks that are to end. */
   readonly #endings = new Endings({
     mayKillFor: (task) => task === this.#tasks[0] && !(this.#state.name === "BUSY" && this.#state.recall === "asked"),
+    hasOthers: () => this.#tasks.length > 1,
     killFor: (why) => {
       this.#killedFor ??= why;
       this.#process.kill("SIGKILL");

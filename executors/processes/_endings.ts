@@ -9,9 +9,15 @@ import type { EncodedTask } from "./_batching.ts";
 
 /**
  * How long the answer to a recall may take before a child is killed for a task that is to end, in milliseconds: until
- * then it is not known which of the tasks behind that one have begun.
+ * then it is not known whether that one has begun.
  */
 const ANSWER_MS = 500;
+
+/**
+ * The same where the child has other tasks: which of those have begun is not known either, and to kill it all the same
+ * fails them. A busy machine may take long, and a task that has stopped its process never lets it answer.
+ */
+const ANSWER_FOR_OTHERS_MS = 5_000;
 
 /** How soon that is looked at again, in milliseconds. */
 const LOOK_MS = 5;
@@ -23,6 +29,8 @@ export type Why = "abort" | "timeout";
 interface Ended {
   /** Whether it is known that the child runs this task, and that it has begun none of those behind it. */
   mayKillFor(task: EncodedTask): boolean;
+  /** Whether the child has more than one task. */
+  hasOthers(): boolean;
   killFor(why: Why): void;
 }
 
@@ -42,9 +50,9 @@ export class Endings {
 
   /** Kills the child at a time, on the clock of `performance.now()`, if it has the task then. */
   add(task: EncodedTask, deadline: number, why: Why): void {
-    const last = deadline + ANSWER_MS;
     const end = () => {
       const now = performance.now();
+      const last = deadline + (this.#child.hasOthers() ? ANSWER_FOR_OTHERS_MS : ANSWER_MS);
       if (now >= last || this.#child.mayKillFor(task)) this.#child.killFor(why);
       else this.#calls.set(task, whenPassed(now + LOOK_MS, end));
     };

@@ -1,6 +1,8 @@
 /** Tasks of processes that are stopped: which process is killed for them, and what becomes of the others. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
 import { type Future, ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
+import { poolOf } from "../../executors/_owner/executor_core.ts";
+import { isAlive } from "../_start.ts";
 import { BOUND, childProcesses, Gate, Ledger, sleep, spin, test, until, untilSync, within } from "../_helpers.ts";
 import { add, compute, echo, passGate, record, square } from "../fixtures/tasks.ts";
 import { loopForever } from "../fixtures/control_tasks.ts";
@@ -119,6 +121,41 @@ for (const onWorkerCrash of CRASHES) {
     assertEquals((aborted.exception(BOUND) as Error).name, "AbortError");
     assertEquals(await within(pool.submit(add, 1, 2)), 3);
   });
+
+  test(`${name}: a process that answers late, as on a busy machine, keeps its other tasks`, async () => {
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    const numbers = Array.from({ length: 20 }, (_, i) => i);
+    for (let [place, tries] = [0, 0]; place < 2;) {
+      const ledger = new Ledger();
+      // The pool learns that the function is quick, and gives some at once.
+      await within(Promise.all(Array.from({ length: 500 }, () => pool.submit(record, ledger.path, -1))));
+      const process = await within(pool.submit(pid));
+      Deno.kill(process, "SIGSTOP");
+      try {
+        const futures = numbers.map((n) => pool.with({ grace: 0 }).submit(record<number>, ledger.path, n));
+        await until(() => futures[0].running(), "what is given to it");
+        const isAlone = poolOf(pool).describe().includes("prefetched=0");
+        const reason = new Error("enough");
+        if (!isAlone) {
+          assert(futures[place].abort(reason));
+          await sleep(1_000);
+          assert(isAlive(process), "it was killed, and its tasks with it");
+        }
+        Deno.kill(process, "SIGCONT");
+        const outcomes = await within(Promise.allSettled(futures));
+        const stopped = isAlone ? -1 : place++;
+        for (const [i, outcome] of outcomes.entries()) {
+          if (i !== stopped) assertEquals(outcome, { status: "fulfilled", value: i });
+          else assertStrictEquals((outcome as PromiseRejectedResult).reason, reason);
+        }
+        const others = (n: number) => n >= 0 && n !== stopped;
+        assertEquals(ledger.numbers().filter(others), numbers.filter(others));
+        assert(++tries < 50, "it never gets two at once");
+      } finally {
+        if (isAlive(process)) Deno.kill(process, "SIGCONT");
+      }
+    }
+  }, { linuxOnly: true });
 
   test(`${name}: shutdown() waits for processes that are being stopped, killWorkers() does not`, async () => {
     for (const isKilled of [false, true]) {

@@ -1,6 +1,6 @@
 /** How many tasks may wait: who is told of room, and what of their times is measured. */
-import { assert, assertEquals } from "@std/assert";
-import { Future } from "@concurrent/futures";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Future, QueueFullError } from "@concurrent/futures";
 import { RecordType, TaskFlag, TaskState } from "../../executors/_queue/protocol.ts";
 import { PASSED_ON } from "../../executors/_queue/posted.ts";
 import { Histogram } from "../../executors/_owner/_histogram.ts";
@@ -77,6 +77,46 @@ for (const how of ["starts", "is begun by a process"]) {
     });
   });
 }
+
+test("Room.assertFree() lets in who was told of room, although a task came back since, and nobody else", async () => {
+  let [unfinished, begun] = [3, 0];
+  const room = new Room({ name: "pool", limit: 2, unfinished: () => unfinished, begun: () => begun, watch: () => {} });
+  for (const isThere of [true, false]) {
+    [unfinished, begun] = [3, isThere ? 2 : 0];
+    const told = room.wait(false);
+    begun = 2;
+    room.look();
+    await within(told);
+    // A process had one that it has not begun.
+    begun = 1;
+    room.assertFree(1);
+    unfinished = 4;
+    assertThrows(() => room.assertFree(1), QueueFullError);
+    unfinished = 3;
+    await sleep(1);
+    assertThrows(() => room.assertFree(1), QueueFullError, undefined, "it comes too late");
+    // What was free for another one is not free for this one.
+    unfinished = 2;
+    assertThrows(() => room.assertFree(2), QueueFullError);
+  }
+});
+
+test("Room.offer() lets in who submits what it has offered, although a task came back since", () => {
+  let [unfinished, begun] = [4, 3];
+  const room = new Room({ name: "pool", limit: 3, unfinished: () => unfinished, begun: () => begun, watch: () => {} });
+  assertEquals(room.offer(), 2);
+  // While the items were copied.
+  begun = 1;
+  for (const items of [3, 2, 1]) {
+    if (items <= 2) room.assertFree(items);
+    else assertThrows(() => room.assertFree(items), QueueFullError);
+  }
+  unfinished = 6;
+  assertThrows(() => room.assertFree(1), QueueFullError);
+  unfinished = 4;
+  room.look();
+  assertThrows(() => room.assertFree(1), QueueFullError, undefined, "results were collected since");
+});
 
 test("Room.wait() offers one place to one after the other: who was told may not use it", async () => {
   let unfinished = 1;

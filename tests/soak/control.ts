@@ -1,13 +1,14 @@
 /** Scenarios: very many tasks of which some have to be stopped, while other programs keep all CPUs busy. */
-import { assertEquals, assertInstanceOf } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { type Future, TimeoutError } from "@concurrent/futures";
-import { Ledger, within } from "../_helpers.ts";
+import { childProcesses, Ledger, within } from "../_helpers.ts";
+import { isAlive } from "../_start.ts";
 import type { Kind } from "../behaviour/kind.ts";
-import { loopForever, loopUntilAborted } from "../fixtures/control_tasks.ts";
 import { kind as processPool } from "../fixtures/kinds/process_pool.ts";
 import { kind as threadPool } from "../fixtures/kinds/thread_pool.ts";
-import { record } from "../fixtures/tasks.ts";
 import type { Counted, Scenario } from "./_scenario.ts";
+import { act, type Deed, type Proof } from "./_stopped_tasks.ts";
+import { hash } from "./_tasks.ts";
 
 /** The scenarios of stopped tasks. */
 export const CONTROL: Scenario[] = [
@@ -17,21 +18,25 @@ export const CONTROL: Scenario[] = [
     // Each of the 200 processes that are killed takes another one's place.
     bound: 400_000,
     fullSize: 20_000,
-    run: (size) => stopEndless(processPool, size, 20, loopForever),
+    run: (size) => stopEndless(processPool, size, 0, "computes on"),
   },
   {
     name: `${threadPool.name}: exactly the tasks that loop until they are stopped fail by their timeout`,
     size: 2_000,
+    bound: 120_000,
     fullSize: 20_000,
-    run: (size) => stopEndless(threadPool, size, 10_000, loopUntilAborted),
+    run: (size) => stopEndless(threadPool, size, 10_000, "heeds"),
   },
 ];
+
+/** A program that computes until it is killed, or the one that has started it has ended. */
+const COMPUTE = "const { ppid } = Deno; while (Deno.ppid === ppid);";
 
 /** Programs that compute as long as this exists, one for each CPU. */
 class Busy implements AsyncDisposable {
   readonly #programs = Array.from(
     { length: navigator.hardwareConcurrency },
-    () => new Deno.Command(Deno.execPath(), { args: ["eval", "for (;;);"], stdin: "null" }).spawn(),
+    () => new Deno.Command(Deno.execPath(), { args: ["eval", COMPUTE], stdin: "null" }).spawn(),
   );
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -44,22 +49,38 @@ const WORKERS = 4;
 const EVERY = 10;
 const TIMEOUT = 50;
 
-async function stopEndless({ make }: Kind, size: number, grace: number, endless: () => never): Promise<Counted> {
+async function stopEndless({ make }: Kind, size: number, grace: number, endless: Deed): Promise<Counted> {
   await using _busy = new Busy();
+  const processes = childProcesses()?.sort();
   const ledger = new Ledger();
-  const futures: Future<number>[] = [];
-  {
-    await using pool = make({ maxWorkers: WORKERS });
-    const limited = pool.with({ timeout: TIMEOUT, grace });
-    for (let i = 0; i < size; i++) {
-      futures.push(i % EVERY === 0 ? limited.submit(endless) : pool.submit(record<number>, ledger.path, i));
-    }
-    await within(Promise.allSettled(futures), "all tasks", size * 200);
+  const futures: Future<Proof>[] = [];
+  const calls = new Array<number>(size).fill(0);
+  const pool = make({ maxWorkers: WORKERS });
+  const limited = pool.with({ timeout: TIMEOUT, grace });
+  for (let i = 0; i < size; i++) {
+    const future = i % EVERY === 0
+      ? limited.submit(act, ledger.path, i, endless, Infinity)
+      : pool.submit(act, ledger.path, i, "returns", 0);
+    future.addDoneCallback(() => calls[i]++);
+    futures.push(future);
   }
+  await within(Promise.allSettled(futures), "all tasks", size * 200);
+  const { done, failed, cancelled, lost, queued, running } = pool.stats();
+  const stopped = Math.ceil(size / EVERY);
+  const none = { cancelled: 0, lost: 0, queued: 0, running: 0 };
+  assertEquals({ done, failed, cancelled, lost, queued, running }, { ...none, done: size - stopped, failed: stopped });
+  await within(pool.shutdown(), "shutdown()", 60_000);
   for (const [i, future] of futures.entries()) {
     if (i % EVERY === 0) assertInstanceOf(future.exception(0), TimeoutError, `${i}: ${future}`);
-    else assertEquals(future.result(0), i);
+    else assertEquals(future.result(0), { n: i, value: hash(i) });
   }
-  assertEquals(ledger.numbers(), [...futures.keys()].filter((i) => i % EVERY !== 0));
-  return { tasks: size, more: `${size / EVERY} stopped` };
+  assert(calls.every((count) => count === 1), "each future is done once");
+  const lines = ledger.lines().map((line) => line.split(" ").map(Number));
+  const begun = lines.map(([n]) => n).filter((n) => n % EVERY !== 0).sort((a, b) => a - b);
+  assertEquals(begun, [...futures.keys()].filter((i) => i % EVERY !== 0), "each has run once");
+  const pids = new Set(lines.map(([, pid]) => pid));
+  pids.delete(Deno.pid);
+  assertEquals([...pids].filter(isAlive), [], "no process is left");
+  assertEquals(childProcesses()?.sort(), processes);
+  return { tasks: size, more: `${stopped} stopped` };
 }

@@ -9,6 +9,7 @@ import { CONTROL } from "./control.ts";
 import { FAULTS } from "./faults.ts";
 import { LOAD, STREAMS } from "./load.ts";
 import { measure, type Measured, newSeed } from "./_scenario.ts";
+import { STOPS } from "./storms.ts";
 
 /** How long one scenario may take, in milliseconds. */
 const BOUND = 900_000;
@@ -33,11 +34,10 @@ function line(texts: readonly string[]): string {
 
 if (import.meta.main) {
   const seed = newSeed();
-  const chosen = [...LOAD, ...STREAMS, ...FAULTS, ...CONTROL, ...EXAMPLES, ...CLUSTER].filter(({ name }) =>
-    Deno.args.every((text) => name.includes(text))
-  );
+  const all = [...LOAD, ...STREAMS, ...FAULTS, ...CONTROL, ...STOPS, ...EXAMPLES, ...CLUSTER];
+  const chosen = all.filter(({ name }) => Deno.args.every((text) => name.includes(text)));
   if (chosen.length === 0) {
-    const names = [...LOAD, ...FAULTS, ...EXAMPLES].map(({ name }) => `  ${name}`);
+    const names = all.map(({ name }) => `  ${name}`);
     console.error(`Unknown scenario: ${Deno.args.join(" ")}. The scenarios are\n${names.join("\n")}`);
     Deno.exit(2);
   }
