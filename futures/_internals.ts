@@ -32,7 +32,8 @@ export interface TaskOrigin {
 export interface FutureOwner {
   /**
    * How far the workers are with the task, seen without waiting for a message. The owner has not yet handed over a task
-   * that is "waiting", and gives it another slot when it does; to collect results may make the room for that.
+   * that is "waiting", and gives it another slot when it does; to collect results may make the room for that. The owner
+   * may settle the future in this call, where it has run for too long.
    */
   peek(slot: number): "waiting" | "pending" | "running" | "done";
   /** Withdraws a future's task so that it never runs; `false` when a worker has already started it. */

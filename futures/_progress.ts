@@ -14,7 +14,6 @@ export class Progress {
   readonly #loops = new Set<Loop>();
   /** What has been taken in and not yet delivered. */
   readonly #values: unknown[] = [];
-  #isEnded = false;
 
   constructor(future: unknown) {
     this.#future = future;
@@ -28,14 +27,14 @@ export class Progress {
   /** Begins a loop. */
   iterate(isEnded: boolean): AsyncIterableIterator<unknown, undefined> {
     const loop = new Loop(() => this.#loops.delete(loop));
-    if (isEnded || this.#isEnded) loop.end();
+    if (isEnded) loop.end();
     else this.#loops.add(loop);
     return loop;
   }
 
   /** Takes in a value; returns whether somebody has to be told of it by {@linkcode deliver}, who has not been asked. */
   take(value: unknown): boolean {
-    if (this.#isEnded || (this.#callbacks.length === 0 && this.#loops.size === 0)) return false;
+    if (this.#callbacks.length === 0 && this.#loops.size === 0) return false;
     return this.#values.push(value) === 1;
   }
 
@@ -59,7 +58,6 @@ export class Progress {
   /** The task is done: what it has said is delivered before its future is. */
   end(): void {
     this.deliver();
-    this.#isEnded = true;
     for (const loop of this.#loops) loop.end();
     this.#loops.clear();
     this.#callbacks.length = 0;

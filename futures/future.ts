@@ -226,7 +226,7 @@ export class Future<T> implements PromiseLike<T> {
       }
       const owner = this.#owner;
       if (owner?.stop === undefined) return false;
-      const stopped = owner.stop(this.#slot, reason ?? this.#abortError());
+      const stopped = owner.stop(this.#slot, reason === undefined ? this.#abortError() : reason);
       if (stopped !== "pending") return stopped;
     }
   }
@@ -562,6 +562,8 @@ export class Future<T> implements PromiseLike<T> {
   #sync(isPolled = true): State {
     if (this.#state !== PENDING || this.#owner === undefined) return this.#state;
     let progress = this.#owner.peek(this.#slot);
+    // To look may have settled it.
+    if (this.#state !== PENDING) return this.#state;
     if (progress === "waiting" && isPolled) {
       this.#owner.collect();
       if (this.#state !== PENDING) return this.#state;

@@ -6,7 +6,13 @@
 
 /** A value as shown in an error message. */
 export function inspect(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : Deno.inspect(value, { depth: 1 });
+  if (typeof value === "string") return JSON.stringify(value);
+  try {
+    return Deno.inspect(value, { depth: 1 });
+  } catch {
+    // It says by itself how it is shown, and fails.
+    return typeName(value);
+  }
 }
 
 /** The class of an object, the name of an error, or the type of anything else. */

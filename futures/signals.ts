@@ -44,7 +44,7 @@ class SignalWatch implements Waiter {
     this.#signal.removeEventListener("abort", this.#onAbort);
     // All that has not begun is cancelled before anything else is done: workers go on meanwhile.
     const deliver = internals.cancelAll(futures);
-    for (const future of futures) if (!future.cancelled()) future.abort(this.#signal.reason);
+    for (const future of futures) future.abort(this.#signal.reason);
     // Last: a callback may block.
     deliver();
   };

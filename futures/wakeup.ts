@@ -133,6 +133,11 @@ export function lookAgainAfter(ms: number): void {
   looksAt = at;
 }
 
+/** Makes the sources look now, if it is time: for who neither blocks nor yields to the event loop. */
+export function lookIfDue(): void {
+  if (looksAt !== Infinity && performance.now() >= looksAt) lookAgain();
+}
+
 function lookAgain(): void {
   looksAt = Infinity;
   for (const source of sources) source.lookAgain?.();

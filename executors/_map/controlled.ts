@@ -44,7 +44,7 @@ export function checkTaskOptions(options: TaskOptions): TaskOptions {
   }
   const { timeout, signal, name, grace } = options;
   checkTime("timeout", timeout);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (signal !== undefined && !isSignal(signal)) {
     throw new TypeError(`The option signal must be an AbortSignal: ${inspect(signal)}`);
   }
   if (name !== undefined && typeof name !== "string") {
@@ -54,6 +54,18 @@ export function checkTaskOptions(options: TaskOptions): TaskOptions {
   const given: { [key: string]: unknown } = { timeout, signal, name, grace };
   for (const key of KNOWN) if (given[key] === undefined) delete given[key];
   return given;
+}
+
+const { aborted } = Object.getOwnPropertyDescriptors(AbortSignal.prototype);
+
+/** Whether it is a signal, and not only looks like one. */
+function isSignal(value: unknown): boolean {
+  try {
+    aborted.get!.call(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function checkTime(name: string, time: unknown): void {

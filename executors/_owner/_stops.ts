@@ -9,7 +9,7 @@ import { TimeoutError } from "../../futures/errors.ts";
 import { type Future, internals } from "../../futures/future.ts";
 import { withoutFrames } from "../../futures/own_frames.ts";
 import { lookAgainAfter } from "../../futures/wakeup.ts";
-import { MAX_LIMIT_MS, STATE_MASK, TaskState } from "../_queue/protocol.ts";
+import { MAX_LIMIT_MS } from "../_queue/protocol.ts";
 import type { TaskQueue } from "../_queue/task_queue.ts";
 import { withSubmission } from "./_submission.ts";
 import { GRACE_MS, type TaskTable } from "./_task_table.ts";
@@ -20,11 +20,12 @@ import { GRACE_MS, type TaskTable } from "./_task_table.ts";
  */
 const GIVE_UP_MS = 50;
 
+/** How soon a task that has little time is looked at again when its function has not been called, in milliseconds. */
+const WAITING_MS = 10;
+
 /** A task that is to end. */
 interface Stop {
   readonly slot: number;
-  /** The word of its slot since then: another one says that it has ended. */
-  readonly word: number;
   /** What its future fails with. */
   readonly reason: unknown;
   /** When its future fails, and then, when its thread is given up; on the clock of `performance.now()`. */
@@ -55,9 +56,14 @@ export class Stops {
     this.#owner = owner;
   }
 
+  /** Whether there are tasks to look at. */
+  get isWatching(): boolean {
+    return this.#stops.size + this.#tasks.limited.size > 0;
+  }
+
   /** Has a task end that has been marked so: its future fails after so many milliseconds at the latest. */
-  add(slot: number, word: number, reason: unknown, grace: number): void {
-    const stop = { slot, word, reason, at: performance.now() + grace, isFailed: false };
+  add(slot: number, reason: unknown, grace: number): void {
+    const stop = { slot, reason, at: performance.now() + grace, isFailed: false };
     this.#tasks.noteStop(slot, stop);
     this.#stops.add(stop);
     this.#lookAfter(grace);
@@ -77,10 +83,9 @@ export class Stops {
     if (this.#tasks.limited.size > 0) this.#lookAtLimited();
     const now = performance.now();
     for (const stop of this.#stops) {
-      const { slot, word } = stop;
+      const { slot } = stop;
       // Once its result is collected, the slot may be another task's.
-      const goesOn = Atomics.load(this.#queue.slots, slot) === word && this.#tasks.stopOf(slot) === stop;
-      if (!goesOn) this.#stops.delete(stop);
+      if (this.#tasks.stopOf(slot) !== stop) this.#stops.delete(stop);
       else if (now < stop.at) this.#lookAfter(stop.at - now);
       else if (!stop.isFailed) {
         stop.isFailed = true;
@@ -98,10 +103,8 @@ export class Stops {
     let next = Infinity;
     for (const [slot, future] of this.#tasks.limited) {
       const { timeout, grace } = this.#queue.limitsOf(slot);
-      const state = Atomics.load(this.#queue.slots, slot) & STATE_MASK;
-      let left = timeout + grace;
-      if (state === TaskState.RUNNING) left -= this.#queue.ranFor(slot);
-      else if (state !== TaskState.PENDING) continue;
+      const ran = this.#queue.ranFor(slot);
+      const left = ran === undefined ? Math.max(timeout + grace, WAITING_MS) : timeout + grace - ran;
       if (left > 0) {
         next = Math.min(next, left);
         continue;
@@ -109,7 +112,7 @@ export class Stops {
       const word = this.#queue.stop(slot);
       // It has had its grace.
       if (word === undefined) continue;
-      this.add(slot, word, withSubmission(future, timeoutError(future, this.#owner.workerOf(word))), 0);
+      this.add(slot, withSubmission(future, timeoutError(future, this.#owner.workerOf(word))), 0);
     }
     this.#lookAfter(next);
   }

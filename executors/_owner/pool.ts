@@ -15,7 +15,7 @@ import { ring, SEQUENCE } from "../../futures/bell.ts";
 import { sharedNow } from "../../futures/builtins.ts";
 import { withoutFrames } from "../../futures/own_frames.ts";
 import { ensureStack } from "../../futures/stack.ts";
-import { bell, blockUntil, hold, release } from "../../futures/wakeup.ts";
+import { bell, blockUntil, hold, lookIfDue, release } from "../../futures/wakeup.ts";
 import type { Encoded } from "../_values/encoded.ts";
 import { encodeArguments, encodeItems, type EncodeOptions } from "../_values/codec.ts";
 import { withName } from "../_values/named.ts";
@@ -33,6 +33,7 @@ import { createPoolMemory, TaskQueue } from "../_queue/task_queue.ts";
 import { Collector } from "./_collector.ts";
 import { type Constants, copyConstants } from "./_constants.ts";
 import { Dispatcher } from "./_dispatcher.ts";
+import { followSignals, noteSignals } from "./_followed_signals.ts";
 import { type AnyFunction, Functions } from "./_functions.ts";
 import { prepareInitializer } from "./_initializer.ts";
 import type { LossReport, PoolKind } from "./kind.ts";
@@ -257,16 +258,21 @@ export class Pool implements FutureOwner, WorkersOwner {
       throw error;
     }
     const tally = this.#tally;
+    const { shared } = payload;
+    // A getter of an argument may have aborted one that was encoded before it.
+    if (shared.length > 0) noteSignals(shared);
     const isChunk = (flags & TaskFlag.CHUNK) !== 0;
+    let future: Future<unknown>;
     if (!isChunk && !tally.isNextMeasured()) {
-      const future = this.#dispatcher.handOver(this, fn, payload, flags, control);
+      future = this.#dispatcher.handOver(this, fn, payload, flags, control);
       tally.countSubmitted();
-      return future;
+    } else {
+      const at = sharedNow();
+      future = this.#dispatcher.handOver(this, fn, payload, flags | TaskFlag.MEASURED, control);
+      // One that has failed on the way was counted as one.
+      tally.measure(future, at, fn, internals.failed(future) ? 1 : items, isChunk);
     }
-    const at = sharedNow();
-    const future = this.#dispatcher.handOver(this, fn, payload, flags | TaskFlag.MEASURED, control);
-    // One that has failed on the way was counted as one.
-    tally.measure(future, at, fn, internals.failed(future) ? 1 : items, isChunk);
+    if (shared.length > 0) followSignals(shared, future);
     return future;
   }
 
@@ -357,6 +363,8 @@ export class Pool implements FutureOwner, WorkersOwner {
 
   peek(slot: number): "waiting" | "pending" | "running" | "done" {
     if (this.#dispatcher.isInterrupted) return "waiting";
+    // Who asks again and again may neither block nor yield, and then nobody else looks. This may settle the future.
+    if (this.#stops?.isWatching) lookIfDue();
     // Room is made by consumers, and they ring.
     if (slot < 0) return Atomics.load(bell, SEQUENCE) === this.#collectedAt ? "pending" : "waiting";
     switch (Atomics.load(this.#queue.slots, slot) & STATE_MASK) {
@@ -404,7 +412,7 @@ export class Pool implements FutureOwner, WorkersOwner {
       this.#tasks.noteStop(slot, { reason });
       this.#tellToEnd(slot, grace);
     } else {
-      this.#stops.add(slot, word, reason, grace);
+      this.#stops.add(slot, reason, grace);
       this.#workers.find(serialOf(word))?.worker.postMessage(
         { type: "abort", slot, grace } satisfies ConsumerMessage,
       );

@@ -195,10 +195,10 @@ export class TaskQueue {
     Atomics.store(this.#limits, slot * LIMIT_WORDS + Limit.BEGUN, clock() || 1);
   }
 
-  /** Owner: for how many milliseconds the function of a slot's task has run, which has a timeout. */
-  ranFor(slot: number): number {
+  /** Owner: how many milliseconds ago the function of a slot's task was called, which has a timeout. */
+  ranFor(slot: number): number | undefined {
     const begun = Atomics.load(this.#limits, slot * LIMIT_WORDS + Limit.BEGUN);
-    return begun === 0 ? 0 : (clock() - begun) | 0;
+    return begun === 0 ? undefined : (clock() - begun) | 0;
   }
 
   /** How many tasks consumers have finished, modulo 2³². */

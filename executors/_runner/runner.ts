@@ -207,7 +207,8 @@ export class Runner implements RunWorker {
     };
     const goOn = async (value: unknown, length: number, call: (i: number) => unknown): Promise<void> => {
       results.push(await value);
-      while (results.length < length) {
+      // Something else may have ended the chunk meanwhile.
+      while (results.length < length && !run.isOver) {
         const next = call(results.length);
         results.push(isThenable(next) ? await next : next);
       }
@@ -396,6 +397,8 @@ class TaskRun extends Run<Runner> {
     if (this.limits !== undefined && performance.now() >= this.deadline) {
       return { type: RecordType.TIMED_OUT, payload: encodeValue(this.worker.name, this.worker.resultOptions) };
     }
+    // It has ended in time, and what it has left behind is not told otherwise later.
+    this.deadline = Infinity;
     if (type === RecordType.VALUE) {
       try {
         return { type, payload: this.attempt(() => encodeValue(outcome, this.#resultOptions)) };

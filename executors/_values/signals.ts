@@ -24,17 +24,27 @@ const decoder = new TextDecoder();
 const Exception = DOMException;
 
 const memories = new WeakMap<AbortSignal, SharedArrayBuffer>();
+const signals = new WeakMap<SharedArrayBuffer, AbortSignal>();
 
-/** The memory of a signal, for one of this program: one listener for each, which goes with it. */
+/** The memory of a signal, which says whether it is aborted now; {@linkcode noteAborted} says so later. */
 export function memoryOf(signal: AbortSignal): SharedArrayBuffer {
   let memory = memories.get(signal);
   if (memory === undefined) {
     memories.set(signal, memory = createSignalMemory());
-    const words = memory;
-    signal.addEventListener("abort", () => abortMemory(words, bytesOf(signal.reason)), { once: true });
+    signals.set(memory, signal);
   }
-  if (signal.aborted && !isAborted(memory)) abortMemory(memory, bytesOf(signal.reason));
+  noteAborted(signal, memory);
   return memory;
+}
+
+/** The signal of this thread that a memory was made for. */
+export function signalOf(memory: SharedArrayBuffer): AbortSignal | undefined {
+  return signals.get(memory);
+}
+
+/** Notes in its memory that a signal was aborted, if it was. */
+export function noteAborted(signal: AbortSignal, memory: SharedArrayBuffer): void {
+  if (signal.aborted && !isAborted(memory)) abortMemory(memory, bytesOf(signal.reason));
 }
 
 /** Makes memory for a signal. */
@@ -106,6 +116,8 @@ const followed = new Set<() => void>();
 /** Makes a signal that is aborted as the memory says. */
 export function signalFrom(memory: SharedArrayBuffer | undefined): AbortSignal {
   if (memory === undefined) throw new SyntaxError("Cannot read as a signal: it has no memory");
+  const own = signalOf(memory);
+  if (own !== undefined) return own;
   const live = makeLiveSignal(() => {
     poll();
     return isAborted(memory) ? [reasonIn(memory)] : undefined;

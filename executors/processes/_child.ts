@@ -329,7 +329,7 @@ export class Child {
     this.#nextId += done.length;
     this.#forget(done);
     // The next one may have been told to end while it waited.
-    if (this.#tasks.length > 0 && this.#endings.has(this.#tasks[0])) this.#process.send(["abort", this.#nextId]);
+    if (this.#tasks.length > 0 && this.#endings.isAborted(this.#tasks[0])) this.#process.send(["abort", this.#nextId]);
     this.#owner.onResults(this, done, results, this.#tasks[0]);
     if (this.#tasks.length > 0) return;
     if (this.#state.name === "BUSY") {
@@ -466,7 +466,7 @@ export class Child {
    */
   abort(slot: number, grace: number): void {
     const task = this.#tasks.find((task) => task.slot === slot);
-    if (task === undefined || this.#endings.has(task) || this.#state.name !== "BUSY") return;
+    if (task === undefined || this.#endings.isAborted(task) || this.#state.name !== "BUSY") return;
     if (task === this.#tasks[0]) this.#process.send(["abort", this.#nextId]);
     if (this.#state.recall === "none") this.#recall();
     this.#endings.add(task, performance.now() + grace, "abort");
@@ -474,7 +474,6 @@ export class Child {
 
   /** Has the task whose function is called end when it has run for too long; its own process tells its signal. */
   #limit(task: EncodedTask): void {
-    if (this.#endings.has(task)) return;
     const { timeout, grace } = this.#owner.limitsOf(task);
     this.#endings.add(task, performance.now() + timeout + grace, "timeout");
   }

@@ -34,38 +34,51 @@ interface Ended {
   killFor(why: Why): void;
 }
 
+/** When the child is killed for a task. */
+interface Ending {
+  readonly deadline: number;
+  callOff: () => void;
+}
+
 /** See above. */
 export class Endings {
   readonly #child: Ended;
-  /** What calls off that the child is killed, by the task that it is killed for. */
-  readonly #calls = new Map<EncodedTask, () => void>();
+  readonly #endings = new Map<EncodedTask, Ending>();
+  /** Those that are to end now, and not only when their time is over. */
+  readonly #aborted = new Set<EncodedTask>();
 
   constructor(child: Ended) {
     this.#child = child;
   }
 
-  has(task: EncodedTask): boolean {
-    return this.#calls.has(task);
+  /** Whether a task is to end now. */
+  isAborted(task: EncodedTask): boolean {
+    return this.#aborted.has(task);
   }
 
-  /** Kills the child at a time, on the clock of `performance.now()`, if it has the task then. */
+  /** Kills the child at a time, on the clock of `performance.now()`, if it has the task then. The first counts. */
   add(task: EncodedTask, deadline: number, why: Why): void {
+    if (why === "abort") this.#aborted.add(task);
+    const before = this.#endings.get(task);
+    if (before !== undefined && before.deadline <= deadline) return;
+    before?.callOff();
     const end = () => {
       const now = performance.now();
       const last = deadline + (this.#child.hasOthers() ? ANSWER_FOR_OTHERS_MS : ANSWER_MS);
       if (now >= last || this.#child.mayKillFor(task)) this.#child.killFor(why);
-      else this.#calls.set(task, whenPassed(now + LOOK_MS, end));
+      else ending.callOff = whenPassed(now + LOOK_MS, end);
     };
-    this.#calls.get(task)?.();
-    this.#calls.set(task, whenPassed(deadline, end));
+    const ending: Ending = { deadline, callOff: whenPassed(deadline, end) };
+    this.#endings.set(task, ending);
   }
 
   /** Tasks have left the child, which is not killed for them. */
   forget(tasks: readonly EncodedTask[]): void {
-    if (this.#calls.size === 0) return;
+    if (this.#endings.size === 0) return;
     for (const task of tasks) {
-      this.#calls.get(task)?.();
-      this.#calls.delete(task);
+      this.#endings.get(task)?.callOff();
+      this.#endings.delete(task);
+      this.#aborted.delete(task);
     }
   }
 }

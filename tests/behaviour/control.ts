@@ -48,7 +48,7 @@ import type { Kind } from "./kind.ts";
 const PATIENT = { grace: 10_000 };
 
 /** A signal that counts the listeners that are added to it and removed. */
-function countingSignal(): {
+export function countingSignal(): {
   controller: AbortController;
   signal: AbortSignal;
   count: () => number;
@@ -489,6 +489,7 @@ export function controlBehaviour(kind: Kind): void {
       [{ signal: {} }, TypeError, /signal.*\{\}/],
       [{ signal: new AbortController() }, TypeError, /signal.*AbortController/],
       [{ signal: null }, TypeError, /signal.*null/],
+      [{ signal: Object.create(AbortSignal.prototype) }, TypeError, /signal/],
       [{ name: 5 }, TypeError, /name.*5/],
       [{ timeOut: 50 }, TypeError, /timeout, signal, name or grace.*timeOut/],
       [{ chunksize: 5 }, TypeError, /timeout, signal, name or grace.*chunksize/],

@@ -26,6 +26,7 @@ import { shutdownBehaviour } from "./shutdown.ts";
 import { signalBehaviour } from "./signals.ts";
 import { stackBehaviour } from "./stacks.ts";
 import { statsBehaviour } from "./stats.ts";
+import { stopBehaviour } from "./stops.ts";
 import { submitBehaviour } from "./submit.ts";
 import { traceBehaviour } from "./trace.ts";
 import { valueBehaviour } from "./values.ts";
@@ -38,6 +39,7 @@ export function behaviour(kind: Kind): void {
   submitBehaviour(kind);
   cancelBehaviour(kind);
   controlBehaviour(kind);
+  stopBehaviour(kind);
   progressBehaviour(kind);
   signalBehaviour(kind);
   waitingBehaviour(kind);

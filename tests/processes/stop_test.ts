@@ -3,8 +3,21 @@ import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals
 import { type Future, ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
 import { poolOf } from "../../executors/_owner/executor_core.ts";
 import { isAlive } from "../_start.ts";
-import { BOUND, childProcesses, Gate, Ledger, sleep, spin, test, until, untilSync, within } from "../_helpers.ts";
+import {
+  bestOf,
+  BOUND,
+  childProcesses,
+  Gate,
+  Ledger,
+  sleep,
+  spin,
+  test,
+  until,
+  untilSync,
+  within,
+} from "../_helpers.ts";
 import { add, compute, echo, passGate, record, square } from "../fixtures/tasks.ts";
+import { project } from "../_projects.ts";
 import { loopForever } from "../fixtures/control_tasks.ts";
 import { pid, recordOrPass, stopItself } from "../fixtures/process_tasks.ts";
 
@@ -193,3 +206,48 @@ test("ProcessPoolExecutor: aborts while children are given the next tasks, and e
     for (const i of futures.keys()) assert(aborted.has(i) || lines.includes(i), `${i} has not run`);
   }
 });
+
+/** A child that gets no input from when the file `hold` is there until `go` is. */
+const HOLDING_DENO = `
+  const [folder, deno, ...args] = Deno.args;
+  const exists = (name) => Array.from(Deno.readDirSync(folder)).some((entry) => entry.name === name);
+  const child = new Deno.Command(deno, { args, stdin: "piped", stdout: "inherit", stderr: "inherit" }).spawn();
+  const input = child.stdin.getWriter();
+  for await (const bytes of Deno.stdin.readable) {
+    while (exists("hold") && !exists("go")) await new Promise((resolve) => setTimeout(resolve, 1));
+    await input.write(bytes);
+  }
+  await input.close();`;
+
+test(
+  "ProcessPoolExecutor {break}: a process is not killed before it has said what it has not begun",
+  () =>
+    bestOf(3, async () => {
+      const folder = project({ "holding.ts": HOLDING_DENO });
+      const deno = Deno.execPath();
+      const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/holding.ts' '${folder}' '${deno}' "$@"\n`;
+      Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+      using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno: `${folder}/deno` });
+      await within(
+        Promise.all(Array.from({ length: 2_000 }, () => pool.submit(recordOrPass, undefined, undefined, 0))),
+      );
+      const ledger = new Ledger();
+      using first = new Gate();
+      using gate = new Gate();
+      const held = pool.submit(recordOrPass, undefined, first.path, -1);
+      first.arrivedSync();
+      // Larger than a pipe: as long as it is not written, nobody recalls what is given with it because it is late.
+      const stopped = pool.with({ grace: 0 }).submit(recordOrPass, undefined, gate.path, -1, "x".repeat(2 << 20));
+      const behind = Array.from({ length: 20 }, (_, i) => pool.submit(recordOrPass, ledger.path, undefined, i));
+      Deno.writeTextFileSync(`${folder}/hold`, "");
+      first.open();
+      await within(held);
+      await until(() => stopped.running(), "its begin");
+      assert(stopped.abort("enough"));
+      Deno.writeTextFileSync(`${folder}/go`, "");
+      assertStrictEquals(stopped.exception(BOUND), "enough");
+      await within(Promise.all(behind));
+      assertEquals(ledger.numbers(), behind.map((_, i) => i));
+    }),
+  { linuxOnly: true, bound: 60_000 },
+);

@@ -38,6 +38,31 @@ export function numberPayload(value: number): Encoded {
 const ATOMICS: object[] = [Atomics, kept.Atomics];
 const CLOCKS: { now(): number }[] = [performance, kept.performance];
 
+/** A clock that stands still, for who looks at it by `performance.now()` and never sleeps. */
+export class Clock implements Disposable {
+  #now = performance.now();
+  readonly #before = CLOCKS.map((clock) => Object.getOwnPropertyDescriptor(clock, "now"));
+
+  constructor() {
+    for (const clock of CLOCKS) {
+      Object.defineProperty(clock, "now", { configurable: true, writable: true, value: () => this.#now });
+    }
+  }
+
+  /** So many milliseconds pass. */
+  pass(ms: number): void {
+    this.#now += ms;
+  }
+
+  [Symbol.dispose](): void {
+    for (const [i, clock] of CLOCKS.entries()) {
+      const before = this.#before[i];
+      if (before === undefined) delete (clock as { now?: unknown }).now;
+      else Object.defineProperty(clock, "now", before);
+    }
+  }
+}
+
 const INTERCEPTED = [
   "load",
   "store",

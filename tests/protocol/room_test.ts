@@ -9,7 +9,7 @@ import { Room } from "../../executors/_owner/_room.ts";
 import { Tally } from "../../executors/_owner/_tally.ts";
 import { EMPTY } from "../../executors/_values/encoded.ts";
 import { SEQUENCE } from "../../futures/bell.ts";
-import { sleep, test, until, within } from "../_helpers.ts";
+import { BOUND, sleep, test, until, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption } from "./_kit.ts";
 
 for (const how of ["starts", "is begun by a process"]) {
@@ -147,6 +147,38 @@ test("Room.wait() offers one place to one after the other: who was told may not 
   assertEquals(watched.at(-1), false, "nobody waits any more");
 });
 
+test("Room.wait() lets nobody overtake, offers what is free at once to one alone, and ends with the pool", async () => {
+  let unfinished = 1;
+  let isWatched = false;
+  const room = new Room({
+    name: "pool",
+    limit: 1,
+    unfinished: () => unfinished,
+    begun: () => 0,
+    watch: (isWanted) => isWatched = isWanted,
+  });
+  const first = room.wait(false);
+  // There is room by now, and nobody has looked.
+  unfinished = 0;
+  const second = room.wait(false);
+  assertEquals([first.done(), second.done()], [true, false]);
+  // The first one does not use it.
+  await within(second);
+  await sleep(1);
+  // There is room when it comes, and another one comes before it could use that.
+  const third = room.wait(false);
+  const fourth = room.wait(false);
+  assertEquals([third.done(), fourth.done()], [true, false]);
+  await within(fourth, "a place that was not used");
+  await sleep(1);
+  unfinished = 1;
+  const fifth = room.wait(false);
+  assertEquals(isWatched, true);
+  room.close(() => new Error("the end"));
+  assertEquals([String(fifth.exception(0)), isWatched], ["Error: the end", false]);
+  room.close(() => new Error("again"));
+});
+
 test("IdleEnd looks when a worker may have been idle for long enough, and no sooner, however far that is", async () => {
   let [looks, idle, workers] = [0, 0, 1];
   const end = new IdleEnd({
@@ -179,6 +211,39 @@ test("IdleEnd looks when a worker may have been idle for long enough, and no soo
   await sleep(60);
   assertEquals(looks, 3, "none of these two is due");
   far.stop();
+});
+
+test("IdleEnd waits for what is left of the time, and has one timer at once", async () => {
+  const delays: number[] = [];
+  const { setTimeout } = globalThis;
+  let [looks, idle] = [0, 0];
+  const end = new IdleEnd({
+    timeout: 30,
+    endIdle: () => {
+      looks++;
+      // To end one starts another one.
+      if (looks === 2) end.begin();
+      return false;
+    },
+    longest: () => idle,
+    hasWorkers: () => true,
+  });
+  globalThis.setTimeout = ((fn: () => void, ms: number) => {
+    delays.push(ms);
+    return setTimeout(fn, ms);
+  }) as typeof setTimeout;
+  try {
+    end.begin();
+    idle = 20.5;
+    for (const end = performance.now() + BOUND; looks < 2 && performance.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  // A timer may fire a millisecond early.
+  assertEquals(delays, [31, 11, 31]);
+  end.stop();
 });
 
 test("Histogram tells the mean exactly, and quantiles to five parts in a hundred", () => {

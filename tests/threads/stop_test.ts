@@ -2,9 +2,9 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
 import { ThreadPoolExecutor, TimeoutError } from "@concurrent/futures";
 import { poolOf } from "../../executors/_owner/executor_core.ts";
-import { BOUND, Ledger, test, until, untilSync, within } from "../_helpers.ts";
+import { BOUND, Ledger, rejectionOf, test, until, untilSync, within } from "../_helpers.ts";
 import { add, square } from "../fixtures/tasks.ts";
-import { loopUntilAborted } from "../fixtures/control_tasks.ts";
+import { askAfter, leaveAsking, loopUntilAborted } from "../fixtures/control_tasks.ts";
 import { computeUntilTold } from "../fixtures/thread_tasks.ts";
 
 /** Keeps what is printed by `console.warn`. */
@@ -96,4 +96,48 @@ test("ThreadPoolExecutor: a thread whose task heeds its signal is kept", async (
     assertInstanceOf(future.exception(BOUND), Error);
   }
   assertStrictEquals(poolOf(pool).lost, 0);
+});
+
+test("Future.done() of ThreadPoolExecutor: who neither blocks nor yields sees that a task was given up", async () => {
+  using warnings = new Warnings();
+  using pool = new ThreadPoolExecutor(1);
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  await within(pool.submit(add, 1, 2));
+  for (const how of ["timeout", "abort"] as const) {
+    words.fill(0);
+    const future = pool.with(how === "abort" ? { grace: 20 } : { timeout: 20, grace: 0 }).submit(
+      computeUntilTold,
+      words,
+    );
+    untilSync(() => Atomics.load(words, 0) === 1, "its begin");
+    if (how === "abort") assert(future.abort());
+    untilSync(() => future.done(), "its end");
+    const behind = pool.submit(square, 3);
+    untilSync(() => behind.done(), "another thread");
+    assertEquals(behind.result(0), 9);
+    Atomics.store(words, 1, 1);
+  }
+  assertEquals(warnings.texts.length, 2);
+});
+
+test("ThreadPoolExecutor: a stopped task that goes on finds its signal aborted, and those behind it do not", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  const warmUp = new Ledger();
+  for (let i = 0; i < 2; i++) await within(pool.submit(askAfter, 5, warmUp.path));
+  assertEquals(warmUp.lines(), ["false", "false"]);
+  const [first, second] = [new Ledger(), new Ledger()];
+  const stopped = pool.with({ grace: 0 }).submit(askAfter, 100, first.path);
+  await until(() => stopped.running(), "its begin");
+  assert(stopped.abort());
+  await rejectionOf(stopped);
+  const next = pool.submit(askAfter, 200, second.path);
+  await within(next);
+  assertEquals([first.lines(), second.lines()], [["true"], ["false"]]);
+  // What has ended in time is not to end later.
+  for (const options of [{}, { timeout: 20, grace: 60_000 }]) {
+    const ledger = new Ledger();
+    const futures = [pool.with(options).submit(leaveAsking, 60, ledger.path), pool.submit(askAfter, 100, second.path)];
+    await within(Promise.allSettled(futures));
+    if (futures[0].exception(0) === null) assertEquals(ledger.lines(), ["false"]);
+  }
 });
