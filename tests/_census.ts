@@ -2,6 +2,7 @@
  * What is alive: workers, child processes, listeners. And the watchdog, which is told of all workers and ends a test
  * that hangs.
  */
+import type { PoolMemory } from "../executors/_queue/protocol.ts";
 import type { Started, WatchdogMessage } from "./_watchdog.ts";
 
 const onLinux = Deno.build.os === "linux";
@@ -16,6 +17,7 @@ const live = new Map<Worker, string>();
 /** Those of them that all tests of a file share. */
 const sharedWorkers = new Set<Worker>();
 let started = 0;
+let newestMemory: PoolMemory | undefined;
 
 class CountedWorker extends NativeWorker {
   readonly #id = ++started;
@@ -31,6 +33,7 @@ class CountedWorker extends NativeWorker {
     const { memory, results, bell } = (message ?? {}) as Partial<Started>;
     if (this.#isWatched || memory === undefined || results === undefined || bell === undefined) return;
     this.#isWatched = true;
+    newestMemory = memory;
     const worker = { id: this.#id, name: live.get(this)!, pool: numberOf(memory.buffer), memory, results, bell };
     tellWatchdog({ type: "started", worker });
   }
@@ -51,6 +54,11 @@ let pools = 0;
 function numberOf(buffer: SharedArrayBuffer): number {
   if (!numbers.has(buffer)) numbers.set(buffer, ++pools);
   return numbers.get(buffer)!;
+}
+
+/** The memory of the pool whose worker was started last: shows what workers do while nobody asks the pool. */
+export function memoryOfNewestPool(): PoolMemory {
+  return newestMemory!;
 }
 
 /** How many workers this thread has started since the program began. */

@@ -15,7 +15,16 @@ import {
 import { endPrograms } from "./_programs.ts";
 import { forgetNoted, sleep, SLOWNESS, until, within } from "./_waiting.ts";
 
-export { childProcesses, guard, liveWorkers, share, shareWhatLives, startedWorkers, workerThreads } from "./_census.ts";
+export {
+  childProcesses,
+  guard,
+  liveWorkers,
+  memoryOfNewestPool,
+  share,
+  shareWhatLives,
+  startedWorkers,
+  workerThreads,
+} from "./_census.ts";
 export * from "./_gate.ts";
 export * from "./_outcomes.ts";
 export { type Ended, outputOf, runProgram } from "./_programs.ts";

@@ -33,6 +33,12 @@ const HELD_UP_MS = 16;
 const MAX_DOUBLINGS = 6;
 
 /**
+ * For how long no other child is started for a task that was recalled because its child has begun nothing, in
+ * milliseconds. On a busy machine most such children come back, before another one would have started.
+ */
+export const AWAY_MS = 300;
+
+/**
  * How many bytes of a task a child reads within a millisecond, on a busy machine. A large task begins long after it was
  * written, and to send it again would take as long.
  */

@@ -7,7 +7,7 @@
 
 import { sharedNow } from "../../futures/builtins.ts";
 import { EncodedSections } from "../_values/encoded.ts";
-import { type Batching, type EncodedTask, hasTimeout, LOOK_MS, Patience } from "./_batching.ts";
+import { AWAY_MS, type Batching, type EncodedTask, hasTimeout, LOOK_MS, Patience } from "./_batching.ts";
 import { ChildFunctions, type FunctionSource } from "./_child_functions.ts";
 import { type ChildExit, ChildProcess, unexpected } from "./_child_process.ts";
 import type { DeathReport } from "./_death_error.ts";
@@ -43,7 +43,8 @@ import { Signals } from "./_signals.ts";
  * The process may end in any of them. In all but ENDING nobody expects that.
  */
 type ChildState =
-  | { readonly name: "STARTING" | "IDLE" | "AWAY" }
+  | { readonly name: "STARTING" | "IDLE" }
+  | { readonly name: "AWAY"; readonly since: number }
   | {
     readonly name: "BUSY";
     /** When it got its tasks. */
@@ -80,7 +81,7 @@ export interface ChildOwner extends FunctionSource {
     running: EncodedTask | undefined,
   ): void;
   /** It will not run these. */
-  onRecalled(tasks: readonly EncodedTask[]): void;
+  onRecalled(child: Child, tasks: readonly EncodedTask[]): void;
   /** It has nothing to do, and could begin something. */
   onIdle(child: Child): void;
   /** Children may have ended because they were idle for long. */
@@ -194,6 +195,11 @@ export class Child {
 
   get state(): ChildState["name"] {
     return this.#state.name;
+  }
+
+  /** Whether it may be idle soon: it starts, or something else computes there, and not for long yet. */
+  isComing(now: number): boolean {
+    return this.#state.name === "STARTING" || (this.#state.name === "AWAY" && now < this.#state.since + AWAY_MS);
   }
 
   /** The tasks that it has and has not answered, in order: the first one runs, the others are prefetched. */
@@ -358,9 +364,9 @@ export class Child {
     const recalled = this.takeFrom(first - this.#nextId);
     if (this.#tasks.length === 0) {
       this.#nextId = this.#lastId + 1;
-      this.#state = { name: "AWAY" };
+      this.#state = { name: "AWAY", since: performance.now() };
     }
-    this.#owner.onRecalled(recalled);
+    this.#owner.onRecalled(this, recalled);
   }
 
   /** Takes the tasks away that it has not begun: those from a place on. */

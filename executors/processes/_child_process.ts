@@ -6,7 +6,7 @@
 
 import { EncodedSections, Encoding } from "../_values/encoded.ts";
 import type { Output } from "./_output.ts";
-import { encodeMessage, joined, type Message, MessageReader } from "./messages.ts";
+import { encodeMessage, joined, type Message, MessageReader, UNREADABLE_CODE } from "./messages.ts";
 import { MAIN, PacketReader, READER } from "./packets.ts";
 
 /** How a child ended. */
@@ -86,7 +86,9 @@ export class ChildProcess {
   #unanswered = 0;
   #probes = 0;
   #looksLeft = 1;
-  /** What the main thread of the child says while a probe has no answer. */
+  /** How many recalls have no answer. */
+  #recalls = 0;
+  /** What the main thread of the child says while a probe or a recall has no answer. */
   #held: Uint8Array[] = [];
   readonly #readers = [MAIN, READER].map((stream) => new MessageReader((message) => this.#hear(message, stream)));
   /** From how many pipes something is being passed on that the child may have written. */
@@ -157,6 +159,7 @@ export class ChildProcess {
 
   /** Has the child say which tasks up to a number it has not begun, if all has arrived that was sent before. */
   recall(last: number): void {
+    this.#recalls++;
     this.send(["recall", last, this.#sent]);
   }
 
@@ -187,13 +190,18 @@ export class ChildProcess {
     // A task can make its own thread say anything, and the reading thread nothing.
     if (READER_SAYS.has(header[0]) !== (stream === READER)) throw unexpected(header);
     if (header[0] === "lost") throw new RobbedError();
-    if (header[0] !== "reached") {
-      this.#listener.onMessage(message);
-      return;
-    }
-    if (header[1] !== this.#probed || this.#unanswered === 0) return;
-    this.#unanswered = 0;
-    this.#takeHeld();
+    if (header[0] === "reached") {
+      if (header[1] !== this.#probed) return;
+      this.#unanswered = 0;
+    } else if (header[0] === "recalled") this.#recalls = Math.max(0, this.#recalls - 1);
+    // What its main thread has said before an answer comes before that.
+    if (!this.#isHeld) this.#takeHeld();
+    if (header[0] !== "reached") this.#listener.onMessage(message);
+  }
+
+  /** Whether it is not clear yet that nobody else has read what was sent. */
+  get #isHeld(): boolean {
+    return this.#unanswered > 0 || this.#recalls > 0;
   }
 
   /**
@@ -202,7 +210,7 @@ export class ChildProcess {
    */
   #take(bytes: Uint8Array, stream: number): void {
     if (this.#isOver) return;
-    if (stream === MAIN && this.#unanswered > 0) this.#held.push(bytes.slice());
+    if (stream === MAIN && this.#isHeld) this.#held.push(bytes.slice());
     else this.#readers[stream].push(bytes);
   }
 
@@ -248,7 +256,6 @@ export class ChildProcess {
     });
     packets.end();
     await writeInOrder();
-    this.#takeHeld();
   }
 
   /**
@@ -286,6 +293,8 @@ export class ChildProcess {
       clearTimeout(timer);
       // As long as somebody reads slowly what was printed, there may be more.
     } while (!areRead && this.#passing > 0);
+    // Its reading thread had no time to say so.
+    if (code === UNREADABLE_CODE && this.#isHeld) this.#wrong = { ...this.#wrong, isRobbed: true };
     this.#takeLast();
     this.#isOver = true;
     this.#listener.onExit({
@@ -297,7 +306,7 @@ export class ChildProcess {
     });
   }
 
-  /** A probe gets no answer any more: what the child has said counts, unless something was wrong. */
+  /** There is no answer any more: what the child has said counts, unless something was wrong. */
   #takeLast(): void {
     if (this.#wrong !== undefined) return;
     try {

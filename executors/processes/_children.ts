@@ -109,6 +109,12 @@ export class Children {
     return starting;
   }
 
+  /** How many will be idle soon, it seems. */
+  get coming(): number {
+    const now = performance.now();
+    return this.#count((child) => child.isComing(now));
+  }
+
   /**
    * Starts one.
    *

@@ -7,7 +7,7 @@
 
 import { sharedNow } from "../../futures/builtins.ts";
 import { EncodedSections, Encoding } from "../_values/encoded.ts";
-import { Batching, type EncodedTask } from "./_batching.ts";
+import { AWAY_MS, Batching, type EncodedTask } from "./_batching.ts";
 import type { Child, ChildOwner } from "./_child.ts";
 import type { ChildExit } from "./_child_process.ts";
 import { Children, type ChildrenOptions } from "./_children.ts";
@@ -100,7 +100,7 @@ class Broker implements ChildOwner {
       if (this.#canRun(child, this.#backlog[0])) this.#give(child);
       else children.end(child);
     }
-    for (let { starting } = children; starting < this.#backlog.length && children.mayStart(); starting++) {
+    for (let { coming } = children; coming < this.#backlog.length && children.mayStart(); coming++) {
       this.#startChild();
     }
     this.#tellCensus();
@@ -200,9 +200,11 @@ class Broker implements ChildOwner {
     if (running !== undefined) this.#consumer.setState(running, TaskState.RUNNING);
   }
 
-  onRecalled(tasks: readonly EncodedTask[]): void {
+  onRecalled(child: Child, tasks: readonly EncodedTask[]): void {
     this.#putBack(tasks);
     this.#feed();
+    // Where the child has not come back by then, another one is started.
+    if (child.state === "AWAY") setTimeout(() => this.#feed(), AWAY_MS);
   }
 
   /** What a child has not begun waits for the next one again, before all that is queued. */

@@ -12,6 +12,9 @@ import { jsonOf } from "../_values/json.ts";
 /** The version of the protocol. A change that the other side would not understand gets the next number. */
 export const VERSION = 3;
 
+/** The exit code of a child that cannot read what it is sent: somebody else has read a part of it. */
+export const UNREADABLE_CODE = 74;
+
 /** ASCII "record separator", which begins each JSON text of a sequence (RFC 7464) and is nowhere inside of one. */
 const RS = 0x1e;
 const LF = 0x0a;

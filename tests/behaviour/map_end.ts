@@ -302,7 +302,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): an asynchronous input that fails when a shorter one has ended leaves none open`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const endless = new Endless();
     const results: number[] = [];
     const sums = pool.map(

@@ -59,7 +59,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() refuses a timeout of NaN, always and first`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     assertThrows(() => pool.map(square, [1], { timeout: NaN }), RangeError);
     assertThrows(() => pool.map(square, [], { timeout: NaN }), RangeError);
     assertThrows(() => pool.map(square, [], { timeout: NaN, chunksize: "x" as unknown as number }), RangeError);

@@ -16,7 +16,7 @@ const OPTIONS = [{}, { chunksize: 1 }, { chunksize: 3 }, { chunksize: 100 }, { b
 }];
 
 /** Small enough to travel with each item, and too large for that; over a network they all do. */
-const SIZES = [10, 300_000];
+const SIZES = [10, 60_000];
 const REMOTE_SIZES = [10, 20_000];
 
 function makeObject(size: number) {

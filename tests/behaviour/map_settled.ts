@@ -11,6 +11,7 @@ import { Gate, Ledger, readUntilError, rejectionOf, sleep, test, until, within }
 import { throwValue } from "../fixtures/errors.ts";
 import { endBy, type Outcome, outcomeBy, type Way, WAYS } from "../fixtures/map_tasks.ts";
 import { add, echo, lengthOf, passGate, recordAll, refuseAt, square, squareUnless, sum } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 import { asynchronous, bothMap, brokenAt, collect, Endless, range } from "./map.ts";
 
@@ -51,7 +52,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled: true: its results have the form of Promise.allSettled()`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const reason = new RangeError("a text");
     const expected = await Promise.allSettled([1, Promise.reject(reason)]);
     const [good] = pool.map(echo<number>, [1], { settled });
@@ -79,7 +80,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled: true rejects an item that cannot cross, with the path that names it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const items: unknown[] = range(9);
     items[4] = { list: [0, () => 1] };
     for (const options of [{}, { chunksize: 3 }, { chunksize: 100 }, { buffersize: 2 }]) {
@@ -99,7 +100,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled: true rejects each item of a function that is not found`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const native = [...pool.map(Math.sqrt.bind(null), [1, 4], { settled })];
     assertEquals(native.length, 2);
     for (const each of native) assert(each.status === "rejected" && each.reason instanceof TaskNotFoundError);
@@ -107,7 +108,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled and ordered: false gives each outcome as it comes`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const options of [{ chunksize: 1 }, { chunksize: 3 }, { buffersize: 4 }]) {
       const all = { ...options, settled, ordered: false } as const;
       for (const blocking of [true, false]) {
@@ -120,7 +121,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled: true keeps what results are, also beside failures`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const values = [0, -0, NaN, undefined, null, "text", { a: [1] }, new Map([[1, 2n]]), new Uint8Array([1, 2])];
     for (const chunksize of [1, 100]) {
       const alone = [...pool.map(echo<unknown>, values, { settled, chunksize })];
@@ -135,7 +136,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled: true ends with an input that throws, behind what was read before`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     assertThrows(() => pool.map(square, brokenAt(3), { settled }), EvalError);
     for (const options of [{ buffersize: 2 }, { buffersize: 5, chunksize: 2 }]) {
       for (const blocking of [true, false]) {

@@ -12,6 +12,7 @@ import {
   squareUnless,
   throwOrPassGateOrRecord,
 } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 import { asynchronous, brokenAt, collect, Endless, range } from "./map.ts";
 
@@ -25,7 +26,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`${name}.map() with ordered: false gives each result as soon as it is there`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const options of [UNORDERED, { ...UNORDERED, buffersize: 3 }]) {
       for (const blocking of [true, false]) {
         using gate = new Gate();
@@ -41,7 +42,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false gives each result once, whatever the other options are`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const expected = range(50).map((n) => n * n);
     for (
       const options of [{}, { chunksize: 1 }, { chunksize: 7 }, { buffersize: 3 }, { buffersize: 9, chunksize: 4 }]
@@ -57,7 +58,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false gives the items of a chunk together, in their order`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const gates = [gate.path, ...Array(5).fill(undefined)];
     const results = pool.map(pauseOrPassGate<number>, range(6), gates, Array(6).fill(0), {
@@ -70,7 +71,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false throws when the first failure comes, behind what came before`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       for (const options of [UNORDERED, { ordered: false, chunksize: 3 }, { ordered: false, buffersize: 4 }]) {
         const results = pool.map(squareUnless, range(9), Array(9).fill(4), options);
@@ -175,7 +176,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false: an input that throws ends it behind the good items`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const options of [{ ordered: false, buffersize: 2 }, { ordered: false, buffersize: 5, chunksize: 2 }]) {
       for (const blocking of [true, false]) {
         const results = pool.map(square, brokenAt(6), options);

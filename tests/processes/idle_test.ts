@@ -5,6 +5,7 @@ import { TaskState } from "../../executors/_queue/protocol.ts";
 import {
   bestOf,
   BOUND,
+  childProcesses,
   Gate,
   Ledger,
   pause,
@@ -81,6 +82,32 @@ for (const { onWorkerCrash, way } of pools) {
     leave(pool, "a timer that a task has left behind", gate);
     for (let i = 0; i < 3; i++) assertNotEquals(await get(pool.submit(pid)), first);
   });
+}
+
+for (const onWorkerCrash of ["break", "replace"] as const) {
+  test(
+    `ProcessPoolExecutor {${onWorkerCrash}}: no process is started beside one that is held up for a moment`,
+    async () => {
+      for (let isForced = false; !isForced;) {
+        using pool = new ProcessPoolExecutor({ maxWorkers: 4, onWorkerCrash });
+        using gate = new Gate();
+        const first = pool.submit(pid).result(BOUND);
+        leave(pool, "a timer that a task has left behind", gate);
+        const since = performance.now();
+        const future = pool.submit(pid);
+        untilSync(() => future.running() || future.done(), "a task that is given");
+        untilSync(() => future.state === "PENDING" || future.done(), "a task that is taken back");
+        isForced = !future.done() && performance.now() - since < 200;
+        gate.open();
+        const next = future.result(SOON);
+        // This thread was held up itself: the moment was too long.
+        if (!isForced) continue;
+        assertEquals([next, pool.stats().workers], [first, 1]);
+        assertEquals(await within(pool.submit(pid)), first);
+        assertEquals(childProcesses() ?? [String(first)], [String(first)]);
+      }
+    },
+  );
 }
 
 test("ProcessPoolExecutor: a large task is not taken back while it is on its way to a process that is idle", () =>

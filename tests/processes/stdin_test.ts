@@ -1,7 +1,9 @@
 /** {@linkcode ProcessPoolExecutor}: the standard input is the program's, and tasks that read it fail. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { BrokenProcessPool, ProcessPoolExecutor } from "@concurrent/futures";
+import { UNREADABLE_CODE } from "../../executors/processes/messages.ts";
 import { bothFail, test, within } from "../_helpers.ts";
+import { project } from "../_projects.ts";
 import { Running } from "../_start.ts";
 import { computeFor, pid, pidWith, readStdinAs, readStdinLater, type StdinReader } from "../fixtures/process_tasks.ts";
 
@@ -72,6 +74,46 @@ async function failsAlone(way: StdinReader, path: string): Promise<void> {
   }
   await bothFail(behind[0], (error) => assertInstanceOf(error, BrokenProcessPool));
   assert(await within(behind[1]) !== before[1]);
+}
+
+/**
+ * A child of which the message `recall` never arrives, as where a task has read it. If it shall, it ends as one does
+ * that cannot read the next message.
+ */
+const ROBBED_DENO = `
+  const [ends, deno, ...args] = Deno.args;
+  const child = new Deno.Command(deno, { args, stdin: "piped", stdout: "inherit", stderr: "inherit" }).spawn();
+  const input = child.stdin.getWriter();
+  for await (const bytes of Deno.stdin.readable) {
+    const text = new TextDecoder("latin1").decode(bytes);
+    const robbed = text.replace(/\\x1e\\["recall",.*\\n/, "");
+    if (ends === "true" && text.includes('\\x1e["probe",')) {
+      child.kill("SIGKILL");
+      Deno.exit(${UNREADABLE_CODE});
+    }
+    await input.write(Uint8Array.from(robbed, (char) => char.charCodeAt(0)));
+  }
+  await input.close();`;
+
+for (const ends of [false, true]) {
+  test(
+    `ProcessPoolExecutor: a result does not count while it is not clear who has read what was sent${
+      ends ? ", also at the end of its process" : ""
+    }`,
+    async () => {
+      const folder = project({ "robbed.ts": ROBBED_DENO });
+      const deno = Deno.execPath();
+      const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/robbed.ts' ${ends} '${deno}' "$@"\n`;
+      Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+      using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno: `${folder}/deno` });
+      // Longer than it takes until it is recalled, as nobody knows whether it has begun.
+      await bothFail(pool.submit(computeFor, 100), (error) => {
+        assertInstanceOf(error, BrokenProcessPool);
+        assertStringIncludes(error.message, "read the standard input");
+      });
+    },
+    { linuxOnly: true },
+  );
 }
 
 test(

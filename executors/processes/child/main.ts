@@ -17,7 +17,15 @@ import { endProcess, runFor, type Runner, type RunnerTask, turn, TURN_MS } from 
 import { createNoted, SignalTable } from "./_signals.ts";
 import { Stdin } from "./_stdin.ts";
 import { beginTask, createTurns, isStopped, nextStop } from "./_turns.ts";
-import { type ChildSettings, type Message, MessageReader, payloadOf, PayloadReader, VERSION } from "../messages.ts";
+import {
+  type ChildSettings,
+  type Message,
+  MessageReader,
+  payloadOf,
+  PayloadReader,
+  UNREADABLE_CODE,
+  VERSION,
+} from "../messages.ts";
 import { PacketWriter } from "../packets.ts";
 
 /**
@@ -36,7 +44,11 @@ export async function serve(imports: Imports): Promise<never> {
   try {
     for (;;) {
       await stdin.wait();
-      stdin.read((bytes) => child.reader.push(bytes));
+      try {
+        stdin.read((bytes) => child.reader.push(bytes));
+      } catch (error) {
+        cannotGoOn(error, UNREADABLE_CODE);
+      }
       await child.work();
       child.runner?.prepareForUnhandledErrors();
     }
@@ -53,9 +65,9 @@ const { memoryUsage } = Deno;
 /** How often the memory is measured, at the most, in milliseconds: that takes some hundredths of one. */
 const MEASURE_MS = 1;
 
-function cannotGoOn(error: unknown): never {
+function cannotGoOn(error: unknown, code = 1): never {
   printError("A task changed built-in objects that its process needs, or read its standard input:", error);
-  return endProcess(1);
+  return endProcess(code);
 }
 
 interface ChildTask extends RunnerTask {
@@ -211,7 +223,7 @@ class Child {
       isStopping: ({ id }) => isStopped(this.#turns, id),
       listenForStops: () => void (this.#listening ??= this.#listenForStops()),
       endsStopped: false,
-      abandonWorker: cannotGoOn,
+      abandonWorker: (error) => cannotGoOn(error),
     });
     if (version !== VERSION || !hasInitializer) this.#outbox.say(["ready", VERSION]);
   }
