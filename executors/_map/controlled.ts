@@ -127,7 +127,9 @@ export function submitControlled(
   const control = { name, grace, fn: typeof fn === "function" ? fn.name : "" };
   if (signal?.aborted) return internals.cancelled(control);
   const future = submit(fn, args);
-  if (name !== undefined || grace !== undefined) internals.setControl(future, control);
+  if (name !== undefined || grace !== undefined) {
+    internals.setControl(future, { ...internals.controlOf(future), ...control });
+  }
   if (signal?.aborted) future.abort(signal.reason);
   else if (signal !== undefined) stopWith(signal, future);
   return future;

@@ -136,6 +136,42 @@ export function stackBehaviour(kind: Kind): void {
     await within(pool.shutdown());
   });
 
+  test(`${name}: only those who ask get to know where a task was submitted`, async () => {
+    const pool = make({ maxWorkers: 1 });
+    const error = await rejectionOf(pool.submit(failDeep));
+    assert(!error.stack.includes("submitted at"), error.stack);
+    for (const [line, refused] of [[here(), pool.submit(echo<unknown>, () => 1)]] as const) {
+      // It costs nothing there.
+      assertSubmittedAt(await rejectionOf(refused), line);
+    }
+    await within(pool.shutdown());
+    for (const value of [1, "yes", null]) {
+      assertThrows(() => make({ submittedAt: value as unknown as boolean }), TypeError, "The option submittedAt");
+    }
+  });
+
+  test(`${name}({ submittedAt: true }) works where a program changes the stacks of its errors`, async () => {
+    const pool = make({ maxWorkers: 1, submittedAt: true });
+    const settings = Error as unknown as { stackTraceLimit: number; prepareStackTrace: unknown };
+    const { stackTraceLimit, prepareStackTrace } = settings;
+    const prepared = () => ["no text"];
+    try {
+      Object.assign(settings, { stackTraceLimit: 2, prepareStackTrace: prepared });
+      const future = pool.submit(failDeep);
+      const other = pool.submit(echo<unknown>, () => 1);
+      const errors = await within(Promise.all([future, other].map(rejectionOf)));
+      assertEquals([settings.stackTraceLimit, settings.prepareStackTrace], [2, prepared]);
+      Object.assign(settings, { stackTraceLimit, prepareStackTrace });
+      for (const error of errors) assertMatch(String(error.stack), /\n {4}submitted at file:.*behaviour\/stacks\.ts/);
+    } finally {
+      Object.assign(settings, { stackTraceLimit, prepareStackTrace });
+    }
+    await within(pool.shutdown());
+  });
+
+  // Its tasks are stopped in ways of its own.
+  if (isRemote) return;
+
   test(`${name}({ submittedAt: true }): so do those of tasks that were stopped or cancelled`, async () => {
     const pool = make({ maxWorkers: 1, submittedAt: true });
     const [line, late] = [here(), pool.with({ timeout: 20 }).submit(awaitLong, 60_000)];
@@ -167,39 +203,6 @@ export function stackBehaviour(kind: Kind): void {
     assertMatch(cancelledError.stack!, new RegExp(`\\n    submitted at file://${HERE}:${cancelLine}:\\d+(\\n|$)`));
     gate.open();
     await within(held);
-    await within(pool.shutdown());
-  });
-
-  test(`${name}: only those who ask get to know where a task was submitted`, async () => {
-    const pool = make({ maxWorkers: 1 });
-    const error = await rejectionOf(pool.submit(failDeep));
-    assert(!error.stack.includes("submitted at"), error.stack);
-    for (const [line, refused] of [[here(), pool.submit(echo<unknown>, () => 1)]] as const) {
-      // It costs nothing there.
-      assertSubmittedAt(await rejectionOf(refused), line);
-    }
-    await within(pool.shutdown());
-    for (const value of [1, "yes", null]) {
-      assertThrows(() => make({ submittedAt: value as unknown as boolean }), TypeError, "The option submittedAt");
-    }
-  });
-
-  test(`${name}({ submittedAt: true }) works where a program changes the stacks of its errors`, async () => {
-    const pool = make({ maxWorkers: 1, submittedAt: true });
-    const settings = Error as unknown as { stackTraceLimit: number; prepareStackTrace: unknown };
-    const { stackTraceLimit, prepareStackTrace } = settings;
-    const prepared = () => ["no text"];
-    try {
-      Object.assign(settings, { stackTraceLimit: 2, prepareStackTrace: prepared });
-      const future = pool.submit(failDeep);
-      const other = pool.submit(echo<unknown>, () => 1);
-      const errors = await within(Promise.all([future, other].map(rejectionOf)));
-      assertEquals([settings.stackTraceLimit, settings.prepareStackTrace], [2, prepared]);
-      Object.assign(settings, { stackTraceLimit, prepareStackTrace });
-      for (const error of errors) assertMatch(String(error.stack), /\n {4}submitted at file:.*behaviour\/stacks\.ts/);
-    } finally {
-      Object.assign(settings, { stackTraceLimit, prepareStackTrace });
-    }
     await within(pool.shutdown());
   });
 }

@@ -18,6 +18,7 @@ import { statsBehaviour } from "../behaviour/stats.ts";
 import { valueBehaviour } from "../behaviour/values.ts";
 import { waitingBehaviour } from "../behaviour/waiting.ts";
 import { kind } from "../fixtures/kinds/cluster.ts";
+import { stackBehaviour } from "../behaviour/stacks.ts";
 import { startForAll } from "./_behaviour.ts";
 import { ignoreWithoutServer } from "./_kit.ts";
 import { hasServer } from "./_redis.ts";
@@ -28,6 +29,7 @@ if (hasServer) {
   valueBehaviour(kind);
   refusedBehaviour(kind);
   errorBehaviour(kind);
+  stackBehaviour(kind);
   mapBehaviour(kind);
   mapOptionsBehaviour(kind);
   mapEndBehaviour(kind);

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { Reports } from "../../executors/cluster/_reports.ts";
 import { test } from "../_helpers.ts";
 
-test("cluster: of what a task reports the newest wins where the server is slow, and goes before the result", async () => {
+test("cluster: of what a task reports the newest wins where the server is slow, before its result", async () => {
   const sent: number[] = [];
   const answers: (() => void)[] = [];
   const reports = new Reports<number>((value) => {

@@ -1,7 +1,7 @@
 /** Tasks that are stopped on a node, whatever is lost or cut off meanwhile. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
 import { TimeoutError } from "@concurrent/futures";
-import { bothFail, Gate, Ledger, rejectionOf, sleep, until, within } from "../_helpers.ts";
+import { bothFail, Gate, Ledger, rejectionOf, sleep, thrownBy, until, within } from "../_helpers.ts";
 import { failOnce, tellJob, tickForever } from "../fixtures/cluster_tasks.ts";
 import {
   aborted,
@@ -10,6 +10,7 @@ import {
   loopForever,
   loopUntil,
   loopUntilAborted,
+  returnWhenAborted,
 } from "../fixtures/control_tasks.ts";
 import { passGate, passGateLater, square } from "../fixtures/tasks.ts";
 import { clusterTest, sharedClusterTest } from "./_kit.ts";
@@ -125,30 +126,60 @@ sharedClusterTest("cluster: a task is aborted although what its executor says is
   }
 });
 
-sharedClusterTest(
-  "cluster: of the tasks that share a job one is aborted, and the others run once",
-  1,
-  async ({ make }) => {
-    await using pool = make();
-    for (let i = 0; i < 30; i++) await within(pool.submit(computeUnless, 0.01));
-    using gate = new Gate();
-    const held = pool.submit(passGate, gate.path);
-    await gate.arrived();
-    // They are added together, so each job has several.
-    const view = pool.with({ grace: 20_000 });
-    const futures = Array.from({ length: 200 }, (_, i) => view.submit(computeUnless, i === 60 ? 0 : 0.01));
-    gate.open();
-    await within(held);
-    await until(() => futures[60].running() && futures[40].done(), "the one that loops");
-    const reason = new Error("enough");
-    assert(futures[60].abort(reason));
-    const outcomes = await within(Promise.allSettled(futures));
-    for (const [i, outcome] of outcomes.entries()) {
-      if (i === 60) assertStrictEquals((outcome as PromiseRejectedResult).reason, reason);
-      else assertEquals(outcome, { status: "fulfilled", value: 0.01 });
-    }
-  },
-);
+sharedClusterTest("cluster: of the tasks that share a job one is aborted, and the others run", 1, async (cluster) => {
+  await using pool = cluster.make();
+  await using client = cluster.server.connect();
+  for (let i = 0; i < 30; i++) await within(pool.submit(computeUnless, 0.01));
+  const completed = () => client.zcard(`bull:${cluster.queue}:completed`);
+  const before = await completed();
+  using gate = new Gate();
+  const held = pool.submit(passGate, gate.path);
+  await gate.arrived();
+  const view = pool.with({ grace: 20_000 });
+  const futures = Array.from({ length: 1_000 }, (_, i) => view.submit(computeUnless, i === 600 ? 0 : 0.01));
+  gate.open();
+  await within(held);
+  await until(() => futures[600].running(), "the one that loops");
+  const reason = new Error("enough");
+  assert(futures[600].abort(reason));
+  const outcomes = await within(Promise.allSettled(futures));
+  for (const [i, outcome] of outcomes.entries()) {
+    if (i === 600) assertStrictEquals((outcome as PromiseRejectedResult).reason, reason);
+    else assertEquals(outcome, { status: "fulfilled", value: 0.01 });
+  }
+  assert(await completed() - before < 500, "they shared jobs");
+});
+
+sharedClusterTest("cluster: a task with a timeout shares no job, so no other one waits for it", 2, async ({ make }) => {
+  await using pool = make();
+  for (let i = 0; i < 30; i++) await within(pool.submit(computeUnless, 0.01));
+  using gate = new Gate();
+  const held = [1, 2].map(() => pool.submit(passGate, gate.path));
+  await gate.arrived(2);
+  const view = pool.with({ timeout: 25_000, grace: 0 });
+  const futures = Array.from({ length: 700 }, (_, i) => {
+    return (i === 600 ? view : pool).submit(computeUnless, i === 600 ? 0 : 0.01);
+  });
+  gate.open();
+  await within(Promise.all(held));
+  // The other worker runs them.
+  await within(Promise.all(futures.filter((_, i) => i !== 600)), "the others", 20_000);
+  assertEquals(futures[600].done(), false);
+  assert(futures[600].abort());
+});
+
+sharedClusterTest("cluster: of a chunk that is stopped no other item begins", 1, async ({ make }) => {
+  await using pool = make();
+  const ledger = new Ledger();
+  const controller = new AbortController();
+  const view = pool.with({ signal: controller.signal, grace: 20_000 });
+  const results = view.map(returnWhenAborted, Array(5).fill(ledger.path), { chunksize: 5 });
+  await begunIn(ledger);
+  controller.abort("enough");
+  assertEquals(thrownBy(() => results.next()), "enough");
+  assertEquals(await within(pool.submit(square, 3)), 9);
+  assertEquals(ledger.lines(), ["begun"]);
+});
 
 clusterTest("cluster: a node keeps a timeout while the program is cut off", async ({ make, server, startNode }) => {
   await startNode(1);
@@ -187,18 +218,23 @@ clusterTest("cluster: a task is aborted whose node is lost, and does not go on e
 clusterTest("cluster: a signal among the arguments that is aborted before a node has the task", async (cluster) => {
   await using pool = cluster.make();
   await using client = cluster.server.connect();
-  const controllers = [1, 2, 3].map(() => new AbortController());
+  const controllers = [1, 2, 3, 4].map(() => new AbortController());
   const futures = controllers.map(({ signal }) => pool.submit(aborted, signal));
   const waiting = () => client.llen(`bull:${cluster.queue}:wait`);
-  for (const end = performance.now() + 5_000; await waiting() < 3;) assert(performance.now() < end, "they wait");
+  for (const end = performance.now() + 5_000; await waiting() < 4;) assert(performance.now() < end, "they wait");
   controllers[0].abort("the reason");
   controllers[2].abort(new RangeError("x".repeat(5_000)));
   const notes = () => client.keys(`bull:${cluster.queue}:signal:*`);
   for (const end = performance.now() + 5_000; (await notes()).length < 2;) assert(performance.now() < end, "the notes");
+  // One that somebody else has written.
+  const [note] = await notes();
+  await client.set(note.replace(/\d+$/, "4"), "x".repeat(5_000), "PX", 60_000);
   await cluster.startNode(1);
   const told = await within(Promise.all(futures), "all", 20_000);
   assertEquals(told.slice(0, 2), [[true, true, "the reason"], [true, false, undefined]]);
-  assertEquals([told[2][1], (told[2][2] as Error).name], [true, "AbortError"], "the reason is too large");
+  for (const [, isAborted, reason] of told.slice(2)) {
+    assertEquals([isAborted, (reason as Error).name], [true, "AbortError"], "the reason is too large");
+  }
   for (const key of await notes()) assertMatch(String(await client.pttl(key)), /^[1-9]\d*$/, "the server forgets it");
 });
 

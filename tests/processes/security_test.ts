@@ -8,6 +8,7 @@ import {
   SerializationError,
   TaskExitError,
   ThreadPoolExecutor,
+  TimeoutError,
 } from "@concurrent/futures";
 import {
   both,
@@ -285,6 +286,36 @@ test("ProcessPoolExecutor maxTasksPerChild: 1 gives each task globals and module
   await within(pool.submit(changeRealm));
   assertEquals(await within(pool.submit(isRealmFresh)), [true, true, true]);
 });
+
+test(
+  "ProcessPoolExecutor with({ timeout }) ends code that is not trusted, whatever it does, and no other code",
+  async () => {
+    await using pool = new ProcessPoolExecutor({
+      maxWorkers: 2,
+      maxTasksPerChild: 1,
+      permissions: "none",
+      onWorkerCrash: "replace",
+    });
+    const evaluate = (text: string): unknown => new Function(text)();
+    for (
+      const text of [
+        "performance.now = Date.now = Atomics.load = () => 0; setTimeout = () => 0; for (;;);",
+        "for (;;) try { for (;;); } finally { continue }",
+        "return { get loop() { for (;;); } }",
+        "return new Promise(() => {})",
+      ]
+    ) {
+      const others = [1, 2].map(() => pool.submit(evaluate, "return 6 * 7"));
+      const future = pool.with({ timeout: 100 }).submit(evaluate, text);
+      assertInstanceOf(await rejectionOf(future), TimeoutError, text);
+      assertEquals(await within(Promise.all(others)), [42, 42], text);
+    }
+    // What loops on behind its result goes with its process, which the end of the test looks for.
+    assertEquals(await within(pool.submit(evaluate, "setTimeout(() => { for (;;); }); return 1")), 1);
+    assertEquals(await within(pool.submit(evaluate, "return 2")), 2);
+  },
+  { bound: 60_000 },
+);
 
 test("ProcessPoolExecutor works with --allow-run and --allow-read alone, and leaves no file anywhere", async () => {
   const folder = temporaryPath("empty");

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { EMPTY, Encoded, Encoding } from "../../executors/_values/encoded.ts";
 import type { Task } from "../../executors/_queue/consumer.ts";
+import { PASSED_ON } from "../../executors/_queue/posted.ts";
 import {
   type ConsumerStart,
   MAX_INLINE_BYTES,
@@ -12,7 +13,7 @@ import {
 import { ResultRing } from "../../executors/_queue/ring.ts";
 import { createPoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { addSource, bell, blockUntil, removeSource } from "../../futures/wakeup.ts";
-import { BOUND, test, within } from "../_helpers.ts";
+import { BOUND, sleep, test, until, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
 
 /** How long two threads may take to run no task of some that are queued, in milliseconds. */
@@ -222,6 +223,24 @@ test("Consumer.progress(): what is too large for the ring is posted, one at a ti
     consumer.reply(next, RecordType.VALUE, EMPTY);
     assertEquals(collect(bench).map(([, type]) => type), [RecordType.VALUE]);
   }
+});
+
+test("Consumer.progress() of a broker: what found no room comes when there is some", async () => {
+  const bench = new Bench(1, PASSED_ON);
+  const { consumers: [consumer], rings: [ring], ports: [port] } = bench;
+  bench.push(9);
+  const task = take(bench);
+  assert(consumer.start(task));
+  consumer.progress(task, LARGE);
+  consumer.progress(task, numberPayload(1));
+  await sleep(20);
+  assertEquals(ring.peek(), undefined, "the first one has not been read");
+  assertEquals(port.receive()?.type, RecordType.PROGRESS);
+  ring.countReceived();
+  await until(() => ring.peek() !== undefined, "the second one");
+  assertEquals(collect(bench).map(([, type]) => type), [RecordType.PROGRESS]);
+  consumer.reply(task, RecordType.VALUE, EMPTY);
+  assertEquals(collect(bench).map(([, type]) => type), [RecordType.VALUE]);
 });
 
 test(
