@@ -22,7 +22,12 @@ export function noteSignals(shared: readonly SharedArrayBuffer[]): void {
 export function followSignals(shared: readonly SharedArrayBuffer[], future: Future<unknown>): void {
   for (const memory of shared) {
     const signal = signalOf(memory);
-    if (signal === undefined || signal.aborted || internals.isDone(future)) continue;
+    if (signal === undefined || internals.isDone(future)) continue;
+    if (signal.aborted) {
+      // Since it was encoded: that of a task is aborted by another thread.
+      noteAborted(signal, memory);
+      continue;
+    }
     let one = followed.get(signal);
     if (one === undefined) followed.set(signal, one = new Followed(signal, memory));
     one.add(future);

@@ -42,12 +42,12 @@ export class Room {
   /** How many that are not quick were told of room just now, and may not have used it yet. */
   #told = 0;
   /**
-   * How many tasks there may be as long as there are such: a process may give back a task that it has not begun, and
-   * then as many wait as may.
+   * How many of these may still submit, whatever has come of the room: a process may give back a task that it has not
+   * begun, and a map of a program that blocks takes what there is.
    */
-  #promised = 0;
-  /** The same for who submits at once: until results are collected. */
-  #offered = 0;
+  #rights = 0;
+  /** The most tasks that there may be for who submits at once, and how many more it may submit: see `offer()`. */
+  #offered = { most: 0, items: 0 };
 
   constructor(parts: RoomParts) {
     this.#parts = parts;
@@ -63,16 +63,26 @@ export class Room {
   /** For how many tasks there is room. Who submits them at once, or fewer, is let in. */
   offer(): number {
     const { free } = this;
-    this.#offered = this.#parts.unfinished() + free;
+    this.#offered = { most: this.#parts.unfinished() + free, items: Math.max(0, free) };
     return free;
+  }
+
+  /**
+   * Tasks are submitted.
+   *
+   * @throws As {@linkcode assertFree}.
+   */
+  take(items: number): void {
+    this.assertFree(items);
+    if (this.#offered.items > 0) this.#offered.items = Math.max(0, this.#offered.items - items);
+    else if (this.#rights > 0) this.#rights--;
   }
 
   /** @throws {QueueFullError} There is no room for so many tasks more. */
   assertFree(items: number): void {
     const { name, limit, unfinished } = this.#parts;
     if (unfinished() + items <= limit || items <= this.free) return;
-    const most = this.#told > 0 ? Math.max(this.#promised, this.#offered) : this.#offered;
-    if (unfinished() + items <= most) return;
+    if (unfinished() + items <= this.#offered.most || (items === 1 && this.#rights > 0)) return;
     throw new QueueFullError(
       `Cannot submit another task to ${name}, where as many tasks wait as maxQueued allows. ` +
         `To fix it, await pool.ready() before each submit, or use map: ${limit}`,
@@ -85,7 +95,7 @@ export class Room {
     if (this.#waiters.length === 0 && this.free > (isQuick ? 0 : this.#told)) {
       internals.settle(future, true, undefined);
       if (!isQuick) {
-        this.#promise(this.free);
+        this.#promise();
         void this.#forget(isQuick);
       }
     } else {
@@ -97,7 +107,7 @@ export class Room {
 
   /** Looks whether there is room by now, and tells as many of those who wait as there is room for. */
   look(): void {
-    this.#offered = 0;
+    this.#offered = { most: 0, items: 0 };
     if (this.#waiters.length === 0) return;
     // First: a task that begins after the look rings.
     this.#parts.watch(true);
@@ -106,7 +116,7 @@ export class Room {
     this.#waiters = this.#waiters.filter((waiter) => {
       if (free <= (waiter.isQuick ? 0 : this.#told)) return true;
       if (waiter.isQuick) free--;
-      else this.#promise(free);
+      else this.#promise();
       told.push(waiter);
       return false;
     });
@@ -118,9 +128,9 @@ export class Room {
   }
 
   /** Counts one who is told of room. */
-  #promise(free: number): void {
-    const promised = this.#parts.unfinished() + free;
-    this.#promised = this.#told++ === 0 ? promised : Math.max(this.#promised, promised);
+  #promise(): void {
+    this.#told++;
+    this.#rights++;
   }
 
   /**
@@ -129,7 +139,7 @@ export class Room {
    */
   async #forget(isQuick: boolean): Promise<void> {
     for (let i = 0; i < HOPS; i++) await undefined;
-    if (!isQuick) this.#told--;
+    if (!isQuick) this.#rights = Math.min(this.#rights, --this.#told);
     this.look();
   }
 

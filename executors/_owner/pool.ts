@@ -252,7 +252,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     try {
       // A getter of an argument may have closed the pool, or broken it, or have submitted something itself.
       this.#assertOpen();
-      this.#room?.assertFree(items);
+      this.#room?.take(items);
     } catch (error) {
       payload.discard();
       throw error;

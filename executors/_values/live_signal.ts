@@ -42,7 +42,7 @@ export function makeLiveSignal(look: () => [reason: unknown] | undefined): LiveS
   return {
     signal,
     fire() {
-      if (isFired || !isAborted()) return;
+      if (!isAborted()) return;
       // First: Deno aborts no signal that says it is.
       isFired = true;
       controller.abort(found![0]);

@@ -60,7 +60,8 @@ export class PlayedPool implements Disposable {
   readonly workers: PlayedWorker[] = [];
   readonly pool: Pool;
 
-  constructor(stop: PoolKind["stop"], options: Partial<PoolKind> = {}) {
+  /** @param onStart Called while a worker is started. */
+  constructor(stop: PoolKind["stop"], options: Partial<PoolKind> = {}, onStart: () => void = () => {}) {
     this.pool = new Pool({
       name: "PlayedPool",
       maxConsumers: 1,
@@ -72,6 +73,7 @@ export class PlayedPool implements Disposable {
       startWorker: () => {
         const worker = new PlayedWorker(stop === "ask" ? PASSED_ON : DECODED);
         this.workers.push(worker);
+        onStart();
         return worker as unknown as Worker;
       },
       brokenError: (message) => new Error(message) as never,

@@ -78,27 +78,33 @@ for (const how of ["starts", "is begun by a process"]) {
   });
 }
 
-test("Room.assertFree() lets in who was told of room, although a task came back since, and nobody else", async () => {
+test("Room.take() lets in who was told of room, once, although a task came back since or a map took it", async () => {
   let [unfinished, begun] = [3, 0];
   const room = new Room({ name: "pool", limit: 2, unfinished: () => unfinished, begun: () => begun, watch: () => {} });
-  for (const isThere of [true, false]) {
-    [unfinished, begun] = [3, isThere ? 2 : 0];
+  for (const how of ["is there", "comes back", "is taken"]) {
+    [unfinished, begun] = [3, how === "is there" ? 2 : 0];
     const told = room.wait(false);
     begun = 2;
     room.look();
     await within(told);
-    // A process had one that it has not begun.
-    begun = 1;
+    if (how === "is taken") {
+      assertEquals(room.offer(), 1);
+      room.take(1);
+      unfinished = 4;
+    } else begun = 1;
     room.assertFree(1);
-    unfinished = 4;
-    assertThrows(() => room.assertFree(1), QueueFullError);
-    unfinished = 3;
+    room.take(1);
+    unfinished++;
+    assertThrows(() => room.assertFree(1), QueueFullError, undefined, "it has used its room");
     await sleep(1);
-    assertThrows(() => room.assertFree(1), QueueFullError, undefined, "it comes too late");
-    // What was free for another one is not free for this one.
-    unfinished = 2;
-    assertThrows(() => room.assertFree(2), QueueFullError);
+    assertThrows(() => room.take(1), QueueFullError);
   }
+  // One who was told, and does not submit at once.
+  [unfinished, begun] = [3, 2];
+  await within(room.wait(false));
+  await sleep(1);
+  begun = 1;
+  assertThrows(() => room.take(1), QueueFullError);
 });
 
 test("Room.offer() lets in who submits what it has offered, although a task came back since", () => {
@@ -107,15 +113,13 @@ test("Room.offer() lets in who submits what it has offered, although a task came
   assertEquals(room.offer(), 2);
   // While the items were copied.
   begun = 1;
-  for (const items of [3, 2, 1]) {
-    if (items <= 2) room.assertFree(items);
-    else assertThrows(() => room.assertFree(items), QueueFullError);
-  }
+  assertThrows(() => room.take(3), QueueFullError);
+  room.take(2);
   unfinished = 6;
-  assertThrows(() => room.assertFree(1), QueueFullError);
+  assertThrows(() => room.take(1), QueueFullError);
   unfinished = 4;
   room.look();
-  assertThrows(() => room.assertFree(1), QueueFullError, undefined, "results were collected since");
+  assertThrows(() => room.take(1), QueueFullError, undefined, "results were collected since");
 });
 
 test("Room.wait() offers one place to one after the other: who was told may not use it", async () => {

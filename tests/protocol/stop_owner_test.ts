@@ -11,6 +11,7 @@ import { EMPTY } from "../../executors/_values/encoded.ts";
 import { Endings, type Why } from "../../executors/processes/_endings.ts";
 import type { EncodedTask } from "../../executors/processes/_batching.ts";
 import { BOUND, pause, sleep, test, until, untilSync } from "../_helpers.ts";
+import { countingSignal } from "../behaviour/control.ts";
 import { atEachStep, Clock, Interruption } from "./_kit.ts";
 import { PlayedPool } from "./_played.ts";
 
@@ -256,12 +257,13 @@ test("Endings kills a child at the earliest of the times, when it is known what 
   const task = { slot: 1 } as EncodedTask;
   const other = { slot: 2 } as EncodedTask;
   let mayKill = true;
+  let hasOthers = false;
   const killed: Why[] = [];
   const make = () => {
     killed.length = 0;
     return new Endings({
       mayKillFor: (one) => one === task && mayKill,
-      hasOthers: () => false,
+      hasOthers: () => hasOthers,
       killFor: (why) => void killed.push(why),
     });
   };
@@ -309,9 +311,15 @@ test("Endings kills a child at the earliest of the times, when it is known what 
   await until(() => killed.length > 0, "the end");
   endings.forget([task]);
 
-  // It never says that.
+  // It never says that, which matters more where it has other tasks.
   endings = make();
   mayKill = false;
+  hasOthers = true;
+  endings.add(task, performance.now() - 600, "abort");
+  await sleep(50);
+  assertEquals(killed, []);
+  endings.forget([task]);
+  hasOthers = false;
   const start = performance.now();
   endings.add(task, start, "abort");
   await until(() => killed.length > 0, "the end");
@@ -388,4 +396,16 @@ test("stopWith(): a future that is done when it comes gets no listener, and one 
   assertStrictEquals(listeners, 0);
   stopWith(signal, new Future<number>());
   assertStrictEquals(listeners, 1);
+});
+
+test("a signal among the arguments is seen to be aborted while a worker is started for its task", async () => {
+  const { signal, ...controller } = countingSignal();
+  using played = new PlayedPool("terminate", { carriesSignals: true }, () => controller.controller.abort("meanwhile"));
+  const future = played.pool.submit((signal: AbortSignal) => signal.aborted, [signal]);
+  const task = await played.worker.consumer.take()!;
+  assert(played.worker.consumer.start(task));
+  assertStrictEquals(new Int32Array(task.payload.shared[0], 0, 1)[0], 1);
+  played.worker.reply(task, 1);
+  assertStrictEquals(future.result(BOUND), 1);
+  assertStrictEquals(controller.count(), 0);
 });

@@ -16,7 +16,7 @@ export const CONTROL: Scenario[] = [
     name: `${processPool.name}: exactly the tasks that run for ever fail by their timeout, all others run once`,
     // Each of the processes that are killed takes another one's place: 30 here, and 2,000 in full.
     size: 300,
-    bound: 400_000,
+    bound: 600_000,
     fullSize: 20_000,
     run: (size) => stopEndless(processPool, size, 0, "computes on"),
   },
@@ -64,7 +64,7 @@ async function stopEndless({ make }: Kind, size: number, grace: number, endless:
     future.addDoneCallback(() => calls[i]++);
     futures.push(future);
   }
-  await within(Promise.allSettled(futures), "all tasks", size * 200);
+  await within(Promise.allSettled(futures), "all tasks", 60_000 + size * 200);
   const { done, failed, cancelled, lost, queued, running } = pool.stats();
   const stopped = Math.ceil(size / EVERY);
   const none = { cancelled: 0, lost: 0, queued: 0, running: 0 };

@@ -58,7 +58,6 @@ export class SignalTable {
   /** A task has come: the memory of its signals. */
   enter(numbers: readonly number[]): SharedArrayBuffer[] {
     if (!this.#isListening) void this.#listen();
-    this.#take();
     return numbers.map((number) => {
       let known = this.#memories.get(number);
       if (known === undefined) this.#memories.set(number, known = { memory: createSignalMemory(), users: 0 });
