@@ -43,7 +43,8 @@ export interface PoolStats {
    * How long tasks ran.
    *
    * Of many tasks that follow each other within a millisecond only some are measured: the first 16, then fewer and
-   * fewer, at least one of 128. Of items of a `map` that were sent together the mean is measured.
+   * fewer, at least one of 128. Of items of a `map` that were sent together the mean is measured, and of 32 and more
+   * together always.
    */
   readonly runTime: PoolTimes;
   /** How long tasks waited before they started. They are measured like {@linkcode PoolStats.runTime | runTime}. */

@@ -68,6 +68,10 @@ export interface Internals {
   controlOf(future: Future<unknown>): TaskControl | undefined;
   /** Says what the caller told about the task, of a future that somebody else has made. */
   setControl(future: Future<unknown>, control: TaskControl): void;
+  /** Notes something about a future for its owner, or nothing any more. */
+  note(future: Future<unknown>, note: unknown): void;
+  /** What was noted. */
+  noteOf(future: Future<unknown>): unknown;
   /**
    * Takes in what a task says of its progress. Its listeners are called later, by the event loop or a blocking call.
    */

@@ -77,6 +77,7 @@ export class Future<T> implements PromiseLike<T> {
   /** What only some tasks have. */
   #control: TaskControl | undefined = undefined;
   #progress: Progress | undefined = undefined;
+  #note: unknown = undefined;
   readonly #serial = ++lastSerial;
 
   static {
@@ -108,6 +109,10 @@ export class Future<T> implements PromiseLike<T> {
       setControl(future, control) {
         future.#control = control;
       },
+      note(future, note) {
+        future.#note = note;
+      },
+      noteOf: (future) => future.#note,
       progress(future, value) {
         if (future.#progress?.take(value)) deliverLater(future.#progress);
       },

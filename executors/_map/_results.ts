@@ -208,6 +208,11 @@ export abstract class Results {
   }
 
   next(): IteratorResult<unknown, undefined> {
+    // First, and apart: that is so for most items.
+    return this.#hasNext() ? this.#deliver() : this.#nextOfPart();
+  }
+
+  #nextOfPart(): IteratorResult<unknown, undefined> {
     if (this.needsInput && this.isHeldUp) {
       if (!blockUntil(() => !this.needsInput || !this.isHeldUp, this.#deadline)) throw this.timeOut();
     }
@@ -317,9 +322,9 @@ export abstract class Results {
       const value = part.future.result(0);
       if (!part.isChunk) this.#ready = [value];
       else {
-        const [results, ...error] = value as ChunkOutcome;
-        this.#ready = results;
-        if (error.length > 0) this.#failure = { error: withOrigin(part, error[0]) };
+        const outcome = value as ChunkOutcome;
+        this.#ready = outcome[0];
+        if (outcome.length > 1) this.#failure = { error: withOrigin(part, outcome[1]) };
       }
     } catch (error) {
       this.#ready = [];

@@ -15,7 +15,7 @@ import type { Functions } from "./_functions.ts";
 import type { LossReport, PoolKind } from "./kind.ts";
 import { nameOf, timeoutError } from "./_stops.ts";
 import { withSubmission } from "./_submission.ts";
-import type { Tally } from "./_tally.ts";
+import type { Ending, Tally } from "./_tally.ts";
 import type { TaskEvents } from "./_task_events.ts";
 import type { TaskTable } from "./_task_table.ts";
 import type { TaskQueue } from "../_queue/task_queue.ts";
@@ -132,13 +132,13 @@ export class Collector {
   #settle(slot: number, future: Future<unknown> | undefined, type: number, detail: number, payload: Encoded): void {
     if (this.#kind.detail === "msPerItem") this.#learn(slot, msOf(detail));
     else if (future !== undefined) this.#events.setAttempts(future, detail);
-    const isStopped = this.#settleStopped(slot, future, type >= HAS_TIMES);
+    const isMeasured = type >= HAS_TIMES;
+    const isStopped = this.#tasks.hasStops && this.#settleStopped(slot, future, isMeasured);
     this.#tasks.free(slot);
     this.#tasks.collected = (this.#tasks.collected + 1) | 0;
     if (future === undefined || isStopped) return;
-    const isMeasured = type >= HAS_TIMES;
     type &= ~HAS_TIMES;
-    const wasStopped = type === RecordType.LOST || type === RecordType.TIMED_OUT;
+    let ending: Ending = type === RecordType.VALUE ? "returned" : type === RecordType.ERROR ? "threw" : "stopped";
     let value: unknown;
     try {
       value = decodeValue(payload);
@@ -146,17 +146,14 @@ export class Collector {
       else if (type === RecordType.TIMED_OUT) value = timeoutError(future, value);
     } catch (error) {
       value = error;
-      type = RecordType.ERROR;
+      if (ending === "returned") ending = "threw";
     }
-    const hasReturned = type === RecordType.VALUE;
+    const hasReturned = ending === "returned";
     if (!hasReturned) withSubmission(future, value);
-    const ending = hasReturned ? "returned" : wasStopped ? "stopped" : "threw";
     internals.settle(future, hasReturned, value);
     this.#tasks.unsettled--;
-    if (isMeasured) {
-      const steps = this.#kind.detail === "msPerItem" ? detail : 0;
-      this.#tally.settle(future, hasReturned, value, this.#queue.timesOf(slot), steps, ending);
-    } else this.#tally.countSettled(hasReturned);
+    const steps = this.#kind.detail === "msPerItem" ? detail : 0;
+    this.#tally.settle(future, hasReturned, value, isMeasured ? this.#queue.timesOf(slot) : undefined, steps, ending);
   }
 
   /** The error of a task that was lost. The report may be about another one, behind which it waited. */

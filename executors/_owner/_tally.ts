@@ -16,6 +16,8 @@ import { msOf, type TaskTimes } from "../_queue/protocol.ts";
 import type { PoolTimes } from "../pool_stats.ts";
 import { Histogram } from "./_histogram.ts";
 
+const { timeOrigin } = performance;
+
 /** So many tasks that follow each other quickly are all measured. */
 const ALL_OF_FIRST = 16;
 
@@ -25,9 +27,12 @@ const MAX_SKIPPED = 127;
 /** What comes later than this after the last measured task is measured, in milliseconds. */
 const PAUSE_MS = 1;
 
-/** A task that is measured. */
+/** A chunk of so many items is always measured: that costs each of them next to nothing. */
+const MANY_ITEMS = 32;
+
+/** What is known of a task that is measured, or is a chunk of a map. */
 export interface Measured {
-  /** When it was submitted, by the clock that all threads share. */
+  /** When it was submitted, by the clock that all threads share; 0 where it is not measured. */
   readonly at: number;
   /** The number of its function; `undefined` where it never had one. */
   readonly fn: number | undefined;
@@ -61,12 +66,12 @@ export class Tally {
   #failed = 0;
   #cancelled = 0;
   #lost = 0;
-  /** Tasks that are measured, and have not ended. */
-  readonly #measured = new WeakMap<Future<unknown>, Measured>();
   readonly #witnesses = new Set<Witness>();
   /** How many tasks are skipped after the one that was measured last, how many of them are left, and when it came. */
   #skips = 0;
   #left = 0;
+  /** How many items those stand for that were skipped since then. */
+  #skippedItems = 0;
   /** How many tasks were measured without a pause in between. */
   #streak = 0;
   #lastAt = -Infinity;
@@ -85,11 +90,14 @@ export class Tally {
 
   /**
    * Whether the task that is submitted next is to be measured: then it is given to {@linkcode measure}, else to
-   * {@linkcode countSubmitted}.
+   * {@linkcode countSubmitted} or {@linkcode countChunk}.
+   *
+   * @param items How many items of a map it stands for.
    */
-  isNextMeasured(): boolean {
-    if (this.#left === 0 || this.#witnesses.size > 0) return true;
+  isNextMeasured(items = 1): boolean {
+    if (this.#left === 0 || items >= MANY_ITEMS || this.#witnesses.size > 0) return true;
     this.#left--;
+    this.#skippedItems += items;
     return false;
   }
 
@@ -103,24 +111,36 @@ export class Tally {
     this.#submitted++;
   }
 
+  /** Counts the items of a chunk that is not measured. */
+  countChunk(future: Future<unknown>, fn: number, items: number): void {
+    this.#note(future, 0, fn, items, true, 0);
+  }
+
   /** Counts a task that was submitted at a time, by the clock that all threads share. */
   measure(future: Future<unknown>, at: number, fn: number, items: number, isChunk: boolean): void {
-    this.#submitted += items;
     let weight = items;
-    if (!isChunk) {
-      const now = at - performance.timeOrigin;
-      weight += this.#skips - this.#left;
+    if (items < MANY_ITEMS) {
+      const now = at - timeOrigin;
+      weight += this.#skippedItems;
+      this.#skippedItems = 0;
       this.#streak = now - this.#lastAt < PAUSE_MS ? this.#streak + 1 : 1;
       const isLong = this.#streak > ALL_OF_FIRST;
       this.#skips = this.#left = isLong ? Math.min(MAX_SKIPPED, this.#skips * 2 + 1) : 0;
       this.#lastAt = now;
     }
-    this.#measured.set(future, { at, fn, items, isChunk, weight });
+    this.#note(future, at, fn, items, isChunk, weight);
+  }
+
+  #note(future: Future<unknown>, at: number, fn: number, items: number, isChunk: boolean, weight: number): void {
+    // One that has failed on the way was counted as one.
+    if (isChunk && internals.failed(future)) items = 1;
+    this.#submitted += items;
+    internals.note(future, { at, fn, items, isChunk, weight } satisfies Measured);
   }
 
   /** How many tasks a future stands for. */
   itemsOf(future: Future<unknown>): number {
-    return this.#measured.get(future)?.items ?? 1;
+    return measuredOf(future)?.items ?? 1;
   }
 
   /** How many tasks have not ended. */
@@ -160,33 +180,36 @@ export class Tally {
     steps = 0,
     ending: Ending = hasReturned ? "returned" : "threw",
   ): void {
-    const task = this.#measured.get(future);
+    const task = measuredOf(future);
     if (task === undefined) {
       this.countSettled(hasReturned);
       return;
     }
-    this.#measured.delete(future);
+    internals.note(future, undefined);
     const { items, isChunk, at, weight } = task;
-    const endings = isChunk && hasReturned ? endingsOf(value as ChunkOutcome, items) : [[ending, items]] as const;
-    for (const [ending, count] of endings) {
-      if (ending === "returned") this.#done += count;
-      else if (ending === "cancelled") this.#cancelled += count;
-      else this.#failed += count;
-    }
-    const hasRun = times !== undefined && times.began > 0;
+    const several = isChunk && hasReturned ? endingsOf(value as ChunkOutcome, items) : undefined;
+    if (several === undefined) this.#count(ending, items);
+    else for (const [ending, count] of several) this.#count(ending, count);
+    const hasRun = at > 0 && times !== undefined && times.began > 0;
     if (hasRun) {
       this.#waitTime.add(Math.max(0, times.began - at), weight);
       this.#runTime.add(isChunk && steps > 0 ? msOf(steps) : Math.max(0, times.ended - times.began), weight);
     }
-    this.#tell(task, endings, hasRun ? times : undefined, future);
+    if (this.#witnesses.size > 0) this.#tell(task, several ?? [[ending, items]], hasRun ? times : undefined, future);
+  }
+
+  #count(ending: Ending, count: number): void {
+    if (ending === "returned") this.#done += count;
+    else if (ending === "cancelled") this.#cancelled += count;
+    else this.#failed += count;
   }
 
   /** A task was cancelled. */
   cancel(future: Future<unknown>): void {
-    const task = this.#measured.get(future);
+    const task = measuredOf(future);
     this.#cancelled += task?.items ?? 1;
     if (task === undefined) return;
-    this.#measured.delete(future);
+    internals.note(future, undefined);
     this.#tell(task, [["cancelled", task.items]], undefined, future);
   }
 
@@ -224,9 +247,15 @@ export class Tally {
   }
 }
 
-/** How the items of a chunk have ended, by its result. */
-function endingsOf([results, ...error]: ChunkOutcome, items: number): Endings {
-  if (error.length === 0) return [["returned", items]];
+/** What is noted about a task that is measured, and has not ended. */
+function measuredOf(future: Future<unknown>): Measured | undefined {
+  return internals.noteOf(future) as Measured | undefined;
+}
+
+/** How the items of a chunk have ended, by its result; `undefined` where all have returned. */
+function endingsOf(outcome: ChunkOutcome, items: number): Endings | undefined {
+  if (outcome.length === 1) return undefined;
+  const [results, ...error] = outcome;
   if (results.length === items) {
     // A failure ended nothing there: the places of the items that threw follow.
     const failed = (error[0] as readonly number[]).length;

@@ -78,9 +78,14 @@ export class TaskTable {
     this.#stopped.set(slot, stop);
   }
 
+  /** Whether there are tasks that were stopped. */
+  get hasStops(): boolean {
+    return this.#stopped.size > 0;
+  }
+
   /** The reason with which the future of a slot fails whose task was stopped. */
   stopOf(slot: number): { readonly reason: unknown } | undefined {
-    return this.#stopped.size === 0 ? undefined : this.#stopped.get(slot);
+    return this.#stopped.get(slot);
   }
 
   /** The future of a slot's task; `undefined` when the slot is free or its task is cancelled. */
@@ -133,7 +138,7 @@ export class TaskTable {
     this.#futures[slot] = undefined;
     if (this.#limited.size > 0) this.#limited.delete(slot);
     if (this.#stopped.size > 0) this.#stopped.delete(slot);
-    if (this.#pinned.has(slot)) {
+    if (this.#pinned.size > 0 && this.#pinned.has(slot)) {
       this.#pinned.set(slot, true);
       return;
     }

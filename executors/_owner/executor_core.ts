@@ -53,7 +53,7 @@ export class ExecutorCore {
       executor: this.#executor,
       locate: () => pool.locate(fn),
       submit: (args: unknown[]) => pool.submit(fn, args, detail === "msPerItem", options),
-      room: () => pool.offerRoom(),
+      room: pool.isBounded ? () => pool.offerRoom() : undefined,
       whenRoom: () => pool.whenRoom(true),
       bind: (constants: Constants, isReadLater: boolean) => this.#bind(fn, constants, isReadLater, options),
     };

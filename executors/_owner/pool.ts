@@ -141,23 +141,34 @@ export class Pool implements FutureOwner, WorkersOwner {
    * @throws {TypeError} `fn` is not a function.
    */
   submit(fn: AnyFunction, args: unknown[], isTimed = false, options?: NotedOptions): Future<unknown> {
+    if (options !== undefined || this.#notesSubmissions) return this.#submitControlled(fn, args, isTimed, options);
     this.#assertSubmittable(fn, 1);
-    if (this.#notesSubmissions) options = this.noted(options);
-    const control = options && controlOf(fn, options);
-    if (options?.signal?.aborted) return this.#cancelled(control, 1, false);
     let number: number, payload: Encoded;
     try {
       // The function first: what moves with the arguments would be gone in vain.
       number = this.#functions.define(fn);
-      payload = encodeArguments(args, this.#optionsFor(control));
-      if (control?.name !== undefined) payload = withName(control.name, payload);
+      payload = encodeArguments(args, this.#encodeOptions);
     } catch (error) {
-      return this.#refused(error, control ?? controlOf(fn, {}));
+      return this.#refused(error, controlOf(fn, {}));
     }
-    const flags = isTimed ? TaskFlag.TIMED : 0;
-    return options === undefined
-      ? this.#handOver(number, payload, flags, 1)
-      : this.#handOverControlled(number, payload, flags, 1, options, control!);
+    return this.#handOver(number, payload, isTimed ? TaskFlag.TIMED : 0, 1);
+  }
+
+  /** Apart, so that who has no options pays nothing for them. */
+  #submitControlled(fn: AnyFunction, args: unknown[], isTimed: boolean, given?: NotedOptions): Future<unknown> {
+    this.#assertSubmittable(fn, 1);
+    const options = this.noted(given)!;
+    const control = controlOf(fn, options);
+    if (options.signal?.aborted) return this.#cancelled(control, 1, false);
+    let number: number, payload: Encoded;
+    try {
+      number = this.#functions.define(fn);
+      payload = encodeArguments(args, this.#optionsFor(control));
+      if (control.name !== undefined) payload = withName(control.name, payload);
+    } catch (error) {
+      return this.#refused(error, control);
+    }
+    return this.#handOverControlled(number, payload, isTimed ? TaskFlag.TIMED : 0, 1, options, control);
   }
 
   /** Adds to the options of tasks where they are submitted, unless that is not wanted, or has been done. */
@@ -249,28 +260,30 @@ export class Pool implements FutureOwner, WorkersOwner {
   }
 
   #handOver(fn: number, payload: Encoded, flags: number, items: number, control?: TaskControl): Future<unknown> {
-    try {
-      // A getter of an argument may have closed the pool, or broken it, or have submitted something itself.
-      this.#assertOpen();
-      this.#room?.take(items);
-    } catch (error) {
-      payload.discard();
-      throw error;
+    if (this.#state.name !== "OPEN" || this.#room !== undefined) {
+      flags |= TaskFlag.BOUNDED;
+      try {
+        // A getter of an argument may have closed the pool, or broken it, or have submitted something itself.
+        this.#assertOpen();
+        this.#room?.take(items);
+      } catch (error) {
+        payload.discard();
+        throw error;
+      }
     }
     const tally = this.#tally;
     const { shared } = payload;
     // A getter of an argument may have aborted one that was encoded before it.
     if (shared.length > 0) noteSignals(shared);
-    const isChunk = (flags & TaskFlag.CHUNK) !== 0;
     let future: Future<unknown>;
-    if (!isChunk && !tally.isNextMeasured()) {
-      future = this.#dispatcher.handOver(this, fn, payload, flags, control);
-      tally.countSubmitted();
-    } else {
+    if (tally.isNextMeasured(items)) {
       const at = sharedNow();
       future = this.#dispatcher.handOver(this, fn, payload, flags | TaskFlag.MEASURED, control);
-      // One that has failed on the way was counted as one.
-      tally.measure(future, at, fn, internals.failed(future) ? 1 : items, isChunk);
+      tally.measure(future, at, fn, items, (flags & TaskFlag.CHUNK) !== 0);
+    } else {
+      future = this.#dispatcher.handOver(this, fn, payload, flags, control);
+      if ((flags & TaskFlag.CHUNK) === 0) tally.countSubmitted();
+      else tally.countChunk(future, fn, items);
     }
     if (shared.length > 0) followSignals(shared, future);
     return future;
@@ -287,6 +300,11 @@ export class Pool implements FutureOwner, WorkersOwner {
     this.#assertOpen();
     refuseAfterEndOfProgram();
     this.#room?.assertFree(items);
+  }
+
+  /** Whether only so many tasks may wait. */
+  get isBounded(): boolean {
+    return this.#room !== undefined;
   }
 
   /** For how many tasks there is room, if they are submitted at once; `undefined` where any number may wait. */

@@ -373,7 +373,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   #noteBegin({ slot, flags }: Task<B>): void {
     if ((flags & TaskFlag.MEASURED) !== 0) this.#queue.noteBegin(slot, sharedNow());
     // The owner may be waiting until fewer tasks wait.
-    if (this.#queue.isWatched()) ring(this.#bell);
+    if ((flags & TaskFlag.BOUNDED) !== 0 && this.#queue.isWatched()) ring(this.#bell);
   }
 
   /**
@@ -397,9 +397,10 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     // Before the result: once the owner has that, the slot may already be another task's. And before the status, which
     // may be another consumer's where this one was given up.
     const { slots } = this.#queue;
+    const word = Atomics.compareExchange(slots, slot, this.#running, TaskState.DONE);
     if (
-      Atomics.compareExchange(slots, slot, this.#running, TaskState.DONE) !== this.#running &&
-      Atomics.compareExchange(slots, slot, this.#stopping, TaskState.DONE) !== this.#stopping
+      word !== this.#running &&
+      (word !== this.#stopping || Atomics.compareExchange(slots, slot, word, TaskState.DONE) !== word)
     ) {
       if (this.#form.runs && slot !== this.#refused) {
         // The owner has given this thread up, and ends it when it comes to its event loop.

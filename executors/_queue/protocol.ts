@@ -45,7 +45,7 @@ export const Word = {
   CLOSED: 7,
   /** Of a ring: how many of the posted results the owner has received. */
   RECEIVED: 8,
-  /** Of a pool: whether the owner wants to hear when a task begins. */
+  /** Of a pool whose tasks are BOUNDED: whether the owner wants to hear when one begins. */
   WATCHED: 9,
   /** Of a pool with a broker: how many processes there are, how many of them start, how many took another's place. */
   CHILDREN: 10,
@@ -179,6 +179,8 @@ export const TaskFlag = {
   SIGNAL: 64,
   /** With CHUNK: whatever becomes of an item, the others are run; what comes of it is a `SettledOutcome`. */
   SETTLED: 128,
+  /** Of a pool in which only so many tasks may wait: the owner may want to hear when it begins, see `Word.WATCHED`. */
+  BOUNDED: 512,
   /** The owner wants to know when it begins and ends: see `TaskTimes`. */
   MEASURED: 1024,
 } as const;

@@ -224,8 +224,9 @@ export class TaskQueue {
 
   /** Owner: when the task of a slot ran, whose record says that its times are there. */
   timesOf(slot: number): TaskTimes {
-    const [began, ended, worker] = this.#times.subarray(slot * TIMES, (slot + 1) * TIMES);
-    return { began, ended, worker };
+    const times = this.#times;
+    const at = slot * TIMES;
+    return { began: times[at], ended: times[at + 1], worker: times[at + 2] };
   }
 
   /** Owner: says whether it wants to hear when a task begins. It then looks again for those that have. */

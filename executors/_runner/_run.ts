@@ -64,7 +64,9 @@ export abstract class Run<W extends RunWorker = RunWorker> {
   }
 
   /** What the caller calls its task. */
-  readonly name?: string;
+  get name(): string | undefined {
+    return undefined;
+  }
   /** The task that it is of; an initializer's run is of none. */
   abstract readonly task: RunnerTask | undefined;
   /** Called when it goes on after this turn. */

@@ -1,6 +1,6 @@
 /**
  * What a task that runs can know of itself, and how it is told to end. Made for those tasks alone that ask for it, or
- * have a timeout.
+ * have a name or a timeout.
  *
  * @module
  */
@@ -26,12 +26,6 @@ export type RunAs = Omit<CurrentTask, "signal">;
 /** What this needs of a run. */
 interface ControlledRun extends Run {
   readonly task: RunnerTask;
-  /** The name that its caller has given to it. */
-  readonly name: string | undefined;
-  readonly limits: TaskLimits | undefined;
-  /** When its time is over, on the clock of `performance.now()`. */
-  readonly deadline: number;
-  readonly runsAs: RunAs | undefined;
 }
 
 /** What this needs of the worker. */
@@ -39,6 +33,7 @@ interface ControllingWorker {
   readonly name: string;
   readonly port: {
     isStopping(task: RunnerTask): boolean;
+    onCall(task: RunnerTask): void;
     listenForStops?(): void;
     readonly endsStopped: boolean;
   };
@@ -49,13 +44,48 @@ interface ControllingWorker {
 export class RunControl {
   readonly #worker: ControllingWorker;
   readonly #run: ControlledRun;
+  /** The name that its caller has given to the task. */
+  readonly name: string | undefined;
+  /** What it is for the task that it runs, where that is another one. */
+  runsAs: RunAs | undefined;
+  readonly #limits: TaskLimits | undefined;
+  /** When its time is over, on the clock of `performance.now()`. */
+  #deadline = Infinity;
   #live: LiveSignal | undefined;
   #current: CurrentTask | undefined;
+  #isAwaiting = false;
   #isStopped = false;
 
-  constructor(worker: ControllingWorker, run: ControlledRun) {
+  constructor(worker: ControllingWorker, run: ControlledRun, name?: string, limits?: TaskLimits) {
     this.#worker = worker;
     this.#run = run;
+    this.name = name;
+    this.#limits = limits;
+  }
+
+  /** The function of the task is called: its time begins. */
+  begin(): void {
+    if (this.#limits === undefined) return;
+    this.#deadline = performance.now() + this.#limits.timeout;
+    this.#worker.port.onCall(this.#run.task);
+    if (this.#isAwaiting) void this.#keepDeadline(this.#limits.grace);
+  }
+
+  /** The task goes on after this turn: its event loop tells it when its time is over. */
+  onAwait(): void {
+    if (this.#limits === undefined) return;
+    this.#isAwaiting = true;
+    if (this.#deadline !== Infinity) void this.#keepDeadline(this.#limits.grace);
+  }
+
+  /** The task has ended in time, and what it has left behind is not told otherwise later. */
+  endInTime(): void {
+    this.#deadline = Infinity;
+  }
+
+  /** Whether its time is over. */
+  get isLate(): boolean {
+    return this.#limits !== undefined && performance.now() >= this.#deadline;
   }
 
   /** The task as it knows itself: the same object each time. */
@@ -66,8 +96,8 @@ export class RunControl {
     // It may have been told so before it has begun, and is not told again.
     if (this.#look() !== undefined) void this.#fireLater(this.#live);
     const { signal } = this.#live;
-    if (this.#run.runsAs !== undefined) return this.#current = { ...this.#run.runsAs, signal };
-    const name = this.#run.name ?? this.#worker.nameOf(this.#run.task.fn);
+    if (this.runsAs !== undefined) return this.#current = { ...this.runsAs, signal };
+    const name = this.name ?? this.#worker.nameOf(this.#run.task.fn);
     return this.#current = { name, worker: this.#worker.name, signal, attempt: 1 };
   }
 
@@ -78,12 +108,12 @@ export class RunControl {
 
   /** Whether the task is to end, and why. */
   #look(): [reason: unknown] | undefined {
-    const { task, limits, deadline, isOver } = this.#run;
+    const { task, isOver } = this.#run;
     if (this.#isStopped || (!isOver && this.#worker.port.isStopping(task))) {
       return [abortError()];
     }
-    if (limits === undefined || performance.now() < deadline) return undefined;
-    return [new TimeoutError(`The task has run for longer than its timeout: ${limits.timeout} ms`)];
+    if (!this.isLate) return undefined;
+    return [new TimeoutError(`The task has run for longer than its timeout: ${this.#limits!.timeout} ms`)];
   }
 
   /** The task is to end: its event loop tells it, and may end it after a while. */
@@ -94,13 +124,8 @@ export class RunControl {
     if (this.#worker.port.endsStopped) void this.#endAfter(grace);
   }
 
-  /** The task awaits something: its event loop tells it when its time is over. */
-  awaitDeadline(grace: number): void {
-    void this.#keepDeadline(grace);
-  }
-
   async #keepDeadline(grace: number): Promise<void> {
-    await this.#passed(this.#run.deadline);
+    await this.#passed(this.#deadline);
     if (this.#run.isOver) return;
     this.#live?.fire();
     if (this.#worker.port.endsStopped) await this.#endAfter(grace);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Atomics, performance, Promise } from "../../futures/builtins.ts";
+import { Atomics, Promise } from "../../futures/builtins.ts";
 import { SerializationError } from "../../futures/errors.ts";
 import { EMPTY, type Encoded } from "../_values/encoded.ts";
 import { decodeArguments, decodeItems, type EncodeOptions, encodeValue } from "../_values/codec.ts";
@@ -143,7 +143,7 @@ export class Runner implements RunWorker {
   /** See the function of this name. */
   runAs(task: RunAs): void {
     const run = runOfNow();
-    if (run instanceof TaskRun) run.runsAs = task;
+    if (run instanceof TaskRun) run.control.runsAs = task;
   }
 
   /** The run that holds this thread is to end: its signal is aborted. */
@@ -348,38 +348,38 @@ class InitializerRun extends Run<Runner> {
   }
 }
 
+/** What a run has from its beginning whose task has a name or a timeout. */
+function controlFor(runner: Runner, run: TaskRun | ChunkRun, name: string | undefined): RunControl | undefined {
+  const hasTimeout = (run.task.flags & TaskFlag.TIMEOUT) !== 0;
+  if (name === undefined && !hasTimeout) return undefined;
+  return new RunControl(runner, run, name, hasTimeout ? runner.port.limitsOf(run.task) : undefined);
+}
+
 class TaskRun extends Run<Runner> {
   readonly task: RunnerTask;
   readonly timer: Timer | undefined;
-  override readonly name: string | undefined;
-  readonly limits: TaskLimits | undefined;
-  /** When its time is over, on the clock of `performance.now()`. */
-  deadline = Infinity;
-  /** What it is for the task that it runs, where that is another one. */
-  runsAs: RunAs | undefined;
-  #isAwaiting = false;
+  /** What only a task has that asks for it, or has a name or a timeout. */
   #control: RunControl | undefined;
 
   constructor(runner: Runner, task: RunnerTask, name: string | undefined) {
     super(runner, task.fn);
     this.task = task;
     this.timer = timerFor(task);
-    this.name = name;
-    this.limits = (task.flags & TaskFlag.TIMEOUT) === 0 ? undefined : runner.port.limitsOf(task);
+    this.#control = controlFor(runner, this, name);
   }
 
   /** Its function is called, which has been loaded: its time begins. */
   begin(): void {
     this.timer?.start();
-    if (this.limits === undefined) return;
-    this.deadline = performance.now() + this.limits.timeout;
-    this.worker.port.onCall(this.task);
-    if (this.#isAwaiting) this.control.awaitDeadline(this.limits.grace);
+    this.#control?.begin();
   }
 
-  /** What only a task has that asks for it, or has a timeout. */
   get control(): RunControl {
     return this.#control ??= new RunControl(this.worker, this);
+  }
+
+  override get name(): string | undefined {
+    return this.#control?.name;
   }
 
   get #resultOptions(): EncodeOptions {
@@ -388,17 +388,14 @@ class TaskRun extends Run<Runner> {
   }
 
   override onAwait(): void {
-    if (this.limits === undefined) return;
-    this.#isAwaiting = true;
-    if (this.deadline !== Infinity) this.control.awaitDeadline(this.limits.grace);
+    this.#control?.onAwait();
   }
 
   protected override encode(type: number, outcome: unknown): Reply {
-    if (this.limits !== undefined && performance.now() >= this.deadline) {
+    if (this.#control?.isLate) {
       return { type: RecordType.TIMED_OUT, payload: encodeValue(this.worker.name, this.worker.resultOptions) };
     }
-    // It has ended in time, and what it has left behind is not told otherwise later.
-    this.deadline = Infinity;
+    this.#control?.endInTime();
     if (type === RecordType.VALUE) {
       try {
         return { type, payload: this.attempt(() => encodeValue(outcome, this.#resultOptions)) };
@@ -428,20 +425,20 @@ class ChunkRun extends Run<Runner> {
   readonly task: RunnerTask;
   readonly results: unknown[] = [];
   readonly timer: Timer = new Timer();
-  override readonly name: string | undefined;
-  readonly limits = undefined;
-  readonly deadline = Infinity;
-  readonly runsAs = undefined;
   #control: RunControl | undefined;
 
   constructor(runner: Runner, task: RunnerTask, name: string | undefined) {
     super(runner, task.fn);
     this.task = task;
-    this.name = name;
+    this.#control = controlFor(runner, this, name);
   }
 
   get control(): RunControl {
     return this.#control ??= new RunControl(this.worker, this);
+  }
+
+  override get name(): string | undefined {
+    return this.#control?.name;
   }
 
   protected override encode(type: number, outcome: unknown): Reply {

@@ -326,11 +326,8 @@ export class Child {
     if (firstId !== this.#nextId || results.length === 0 || results.length > this.#tasks.length) {
       throw unexpected(["results", firstId, results.length]);
     }
-    for (const [i, { type }] of results.entries()) {
-      if (type === RecordType.TIMED_OUT && !hasTimeout(this.#tasks[i])) {
-        throw unexpected(["results", firstId + i, type]);
-      }
-    }
+    const late = results.findIndex(({ type }, i) => type === RecordType.TIMED_OUT && !hasTimeout(this.#tasks[i]));
+    if (late >= 0) throw unexpected(["results", firstId + late, RecordType.TIMED_OUT]);
     const done = this.#tasks.splice(0, results.length);
     this.#nextId += done.length;
     this.#forget(done);

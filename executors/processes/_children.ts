@@ -94,13 +94,17 @@ export class Children {
 
   mayStart(): boolean {
     if (this.#isClosed || this.#retry !== undefined) return false;
-    return this.census.children < this.#options.maxWorkers;
+    return this.#live < this.#options.maxWorkers;
+  }
+
+  get #live(): number {
+    let live = 0;
+    for (const { state } of this.#all) if (state !== "ENDING") live++;
+    return live;
   }
 
   get census(): Census {
-    let children = 0;
-    for (const { state } of this.#all) if (state !== "ENDING") children++;
-    return { children, starting: this.starting, restarts: this.#restarts };
+    return { children: this.#live, starting: this.starting, restarts: this.#restarts };
   }
 
   get starting(): number {

@@ -19,6 +19,7 @@ import {
   MAX_INLINE_BYTES,
   RecordType,
   Status,
+  TaskFlag,
   type TaskLimits,
   TaskState,
   type TaskTimes,
@@ -194,7 +195,8 @@ class Broker implements ChildOwner {
   ): void {
     for (const [i, result] of results.entries()) {
       const { type, steps, payload } = result;
-      this.#consumer.reply(done[i], type, payload, steps, false, Status.ACTIVE, timesOf(child, result));
+      const times = (done[i].flags & TaskFlag.MEASURED) === 0 ? undefined : timesOf(child, result);
+      this.#consumer.reply(done[i], type, payload, steps, false, Status.ACTIVE, times);
     }
     this.#consumer.ring();
     if (running !== undefined) this.#consumer.setState(running, TaskState.RUNNING);

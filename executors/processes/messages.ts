@@ -205,13 +205,18 @@ function typeOf(type: unknown): number {
  */
 export function payloadsOf(message: Message): ResultPayload[] {
   const payloads = new PayloadReader(message);
-  return (message.header[2] as ResultEntry[]).map(([type, steps, encoding, count, began, ms]) => ({
-    type: typeOf(type),
-    steps: steps | 0,
-    payload: payloads.next(encoding, count),
-    began,
-    ms,
-  }));
+  return (message.header[2] as ResultEntry[]).map((entry) => {
+    const [type, steps, encoding, count] = entry;
+    // Most are not measured, and read nothing behind the end of the entry.
+    const isMeasured = entry.length > 4;
+    return {
+      type: typeOf(type),
+      steps: steps | 0,
+      payload: payloads.next(encoding, count),
+      began: isMeasured ? entry[4] : undefined,
+      ms: isMeasured ? entry[5] : undefined,
+    };
+  });
 }
 
 /**

@@ -57,6 +57,18 @@ function speedup(task: "sha256" | "rc4") {
   return { work: "speedup", params: { task, size, pythonSize, count: 12 } };
 }
 
+/** Unit `×`: how many times as long a task takes with an option as a no-op without one, the best of short bursts. */
+function option(
+  id: string,
+  name: string,
+  how: string,
+  target: number,
+  kind = "threads",
+): Omit<Row, "group" | "python"> {
+  const [count, rounds] = kind === "threads" ? [2_000, 150] : [1_000, 60];
+  return { id, name, unit: "×", target, work: "option", params: { kind, how, count, rounds }, floors: [] };
+}
+
 const THREADS: Omit<Row, "group">[] = [
   {
     id: "1",
@@ -359,33 +371,18 @@ const GROWTH: Omit<Row, "group" | "python">[] = [
     params: { sizes: [10, 16, 20, 24, 28].map((n) => 2 ** n), bytes: 2 ** 26 },
     floors: ["postMessage"],
   },
-  {
-    id: "30a",
-    name: "a no-op, with stats() after each 2,000",
-    unit: "×",
-    target: 1.1,
-    work: "watched",
-    params: { how: "stats", count: 2_000, rounds: 150 },
-    floors: [],
-  },
-  {
-    id: "30b",
-    name: "a no-op, with a trace",
-    unit: "×",
-    target: 4,
-    work: "watched",
-    params: { how: "trace", count: 2_000, rounds: 150 },
-    floors: [],
-  },
-  {
-    id: "30c",
-    name: "a no-op, with maxQueued",
-    unit: "×",
-    target: 1.1,
-    work: "watched",
-    params: { how: "maxQueued", count: 2_000, rounds: 150 },
-    floors: [],
-  },
+  option("30a", "a no-op, with stats() after each 2,000", "stats", 1.1),
+  option("30b", "a no-op, with a trace", "trace", 4),
+  option("30c", "a no-op, with maxQueued", "maxQueued", 1.1),
+  option("30d", "a no-op, measured for stats()", "measured", 1.05),
+  option("30e", "a no-op, with a timeout", "timeout", 2),
+  option("30f", "a task that looks at its signal", "signal", 5),
+  option("30g", "a task that reports progress once", "progress", 4),
+  option("31a", "a no-op in processes, with stats()", "stats", 1.2, "processes"),
+  option("31b", "a no-op in processes, with a trace", "trace", 2, "processes"),
+  option("31c", "a no-op in processes, with a timeout", "timeout", 40, "processes"),
+  option("31d", "a task in processes that looks at its signal", "signal", 4, "processes"),
+  option("31e", "a task in processes that reports progress once", "progress", 10, "processes"),
 ];
 
 export const ROWS: Row[] = [

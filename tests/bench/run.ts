@@ -7,6 +7,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { drawChart } from "./_chart.ts";
 import { drawHeadline } from "./_headline.ts";
+import { compareWith } from "./_against.ts";
 import { printGuard } from "./_guard.ts";
 import { installPeers, type Machine, versionOf } from "./contestants.ts";
 import { measure } from "./_measure.ts";
@@ -18,6 +19,7 @@ import { chooseRows, type Row, ROWS } from "./rows.ts";
 const ROUNDS = 5;
 const USAGE = `Usage: deno task bench [row …] [options]
        deno task bench guard
+       deno task bench against <folder>
        deno task bench chart
 
 Measures what tasks cost, here and with other libraries, and prints tables.
@@ -25,6 +27,7 @@ A row is a number (3), a group (threads, processes, growth), or a group and
 a number (threads 3). Without one, all rows are measured: some 45 minutes.
 
   guard          print the ratios that guard_test.ts judges
+  against        compare with another checkout, in turns: rows 1 to 4, 13 to 15
   chart          draw results.svg and headline.svg anew from results.json
 
   --no-peers     leave out the other libraries and Python
@@ -90,7 +93,7 @@ interface Options {
   withPeers: boolean;
 }
 
-function parseOptions(args: string[]): Options | "help" | "guard" | "chart" {
+function parseOptions(args: string[]): Options | "help" | "guard" | "chart" | { against: string } {
   const options = parseArgs(args, {
     boolean: ["peers", "help"],
     string: ["rounds", "_"],
@@ -102,6 +105,7 @@ function parseOptions(args: string[]): Options | "help" | "guard" | "chart" {
   const words = options._.map(String);
   if (options.help) return "help";
   if (words.length === 1 && (words[0] === "guard" || words[0] === "chart")) return words[0];
+  if (words.length === 2 && words[0] === "against") return { against: words[1] };
   const rounds = Number(options.rounds ?? ROUNDS);
   if (!Number.isInteger(rounds) || rounds < 1) {
     fail(`The option --rounds must be an integer of at least 1: ${options.rounds}`);
@@ -159,6 +163,7 @@ async function main(): Promise<void> {
   const options = parseOptions(Deno.args);
   if (options === "help") console.log(USAGE);
   else if (options === "guard") await printGuard();
+  else if (typeof options === "object" && "against" in options) await compareWith(options.against);
   else if (options === "chart") {
     await findMachine(true);
     await drawCharts([...(await readResults()).values()]);

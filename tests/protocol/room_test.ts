@@ -20,7 +20,10 @@ for (const how of ["starts", "is begun by a process"]) {
       const { queue, consumers: [consumer] } = bench;
       await consumer.begin();
       bench.push(3);
-      const task = consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>;
+      const task = {
+        ...consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>,
+        flags: TaskFlag.BOUNDED,
+      };
       if (how !== "starts") assert(consumer.start(task, TaskState.PREFETCHED));
       const room = new Room({
         name: "pool",
@@ -54,7 +57,10 @@ for (const how of ["starts", "is begun by a process"]) {
       const { queue, consumers: [consumer] } = bench;
       await consumer.begin();
       bench.push(3);
-      const task = consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>;
+      const task = {
+        ...consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>,
+        flags: TaskFlag.BOUNDED,
+      };
       if (how !== "starts") assert(consumer.start(task, TaskState.PREFETCHED));
       const room = new Room({
         name: "pool",
@@ -276,33 +282,47 @@ test("Histogram tells the mean exactly, and quantiles to five parts in a hundred
   assert(Object.values(extreme.summary()).every((ms) => ms >= 0 && Number.isFinite(ms)));
 });
 
-/** Submits tasks so many milliseconds apart; how many are measured, and for how many these count. */
-function measured(count: number, apart: number): { measured: number; weight: number } {
+/**
+ * Submits tasks, or chunks of so many items, so many milliseconds apart; how many are measured, for how many tasks or
+ * items these count, and how many are done.
+ */
+function measured(count: number, apart: number, items = 1): { measured: number; weight: number; done: number } {
   const tally = new Tally();
   let [measured, weight] = [0, 0];
-  const weigh = (task: { weight: number }) => {
-    measured++;
+  const weigh = (task: { at: number; weight: number }) => {
+    if (task.at > 0) measured++;
     weight += task.weight;
   };
+  const isChunk = items > 1;
+  const outcome = [Array(items).fill(0)];
   for (let i = 0; i < count; i++) {
     const future = new Future<unknown>();
-    if (!tally.isNextMeasured()) {
-      tally.countSubmitted();
-      continue;
-    }
-    tally.measure(future, performance.timeOrigin + 1_000 + i * apart, 0, 1, false);
+    if (tally.isNextMeasured(items)) {
+      tally.measure(future, performance.timeOrigin + 1_000 + i * apart, 0, items, isChunk);
+    } else if (isChunk) tally.countChunk(future, 0, items);
+    else tally.countSubmitted();
     tally.addWitness(weigh);
-    tally.settle(future, true, 1, { began: 1, ended: 2, worker: 0 });
+    tally.settle(future, true, outcome, { began: 1, ended: 2, worker: 0 });
     tally.removeWitness(weigh);
   }
-  return { measured, weight };
+  assertEquals(tally.unfinished, 0);
+  return { measured, weight, done: tally.counts.done };
 }
 
 test("Tally measures every task that comes after a pause, and of a burst one of 128, which counts for all", () => {
-  assertEquals(measured(500, 2), { measured: 500, weight: 500 });
+  assertEquals(measured(500, 2), { measured: 500, weight: 500, done: 500 });
   const burst = measured(100_000, 0.001);
   assert(burst.measured < 100_000 / 128 + 64, `${burst.measured} are measured`);
   assert(burst.weight > 100_000 - 128 && burst.weight <= 100_000, `and count for ${burst.weight}`);
+  assertEquals(burst.done, 100_000);
+});
+
+test("Tally measures of many small chunks only some, and all large ones, and counts the items of each", () => {
+  const small = measured(10_000, 0.001, 4);
+  assert(small.measured < 10_000 / 128 + 64, `${small.measured} are measured`);
+  assert(small.weight > 4 * (10_000 - 128) && small.weight <= 40_000, `and count for ${small.weight}`);
+  assertEquals(small.done, 40_000);
+  assertEquals(measured(1_000, 0.001, 32), { measured: 1_000, weight: 32_000, done: 32_000 });
 });
 
 test("a broker tells no times of a task that was lost before it had begun", () => {

@@ -148,11 +148,14 @@ class Child {
         return this.#initialize(header[1], payloadOf(header[2], message));
       case "tasks": {
         const payloads = new PayloadReader(message);
-        const tasks = header[2].map(([fn, flags, encoding, count, limits, signals = NO_SIGNALS], i) => {
+        const tasks = header[2].map((entry, i) => {
+          const [fn, flags, encoding, count] = entry;
+          const limits = entry.length > 4 ? entry[4] ?? undefined : undefined;
+          const signals = entry.length > 5 ? entry[5]! : NO_SIGNALS;
           const encoded = payloads.next(encoding, count);
           // Now: what is told of them comes at any time.
           if (signals !== NO_SIGNALS) encoded.shared = this.#signals.enter(signals);
-          return { id: header[1] + i, fn, flags, encoded, limits: limits ?? undefined, signals };
+          return { id: header[1] + i, fn, flags, encoded, limits, signals };
         });
         return this.#runAll(tasks, 0);
       }
@@ -210,7 +213,7 @@ class Child {
       boundTo: (fn) => this.#boundTo(fn),
       import: (url, options) => this.#imports[url]?.(url, options) ?? importModule(url, options),
       reply: ({ id, signals, began }, type, payload, steps, isFree) => {
-        this.#signals.leave(signals);
+        if (signals !== NO_SIGNALS) this.#signals.leave(signals);
         if (this.#maxMemory !== undefined) this.#measureMemory(this.#maxMemory);
         this.#outbox.add(id, type, payload, steps, began === undefined ? undefined : [began, sharedNow() - began]);
         // Something of the task's may come before the next one, and take long.

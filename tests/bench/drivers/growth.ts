@@ -5,7 +5,7 @@
  */
 
 import { asCompleted, Future, ThreadPoolExecutor, wait } from "@concurrent/futures";
-import { echo, noop } from "./tasks.mjs";
+import { echo } from "./tasks.mjs";
 
 /** Holds its worker until the first of the numbers is not 0. */
 export function holdUntil(numbers: Int32Array): void {
@@ -16,9 +16,6 @@ interface Growth {
   value: number;
   detail: Record<number | string, number>;
 }
-
-/** How a pool is watched, or bounded. */
-type Watching = "stats" | "trace" | "maxQueued";
 
 function collectGarbage(): void {
   (globalThis as { gc?: () => void }).gc?.();
@@ -78,29 +75,8 @@ async function waits({ how, counts }: { how: "wait" | "asCompleted"; counts: num
   return { value: Math.max(...Object.values(detail)) / detail[counts[0]], detail };
 }
 
-/** Microseconds a no-op, of the best of short bursts that take turns: how much more a pool takes that is watched. */
-async function watched({ how, count, rounds }: { how: Watching; count: number; rounds: number }): Promise<Growth> {
-  using plain = new ThreadPoolExecutor(2);
-  using other = new ThreadPoolExecutor({ maxWorkers: 2, maxQueued: how === "maxQueued" ? count : undefined });
-  const best = { plain: Infinity, [how]: Infinity };
-  for (let i = 0; i < rounds; i++) {
-    for (const [name, pool] of [["plain", plain], [how, other]] as const) {
-      using trace = name === "trace" ? pool.trace() : undefined;
-      const start = performance.now();
-      const futures = Array.from({ length: count }, () => pool.submit(noop));
-      if (name === "stats") pool.stats();
-      for (const future of futures) future.result();
-      best[name] = Math.min(best[name], (performance.now() - start) * 1000 / count);
-      trace?.stop();
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  return { value: best[how] / best.plain, detail: best };
-}
-
 // deno-lint-ignore no-explicit-any -- the parameters come from rows.ts, as JSON
 export const growthWorks: Record<string, (params: any) => Promise<() => Promise<Growth>>> = {
   queuedMemory: (params) => Promise.resolve(() => queuedMemory(params)),
-  watched: (params) => Promise.resolve(() => watched(params)),
   waits: (params) => Promise.resolve(() => waits(params)),
 };

@@ -6,6 +6,7 @@
 
 import { type Future, ProcessPoolExecutor, ThreadPoolExecutor, transfer } from "@concurrent/futures";
 import { growthWorks } from "./growth.ts";
+import { optionWorks } from "./options.ts";
 import { serve } from "./serve.mjs";
 import * as tasks from "./tasks.mjs";
 import type { Contestant, Pool } from "./works.mjs";
@@ -39,4 +40,4 @@ function open(group: Group, workers: number): Pool {
   };
 }
 
-if (import.meta.main) await serve({ open, works: growthWorks } satisfies Contestant);
+if (import.meta.main) await serve({ open, works: { ...growthWorks, ...optionWorks } } satisfies Contestant);
