@@ -125,7 +125,9 @@ export class Child {
   readonly #signals = new Signals((number, reason) => this.#process.send(["signal", number, reason]));
   /** Those of its tasks that are to end. */
   readonly #endings = new Endings({
-    mayKillFor: (task) => task === this.#tasks[0] && !(this.#state.name === "BUSY" && this.#state.recall === "asked"),
+    mayKillFor: (task) =>
+      task === this.#tasks[0] && !this.#process.isHeld &&
+      !(this.#state.name === "BUSY" && this.#state.recall === "asked"),
     hasOthers: () => this.#tasks.length > 1,
     killFor: (why) => {
       this.#killedFor ??= why;

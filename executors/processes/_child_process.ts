@@ -125,6 +125,11 @@ export class ChildProcess {
     return this.#passing > 0;
   }
 
+  /** Whether what its main thread says waits for the answer to a probe: it may have answered more than is known. */
+  get isHeld(): boolean {
+    return this.#unanswered > 0;
+  }
+
   /** When all that was sent had been written; infinite as long as it has not. */
   get writtenAt(): number {
     return this.#writes === 0 ? this.#writtenAt : Infinity;

@@ -60,7 +60,7 @@ test("a live signal looks when it is asked, keeps what it has said, and calls it
   assertStrictEquals(signal.reason, reason);
 });
 
-test("a signal that is read from memory is aborted by the first reason, and followed until it is released", async () => {
+test("a signal that is read from memory is aborted by the first reason, and followed until released", async () => {
   const memory = createSignalMemory();
   abortMemory(memory, reasonOf("first"));
   abortMemory(memory, reasonOf("second"));
@@ -92,7 +92,7 @@ test("a signal of this thread is itself when it is read here", () => {
   assertStrictEquals(signalFrom(memory), signal);
 });
 
-test("Signals tells a child of a signal as long as one of its tasks has it, and again for a task that comes", async () => {
+test("Signals tells a child of a signal as long as one of its tasks has it, and for one that comes", async () => {
   const told: [number, string][] = [];
   const signals = new Signals((number, reason) => void told.push([number, reason]));
   const [memory, other] = [createSignalMemory(), createSignalMemory()];

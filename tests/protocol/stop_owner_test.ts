@@ -3,9 +3,7 @@
  * on, and how a broker's children are killed for them. The test plays the workers.
  */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
-import { Future, TimeoutError } from "@concurrent/futures";
-import { type FutureOwner, internals } from "../../futures/future.ts";
-import { stopWith } from "../../futures/signals.ts";
+import { TimeoutError } from "@concurrent/futures";
 import { RecordType, TaskState } from "../../executors/_queue/protocol.ts";
 import { EMPTY } from "../../executors/_values/encoded.ts";
 import { Endings, type Why } from "../../executors/processes/_endings.ts";
@@ -328,74 +326,6 @@ test("Endings kills a child at the earliest of the times, when it is known what 
   await sleep(30);
   assertEquals(killed, ["abort"]);
   endings.forget([task]);
-});
-
-/** A future that another thread completes, without one. */
-function createFuture(): Future<unknown> {
-  const owner: FutureOwner = { peek: () => "running", revoke: () => false, collect() {} };
-  return internals.create(owner);
-}
-
-test("Future: what a task has said is told before its end, whoever delivers that first", () => {
-  for (const how of ["callback", "waiter"]) {
-    const future = createFuture();
-    const heard: unknown[] = [];
-    future.addProgressCallback((value) => heard.push(value));
-    if (how === "waiter") internals.addWaiter(future, { completed: () => heard.push("waiter") });
-    internals.progress(future, 1);
-    internals.progress(future, 2);
-    internals.settle(future, true, "value");
-    internals.progress(future, "too late");
-    // Neither the event loop nor a call that blocks has delivered anything.
-    future.addDoneCallback(() => heard.push("done"));
-    assertEquals(heard, how === "waiter" ? [1, 2, "too late", "waiter", "done"] : [1, 2, "too late", "done"]);
-    internals.progress(future, "later");
-    assertStrictEquals(heard.at(-1), "done");
-  }
-});
-
-test("Future.progress(): a loop ends with its future, and has all that was said before", async () => {
-  const future = createFuture();
-  const [first, second] = [future.progress(), future.progress()];
-  const waiting = [first.next(), first.next()];
-  internals.progress(future, 1);
-  internals.settle(future, true, "value");
-  const third = future.progress();
-  future.addDoneCallback(() => {});
-  assertEquals(await Promise.all(waiting), [{ done: false, value: 1 }, { done: true, value: undefined }]);
-  assertEquals(await second.next(), { done: false, value: 1 });
-  for (const loop of [first, second, third]) assertEquals(await loop.next(), { done: true, value: undefined });
-
-  // A slow one has the newest ones.
-  const busy = createFuture();
-  const [slow, left] = [busy.progress(), busy.progress()];
-  const waits = left.next();
-  assertEquals(await left.return!(), { done: true, value: undefined });
-  assertEquals(await waits, { done: true, value: undefined });
-  for (let i = 1; i <= 2_000; i++) internals.progress(busy, i);
-  internals.settle(busy, true, "value");
-  busy.addDoneCallback(() => {});
-  const heard = await Array.fromAsync(slow);
-  assertEquals([heard.length, heard[0], heard.at(-1)], [1024, 977, 2_000]);
-  assertEquals(await left.next(), { done: true, value: undefined });
-});
-
-test("stopWith(): a future that is done when it comes gets no listener, and one that is not loses it then", () => {
-  const { signal } = new AbortController();
-  let listeners = 0;
-  signal.addEventListener = () => void listeners++;
-  signal.removeEventListener = () => void listeners--;
-  const done = new Future<number>();
-  done.setResult(1);
-  stopWith(signal, done);
-  assertStrictEquals(listeners, 0);
-  const futures = [1, 2, 3].map(() => new Future<number>());
-  for (const future of futures) stopWith(signal, future);
-  assertStrictEquals(listeners, 1);
-  for (const future of futures) future.setResult(1);
-  assertStrictEquals(listeners, 0);
-  stopWith(signal, new Future<number>());
-  assertStrictEquals(listeners, 1);
 });
 
 test("a signal among the arguments is seen to be aborted while a worker is started for its task", async () => {

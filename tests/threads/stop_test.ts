@@ -120,7 +120,7 @@ test("Future.done() of ThreadPoolExecutor: who neither blocks nor yields sees th
   assertEquals(warnings.texts.length, 2);
 });
 
-test("ThreadPoolExecutor: a stopped task that goes on finds its signal aborted, and those behind it do not", async () => {
+test("ThreadPoolExecutor: a stopped task that goes on finds its signal aborted, others do not", async () => {
   using pool = new ThreadPoolExecutor(1);
   const warmUp = new Ledger();
   for (let i = 0; i < 2; i++) await within(pool.submit(askAfter, 5, warmUp.path));
