@@ -169,9 +169,6 @@ export function stackBehaviour(kind: Kind): void {
     await within(pool.shutdown());
   });
 
-  // Its tasks are stopped in ways of its own.
-  if (isRemote) return;
-
   test(`${name}({ submittedAt: true }): so do those of tasks that were stopped or cancelled`, async () => {
     const pool = make({ maxWorkers: 1, submittedAt: true });
     const [line, late] = [here(), pool.with({ timeout: 20 }).submit(awaitLong, 60_000)];
