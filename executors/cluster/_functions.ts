@@ -125,8 +125,8 @@ const RUN_JOB = entry(import.meta.resolve("./_run_job.ts"), () => import("./_run
  */
 function functionsFor(url: string): ModuleFunctions {
   const text =
-    `import * as tasks from ${JSON.stringify(url)};\nimport { runTask as run } from ${JSON.stringify(RUN_JOB)};\n` +
-    "export const runTask = (call) => run(call, tasks);\nexport const tryModule = () => {};\n";
+    `import * as tasks from ${JSON.stringify(url)};\nimport { runnerOf } from ${JSON.stringify(RUN_JOB)};\n` +
+    "export const runTask = runnerOf(tasks);\nexport const tryModule = () => {};\n";
   const module = `data:application/javascript,${encodeURIComponent(text)}`;
   return { runTask: taskRef(module, "runTask"), tryModule: taskRef(module, "tryModule") };
 }

@@ -31,8 +31,13 @@ export type Returned = [value: JobValue, ms: number];
 /** The module of a task: it was loaded before, which does not count as a part of the task's time. */
 type Namespace = { readonly [name: string]: unknown };
 
+/** What runs the tasks of a module. Made here, so that it has no frame but this library's in stacks of errors. */
+export function runnerOf(module: Namespace): (call: Call) => Promise<Returned> {
+  return (call) => runTask(call, module);
+}
+
 /** Calls a function of a job. */
-export async function runTask(call: Call, module: Namespace): Promise<Returned> {
+async function runTask(call: Call, module: Namespace): Promise<Returned> {
   const { name, label, how, args, signals, job } = call;
   const fn = module[name] as (...args: unknown[]) => unknown;
   runAs({ name: label ?? (fn.name || name), worker: job.node, attempt: job.attempt, job });
