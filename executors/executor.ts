@@ -230,7 +230,7 @@ export abstract class Executor {
    * @returns This executor with the options.
    * @throws {TypeError} If an option is unknown or has the wrong type, or if there is a `timeout` and this executor
    * cannot stop a running task.
-   * @throws {RangeError} If `timeout` or `grace` is `NaN`.
+   * @throws {RangeError} If `timeout` or `grace` is negative or `NaN`.
    * @see {@link https://github.com/concurrent-futures/futures/blob/main/executors/README.md#how-do-i-stop-a-task}
    */
   with(options: TaskOptions): ControlledExecutor {

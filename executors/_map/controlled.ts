@@ -29,7 +29,7 @@ const KNOWN = ["timeout", "signal", "name", "grace"] as const;
  *
  * @returns A copy of those that were given.
  * @throws {TypeError} One is unknown, or of the wrong type.
- * @throws {RangeError} A time is `NaN`.
+ * @throws {RangeError} A time is negative, or `NaN`.
  */
 export function checkTaskOptions(options: TaskOptions): TaskOptions {
   if (typeof options !== "object" || options === null) {
@@ -73,7 +73,7 @@ function checkTime(name: string, time: unknown): void {
   if (typeof time !== "number") {
     throw new TypeError(`The option ${name} must be a number of milliseconds: ${inspect(time)}`);
   }
-  if (Number.isNaN(time)) throw new RangeError(`The option ${name} must be a number of milliseconds: NaN`);
+  if (!(time >= 0)) throw new RangeError(`The option ${name} must be a number of milliseconds of at least 0: ${time}`);
 }
 
 /** An executor with options for its tasks. */

@@ -18,7 +18,7 @@ import { GRACE_MS, type TaskTable } from "./_task_table.ts";
  * How long a thread may take to go on after its task was to have ended, in milliseconds. One whose task awaits
  * something ends the task by itself, and is worth more than a new one.
  */
-const GIVE_UP_MS = 50;
+const GIVE_UP_MS = 200;
 
 /** How soon a task that has little time is looked at again when its function has not been called, in milliseconds. */
 const WAITING_MS = 10;
@@ -71,7 +71,7 @@ export class Stops {
 
   /** Looks later at a task with a timeout. */
   watch({ timeout = 0, grace = GRACE_MS }: { timeout?: number; grace?: number }): void {
-    this.#lookAfter(Math.max(timeout, 0) + Math.max(grace, 0));
+    this.#lookAfter(timeout + grace);
   }
 
   #lookAfter(ms: number): void {

@@ -425,7 +425,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     if (word === undefined) {
       return Atomics.load(this.#queue.slots, slot) === TaskState.PENDING ? "pending" : false;
     }
-    const grace = Math.max(internals.controlOf(future)?.grace ?? GRACE_MS, 0);
+    const grace = internals.controlOf(future)?.grace ?? GRACE_MS;
     if (this.#stops === undefined) {
       this.#tasks.noteStop(slot, { reason });
       this.#tellToEnd(slot, grace);
@@ -547,7 +547,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     this.#tasks.free(slot);
     this.#dispatcher.startWorkers();
     console.warn(
-      `${name} was given up, because its task computes on after it was stopped: it keeps a core busy until it ends`,
+      `${name} was given up, because its task goes on after it was stopped: it keeps a core busy until it ends`,
     );
   }
 

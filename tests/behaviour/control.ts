@@ -111,9 +111,7 @@ export function controlBehaviour(kind: Kind): void {
     assert(await within(inTime.submit(compute, 30)) > 0);
     assertEquals(await within(pool.with({ timeout: Infinity }).submit(add, 1, 2)), 3);
     // There is no time at all.
-    for (const timeout of [0, -1, -Infinity]) {
-      assertInstanceOf(await rejectionOf(pool.with({ timeout }).submit(awaitLong, 30)), TimeoutError);
-    }
+    assertInstanceOf(await rejectionOf(pool.with({ timeout: 0 }).submit(awaitLong, 30)), TimeoutError);
   });
 
   test(`with({ timeout, grace }) of ${name}: a task that awaits and heeds nothing ends after its grace`, async () => {
@@ -481,10 +479,12 @@ export function controlBehaviour(kind: Kind): void {
     using pool = make({ maxWorkers: 1 });
     const bad: [options: unknown, error: new (message?: string) => Error, text: RegExp][] = [
       [{ timeout: NaN }, RangeError, /timeout.*NaN/],
+      [{ timeout: -1 }, RangeError, /timeout.*at least 0: -1/],
       [{ timeout: "50" }, TypeError, /timeout.*"50"/],
       [{ timeout: null }, TypeError, /timeout.*null/],
       [{ timeout: 5n }, TypeError, /timeout.*5n/],
       [{ grace: NaN }, RangeError, /grace.*NaN/],
+      [{ grace: -0.5 }, RangeError, /grace.*at least 0: -0.5/],
       [{ grace: "1" }, TypeError, /grace.*"1"/],
       [{ signal: {} }, TypeError, /signal.*\{\}/],
       [{ signal: new AbortController() }, TypeError, /signal.*AbortController/],
@@ -502,7 +502,7 @@ export function controlBehaviour(kind: Kind): void {
         assertMatch(assertThrows(() => executor.with(options as TaskOptions), error).message, text);
       }
     }
-    for (const time of [0, -5, 1.5, Infinity, -Infinity, undefined]) pool.with({ timeout: time, grace: time });
+    for (const time of [0, 1.5, Infinity, undefined]) pool.with({ timeout: time, grace: time });
   });
 
   test(`a task of ${name} that is stopped just when it ends fails with the reason, or has its result`, async () => {
