@@ -26,10 +26,10 @@ const BOUND = 1_080_000;
 
 /** About how long a file takes, in seconds, where that is far from what most take; only for the order of lanes. */
 const SECONDS: { readonly [path: string]: number } = {
-  "tests/behaviour/processes_test.ts": 45,
-  "tests/behaviour/threads_test.ts": 25,
-  "tests/cluster/behaviour_more_test.ts": 40,
-  "tests/cluster/behaviour_control_test.ts": 30,
+  "tests/behaviour/processes_test.ts": 90,
+  "tests/behaviour/threads_test.ts": 110,
+  "tests/cluster/behaviour_more_test.ts": 75,
+  "tests/cluster/behaviour_control_test.ts": 55,
   "tests/cluster/faults_test.ts": 28,
   "tests/cluster/behaviour_test.ts": 25,
   "tests/cluster/engine_test.ts": 20,

@@ -13,8 +13,10 @@ import {
   waitSync,
 } from "@concurrent/futures";
 import { poolOf } from "../../executors/_owner/executor_core.ts";
-import { BOUND, Ledger, type Random, sleep, until, within } from "../_helpers.ts";
+import { memoryOf } from "../../executors/_values/signals.ts";
+import { BOUND, Ledger, type Random, sleep, until, within, workerThreads } from "../_helpers.ts";
 import type { Watched } from "../behaviour/kind.ts";
+import { Action } from "./_action.ts";
 import { act, actLater, actOnItem, type Deed, type LaterDeed, type Proof, thrownBy } from "./_stopped_tasks.ts";
 import { checkEnded, CountedController, describe, type Ending, ENDLESS, type Trial } from "./_storm_check.ts";
 
@@ -46,41 +48,6 @@ const SYNC_DEEDS: ReadonlySet<string> = new Set<Deed>(
   ["returns", "throws", "computes", "fills", "heeds", "returns late", "follows", "computes on"],
 );
 
-/** Something that is done to tasks once, a while after it has begun. */
-class Action {
-  readonly #ms: number;
-  readonly #run: () => void;
-  readonly #over = Promise.withResolvers<void>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #isDone = false;
-
-  constructor(ms: number, run: () => void) {
-    this.#ms = ms;
-    this.#run = run;
-  }
-
-  /** Resolves when it is done. */
-  get done(): Promise<void> {
-    return this.#over.promise;
-  }
-
-  begin(): void {
-    this.#timer = setTimeout(() => this.run(), this.#ms);
-  }
-
-  run(): void {
-    clearTimeout(this.#timer);
-    if (this.#isDone) return;
-    this.#isDone = true;
-    try {
-      this.#run();
-      this.#over.resolve();
-    } catch (error) {
-      this.#over.reject(error);
-    }
-  }
-}
-
 /** Runs a storm of so many tasks, and returns what has come of them. */
 export async function storm(storm: Storm, size: number, random: Random): Promise<string> {
   const totals = { done: 0, failed: 0, cancelled: 0, lost: 0, restarts: 0 };
@@ -102,6 +69,8 @@ class Round {
   readonly #ledger = new Ledger();
   readonly #trials: Trial[] = [];
   readonly #controllers: CountedController[] = [];
+  /** Of the signals that tasks follow which are among their arguments. */
+  readonly #followed: AbortController[] = [];
   /** What is done to tasks of bursts that nobody waits for. */
   readonly #actions: Action[] = [];
   /** What goes on while other bursts are submitted. */
@@ -119,6 +88,7 @@ class Round {
 
   async run(): Promise<ReturnType<StormPool["stats"]>> {
     const random = this.#random;
+    const threads = workerThreads();
     const warnings: unknown[] = [];
     const { warn } = console;
     // Threads that are given up say so.
@@ -139,9 +109,23 @@ class Round {
         mayComputeToEnd: this.#storm.computesOn < Infinity,
       });
       assertEquals(warnings.length, stats.lost, `each given up thread is told of: ${warnings}`);
+      this.#endFollowing();
+      await until(() => (workerThreads() ?? 0) <= (threads ?? 0), "the end of threads that were given up");
       return stats;
     } finally {
       console.warn = warn;
+      this.#endFollowing();
+    }
+  }
+
+  /**
+   * Aborts the signals that tasks follow. A task that something else has stopped may go on in a thread that was given
+   * up, and its pool tells it of nothing any more: so this does.
+   */
+  #endFollowing(): void {
+    for (const controller of this.#followed) {
+      controller.abort();
+      memoryOf(controller.signal);
     }
   }
 
@@ -263,6 +247,7 @@ class Round {
     if (deed === "follows") {
       const controller = new AbortController();
       argument = controller.signal;
+      this.#followed.push(controller);
       stops.push(this.#abortLater(controller));
     }
     return { trial, argument, stops };

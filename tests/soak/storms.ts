@@ -22,14 +22,14 @@ const STORMS: readonly (Storm & Pick<Scenario, "name" | "size" | "fullSize">)[] 
   {
     ...threads,
     name: "ThreadPoolExecutor: tasks that are stopped at random end once, with what is their own",
-    size: 600,
+    size: 300,
     fullSize: 20_000,
     make: (random) => new ThreadPoolExecutor(1 + random.below(6)),
   },
   {
     ...processes,
     name: "ProcessPoolExecutor: tasks that are stopped at random end once, with what is their own",
-    size: 240,
+    size: 100,
     fullSize: 4_000,
     make: (random) =>
       new ProcessPoolExecutor({
@@ -49,7 +49,7 @@ const STORMS: readonly (Storm & Pick<Scenario, "name" | "size" | "fullSize">)[] 
   {
     ...processes,
     name: "ProcessPoolExecutor {maxQueued}: whoever has waited for room has it, while tasks are stopped at random",
-    size: 100,
+    size: 80,
     fullSize: 2_000,
     isBounded: true,
     make: (random) => new ProcessPoolExecutor({ maxWorkers: 1 + random.below(4), maxQueued: 1 + random.below(12) }),
