@@ -14,7 +14,7 @@ import { atEachStep, Clock, Interruption } from "./_kit.ts";
 import { PlayedPool } from "./_played.ts";
 
 /** How long an owner waits for a thread whose task has failed, in milliseconds. */
-const GIVE_UP_MS = 50;
+const GIVE_UP_MS = 200;
 
 /** Keeps what is printed by `console.warn`. */
 class Warnings implements Disposable {
