@@ -1,6 +1,7 @@
 /**
  * Runs the scenarios in full and prints what they took: `deno task soak`, or `deno task soak <text>` for those whose
- * names contain it. `SOAK_SEED=<seed>` repeats what was drawn at random. The exit code is 1 when one fails.
+ * names contain it. `SOAK_SEED=<seed>` repeats what was drawn at random, and `SOAK_SIZE=<n>` takes another size. The
+ * exit code is 1 when one fails.
  */
 import { guard, within } from "../_helpers.ts";
 import { CLUSTER } from "./cluster.ts";
@@ -32,8 +33,18 @@ function line(texts: readonly string[]): string {
   return texts.map((text, i) => i < COLUMNS.length - 1 ? text.padStart(17) : `   ${text}`).join("").trimEnd();
 }
 
+/** How many tasks, or what else a scenario counts; `undefined` for all of it. */
+function givenSize(): number | undefined {
+  const text = Deno.env.get("SOAK_SIZE");
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  console.error(`SOAK_SIZE must be an integer of at least 1: ${text}`);
+  Deno.exit(2);
+}
+
 if (import.meta.main) {
   const seed = newSeed();
+  const size = givenSize();
   const all = [...LOAD, ...STREAMS, ...FAULTS, ...CONTROL, ...STOPS, ...EXAMPLES, ...CLUSTER];
   const chosen = all.filter(({ name }) => Deno.args.every((text) => name.includes(text)));
   if (chosen.length === 0) {
@@ -47,7 +58,7 @@ if (import.meta.main) {
     console.log(scenario.name);
     using _watchdog = guard(scenario.name, BOUND + 10_000);
     try {
-      console.log(line(cells(await within(measure(scenario, scenario.fullSize, seed), "the scenario", BOUND))));
+      console.log(line(cells(await within(measure(scenario, size ?? scenario.fullSize, seed), "the scenario", BOUND))));
     } catch (error) {
       failed++;
       console.log("  FAILED");
