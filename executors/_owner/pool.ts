@@ -551,11 +551,6 @@ export class Pool implements FutureOwner, WorkersOwner {
     );
   }
 
-  /** How many threads were given up. */
-  get lost(): number {
-    return this.#tally.counts.lost;
-  }
-
   /** Ends a worker alone that has been asleep for so many milliseconds; `false` when none has. */
   endIdleWorker(ms = 0): boolean {
     const worker = this.#workers.takeOutIdle(ms);

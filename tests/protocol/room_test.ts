@@ -12,26 +12,32 @@ import { SEQUENCE } from "../../futures/bell.ts";
 import { BOUND, sleep, test, until, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption } from "./_kit.ts";
 
+/** A room for one task, which a consumer has taken and not begun, or has given to a process that has not. */
+async function fullRoom(how: string) {
+  const bench = new Bench(1);
+  const { queue, consumers: [consumer] } = bench;
+  await consumer.begin();
+  bench.push(3);
+  const task = {
+    ...consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>,
+    flags: TaskFlag.BOUNDED,
+  };
+  if (how !== "starts") assert(consumer.start(task, TaskState.PREFETCHED));
+  const room = new Room({
+    name: "pool",
+    limit: 1,
+    unfinished: () => 1,
+    begun: () => Atomics.load(queue.slots, 3) > TaskState.PREFETCHED ? 1 : 0,
+    watch: (isWatched) => queue.setWatched(isWatched),
+  });
+  return { bench, consumer, task, room };
+}
+
 for (const how of ["starts", "is begun by a process"]) {
   test(`Room.wait() misses no task that ${how}, whenever that is`, async () => {
     let [seen, rung] = [0, 0];
     await atEachStep(async (at) => {
-      const bench = new Bench(1);
-      const { queue, consumers: [consumer] } = bench;
-      await consumer.begin();
-      bench.push(3);
-      const task = {
-        ...consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>,
-        flags: TaskFlag.BOUNDED,
-      };
-      if (how !== "starts") assert(consumer.start(task, TaskState.PREFETCHED));
-      const room = new Room({
-        name: "pool",
-        limit: 1,
-        unfinished: () => 1,
-        begun: () => Atomics.load(queue.slots, 3) > TaskState.PREFETCHED ? 1 : 0,
-        watch: (isWatched) => queue.setWatched(isWatched),
-      });
+      const { bench, consumer, task, room } = await fullRoom(how);
       const before = Atomics.load(bench.bell, SEQUENCE);
       const interruption = new Interruption(at, () => {
         if (how === "starts") assert(consumer.start(task));
@@ -53,22 +59,7 @@ for (const how of ["starts", "is begun by a process"]) {
 
   test(`Room.wait() hears of a task that ${how}, at whichever step of that it comes`, async () => {
     await atEachStep(async (at) => {
-      const bench = new Bench(1);
-      const { queue, consumers: [consumer] } = bench;
-      await consumer.begin();
-      bench.push(3);
-      const task = {
-        ...consumer.take() as Exclude<ReturnType<typeof consumer.take>, Promise<unknown> | undefined>,
-        flags: TaskFlag.BOUNDED,
-      };
-      if (how !== "starts") assert(consumer.start(task, TaskState.PREFETCHED));
-      const room = new Room({
-        name: "pool",
-        limit: 1,
-        unfinished: () => 1,
-        begun: () => Atomics.load(queue.slots, 3) > TaskState.PREFETCHED ? 1 : 0,
-        watch: (isWatched) => queue.setWatched(isWatched),
-      });
+      const { bench, consumer, task, room } = await fullRoom(how);
       const before = Atomics.load(bench.bell, SEQUENCE);
       let waiter: Future<void> | undefined;
       const interruption = new Interruption(at, () => waiter = room.wait(false));

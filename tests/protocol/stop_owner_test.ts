@@ -9,26 +9,13 @@ import { EMPTY } from "../../executors/_values/encoded.ts";
 import { Endings, type Why } from "../../executors/processes/_endings.ts";
 import type { EncodedTask } from "../../executors/processes/_batching.ts";
 import { BOUND, pause, sleep, test, until, untilSync } from "../_helpers.ts";
+import { Warnings } from "../_warnings.ts";
 import { countingSignal } from "../behaviour/control.ts";
 import { atEachStep, Clock, Interruption } from "./_kit.ts";
 import { PlayedPool } from "./_played.ts";
 
 /** How long an owner waits for a thread whose task has failed, in milliseconds. */
 const GIVE_UP_MS = 200;
-
-/** Keeps what is printed by `console.warn`. */
-class Warnings implements Disposable {
-  readonly texts: string[] = [];
-  readonly #warn = console.warn;
-
-  constructor() {
-    console.warn = (text: string) => void this.texts.push(text);
-  }
-
-  [Symbol.dispose](): void {
-    console.warn = this.#warn;
-  }
-}
 
 test("Pool.stop(): the slot is no other task's until the broker has acknowledged the message", () => {
   using played = new PlayedPool("ask");
@@ -142,7 +129,7 @@ test("Stops: a task that was stopped has its grace, and then its thread has a wh
     clock.pass(1);
     pool.lookAgain();
     assertStrictEquals(worker.isTerminated, !isQuick);
-    assertStrictEquals(pool.lost, isQuick ? 0 : 1);
+    assertStrictEquals(pool.watch.stats().lost, isQuick ? 0 : 1);
     const next = played.submit(2);
     assertStrictEquals(played.worker !== worker, !isQuick);
     const taken = played.worker.start();
@@ -211,7 +198,7 @@ test("Stops: the time of a task counts from the call of its function, and each t
   assertStrictEquals(late.result(BOUND), 2);
   first.reply(first.start(), 3);
   assertStrictEquals(waiting.result(BOUND), 3);
-  assertEquals([pool.lost, played.workers.length], [0, 2]);
+  assertEquals([pool.watch.stats().lost, played.workers.length], [0, 2]);
 });
 
 test("Stops asks for a look by itself: blocked, awaited, and polled", async () => {

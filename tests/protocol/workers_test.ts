@@ -13,6 +13,7 @@ import { ResultRing } from "../../executors/_queue/ring.ts";
 import { poolOf } from "../../executors/_owner/executor_core.ts";
 import { describeSources } from "../../futures/wakeup.ts";
 import { liveWorkers, test, until, untilSync, within } from "../_helpers.ts";
+import { Warnings } from "../_warnings.ts";
 import { add } from "../fixtures/tasks.ts";
 import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
 import { holdUntilTold, meet, nameOfThread } from "./tasks.ts";
@@ -167,7 +168,7 @@ test("a thread that is given up ends alone: its task fails, others run on, and t
   assertStrictEquals(endless.exception(SOON), reason);
   assertStrictEquals(waiting.result(SOON), gone, "the thread that takes its place");
   assertStrictEquals(liveWorkers(), 2, "another one was started for the task that waits");
-  assertStrictEquals(poolOf(pool).lost, 1);
+  assertStrictEquals(pool.stats().lost, 1);
   assert(other.running());
   assert(!endless.abort());
   assert(other.abort(reason));
@@ -181,7 +182,7 @@ test("a thread that is given up ends alone: its task fails, others run on, and t
     assertStrictEquals(again.exception(SOON), reason);
     assertStrictEquals(await within(pool.submit(add, i, 1), "a task on another thread", SOON), i + 1);
   }
-  await until(() => poolOf(pool).lost === 5, "the end of the last one");
+  await until(() => pool.stats().lost === 5, "the end of the last one");
   // Threads that were given up end when their tasks come to an end.
   Atomics.store(words, 2, 1);
   assert(liveWorkers() <= 2, `${liveWorkers()} workers`);
@@ -189,20 +190,6 @@ test("a thread that is given up ends alone: its task fails, others run on, and t
   assertEquals(warnings.texts.length, 5);
   assertMatch(warnings.texts[0], new RegExp(`^${gone} was given up`));
 });
-
-/** Keeps what is printed by `console.warn`. */
-class Warnings implements Disposable {
-  readonly texts: string[] = [];
-  readonly #warn = console.warn;
-
-  constructor() {
-    console.warn = (text: string) => void this.texts.push(text);
-  }
-
-  [Symbol.dispose](): void {
-    console.warn = this.#warn;
-  }
-}
 
 test("idle threads end one by one, and others take their places", async () => {
   using pool = new ThreadPoolExecutor({ maxWorkers: 3, threadNamePrefix: "t" });

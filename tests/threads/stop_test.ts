@@ -1,25 +1,11 @@
 /** Threads whose tasks do not end when they are stopped. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
 import { ThreadPoolExecutor, TimeoutError } from "@concurrent/futures";
-import { poolOf } from "../../executors/_owner/executor_core.ts";
 import { BOUND, Ledger, rejectionOf, test, until, untilSync, within } from "../_helpers.ts";
+import { Warnings } from "../_warnings.ts";
 import { add, square } from "../fixtures/tasks.ts";
 import { askAfter, leaveAsking, loopUntilAborted } from "../fixtures/control_tasks.ts";
 import { computeUntilTold } from "../fixtures/thread_tasks.ts";
-
-/** Keeps what is printed by `console.warn`. */
-class Warnings implements Disposable {
-  readonly texts: string[] = [];
-  readonly #warn = console.warn;
-
-  constructor() {
-    console.warn = (text: string) => void this.texts.push(text);
-  }
-
-  [Symbol.dispose](): void {
-    console.warn = this.#warn;
-  }
-}
 
 test("ThreadPoolExecutor: a thread that computes on is given up, and what it returns is of no task", async () => {
   using warnings = new Warnings();
@@ -50,7 +36,7 @@ test("ThreadPoolExecutor: a thread that computes on is given up, and what it ret
     assertEquals(await within(Promise.all(more)), more.map((_, i) => i * i));
     assertStrictEquals(future.exception(0), error);
   }
-  assertStrictEquals(poolOf(pool).lost, 2);
+  assertStrictEquals(pool.stats().lost, 2);
   assertEquals(warnings.texts.length, 2);
   assertMatch(warnings.texts[0], /^t_0 was given up/);
 });
@@ -95,7 +81,7 @@ test("ThreadPoolExecutor: a thread whose task heeds its signal is kept", async (
     }
     assertInstanceOf(future.exception(BOUND), Error);
   }
-  assertStrictEquals(poolOf(pool).lost, 0);
+  assertStrictEquals(pool.stats().lost, 0);
 });
 
 test("Future.done() of ThreadPoolExecutor: who neither blocks nor yields sees that a task was given up", async () => {
