@@ -42,7 +42,7 @@ export interface PoolStats {
   /**
    * How long tasks ran.
    *
-   * Of many tasks that follow each other within a millisecond only some are measured: the first 16, then fewer and
+   * Of many tasks that follow each other within a millisecond only some are measured: the first 4, then fewer and
    * fewer, at least one of 128. Of items of a `map` that were sent together the mean is measured, and of 32 and more
    * together always.
    */

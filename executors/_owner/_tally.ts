@@ -19,7 +19,7 @@ import { Histogram } from "./_histogram.ts";
 const { timeOrigin } = performance;
 
 /** So many tasks that follow each other quickly are all measured. */
-const ALL_OF_FIRST = 16;
+const ALL_OF_FIRST = 4;
 
 /** Of those behind them, so many are not measured between two that are, at the most. */
 const MAX_SKIPPED = 127;

@@ -6,25 +6,17 @@
  * time, and most short rounds are not disturbed even when other programs keep all cores busy. Only their ratio is
  * judged.
  *
- * Where many programs want the cores, two threads are never awake at once, and no round is undisturbed. If the ratio is
- * too high, and the floor of the machine says that it is so, the CPU time is judged instead: waiting takes none of it.
- *
  *     deno task bench guard            prints the ratios of this machine
  *
  * @module
  */
 
-import process from "node:process";
 import { ProcessPoolExecutor, ThreadPoolExecutor } from "@concurrent/futures";
 import { echo, noop, spin } from "./drivers/tasks.mjs";
 import { EchoWorker, Pipe } from "./_floors.ts";
-import { median } from "./_measure.ts";
-import { type Floor, isQuiet, MachineFloor } from "./_noise.ts";
 
 /** What is measured with: made anew for each row of the guard. */
 interface Rig {
-  /** What comes before a round, and does not count. */
-  before?(): void;
   /** Does the work of one round. Of several round trips it returns what the best one took, in milliseconds. */
   ours(): number | void;
   floor(): Promise<number | void>;
@@ -36,8 +28,6 @@ export interface GuardRow {
   name: string;
   /** How often the time of the floor ours takes on a quiet machine. To be noted anew after each change of the speed. */
   usual: number;
-  /** How often the CPU time of the floor ours takes on a busy machine: what looks for work in vain is a part of it. */
-  busy: number;
   prepare(): Rig;
 }
 
@@ -48,8 +38,6 @@ export interface GuardFigure {
   ours: number;
   floor: number;
   rounds: number;
-  /** The CPU time of this process: ours to the floor, in the medians of the rounds. */
-  cpu: number;
 }
 
 const MEBIBYTE = new Uint8Array(2 ** 20);
@@ -115,22 +103,20 @@ export const GUARD_ROWS: GuardRow[] = [
   {
     name: "ThreadPoolExecutor.submit(), a blocking round trip to one of postMessage",
     usual: 0.15,
-    busy: 1.8,
     prepare: withThreads((pool, floor) => ({
-      before: () => {
+      ours: () => {
         // While both compute, the system puts them on different cores.
         const apart = pool.submit(spin, 20);
         spin(20);
         apart.result();
+        return bestTrip(() => pool.submit(noop).result());
       },
-      ours: () => bestTrip(() => pool.submit(noop).result()),
       floor: () => bestTripAwaited(() => floor.send(undefined)),
     })),
   },
   {
     name: "ThreadPoolExecutor.submit(), 200 tasks at once to 200 messages",
     usual: 0.38,
-    busy: 0.6,
     prepare: withThreads((pool, floor) => {
       const messages = Array(200).fill(undefined);
       return { ours: () => submitAll(pool, 200), floor: async () => void await floor.sendAll(messages) };
@@ -139,7 +125,6 @@ export const GUARD_ROWS: GuardRow[] = [
   {
     name: "ThreadPoolExecutor.map() of 4,000 numbers to messages of 1,000 numbers",
     usual: 1.2,
-    busy: 2,
     prepare: withThreads((pool, floor) => {
       const numbers = BATCHES.flat();
       return {
@@ -155,7 +140,6 @@ export const GUARD_ROWS: GuardRow[] = [
   {
     name: "ThreadPoolExecutor.submit(), echo of 1 MiB to one by postMessage",
     usual: 1,
-    busy: 0.7,
     prepare: withThreads((pool, floor) => ({
       ours: () => {
         const { length } = pool.submit(echo<Uint8Array>, MEBIBYTE).result();
@@ -167,13 +151,11 @@ export const GUARD_ROWS: GuardRow[] = [
   {
     name: "ProcessPoolExecutor.submit(), a blocking round trip to one through cat",
     usual: 9,
-    busy: 4.2,
     prepare: withProcesses((pool) => () => bestTrip(() => pool.submit(noop).result())),
   },
   {
     name: "ProcessPoolExecutor.submit(), 10 tasks at once to a round trip through cat",
     usual: 30,
-    busy: 1,
     prepare: withProcesses((pool) => () => submitAll(pool, 10)),
   },
 ];
@@ -187,14 +169,9 @@ const MIN_ROUNDS = 10;
  */
 const ATTEMPT = 120;
 
-/** Microseconds of CPU time that this process has taken, with its threads. */
-function cpuTime(): number {
-  const { user, system } = process.cpuUsage();
-  return user + system;
-}
-
 /**
- * Measures until the ratio is at most `enough`, or so many milliseconds, but at least {@linkcode MIN_ROUNDS} rounds.
+ * Measures until the ratio is at most `enough`, but at least {@linkcode MIN_ROUNDS} rounds, and at most so many
+ * milliseconds.
  *
  * @param row What to measure.
  * @param enough The ratio that is good enough.
@@ -203,79 +180,35 @@ function cpuTime(): number {
  */
 export async function measureGuard(row: GuardRow, enough: number, longest: number): Promise<GuardFigure> {
   let [bestOurs, bestFloor, rounds] = [Infinity, Infinity, 0];
-  const cpu: { ours: number[]; floor: number[] } = { ours: [], floor: [] };
   const isEnough = () => rounds >= MIN_ROUNDS && bestOurs / bestFloor <= enough;
   const end = performance.now() + longest;
   do {
-    const { before, ours, floor, close } = row.prepare();
+    const { ours, floor, close } = row.prepare();
     try {
       for (let i = 0; i < 3; i++) {
-        before?.();
         ours();
         await floor();
       }
-      const attemptEnd = performance.now() + ATTEMPT;
+      const attemptEnd = Math.min(end, performance.now() + ATTEMPT);
       do {
         rounds++;
-        before?.();
-        const cpuBefore = cpuTime();
         let start = performance.now();
         bestOurs = Math.min(bestOurs, ours() ?? performance.now() - start);
-        const cpuBetween = cpuTime();
         start = performance.now();
         bestFloor = Math.min(bestFloor, await floor() ?? performance.now() - start);
-        cpu.ours.push(cpuBetween - cpuBefore);
-        cpu.floor.push(cpuTime() - cpuBetween);
       } while (!isEnough() && performance.now() < attemptEnd);
     } finally {
       await close();
     }
-  } while (!isEnough() && (performance.now() < end || rounds < MIN_ROUNDS));
-  const cpuRatio = median(cpu.ours) / median(cpu.floor);
-  return { ratio: bestOurs / bestFloor, ours: bestOurs, floor: bestFloor, rounds, cpu: cpuRatio };
-}
-
-/** Whether two threads of this program do not get a core each. */
-async function isMachineBusy(): Promise<boolean> {
-  using machine = new MachineFloor();
-  await machine.start();
-  const floors: Floor[] = [];
-  for (let i = 0; i < 3; i++) floors.push(machine.take());
-  return !isQuiet(floors, 0, navigator.hardwareConcurrency);
-}
-
-/** Milliseconds until it is asked for the first time whether the machine is busy. */
-const FIRST_LOOK = 1_500;
-
-/**
- * Judges a row.
- *
- * @param row What to measure.
- * @param tolerance How many times as long as usual it may take.
- * @param longest Milliseconds for what still seems to have become slower after {@linkcode FIRST_LOOK}.
- * @returns What is wrong; `undefined` when nothing is.
- */
-export async function judgeGuard(row: GuardRow, tolerance: number, longest: number): Promise<string | undefined> {
-  return await look(row, tolerance, FIRST_LOOK) && await look(row, tolerance, longest);
-}
-
-async function look(row: GuardRow, tolerance: number, longest: number): Promise<string | undefined> {
-  const { ratio, cpu, rounds } = await measureGuard(row, tolerance * row.usual, longest);
-  if (ratio <= tolerance * row.usual) return undefined;
-  const isBusy = await isMachineBusy();
-  if (isBusy && cpu <= tolerance * row.busy) return undefined;
-  const [what, now, before] = isBusy
-    ? ["CPU time of the floor on a busy machine", cpu, row.busy]
-    : ["floor", ratio, row.usual];
-  return `It takes ${now.toPrecision(3)} times the ${what}, and took ${before} times (${rounds} rounds)`;
+  } while (!isEnough() && performance.now() < end);
+  return { ratio: bestOurs / bestFloor, ours: bestOurs, floor: bestFloor, rounds };
 }
 
 /** Prints the ratios of this machine, for {@linkcode GuardRow.usual}. */
 export async function printGuard(): Promise<void> {
   for (const row of GUARD_ROWS) {
-    const { ratio, ours, floor, rounds, cpu } = await measureGuard(row, 0, 1_300);
+    const { ratio, ours, floor, rounds } = await measureGuard(row, 0, 1_300);
     const times = `${(ours * 1000).toPrecision(3)} to ${(floor * 1000).toPrecision(3)} µs`;
-    const cpuTimes = `CPU time ${cpu.toPrecision(3)}, noted ${row.busy} on a busy machine`;
-    console.log(`${row.name}: ${ratio.toPrecision(3)}, noted ${row.usual} (${times}, ${rounds} rounds); ${cpuTimes}`);
+    console.log(`${row.name}: ${ratio.toPrecision(3)}, noted ${row.usual} (${times}, ${rounds} rounds)`);
   }
 }
