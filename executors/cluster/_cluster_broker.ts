@@ -181,6 +181,10 @@ class ClusterBroker {
     const job = this.#inFlight.jobs.get(message.job);
     if (job === undefined) return;
     job.heardAt = performance.now();
+    if (message.what === "outcomes") {
+      void this.#sweepJobs([job]);
+      return;
+    }
     if (message.what === "ended") {
       try {
         if (message.result !== undefined) {

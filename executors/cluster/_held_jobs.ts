@@ -7,7 +7,7 @@
 
 import type { Job } from "bullmq";
 import type { Future } from "../../futures/future.ts";
-import type { JobData, JobResult } from "./_jobs.ts";
+import type { JobData, JobResult, Outcome } from "./_jobs.ts";
 import type { Link } from "./_link.ts";
 import type { ControlMessage } from "./_messages.ts";
 import type { NodePool } from "./_node_pool.ts";
@@ -37,6 +37,8 @@ export interface HeldJob {
   readonly attempt: number;
   /** The tasks whose functions this node has, by their place in the job. */
   readonly tasks: Map<number, HeldTask>;
+  /** The outcomes, by their places, that nobody has been told. */
+  readonly untold: Map<number, Outcome>;
   /**
    * What becomes of it:
    *
@@ -57,6 +59,8 @@ export interface HeldTask {
   readonly future: Future<Returned>;
   /** When its executor is told (again) that it has begun, if it has. */
   reportAt: number;
+  /** When it was seen to run at first. */
+  seenAt?: number;
   /** Why it comes to no end of its own. */
   endedBy?: "abort" | "recall";
 }
@@ -86,7 +90,8 @@ export class HeldJobs {
 
   add(job: ClusterJob): HeldJob {
     const attempt = job.attemptsMade + job.stalledCounter + 1;
-    const held: HeldJob = { job, since: performance.now(), attempt, tasks: new Map(), state: "waiting" };
+    const since = performance.now();
+    const held: HeldJob = { job, since, attempt, tasks: new Map(), untold: new Map(), state: "waiting" };
     this.#jobs.set(job.id!, held);
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS);
     return held;
@@ -146,28 +151,44 @@ export class HeldJobs {
     void this.#link.send(job, { what: "begun", task: task.place });
   }
 
-  /** Reports which tasks run; jobs that wait behind tasks that take their time go back, if another node may be idle. */
+  /**
+   * Reports which tasks run, and what became of others whose job goes on because of them. What waits behind tasks that
+   * take their time goes back, if another node may be idle.
+   */
   #look(): void {
     const now = performance.now();
     const waiting: HeldJob[] = [];
+    /** Those with a task that takes its time, and others behind it. */
+    const stuck: HeldJob[] = [];
     let running = 0;
     for (const held of this.#jobs.values()) {
-      let isWaiting = true;
+      let waits = 0;
+      let longest = 0;
       for (const task of held.tasks.values()) {
         if (task.future.running()) {
           running++;
           held.state = "begun";
           if (now >= task.reportAt) this.#reportBegun(held, task);
-        }
-        isWaiting &&= !task.future.running() && !task.future.done();
+          longest = Math.max(longest, now - (task.seenAt ??= now));
+        } else if (!task.future.done()) waits++;
       }
-      if (isWaiting) waiting.push(held);
+      if (waits === held.tasks.size) waiting.push(held);
+      // A node that was lost may have begun those that wait.
+      else if (waits > 0 && longest >= REQUEUE_MS && held.attempt === 1) stuck.push(held);
+      if (longest >= LOOK_MS && held.untold.size > 0) this.#tellOutcomes(held);
     }
-    if (running < this.#workers || waiting.length === 0) return;
-    if (now - waiting[0].since >= REQUEUE_MS && now >= this.#countAt) void this.#requeueAll(waiting);
+    if (running < this.#workers || now < this.#countAt) return;
+    const isLate = waiting.length > 0 && now - waiting[0].since >= REQUEUE_MS;
+    if (isLate || stuck.length > 0) void this.#requeueAll([...stuck, ...waiting]);
   }
 
-  /** Gives jobs back to the queue if there is another node: alone, one worker runs them in their order. */
+  /** Tells the executor of a job what became of those of its tasks that have ended. */
+  #tellOutcomes({ job, untold }: HeldJob): void {
+    void this.#link.sendOutcomes(job, [...untold]);
+    untold.clear();
+  }
+
+  /** Gives back what has not begun of jobs if there is another node: alone, one worker runs them in their order. */
   async #requeueAll(waiting: HeldJob[]): Promise<void> {
     this.#countAt = Infinity;
     const isAlone = await this.#link.countNodes() === 1;
@@ -182,7 +203,7 @@ export class HeldJobs {
     const cancelled = [...held.tasks.values()].filter(({ future }) => !future.done() && future.cancel());
     for (const task of cancelled) task.endedBy = "recall";
     if (cancelled.length === held.tasks.size) held.state = "leaving";
-    // Some have just begun: the job stays, and the others go to their executor.
+    // Some have begun: the job stays, and the others go to their executor.
     else for (const task of cancelled) void this.#link.send(held.job, { what: "recalled", task: task.place });
   }
 }

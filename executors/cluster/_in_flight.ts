@@ -14,7 +14,7 @@ import type { Consumer, Task } from "../_queue/consumer.ts";
 import { RecordType, Status, TaskFlag, TaskState } from "../_queue/protocol.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
 import { LARGE_BYTES } from "./_keep.ts";
-import { aliasOf, checkJobResult, howOf, type Outcome, type TaskData } from "./_jobs.ts";
+import { aliasOf, checkJobResult, checkOutcome, howOf, nameOf, type Outcome, type TaskData } from "./_jobs.ts";
 import { fromJobValue, toJobValue } from "./_job_value.ts";
 import type { SentSignals } from "./_signals.ts";
 import { NOT_TOLD, WorkerNames } from "./_worker_names.ts";
@@ -102,7 +102,7 @@ export interface InFlightOptions {
 export class InFlight {
   readonly #consumer: Consumer;
   readonly #options: InFlightOptions;
-  /** Is called when a job has left the table. */
+  /** Is called when a job, or a task of one, has left the table. */
   readonly #onLeft: () => void;
   readonly jobs: Map<string, Job> = new Map();
   /** Large jobs that the server need not keep any more. */
@@ -292,6 +292,21 @@ export class InFlight {
     this.end(job);
   }
 
+  /** Settles a task by the outcome that the server has of it, while others of its job go on. */
+  completeTask(job: Job, place: number, text: string): void {
+    const task = job.tasks[place];
+    if (task.job !== job) return;
+    try {
+      const outcome: unknown = JSON.parse(text);
+      checkOutcome(outcome);
+      this.#onOutcome(task, outcome, payloadOf(outcome, task));
+    } catch (error) {
+      this.#lose(task, { what: "lost", message: String(error) });
+    }
+    this.#consumer.ring();
+    this.#onLeft();
+  }
+
   #onOutcome(task: InFlightTask, outcome: Outcome, payload: Encoded): void {
     if ("recalled" in outcome) this.markRecalled(task);
     else if ("unknown" in outcome) {
@@ -323,10 +338,12 @@ export class InFlight {
 
   /** Fails the tasks that still belong to a job. */
   fail(job: Job, report: Omit<ClusterReport, "job">): void {
-    for (const task of job.tasks) {
-      if (task.job === job) this.#settle(task, RecordType.LOST, reportPayload({ ...report, job: task.data.id }));
-    }
+    for (const task of job.tasks) if (task.job === job) this.#lose(task, report);
     this.end(job);
+  }
+
+  #lose(task: InFlightTask, report: Omit<ClusterReport, "job">): void {
+    this.#settle(task, RecordType.LOST, reportPayload({ ...report, job: task.data.id }));
   }
 
   #settle(task: InFlightTask, type: number, payload: Encoded, attempts = 1, times = NOT_TOLD): void {
@@ -376,10 +393,4 @@ function payloadOf(outcome: Outcome, { data: { timeout } }: InFlightTask): Encod
 
 export function reportPayload(report: ClusterReport): Encoded {
   return new Encoded(Encoding.JSON, JSON.stringify(report));
-}
-
-/** The name under which nodes have a function: that of its export. */
-function nameOf(definition: Definition): string {
-  if (definition.how === "reference") return definition.path;
-  return definition.how === "search" && definition.exports.length > 0 ? definition.exports[0].path : definition.name;
 }

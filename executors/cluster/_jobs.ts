@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Definition } from "../_functions/definition.ts";
 import { TaskFlag } from "../_queue/protocol.ts";
 import { type JobValue, shortened } from "./_job_value.ts";
 
@@ -85,6 +86,12 @@ export function aliasOf(url: string): string {
   return pathname.slice(pathname.lastIndexOf("/") + 1).replace(/\.[^.]*$/, "");
 }
 
+/** The name under which nodes have a function: that of its export. */
+export function nameOf(definition: Definition): string {
+  if (definition.how === "reference") return definition.path;
+  return definition.how === "search" && definition.exports.length > 0 ? definition.exports[0].path : definition.name;
+}
+
 /** How a task is to be called, by its flags. */
 export function howOf(flags: number): TaskData["how"] {
   if ((flags & TaskFlag.CHUNK) === 0) return "call";
@@ -136,6 +143,20 @@ export function checkJobResult(result: unknown, tasks: number): asserts result i
   const { outcomes } = (result ?? {}) as Partial<JobResult>;
   if (Array.isArray(outcomes) && outcomes.length === tasks && outcomes.every(isOutcome)) return;
   throw new TypeError(`Cannot read an invalid outcome of ${tasks} tasks: ${shortened(result)}`);
+}
+
+/**
+ * Checks what became of a task, as {@linkcode checkJobResult} does.
+ *
+ * @throws {TypeError} It is not what a node says.
+ */
+export function checkOutcome(outcome: unknown): asserts outcome is Outcome {
+  if (!isOutcome(outcome)) throw new TypeError(`Cannot read an invalid outcome of a task: ${shortened(outcome)}`);
+}
+
+/** The field of a job's hash with the outcome of one of its tasks, while others of it go on. */
+export function outcomeField(place: number): string {
+  return `outcome:${place}`;
 }
 
 function isOutcome(outcome: unknown): boolean {

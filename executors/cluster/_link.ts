@@ -5,14 +5,17 @@
  */
 
 import type { Redis } from "ioredis";
-import { type Address, shown } from "./_address.ts";
+import { type Address, keyStart, shown } from "./_address.ts";
 import { connect, isRefusal, refusalBy, subscribe } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
-import { executorOf } from "./_jobs.ts";
+import { executorOf, type Outcome, outcomeField } from "./_jobs.ts";
 import { controlChannel, executorChannel, type NodeMessage } from "./_messages.ts";
 
 /** After how many milliseconds a node says that the server does not answer. */
 const SAY_WAITING_MS = 1_000;
+
+/** Writes into the hash of a job, unless that is gone: what it makes anew nobody would ever remove. */
+const NOTE = `if redis.call("EXISTS", KEYS[1]) == 1 then redis.call("HSET", KEYS[1], unpack(ARGV)) end`;
 
 type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 
@@ -105,6 +108,20 @@ export class Link {
     const { prefix, queue } = this.#address;
     const channel = executorChannel(prefix, queue, executorOf(id!));
     await this.client.publish(channel, JSON.stringify({ ...message, job: id })).catch(() => {});
+  }
+
+  /**
+   * Gives the server outcomes of tasks of a job that goes on, and tells its executor. Where the server refuses them,
+   * they come with the result of the job.
+   */
+  async sendOutcomes(job: { id?: string }, outcomes: readonly (readonly [place: number, outcome: Outcome])[]) {
+    const fields = outcomes.flatMap(([place, outcome]) => [outcomeField(place), JSON.stringify(outcome)]);
+    try {
+      await this.client.eval(NOTE, 1, keyStart(this.#address) + job.id, ...fields);
+    } catch {
+      return;
+    }
+    await this.send(job, { what: "outcomes" });
   }
 
   /** How many nodes serve the queue, with this one; `undefined` where the server does not tell. */

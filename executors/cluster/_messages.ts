@@ -25,6 +25,8 @@ export type NodeMessage =
   | { readonly what: "recalled"; readonly job: string; readonly task: number }
   /** A task that runs reports its progress. */
   | { readonly what: "progress"; readonly job: string; readonly task: number; readonly value: JobValue }
+  /** Some tasks of a job have ended while others go on, and the server has their outcomes. */
+  | { readonly what: "outcomes"; readonly job: string }
   /** A job has ended; with its result if that is not large. It may come before the server has the result. */
   | { readonly what: "ended"; readonly job: string; readonly result?: JobResult };
 
@@ -37,6 +39,7 @@ export function readNodeMessage(text: string): NodeMessage | undefined {
   if (typeof message.job !== "string") return undefined;
   switch (message.what) {
     case "ended":
+    case "outcomes":
       return message as unknown as NodeMessage;
     case "begun":
     case "recalled":

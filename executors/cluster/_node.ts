@@ -200,7 +200,11 @@ export class ClusterNode {
     const signals = hasSignals ? await Promise.all(tasks.map((task) => this.#enterSignals(job, task))) : undefined;
     const held = this.#held.add(job);
     try {
-      const outcomes = await Promise.all(tasks.map((_, place) => this.#runTask(held, place, signals?.[place])));
+      const outcomes = await Promise.all(tasks.map(async (_, place) => {
+        const outcome = await this.#runTask(held, place, signals?.[place]);
+        held.untold.set(place, outcome);
+        return outcome;
+      }));
       if (held.state === "leaving") {
         held.state = "left";
         await job.moveToWait(token);

@@ -8,6 +8,7 @@ import type { Redis } from "ioredis";
 import { type Address, keyStart } from "./_address.ts";
 import { MAX_BATCH } from "./_connection.ts";
 import type { InFlight, Job } from "./_in_flight.ts";
+import { outcomeField } from "./_jobs.ts";
 
 /** How long nothing needs to have been heard of a job before the server is asked for it, in milliseconds. */
 const SILENT_MS = 2_000;
@@ -58,20 +59,36 @@ export class Sweep {
   async #sweepBatch(jobs: readonly Job[]): Promise<void> {
     const pipeline = this.#client.pipeline();
     // One command for each, so that a state is never read with another state's value.
-    for (const { id } of jobs) {
-      pipeline.hmget(this.#keyStart + id, "timestamp", "finishedOn", "returnvalue", "failedReason");
+    const places = jobs.map(placesOf);
+    for (const [i, { id }] of jobs.entries()) {
+      const outcomes = places[i].map(outcomeField);
+      pipeline.hmget(this.#keyStart + id, "timestamp", "finishedOn", "returnvalue", "failedReason", ...outcomes);
     }
     const replies = await pipeline.exec() ?? [];
     for (const [i, [error, values]] of replies.entries()) {
-      if (error === null && this.#inFlight.jobs.has(jobs[i].id)) this.#onReply(jobs[i], values as (string | null)[]);
+      if (error !== null || !this.#inFlight.jobs.has(jobs[i].id)) continue;
+      this.#onReply(jobs[i], values as (string | null)[], places[i]);
     }
   }
 
-  #onReply(job: Job, [timestamp, finishedOn, value, reason]: (string | null)[]): void {
+  #onReply(
+    job: Job,
+    [timestamp, finishedOn, value, reason, ...outcomes]: (string | null)[],
+    places: readonly number[],
+  ): void {
     job.heardAt = performance.now();
     if (timestamp === null) this.#onLost(job);
-    else if (finishedOn === null) return;
-    else if (value !== null) this.#inFlight.completeByText(job, value);
+    else if (finishedOn === null) {
+      for (const [i, outcome] of outcomes.entries()) {
+        if (outcome !== null) this.#inFlight.completeTask(job, places[i], outcome);
+      }
+    } else if (value !== null) this.#inFlight.completeByText(job, value);
     else this.#inFlight.failByReason(job, reason ?? "");
   }
+}
+
+/** The places of the tasks that a job still carries beside others: they may have ended before it has. */
+function placesOf({ tasks }: Job): number[] {
+  if (tasks.length === 1) return [];
+  return [...tasks.keys()].filter((place) => tasks[place].state === "sent" || tasks[place].state === "begun");
 }

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { InFlight, type Job } from "../../executors/cluster/_in_flight.ts";
 import type { Task } from "../../executors/_queue/consumer.ts";
 import { PASSED_ON } from "../../executors/_queue/posted.ts";
-import { TaskState } from "../../executors/_queue/protocol.ts";
+import { RecordType, TaskState } from "../../executors/_queue/protocol.ts";
 import { sleep, test } from "../_helpers.ts";
 import { Bench } from "../protocol/_kit.ts";
 
@@ -14,6 +14,8 @@ function send(...slots: number[]): {
   inFlight: InFlight;
   jobs: Job[];
   stateOf(slot: number): number;
+  /** What the owner is told first. */
+  told(): number | undefined;
   /** As the owner does. */
   cancel(slot: number): boolean;
 } {
@@ -33,6 +35,7 @@ function send(...slots: number[]): {
     inFlight,
     jobs: inFlight.makeJobs(),
     stateOf: (slot) => Atomics.load(states, slot),
+    told: () => bench.rings[0].peek()?.type,
     cancel: (slot) => Atomics.compareExchange(states, slot, PENDING, CANCELLED) === PENDING,
   };
 }
@@ -73,6 +76,31 @@ test("cluster: what comes of a job that its tasks have left changes nothing", as
   inFlight.markRecalled(task);
   inFlight.markBegun(task);
   assertEquals([stateOf(3), task.state, inFlight.hasBacklog], [TaskState.DONE, "done", false]);
+});
+
+test("cluster: the outcome of a task settles it while its job goes on, and a wrong one harms no other task", () => {
+  const fine = JSON.stringify({ ok: true, attempt: 1, ms: 1, value: null });
+  const wrong = ["", "{", "null", "5", "{}", '{"ok":true}', '{"timedOut":"node","attempt":1,"ms":1}'];
+  for (const text of [fine, ...wrong]) {
+    const { inFlight, jobs: [job, other], stateOf, told } = send(3, 4);
+    inFlight.completeTask(job, 0, text);
+    assertEquals([stateOf(3), job.tasks[0].state, inFlight.size], [TaskState.DONE, "done", 1], text);
+    assertEquals([stateOf(4), other.tasks[0].state], [TaskState.PREFETCHED, "sent"], text);
+    assertEquals(told(), text === fine ? RecordType.VALUE : RecordType.LOST, text);
+    assertEquals([...inFlight.jobs.values()], [job, other], "its end is still to come");
+    inFlight.completeTask(job, 0, fine);
+    inFlight.complete(job, { outcomes: [JSON.parse(fine)] }, fine.length);
+    assertEquals([...inFlight.jobs.values()], [other]);
+  }
+});
+
+test("cluster: the outcome of a task that has left its job changes nothing", async () => {
+  const { inFlight, jobs: [job], stateOf } = send(3);
+  inFlight.completeTask(job, 0, '{"recalled":true}');
+  assertEquals([stateOf(3), inFlight.hasBacklog], [TaskState.PENDING, true]);
+  await sendAgain(inFlight);
+  inFlight.completeTask(job, 0, '{"ok":true,"attempt":1,"ms":1,"value":null}');
+  assertEquals([stateOf(3), job.tasks[0].state], [TaskState.PREFETCHED, "sent"]);
 });
 
 test("cluster: a task that the owner cancels while it is recalled is not sent again, and the others wait", async () => {

@@ -174,7 +174,7 @@ test("cluster: what a node and a program read from channels is what the other on
     assertEquals(readControl(JSON.stringify({ ...signal, ...change })), undefined, Deno.inspect(change));
   }
   for (const what of ["begun", "recalled"]) assert(readNodeMessage(JSON.stringify({ what, job: "x-1", task: 0 })));
-  assert(readNodeMessage('{"what":"ended","job":"x-1"}'));
+  for (const what of ["ended", "outcomes"]) assert(readNodeMessage(JSON.stringify({ what, job: "x-1" })));
   assert(readNodeMessage('{"what":"progress","job":"x-1","task":0,"value":null}'));
 });
 
