@@ -30,16 +30,24 @@ export async function loadUrl(url: string, timeout: number): Promise<Uint8Array>
 /** The pages, and how many bytes each has. One more address will be asked for than there are pages. */
 const PAGES: Record<string, number> = { "/news": 40_960, "/sports": 30_000, "/weather": 512, "/about": 0 };
 
-/** Keeps each answer back a little, the large ones longer. */
-async function answer(request: Request): Promise<Response> {
-  const size = PAGES[new URL(request.url).pathname];
-  if (size === undefined) return new Response("No such page", { status: 404 });
-  await new Promise((resolve) => setTimeout(resolve, size / 100));
-  return new Response("x".repeat(size));
+/**
+ * Waits until each thread has asked for its page, because they start one after the other. Then it keeps each answer
+ * back a little, the large ones longer.
+ */
+function answerTo(threads: number): (request: Request) => Promise<Response> {
+  const { promise: allHaveAsked, resolve } = Promise.withResolvers<void>();
+  return async (request) => {
+    if (--threads === 0) resolve();
+    await allHaveAsked;
+    const size = PAGES[new URL(request.url).pathname];
+    if (size === undefined) return new Response("No such page", { status: 404 });
+    await new Promise((resolve) => setTimeout(resolve, size / 100));
+    return new Response("x".repeat(size));
+  };
 }
 
 async function main() {
-  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answer);
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, answerTo(5));
   const urls = [...Object.keys(PAGES), "/made-up"].map((path) => `http://127.0.0.1:${server.addr.port}${path}`);
 
   await using pool = new ThreadPoolExecutor(5);
