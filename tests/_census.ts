@@ -91,9 +91,14 @@ export function share(pid: number): void {
   shared.add(String(pid));
 }
 
+/** Says that all workers that there are now outlive the tests. */
+export function shareWorkers(): void {
+  for (const worker of live.keys()) sharedWorkers.add(worker);
+}
+
 /** Says that all workers and child processes that there are now outlive the tests. */
 export function shareWhatLives(): void {
-  for (const worker of live.keys()) sharedWorkers.add(worker);
+  shareWorkers();
   for (const pid of childProcesses() ?? []) shared.add(pid);
 }
 

@@ -22,6 +22,7 @@ export {
   memoryOfNewestPool,
   share,
   shareWhatLives,
+  shareWorkers,
   startedWorkers,
   workerThreads,
 } from "./_census.ts";
