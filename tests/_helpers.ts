@@ -26,6 +26,7 @@ export {
   startedWorkers,
   workerThreads,
 } from "./_census.ts";
+export { Border } from "./_border.ts";
 export * from "./_gate.ts";
 export * from "./_outcomes.ts";
 export { type Ended, outputOf, runProgram } from "./_programs.ts";
