@@ -6,6 +6,7 @@
 
 import { Redis, type RedisOptions } from "ioredis";
 import { type Address, shown } from "./_address.ts";
+import { type Outcome, outcomeField } from "./_jobs.ts";
 
 /** The longest pause between two attempts to connect, in milliseconds. */
 const MAX_PAUSE_MS = 1_000;
@@ -136,4 +137,18 @@ export async function takeJobs(
   const keys = ["wait", "prioritized", "delayed", "paused", ""].map((name) => start + name);
   const taken = await client.eval(TAKE, keys.length, ...keys, evenBegun ? "1" : "0", ...ids) as number[];
   return taken.map((taken) => taken === 1);
+}
+
+/** What {@linkcode noteOutcomes} does. */
+const NOTE = `if redis.call("EXISTS", KEYS[1]) == 1 then redis.call("HSET", KEYS[1], unpack(ARGV)) end`;
+
+/**
+ * Writes outcomes of tasks into the hash of their job, which goes on. If that is gone, nothing is written: nobody would
+ * ever remove it.
+ *
+ * @param outcomes By their places in the job.
+ */
+export async function noteOutcomes(client: Redis, key: string, outcomes: ReadonlyMap<number, Outcome>): Promise<void> {
+  const fields = [...outcomes].flatMap(([place, outcome]) => [outcomeField(place), JSON.stringify(outcome)]);
+  await client.eval(NOTE, 1, key, ...fields);
 }

@@ -38,7 +38,7 @@ export interface HeldJob {
   /** The tasks whose functions this node has, by their place in the job. */
   readonly tasks: Map<number, HeldTask>;
   /** The outcomes, by their places, that nobody has been told. */
-  readonly untold: Map<number, Outcome>;
+  untold: Map<number, Outcome>;
   /**
    * What becomes of it:
    *
@@ -183,9 +183,9 @@ export class HeldJobs {
   }
 
   /** Tells the executor of a job what became of those of its tasks that have ended. */
-  #tellOutcomes({ job, untold }: HeldJob): void {
-    void this.#link.sendOutcomes(job, [...untold]);
-    untold.clear();
+  #tellOutcomes(held: HeldJob): void {
+    void this.#link.sendOutcomes(held.job, held.untold);
+    held.untold = new Map();
   }
 
   /** Gives back what has not begun of jobs if there is another node: alone, one worker runs them in their order. */

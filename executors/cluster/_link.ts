@@ -6,16 +6,13 @@
 
 import type { Redis } from "ioredis";
 import { type Address, keyStart, shown } from "./_address.ts";
-import { connect, isRefusal, refusalBy, subscribe } from "./_connection.ts";
+import { connect, isRefusal, noteOutcomes, refusalBy, subscribe } from "./_connection.ts";
 import { Heartbeat } from "./_heartbeat.ts";
-import { executorOf, type Outcome, outcomeField } from "./_jobs.ts";
+import { executorOf, type Outcome } from "./_jobs.ts";
 import { controlChannel, executorChannel, type NodeMessage } from "./_messages.ts";
 
 /** After how many milliseconds a node says that the server does not answer. */
 const SAY_WAITING_MS = 1_000;
-
-/** Writes into the hash of a job, unless that is gone: what it makes anew nobody would ever remove. */
-const NOTE = `if redis.call("EXISTS", KEYS[1]) == 1 then redis.call("HSET", KEYS[1], unpack(ARGV)) end`;
 
 type Omitted<T, K extends string> = T extends unknown ? Omit<T, K> : never;
 
@@ -114,10 +111,9 @@ export class Link {
    * Gives the server outcomes of tasks of a job that goes on, and tells its executor. Where the server refuses them,
    * they come with the result of the job.
    */
-  async sendOutcomes(job: { id?: string }, outcomes: readonly (readonly [place: number, outcome: Outcome])[]) {
-    const fields = outcomes.flatMap(([place, outcome]) => [outcomeField(place), JSON.stringify(outcome)]);
+  async sendOutcomes(job: { id?: string }, outcomes: ReadonlyMap<number, Outcome>): Promise<void> {
     try {
-      await this.client.eval(NOTE, 1, keyStart(this.#address) + job.id, ...fields);
+      await noteOutcomes(this.client, keyStart(this.#address) + job.id, outcomes);
     } catch {
       return;
     }
