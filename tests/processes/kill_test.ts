@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import { BrokenProcessPool, CancelledError, ProcessPoolExecutor, ShutdownError, wait } from "@concurrent/futures";
 import {
+  Border,
   bothCancelled,
   bothFail,
   BOUND,
@@ -330,13 +331,18 @@ test(`ProcessPoolExecutor {replace}: a task behind one aborted just as it ends i
     const end = performance.now() + ms;
     while (performance.now() < end);
   };
+  const counts = { aborted: 0, ended: 0 };
+  const border = new Border(4);
   for (let i = 0; i < 20; i++) {
-    const aborted = pool.submit(compute, 4);
+    const aborted = pool.submit(compute, border.ms);
     const behind = [1, 2, 3].map((n) => pool.submit(square, n));
     untilSync(() => aborted.running() || aborted.done(), "its begin");
-    compute(3 + i / 10);
-    aborted.abort();
+    compute(2);
+    const isAborted = aborted.abort();
+    counts[isAborted ? "aborted" : "ended"]++;
+    border.note(isAborted);
     await within(Promise.allSettled([aborted]), "the aborted task");
     assertEquals(await within(Promise.all(behind), "those behind it"), [1, 4, 9]);
   }
+  assert(counts.aborted > 0 && counts.ended > 0, JSON.stringify(counts));
 });
