@@ -22,6 +22,12 @@ const REQUEUE_MS = 20;
 const COUNT_MS = 100;
 
 /**
+ * For how many milliseconds a task runs until those behind it in its job go to their executor. That is longer, because
+ * it sends them to the end of the queue.
+ */
+const STUCK_MS = 200;
+
+/**
  * After how many milliseconds a node says again that a task has begun, since what is said may be lost; later, each time
  * that the task has taken twice as long.
  */
@@ -174,7 +180,7 @@ export class HeldJobs {
       }
       if (waits === held.tasks.size) waiting.push(held);
       // A node that was lost may have begun those that wait.
-      else if (waits > 0 && longest >= REQUEUE_MS && held.attempt === 1) stuck.push(held);
+      else if (waits > 0 && longest >= STUCK_MS && held.attempt === 1) stuck.push(held);
       if (longest >= LOOK_MS && held.untold.size > 0) this.#tellOutcomes(held);
     }
     if (running < this.#workers || now < this.#countAt) return;

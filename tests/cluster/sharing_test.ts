@@ -76,7 +76,7 @@ clusterTest(
     await gate.arrived(2);
     await within(Promise.all(futures.filter((future) => !behind.includes(future))), "the others");
     // They would have gone to the other node by then.
-    await sleep(300);
+    await sleep(500);
     for (const future of behind) assertEquals([future.done(), future.cancel()], [false, false]);
     gate.open();
     assertEquals(await within(Promise.all(futures)), [...futures.keys()]);
