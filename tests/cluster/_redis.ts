@@ -52,8 +52,11 @@ export class RedisServer implements AsyncDisposable {
     client.connect().catch(() => {});
     return Object.assign(client, {
       [Symbol.asyncDispose]: async () => {
+        // The server takes part in the end, and ioredis has a timer until then.
+        const isOpen = ["connecting", "connect", "ready"].includes(client.status);
+        const end = isOpen ? new Promise<void>((resolve) => client.once("end", resolve)) : undefined;
         client.disconnect();
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        await end;
       },
     });
   }
