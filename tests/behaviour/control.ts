@@ -43,6 +43,7 @@ import {
   trySignal,
 } from "../fixtures/control_tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 /** For tasks that heed their signal: on a busy machine they may come to that late. */
@@ -87,7 +88,7 @@ export function controlBehaviour(kind: Kind): void {
   const worker = isRemote ? "\\S+-\\d+" : `${name}-\\d+_0`;
 
   test(`with({ timeout }) of ${name}: tasks that heed it fail with TimeoutError, the pool goes on`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await within(pool.submit(describeTask));
     const limited = pool.with({ timeout: 50, ...PATIENT });
     for (const task of [loopUntilAborted, awaitAbort]) {
@@ -102,7 +103,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ timeout }) of ${name}: a task that is too late fails, whether it returns or awaits`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await within(pool.submit(compute, 1));
     const limited = pool.with({ timeout: 30, grace: 20_000 });
     assertInstanceOf(await rejectionOf(limited.submit(compute, 60)), TimeoutError);
@@ -127,7 +128,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ timeout }) of ${name} counts from when the task begins, not from submit()`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const first = pool.submit(passGate<number>, gate.path, 1);
     const limited = pool.with({ timeout: 5_000 });
@@ -142,7 +143,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ timeout }) of ${name} holds while this thread computes`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await within(pool.submit(describeTask));
     for (const task of [loopUntilAborted, awaitAbort]) {
       const ledger = new Ledger();
@@ -156,7 +157,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`Future.abort() of ${name}: cancels what waits, stops what runs, and does nothing to what is done`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const ledger = new Ledger();
     const running = pool.with(PATIENT).submit(loopUntilAborted, ledger.path);
     const waiting = pool.submit(record<number>, ledger.path, 1);
@@ -182,7 +183,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`Future.abort() of ${name} without a reason: an AbortError, and tasks that await hear of it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const ms of [0, 20]) {
       const ledger = new Ledger();
       const future = pool.with(PATIENT).submit(awaitAbort, ledger.path);
@@ -197,7 +198,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`Future.abort() of ${name}: a task hears of it that asks for its signal only then`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await within(pool.submit(describeTask));
     for (let i = 0; i < 20; i++) {
       const future = pool.with({ grace: 60_000 }).submit(askLate, 20, i % 2 === 0);
@@ -209,7 +210,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`Future.abort() of ${name}: what a stopped task returns counts for nothing`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (let i = 0; i < 3; i++) {
       const ledger = new Ledger();
       const future = pool.with(PATIENT).submit(returnWhenAborted, ledger.path);
@@ -233,7 +234,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`Future.abort() of ${name}: any of many tasks is aborted, and the others run once each`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (let round = 0; round < 10; round++) {
       const ledger = new Ledger();
       const futures = Array.from({ length: 200 }, (_, i) => pool.submit(record<number>, ledger.path, i));
@@ -333,7 +334,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ signal }) of ${name}: cancels what waits, stops what runs, and then calls callbacks`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const { controller, signal, count, added } = countingSignal();
     const ledger = new Ledger();
     const abortable = pool.with({ signal, ...PATIENT });
@@ -355,7 +356,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ signal }) of ${name}: listeners are removed when the futures are done`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const { signal, count, added } = countingSignal();
     const abortable = pool.with({ signal });
     assertEquals(abortable.submit(add, 1, 2).result(BOUND), 3);
@@ -380,7 +381,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ signal }) of ${name}: one listener for 10,000 tasks, which are all cancelled at once`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const ledger = new Ledger();
     const held = [1, 2].map((n) => pool.submit(passGate<number>, gate.path, n));
@@ -435,7 +436,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ signal }).map() of ${name}: what has not run is cancelled, which ends the iteration`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const controller = new AbortController();
     const ledger = new Ledger();
     const results = pool.with({ signal: controller.signal, ...PATIENT }).map(loopUntilAborted, [
@@ -449,7 +450,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`currentTask().signal of ${name} is a real signal: fetch() and AbortSignal.any() take it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const ledger = new Ledger();
     // It never answers.
     const server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -470,14 +471,14 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`currentTask() outside of a task of ${name} is undefined, and reportProgress() does nothing`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     assertEquals(pool.submit(add, 1, 2).result(BOUND), 3);
     assertStrictEquals(currentTask(), undefined);
     assertStrictEquals(reportProgress(() => 1), undefined);
   });
 
   test(`with() of ${name} checks its options at the call, and names the one that is wrong`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const bad: [options: unknown, error: new (message?: string) => Error, text: RegExp][] = [
       [{ timeout: NaN }, RangeError, /timeout.*NaN/],
       [{ timeout: -1 }, RangeError, /timeout.*at least 0: -1/],
@@ -507,7 +508,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`a task of ${name} that is stopped just when it ends fails with the reason, or has its result`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await within(pool.submit(compute, 1));
     const counts = { stopped: 0, returned: 0 };
     const border = new Border(2);
@@ -545,7 +546,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`passGateLater() of ${name} under a timeout that is long keeps nothing alive`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const future = pool.with({ timeout: 3_600_000, grace: 3_600_000 }).submit(passGateLater<number>, gate.path, 1);
     await gate.arrived();

@@ -29,7 +29,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`${name}.map() with settled: true says how each item ended, and goes on, also within a chunk`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const expected = range(12).map((n): PromiseSettledResult<number> | string =>
       n % 5 === 2 ? `RangeError: item ${n}` : { status: "fulfilled", value: n * n }
     );
@@ -64,7 +64,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled: true: whatever ends an item ends no other one`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const chunksize of [1, 3, 100]) {
       const ways = [...WAYS, "returns", ...WAYS].toSorted((a, b) => a.length - b.length) as Way[];
       const expected = ways.map(outcomeBy);
@@ -152,7 +152,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled: true ends with its deadline`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const timeout = kind.isRemote ? 1_000 : 100;

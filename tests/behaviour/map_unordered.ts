@@ -86,7 +86,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false: a failure cancels what has not started`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       const ledger = new Ledger();
       using gate = new Gate();
@@ -123,7 +123,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false and buffersize reads one more for each result that is taken`, () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const chunksize of [1, 2]) {
       const endless = new Endless();
       const results = pool.map(square, endless.now(), { ordered: false, buffersize: 4, chunksize });
@@ -138,7 +138,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false: the timeout is one deadline, what is there comes first`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     await within(Promise.all([1, 2].map((n) => pool.submit(echo<number>, n))));
     const timeout = kind.isRemote ? 2_000 : 400;
     for (const blocking of [true, false]) {
@@ -156,7 +156,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false: a deadline that has passed lets ready results come first`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const held = pool.submit(passGate, gate.path);

@@ -3,13 +3,14 @@ import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } f
 import { BOUND, Gate, spin, test, within } from "../_helpers.ts";
 import { add } from "../fixtures/tasks.ts";
 import { reportAll, reportAndWait, reportFunction, reportLarge } from "../fixtures/control_tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 export function progressBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
   test(`Future.addProgressCallback() of ${name}: all values, in order, before the done callbacks`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const expected = Array.from({ length: 100 }, (_, i) => i + 1);
     for (const isBlocked of [true, false]) {
       const future = pool.submit(reportAll, 100);
@@ -24,7 +25,7 @@ export function progressBehaviour(kind: Kind): void {
   });
 
   test(`Future.addProgressCallback() of ${name} is called while the task runs and this thread blocks`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using gate = new Gate();
     const future = pool.submit(reportAndWait, { percent: 50 }, gate.path);
     const heard: unknown[] = [];
@@ -40,7 +41,7 @@ export function progressBehaviour(kind: Kind): void {
   });
 
   test(`Future.addProgressCallback() of ${name} hears all where this thread was held up since submit()`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await within(pool.submit(reportAll, 1));
     const [heard, looped]: unknown[][] = [[], []];
     const [called, other] = [pool.submit(reportAll, 3), pool.submit(reportAll, 3)];
@@ -53,7 +54,7 @@ export function progressBehaviour(kind: Kind): void {
   });
 
   test(`Future.addProgressCallback() of ${name}: an error of one is printed and stops no other one`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const future = pool.submit(reportAll, 2);
     const heard: unknown[] = [];
     const printed: string[] = [];
@@ -97,12 +98,12 @@ export function progressBehaviour(kind: Kind): void {
   });
 
   test(`reportProgress() of ${name} throws in the task for what cannot cross, with its path`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     assertEquals(await within(pool.submit(reportFunction)), "SerializationError progress.list[1]");
   });
 
   test(`reportProgress() of ${name}: a reader that is slow delays no task, and gets the newest value`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const [task, count, size] of [[reportAll, 30_000, 0], [reportLarge, 100, 40_000]] as const) {
       const future = pool.submit(task as typeof reportAll, count, size);
       const heard: unknown[] = [];
@@ -118,7 +119,7 @@ export function progressBehaviour(kind: Kind): void {
   });
 
   test(`reportProgress() of ${name} is of the task that calls it, and only who listens hears of it`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const futures = Array.from({ length: 40 }, (_, i) => pool.submit(reportAll, i));
     const heard = futures.map((future, i) => {
       const values: unknown[] = [];

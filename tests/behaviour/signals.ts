@@ -4,13 +4,14 @@ import { SerializationError } from "@concurrent/futures";
 import { BOUND, Ledger, spin, test, until, within } from "../_helpers.ts";
 import { aborted, awaitSignal, loopUntil, returnSignal } from "../fixtures/control_tasks.ts";
 import { echo } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 export function signalBehaviour(kind: Kind): void {
   const { name, make, isRemote } = kind;
 
   test(`${name}: an AbortSignal among the arguments arrives as one that is aborted, or not`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     assertEquals(await within(pool.submit(aborted, new AbortController().signal)), [true, false, undefined]);
     const reasons = ["text", 5, null, { a: [1n] }, new TypeError("no"), "x".repeat(500)];
     for (const reason of reasons) {
@@ -30,7 +31,7 @@ export function signalBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a signal among the arguments is aborted in the task at once, also in a loop`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (let i = 0; i < 3; i++) {
       const ledger = new Ledger();
       const controller = new AbortController();
@@ -48,7 +49,7 @@ export function signalBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a signal among the arguments has its event, for each task that listens to it`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const controller = new AbortController();
     const ledger = new Ledger();
     const futures = [1, 2].map(() => pool.submit(awaitSignal, controller.signal, ledger.path));
@@ -62,7 +63,7 @@ export function signalBehaviour(kind: Kind): void {
   });
 
   test(`${name}: of many signals among the arguments each aborts its own tasks`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const controllers = Array.from({ length: 300 }, () => new AbortController());
     const futures = controllers.map(({ signal }) => pool.submit(aborted, signal));
     for (const [i, controller] of controllers.entries()) if (i % 2 === 0) controller.abort(i);
@@ -76,7 +77,7 @@ export function signalBehaviour(kind: Kind): void {
   });
 
   test(`${name}: an AbortSignal is refused in a result, and among the arguments of an initializer`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const error = pool.submit(returnSignal).exception(BOUND);
     assertInstanceOf(error, SerializationError);
     assertMatch(error.message, /^Cannot send result\.signal .*an AbortSignal, /);

@@ -14,10 +14,13 @@ import {
   throwWhenAborted,
 } from "../fixtures/control_tasks.ts";
 import { countingSignal } from "./control.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 import { range } from "./map.ts";
 
-export function stopBehaviour({ name, make }: Kind): void {
+export function stopBehaviour(kind: Kind): void {
+  const { name, make } = kind;
+
   test(`Future.abort() of ${name}: a task with a timeout is told at once, and ends after its grace`, async () => {
     using pool = make({ maxWorkers: 1 });
     const ledger = new Ledger();
@@ -35,7 +38,7 @@ export function stopBehaviour({ name, make }: Kind): void {
   });
 
   test(`Future.abort() and with({ signal }) of ${name}: any reason arrives as it is, if it is one`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const reason of [null, 0, "", false, () => 1, Symbol("reason")]) {
       for (const isSignal of [false, true]) {
         const controller = new AbortController();
@@ -91,7 +94,7 @@ export function stopBehaviour({ name, make }: Kind): void {
   });
 
   test(`${name}: a signal among the arguments has a listener only as long as tasks have it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const { controller, signal, count, added } = countingSignal();
     assertEquals((await within(pool.submit(aborted, signal))).slice(0, 2), [true, false]);
     assertEquals(count(), 0);
@@ -119,7 +122,7 @@ export function stopBehaviour({ name, make }: Kind): void {
   });
 
   test(`${name}: a getter of an argument aborts a signal among the arguments, before and behind it`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const isBefore of [true, false]) {
       const controller = new AbortController();
       const trap = {
@@ -143,14 +146,14 @@ export function stopBehaviour({ name, make }: Kind): void {
   });
 
   test(`with({ timeout }) of ${name} looks at the clock when a task returns, and not when its result is read`, () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     assertEquals(pool.submit(add, 1, 2).result(BOUND), 3);
     // The getter of the result takes longer than the task may.
     assertEquals(pool.with({ timeout: 400, grace: 60_000 }).submit(returnSlowly, 500).result(BOUND), { slow: 500 });
   });
 
   test(`currentTask().signal of ${name}: a listener that throws keeps nothing from ending`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const ledger = new Ledger();
     for (const options of [{ grace: 60_000 }, { timeout: 100, grace: 60_000 }]) {
       const future = pool.with(options).submit(throwWhenAborted, ledger.path);
@@ -165,7 +168,7 @@ export function stopBehaviour({ name, make }: Kind): void {
   });
 
   test(`Future.abort() of ${name} in callbacks: of what is done, runs and waits`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const first = pool.submit(passGateLater<number>, gate.path, 1);
     const running = pool.with({ grace: 60_000 }).submit(loopUntilAborted);

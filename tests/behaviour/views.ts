@@ -5,17 +5,19 @@ import { bothFail, BOUND, Gate, Ledger, test, thrownBy, until, within } from "..
 import { awaitLong, computeOn, computeUnless, describeTask, loopUntilAborted } from "../fixtures/control_tasks.ts";
 import { makeError } from "../fixtures/errors.ts";
 import { echo, exitWith, passGate, square, squareUnless } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 import { range } from "./map.ts";
 
 /** For tasks that heed their signal: on a busy machine they may come to that late. */
 const PATIENT = { grace: 10_000 };
 
-export function viewBehaviour({ name, make, isRemote }: Kind): void {
+export function viewBehaviour(kind: Kind): void {
+  const { name, make, isRemote } = kind;
   if (isRemote) return;
 
   test(`with({ name, signal }).map() of ${name} with settled: true: each item has the name, none ends another`, () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const { signal } = new AbortController();
     const view = pool.with({ name: "item", signal });
     for (const chunksize of [1, 3]) {
@@ -27,7 +29,7 @@ export function viewBehaviour({ name, make, isRemote }: Kind): void {
   });
 
   test(`with({ signal }).map() of ${name} with settled: true rejects a chunk that is stopped`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const ledger = new Ledger();
     const controller = new AbortController();
     const view = pool.with({ signal: controller.signal, ...PATIENT });
@@ -45,7 +47,7 @@ export function viewBehaviour({ name, make, isRemote }: Kind): void {
   });
 
   test(`with({ timeout }).map() of ${name}: settled, unordered and repeat() go on as without`, () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     const view = pool.with({ timeout: 10_000, name: "limited" });
     assertEquals([...view.map(square, range(5), { ordered: false })].sort((a, b) => a - b), range(5).map(square));
     const large = "x".repeat(100_000);
