@@ -36,9 +36,9 @@ import {
   askLate,
   awaitAbort,
   awaitLong,
-  computeFor,
   describeTask,
   loopUntilAborted,
+  pauseFor,
   returnWhenAborted,
   trySignal,
 } from "../fixtures/control_tasks.ts";
@@ -356,7 +356,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ signal }) of ${name}: listeners are removed when the futures are done`, async () => {
-    using pool = borrow(kind, 2);
+    using pool = make({ maxWorkers: 2 });
     const { signal, count, added } = countingSignal();
     const abortable = pool.with({ signal });
     assertEquals(abortable.submit(add, 1, 2).result(BOUND), 3);
@@ -423,16 +423,16 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ timeout }).map() of ${name}: each item has its own time`, async () => {
-    using pool = make({ maxWorkers: 1 });
-    await within(pool.submit(computeFor, 1));
+    using pool = borrow(kind, 1);
+    await within(pool.submit(pauseFor, 1));
     // So long, as a busy machine stops a thread or a process for some tenths of a second now and then.
     const view = pool.with({ timeout: 700 });
-    const results = view.map(computeFor, [1, 2, 15_000, 3], { chunksize: 4 });
+    const results = view.map(pauseFor, [1, 2, 15_000, 3], { chunksize: 4 });
     assertEquals([results.next().value, results.next().value], [1, 2]);
     assertInstanceOf(thrownBy(() => results.next()), TimeoutError);
     assertEquals(results.next().done, true);
     // Together they take longer than one may.
-    assertEquals([...view.map(computeFor, Array(10).fill(80))].length, 10);
+    assertEquals([...view.map(pauseFor, Array(10).fill(80))].length, 10);
   });
 
   test(`with({ signal }).map() of ${name}: what has not run is cancelled, which ends the iteration`, async () => {

@@ -144,7 +144,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize takes endless inputs`, async () => {
-    using pool = borrow(kind, 2);
+    using pool = make({ maxWorkers: 2 });
     const [a, b] = [new Counted(), new Counted()];
     const seen: number[] = [];
     for (const n of pool.map(add, a, b, { buffersize: 4 })) {
@@ -166,7 +166,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize reads an asynchronous input no further than allowed`, async () => {
-    using pool = borrow(kind, 2);
+    using pool = make({ maxWorkers: 2 });
     const counted = new Counted();
     const iterator = pool.map(square, asynchronous(counted), { buffersize: 3 })[Symbol.asyncIterator]();
     for (let taken = 1; taken <= 5; taken++) {

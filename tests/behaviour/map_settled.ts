@@ -152,7 +152,7 @@ export function mapSettledBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with settled: true ends with its deadline`, async () => {
-    using pool = borrow(kind, 1);
+    using pool = make({ maxWorkers: 1 });
     for (const blocking of [true, false]) {
       using gate = new Gate();
       const timeout = kind.isRemote ? 1_000 : 100;

@@ -123,7 +123,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false and buffersize reads one more for each result that is taken`, () => {
-    using pool = borrow(kind, 2);
+    using pool = make({ maxWorkers: 2 });
     for (const chunksize of [1, 2]) {
       const endless = new Endless();
       const results = pool.map(square, endless.now(), { ordered: false, buffersize: 4, chunksize });
@@ -138,7 +138,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false: the timeout is one deadline, what is there comes first`, async () => {
-    using pool = borrow(kind, 2);
+    using pool = make({ maxWorkers: 2 });
     await within(Promise.all([1, 2].map((n) => pool.submit(echo<number>, n))));
     const timeout = kind.isRemote ? 2_000 : 400;
     for (const blocking of [true, false]) {

@@ -5,6 +5,7 @@ import { bothFail, BOUND, Gate, rejectionOf, test, until, within } from "../_hel
 import { awaitLong } from "../fixtures/control_tasks.ts";
 import { failDeep, failWith, makeError, rejectValue } from "../fixtures/errors.ts";
 import { echo, exitWith, passGate, square, throwInTimer } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
 /** As a function for a map. */
@@ -42,7 +43,7 @@ export function stackBehaviour(kind: Kind): void {
   const { name, make, isRemote = false } = kind;
 
   test(`${name}: the stack of a task's error has the user's frames, and none of this library`, async () => {
-    const pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     // The first call of a function loads it, the others find it.
     for (let i = 0; i < 2; i++) {
       await bothFail(() => pool.submit(failDeep), (error) => {
@@ -86,15 +87,13 @@ export function stackBehaviour(kind: Kind): void {
         (error) => assertMatch(frames(error).join("\n"), /^at \w+ \(<anonymous>:\d+:\d+\)$/),
       );
     }
-    await within(pool.shutdown());
   });
 
   test(`${name}: an error that is a value keeps its stack`, async () => {
-    const pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const error = new Error("a value");
     error.stack = `Error: a value\n    at ${new URL("../../executors/x.ts", import.meta.url)}:1:1\n    at any`;
     assertEquals((await within(pool.submit(echo<Error>, error))).stack, error.stack);
-    await within(pool.shutdown());
   });
 
   test(`${name}({ submittedAt: true }): errors say where their tasks were submitted`, async () => {
@@ -137,14 +136,13 @@ export function stackBehaviour(kind: Kind): void {
   });
 
   test(`${name}: only those who ask get to know where a task was submitted`, async () => {
-    const pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const error = await rejectionOf(pool.submit(failDeep));
     assert(!error.stack.includes("submitted at"), error.stack);
     for (const [line, refused] of [[here(), pool.submit(echo<unknown>, () => 1)]] as const) {
       // It costs nothing there.
       assertSubmittedAt(await rejectionOf(refused), line);
     }
-    await within(pool.shutdown());
     for (const value of [1, "yes", null]) {
       assertThrows(() => make({ submittedAt: value as unknown as boolean }), TypeError, "The option submittedAt");
     }

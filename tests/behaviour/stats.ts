@@ -85,11 +85,13 @@ export function statsBehaviour(kind: Kind): void {
     const running = pool.submit(passGate, gate.path);
     await gate.arrived();
     await begun(kind, running);
-    const waiting = range(20_000).map((n) => pool.submit(square, n));
-    assertEquals(pool.stats().queued, 20_000);
+    // Each is a message to a server where workers are remote.
+    const count = isRemote ? 1_000 : 20_000;
+    const waiting = range(count).map((n) => pool.submit(square, n));
+    assertEquals(pool.stats().queued, count);
     const ended = pool.shutdown({ cancelFutures: true });
     assert(waiting.every((future) => future.cancelled()));
-    assertEquals(counts(pool.stats()), { ...NOTHING, ...workers(1, 0), running: 1, cancelled: 20_000 });
+    assertEquals(counts(pool.stats()), { ...NOTHING, ...workers(1, 0), running: 1, cancelled: count });
     gate.open();
     await within(ended);
     assert(await waiting[0].catch((error) => error) instanceof CancelledError);

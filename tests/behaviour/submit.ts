@@ -315,7 +315,7 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`Future.addDoneCallback() of ${name}: a callback may submit, block and cancel`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     const results: unknown[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
     pool.submit(square, 3).addDoneCallback((f) => {
@@ -385,8 +385,8 @@ export function submitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: futures of two pools do not disturb each other`, async () => {
-    using one = make({ maxWorkers: 1 });
-    using two = make({ maxWorkers: 1 });
+    using one = borrow(kind, 1);
+    using two = borrow(kind, 2);
     using gate = new Gate();
     const held = one.submit(passGate<number>, gate.path, 1);
     assertEquals(Array.from({ length: 20 }, (_, i) => two.submit(square, i).result(BOUND)).at(-1), 361);

@@ -142,8 +142,8 @@ export function waitingBehaviour(kind: Kind): void {
   });
 
   test(`wait() and asCompleted() take futures of several pools of ${name} and bare ones, mixed`, async () => {
-    using one = make({ maxWorkers: 1 });
-    using two = make({ maxWorkers: 1 });
+    using one = borrow(kind, 1);
+    using two = borrow(kind, 2);
     const submit = () => [
       one.submit(echoLater<number>, 1, 5),
       two.submit(echoLater<number>, 2, 1),

@@ -24,13 +24,13 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
     },
     {
       name: `${kind.name}: futures that are all waited for at once, in every way`,
-      size: 3_000,
+      size: 1_500,
       fullSize: 10_000,
       run: (size) => waitForAll(kind, size),
     },
     {
       name: `${kind.name}: pools opened, used and closed, one way or another`,
-      size: isThreads ? 24 : 8,
+      size: isThreads ? 16 : 6,
       fullSize: 1_000,
       run: (size, random) => pools(kind, size, random),
     },
@@ -42,7 +42,7 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
     },
     {
       name: `${kind.name}: batches of mixed sizes, with cancelled tasks between them`,
-      size: 8,
+      size: 5,
       fullSize: 2_000,
       run: async (size) => ({ tasks: await runBatches(kind, size) }),
     },
