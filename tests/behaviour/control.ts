@@ -235,7 +235,7 @@ export function controlBehaviour(kind: Kind): void {
 
   test(`Future.abort() of ${name}: any of many tasks is aborted, and the others run once each`, async () => {
     using pool = borrow(kind, 2);
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < (isRemote ? 5 : 10); round++) {
       const ledger = new Ledger();
       const futures = Array.from({ length: 200 }, (_, i) => pool.submit(record<number>, ledger.path, i));
       const ran = new Set<number>();
@@ -273,7 +273,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`Future.abort() of ${name} while the first worker starts, and while its module is loaded`, async () => {
-    for (const ms of [0, 10, 50, 100, 200]) {
+    for (const ms of isRemote ? [0, 50, 200] : [0, 10, 50, 100, 200]) {
       using pool = make({ maxWorkers: 1 });
       const ledger = new Ledger();
       const future = pool.submit(loopUntilAborted, ledger.path);
@@ -512,7 +512,7 @@ export function controlBehaviour(kind: Kind): void {
     await within(pool.submit(compute, 1));
     const counts = { stopped: 0, returned: 0 };
     const border = new Border(2);
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < (isRemote ? 30 : 60); i++) {
       const future = pool.submit(compute, border.ms);
       const behind = [1, 2, 3].map((n) => pool.submit(echo<number>, n));
       untilSync(() => future.running() || future.done(), "its begin");
@@ -533,7 +533,7 @@ export function controlBehaviour(kind: Kind): void {
     await within(pool.submit(compute, 1));
     const outcomes = { late: 0, inTime: 0 };
     const border = new Border(4);
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < (isRemote ? 30 : 60); i++) {
       const future: Future<number> = pool.with({ timeout: 4, grace: 0 }).submit(compute, border.ms);
       const behind = pool.submit(echo<number>, i);
       const error = future.exception(BOUND);

@@ -38,6 +38,8 @@ import type { Kind } from "./kind.ts";
 
 export function exitBehaviour(kind: Kind): void {
   const { name, make } = kind;
+  /** A pool whose worker no other test has left anything in; the workers of a node outlive its pools anyway. */
+  const makeAlone = () => kind.isRemote ? borrow(kind, 1) : make({ maxWorkers: 1 });
 
   function assertUsable(pool: Executor): void {
     for (let i = 0; i < 5; i++) assertEquals(pool.submit(square, i).result(BOUND), i * i);
@@ -126,7 +128,7 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: what a task leaves behind to throw or exit later harms no other task for good`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = makeAlone();
     for (const task of [throwAfterReturn, rejectAfterReturn, exitAfterReturn]) {
       for (const blocking of [true, false]) {
         const future = pool.submit(task);
@@ -140,7 +142,7 @@ export function exitBehaviour(kind: Kind): void {
 
   test(`${name}: what goes wrong of an earlier task does not fail the one that runs meanwhile`, async () => {
     for (const how of ["throw", "reject", "exit", "close"] as const) {
-      using pool = make({ maxWorkers: 1 });
+      using pool = makeAlone();
       for (const ms of [10, 10, undefined, undefined]) {
         const earlier = pool.submit(goWrongLater, how, ms);
         const meanwhile = pool.submit(echoLater<string>, how, 25);
@@ -152,7 +154,7 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: what goes wrong in a listener, which nobody knows the task of, fails the one that runs`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = makeAlone();
     // A worker that has rested can tell most tasks apart; one that has not begun to cannot.
     for (const isWarm of [false, true]) {
       for (const caller of callerNames) {

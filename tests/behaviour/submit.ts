@@ -74,7 +74,7 @@ export function submitBehaviour(kind: Kind): void {
       const object = { list: [1, { two: 2 }], map: new Map([["k", 1]]), when: new Date(1) };
       const small = new Uint8Array(16).fill(1);
       const large = new Uint8Array(1 << 20).fill(1);
-      const huge = new Float64Array(1 << 20).fill(1);
+      const huge = new Float64Array(1 << (kind.isRemote ? 17 : 20)).fill(1);
       const futures = [
         pool.submit(echo<unknown>, object),
         pool.submit(echo<unknown>, small),
