@@ -1,5 +1,5 @@
 /** A server and its nodes for the behaviour suite, whose tests share them: they take a while to start. */
-import { queues, SERVER } from "../fixtures/kinds/cluster.ts";
+import { queueFor, SERVER } from "../fixtures/kinds/cluster.ts";
 import { share } from "../_helpers.ts";
 import { Node, nodeModules } from "./_kit.ts";
 import { RedisServer } from "./_redis.ts";
@@ -10,7 +10,6 @@ import { RedisServer } from "./_redis.ts";
  * @param workers How many workers the pools of the tests have; there are no nodes for others.
  */
 export async function startForAll(...workers: number[]): Promise<void> {
-  queues.splice(0, queues.length, ...queues.filter((queue) => workers.includes(queue.workers)));
   const server = await RedisServer.start();
   share(server.pid);
   Deno.env.set(SERVER, server.url);
@@ -19,7 +18,7 @@ export async function startForAll(...workers: number[]): Promise<void> {
     map_tasks: "map_tasks.ts",
     slow_record: "slow_record.ts",
   });
-  const nodes = await Promise.all(queues.map(({ workers, queue }) => Node.start(server, queue, workers, ...more)));
+  const nodes = await Promise.all(workers.map((count) => Node.start(server, queueFor(count), count, ...more)));
   for (const node of nodes) share(node.pid);
   addEventListener("unload", () => {
     for (const node of nodes) node.kill("SIGKILL");

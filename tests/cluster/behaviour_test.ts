@@ -12,7 +12,7 @@ import { ignoreWithoutServer } from "./_kit.ts";
 import { hasServer } from "./_redis.ts";
 
 if (hasServer) {
-  await startForAll(1, 2, 3, 4);
+  await startForAll(1, 2);
   lendPools(kind);
   submitBehaviour(kind);
   cancelBehaviour(kind);
