@@ -40,7 +40,7 @@ function doneFutures(): Future<unknown>[] {
 }
 
 export function asCompletedRows(kind: Kind): void {
-  const { name, make, module } = kind;
+  const { name, module } = kind;
 
   row(name, "test_no_timeout: futures that are done and futures of a pool are all yielded", async () => {
     using pool = borrow(kind, 2);
@@ -54,7 +54,7 @@ export function asCompletedRows(kind: Kind): void {
   });
 
   row(name, "test_future_times_out: after 0 or 100 ms only what is done has been yielded", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const held = pool.submit(passGate, gate.path);
     for (const blocking of [true, false]) {
@@ -66,6 +66,8 @@ export function asCompletedRows(kind: Kind): void {
         assertEquals(new Set(seen), new Set(done));
       }
     }
+    gate.open();
+    await within(held);
   });
 
   row(name, "test_duplicate_futures: a future that is given three times is yielded once, by any iterable", async () => {
@@ -93,7 +95,7 @@ export function asCompletedRows(kind: Kind): void {
   });
 
   row(name, "test_correct_timeout_exception_msg: the message counts the unfinished, duplicates once", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const held = [pool.submit(holdAt, gate.path), pool.submit(holdAt, gate.path)];
     for (const blocking of [true, false]) {
@@ -101,5 +103,7 @@ export function asCompletedRows(kind: Kind): void {
       assert(error instanceof TimeoutError);
       assertEquals(error.message, "2 (of 5) futures unfinished");
     }
+    gate.open();
+    await within(Promise.all(held));
   });
 }

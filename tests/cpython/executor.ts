@@ -76,7 +76,7 @@ export function executorRows(kind: Kind): void {
     name,
     "test_map_timeout: at the deadline the iteration ends with TimeoutError, after what was there",
     async () => {
-      using pool = make({ maxWorkers: 2 });
+      using pool = borrow(kind, 2);
       await bestOf(4, async () => {
         for (const blocking of [true, false]) {
           using gate = new Gate();
@@ -92,6 +92,7 @@ export function executorRows(kind: Kind): void {
           gate.open();
           assert(error instanceof TimeoutError, `${error}`);
           assertEquals(seen, [null, null]);
+          await within(pool.submit(holdAt, null));
         }
       });
     },

@@ -161,7 +161,7 @@ export function interpreterRows(kind: Kind): void {
   );
 
   row(name, "test_run_in_executor: the event loop goes on while a task is awaited", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const awaited = within(pool.submit(passGate<string>, gate.path, "from the worker"));
     await gate.arrived();
@@ -175,7 +175,7 @@ export function interpreterRows(kind: Kind): void {
   });
 
   row(name, "test_run_in_executor_cancel: who aborts his wait is called back no more", async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     using gate = new Gate();
     const running = pool.submit(passGate<number>, gate.path, 1);
     const queued = pool.submit(square, 2);
