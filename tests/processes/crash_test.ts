@@ -39,8 +39,10 @@ import { add, echo, passGate, square } from "../fixtures/tasks.ts";
 import { project } from "../_projects.ts";
 import { assertSame } from "../_same.ts";
 import { assertDeath, type End, isBlocking, MODES } from "./_death.ts";
+import { keepReplaced, lendReplacing } from "./_replacing.ts";
 
 const name = "ProcessPoolExecutor";
+const replacing = lendReplacing();
 const KILLED: End = { exitCode: 137, signal: "SIGKILL", says: /while it was running a task/ };
 
 /**
@@ -53,8 +55,9 @@ async function dieBesideOthers(
   end: End,
   { ways = [true, false], ...options }: ProcessPoolExecutorOptions & { ways?: boolean[] } = {},
 ): Promise<void> {
+  const isOwn = mode === "break" || Object.keys(options).length > 0;
   for (const blocking of ways) {
-    using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode, ...options });
+    const pool = isOwn ? new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode, ...options }) : replacing();
     using gate = new Gate();
     const beside = pool.submit(passGate<string>, gate.path, "beside");
     await gate.arrived();
@@ -82,7 +85,8 @@ async function dieBesideOthers(
       await both(beside, (value) => assertEquals(value, "beside"));
       for (let i = 0; i < 3; i++) await both(() => pool.submit(add, i, 1), (value) => assertEquals(value, i + 1));
     }
-    if (blocking) pool.shutdownSync();
+    if (!isOwn) keepReplaced();
+    else if (blocking) pool.shutdownSync();
     else await within(pool.shutdown(), "shutdown() of what has died");
   }
 }

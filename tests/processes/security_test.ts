@@ -17,9 +17,7 @@ import {
   Gate,
   outputOf,
   rejectionOf,
-  restoreAfterFailure,
   runProgram,
-  shareWhatLives,
   startedWorkers,
   temporaryPath,
   test,
@@ -45,6 +43,7 @@ import {
 } from "../fixtures/hostile_tasks.ts";
 import { query } from "../fixtures/sandboxed.ts";
 import { echo, passGate } from "../fixtures/tasks.ts";
+import { keepReplaced, lendReplacing } from "./_replacing.ts";
 
 // ---- forged answers -----------------------------------------------------------------------------------------------
 
@@ -59,17 +58,7 @@ function assertEnded(error: unknown): void {
 }
 
 /** Replaces the processes that forge. Only for what is ended before its task has an answer. */
-let replacing: ProcessPoolExecutor;
-
-async function startReplacing(): Promise<void> {
-  replacing = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" });
-  await within(replacing.submit(echo, 1));
-  shareWhatLives();
-}
-
-Deno.test.beforeAll(startReplacing);
-Deno.test.afterAll(() => replacing.shutdown());
-restoreAfterFailure(startReplacing);
+const replacing = lendReplacing();
 
 /** Has one process of a pool forge its answer while another one runs a task. */
 async function attack<T>(
@@ -100,7 +89,7 @@ for (const what of Object.keys(forgeries)) {
     const own = ANSWER.includes(what)
       ? new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" })
       : undefined;
-    await attack(what, own ?? replacing, async (pool, neighbour, gate) => {
+    await attack(what, own ?? replacing(), async (pool, neighbour, gate) => {
       assertEquals([neighbour.done(), neighbour.running()], [false, true]);
       gate.open();
       await both(neighbour, (value) => assertEquals(value, "neighbour"));
@@ -108,8 +97,7 @@ for (const what of Object.keys(forgeries)) {
       if (!ANSWER.includes(what)) await both(() => pool.submit(echo, "after"), (value) => assertEquals(value, "after"));
     });
     await own?.shutdown();
-    // The process that has taken the place of the one that forged stays for the next test.
-    shareWhatLives();
+    keepReplaced();
     assertEquals(pollution(), []);
   });
 }
