@@ -44,8 +44,8 @@ export async function withPool<P extends Executor>(pool: P, use: (pool: P) => Pr
 
 /** Each kind of executor, and how many examples of a value it is given. */
 export const KINDS: [string, number, () => Executor][] = [
-  ["ThreadPoolExecutor", 300, () => new ThreadPoolExecutor(1)],
-  ["ProcessPoolExecutor", 150, () => new ProcessPoolExecutor(1)],
+  ["ThreadPoolExecutor", 200, () => new ThreadPoolExecutor(1)],
+  ["ProcessPoolExecutor", 100, () => new ProcessPoolExecutor(1)],
 ];
 
 /** Any sequence of code units, lone surrogates among them. */
