@@ -4,6 +4,9 @@
  * @module
  */
 
+// Before bullmq, which may use it: in what a program imports dynamically, Deno 2.9 resolves one package after the
+// other, and forgets how it resolved bullmq when ioredis follows. Then the node cannot be loaded.
+import "ioredis";
 import { DelayedError, UnrecoverableError, WaitingError, Worker as JobWorker } from "bullmq";
 import { BrokenProcessPool } from "../../futures/errors.ts";
 import { encodeValue } from "../_values/codec.ts";

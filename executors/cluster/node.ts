@@ -25,7 +25,7 @@
 import { parseArgs } from "node:util";
 import { isServer, shown } from "./_address.ts";
 import { aliasOf } from "./_jobs.ts";
-import { ClusterNode, type NodeOptions } from "./_node.ts";
+import type { NodeOptions } from "./_node.ts";
 import type { Permissions } from "./_node_pool.ts";
 
 const HELP = `Runs the tasks of a cluster.
@@ -167,6 +167,8 @@ async function main(args: string[]): Promise<void> {
   }
   // Processes get the arguments of their program, where tasks can read them, and these may have a password.
   Object.defineProperty(Deno, "args", { value: Object.freeze([]) });
+  // Who asks for help, or is told what is wrong, does not wait until the packages are loaded.
+  const { ClusterNode } = await import("./_node.ts");
   const node = new ClusterNode(options);
   let isEnding = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
