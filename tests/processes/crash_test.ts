@@ -158,12 +158,8 @@ test(`${name}: what a task throws or rejects with arrives as it was, and its pro
 });
 
 for (const mode of MODES) {
-  for (
-    const [task, blocking] of [[killSelf, true], [killSelfLater, false]] as [
-      (signal: Deno.Signal) => unknown,
-      boolean,
-    ][]
-  ) {
+  const tasks: [(signal: Deno.Signal) => unknown, boolean][] = [[killSelf, true], [killSelfLater, false]];
+  for (const [task, blocking] of tasks) {
     for (const [signal, exitCode] of [["SIGKILL", 137], ["SIGSEGV", 139], ["SIGTERM", 143]] as const) {
       const what = task === killSelf ? "sends itself" : "awaits and sends itself";
       test(`${name} {${mode}}: a task that ${what} ${signal}, beside others and before others`, async () => {
