@@ -336,11 +336,16 @@ export function submitBehaviour(kind: Kind): void {
 
   test(`Future.addDoneCallback() of ${name}: a callback may block while this thread is blocked already`, () => {
     using pool = borrow(kind, 2);
-    const [first, second, third] = [0, 30, 15].map((ms) => pool.submit(echoLater<number>, ms, ms));
+    using gate = new Gate();
+    const first = pool.submit(echoLater<number>, 0, 0);
+    // However late the machine lets the first one end: this one ends after its callback.
+    const second = pool.submit(passGateLater<number>, gate.path, 30);
+    const third = pool.submit(echoLater<number>, 15, 15);
     const seen: unknown[] = [];
     first.addDoneCallback(() => {
       seen.push(third.result(BOUND));
       seen.push(pool.submit(square, 3).result(BOUND));
+      gate.open();
     });
     assertEquals(second.result(BOUND), 30);
     first.addDoneCallback(() => seen.push("late"));
