@@ -176,9 +176,8 @@ export function submitBehaviour(kind: Kind): void {
     await gate.arrived(count);
     gate.open();
     for (const id of await within(Promise.all(gated))) workers.add(id);
-    for (const id of await within(Promise.all(Array.from({ length: 30 }, () => pool.submit(whoAmI, 2))))) {
-      workers.add(id);
-    }
+    const more = Array.from({ length: 30 }, () => pool.submit(whoAmI, 2));
+    for (const id of await within(Promise.all(more))) workers.add(id);
     assertEquals(workers.size, count);
   });
 
@@ -337,14 +336,11 @@ export function submitBehaviour(kind: Kind): void {
   test(`Future.addDoneCallback() of ${name}: a callback may block while this thread is blocked already`, () => {
     using pool = borrow(kind, 2);
     using gate = new Gate();
-    const first = pool.submit(echoLater<number>, 0, 0);
-    // However late the machine lets the first one end: this one ends after its callback.
-    const second = pool.submit(passGateLater<number>, gate.path, 30);
-    const third = pool.submit(echoLater<number>, 15, 15);
+    const [first, third] = [0, 15].map((ms) => pool.submit(echoLater<number>, ms, ms));
+    const second = pool.submit(passGateLater<number>, gate.path, 30); // ends after the callback of the first one
     const seen: unknown[] = [];
     first.addDoneCallback(() => {
-      seen.push(third.result(BOUND));
-      seen.push(pool.submit(square, 3).result(BOUND));
+      seen.push(third.result(BOUND), pool.submit(square, 3).result(BOUND));
       gate.open();
     });
     assertEquals(second.result(BOUND), 30);
