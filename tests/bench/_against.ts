@@ -2,7 +2,8 @@
  * Compares this checkout with another one: whether what both can do takes as long as there.
  *
  * Both are loaded into this program, and take turns in short rounds, each time in another order. So a load of the
- * machine hits both alike.
+ * machine hits both alike, and the lower quartile of many rounds hides most of it. The three parts of row 3 differ the
+ * least from run to run: what this thread and another one do for a task, while the other one has nothing to do.
  *
  *     git worktree add --detach ../before main
  *     deno task bench against ../before
@@ -12,8 +13,7 @@
 
 import process from "node:process";
 import { resolve, toFileUrl } from "@std/path";
-import { median } from "./_measure.ts";
-import { echo, hold, noop } from "./drivers/tasks.mjs";
+import { begin, echo, end, hold, noop } from "./drivers/tasks.mjs";
 
 type Library = typeof import("@concurrent/futures");
 type Pool = InstanceType<Library["ThreadPoolExecutor"] | Library["ProcessPoolExecutor"]>;
@@ -45,6 +45,28 @@ function burst(count: number): Work {
   };
 }
 
+/** What a part of a burst takes in one thread: to submit tasks, to run them, or to take their results. */
+function part(what: "submit" | "run" | "take"): Work {
+  const count = 1_000;
+  return async (pool) => {
+    const memory = new SharedArrayBuffer(16);
+    const words = new Int32Array(memory);
+    const first = pool.submit(begin, memory);
+    while (Atomics.load(words, 0) !== 1) await pause();
+    let start = performance.now();
+    const futures = Array.from({ length: count }, () => pool.submit(noop));
+    const submitted = performance.now() - start;
+    const last = pool.submit(end, memory);
+    Atomics.store(words, 0, 2);
+    while (Atomics.load(words, 0) !== 3);
+    start = performance.now();
+    for (const future of futures) future.result();
+    const taken = performance.now() - start;
+    await Promise.all([first, last]);
+    return { submit: submitted, run: new Float64Array(memory)[1], take: taken }[what] * 1_000 / count;
+  };
+}
+
 const blocking: Work = (pool) => bestTrip(() => pool.submit(noop).result());
 const awaited: Work = (pool) => bestTrip(async () => await pool.submit(noop));
 const map: Work = (pool) => {
@@ -55,22 +77,37 @@ const map: Work = (pool) => {
   return (performance.now() - start) * 1_000 / ITEMS.length;
 };
 
+type Kind = "threads" | "processes" | "thread";
+
 /** The rows of the benchmark, and how many rounds each has. */
-const WORKS: [row: string, kind: "threads" | "processes", rounds: number, work: Work][] = [
+const WORKS: [row: string, kind: Kind, rounds: number, work: Work][] = [
   ["1: round trip, blocking", "threads", 200, blocking],
   ["2: round trip, awaited", "threads", 200, awaited],
   ["3: pipelined no-op, 10,000", "threads", 60, burst(10_000)],
   ["3: pipelined no-op, 200", "threads", 400, burst(200)],
+  ["3: to submit a no-op", "thread", 300, part("submit")],
+  ["3: to run it", "thread", 300, part("run")],
+  ["3: to take its result", "thread", 300, part("take")],
   ["4: map over 100,000 numbers", "threads", 60, map],
   ["13: round trip, blocking", "processes", 100, blocking],
   ["14: pipelined no-op, 10,000", "processes", 40, burst(10_000)],
   ["15: map over 100,000 numbers", "processes", 60, map],
 ];
 
-async function open(library: Library, kind: "threads" | "processes"): Promise<Pool> {
-  const pool = kind === "threads" ? new library.ThreadPoolExecutor(2) : new library.ProcessPoolExecutor(2);
-  await Promise.all([pool.submit(hold, 100), pool.submit(hold, 100)]);
+async function open(library: Library, kind: Kind): Promise<Pool> {
+  const Executor = kind === "processes" ? library.ProcessPoolExecutor : library.ThreadPoolExecutor;
+  const workers = kind === "thread" ? 1 : 2;
+  const pool = new Executor(workers);
+  await Promise.all(Array.from({ length: workers }, () => pool.submit(hold, 100)));
   return pool;
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+function lowerQuartile(numbers: number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 2];
 }
 
 function cpuTime(): number {
@@ -82,7 +119,9 @@ function cpuTime(): number {
 export async function compareWith(folder: string): Promise<void> {
   const here: Library = await import("@concurrent/futures");
   const there: Library = await import(toFileUrl(resolve(folder, "mod.ts")).href);
-  console.log(`This checkout divided by ${folder}: best rounds, medians, medians of the CPU time of this process`);
+  console.log(
+    `This checkout divided by ${folder}: best rounds, lower quartiles, those of the CPU time of this process`,
+  );
   for (const [row, kind, rounds, work] of WORKS) {
     const sides = await Promise.all([there, here].map(async (library) => {
       return { pool: await open(library, kind), times: [] as number[], cpu: [] as number[] };
@@ -96,15 +135,15 @@ export async function compareWith(folder: string): Promise<void> {
           times.push(time);
           cpu.push(cpuTime() - before);
         }
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await pause();
       }
     }
     for (const { pool } of sides) await pool.shutdown();
     const [old, now] = sides;
     const ratios = [
       Math.min(...now.times) / Math.min(...old.times),
-      median(now.times) / median(old.times),
-      median(now.cpu) / median(old.cpu),
+      lowerQuartile(now.times) / lowerQuartile(old.times),
+      lowerQuartile(now.cpu) / lowerQuartile(old.cpu),
     ].map((ratio) => ratio.toFixed(2));
     const micros = [old, now].map(({ times }) => `${Math.min(...times).toPrecision(3)}`).join(" → ");
     console.log(`${kind} ${row}: ${ratios.join(", ")} (best ${micros} µs)`);

@@ -16,6 +16,21 @@ export function hold(ms) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+/** Says that it has begun, keeps its worker until it may end, and notes when that was, for {@linkcode end}. */
+export function begin(memory) {
+  const words = new Int32Array(memory);
+  Atomics.store(words, 0, 1);
+  while (Atomics.load(words, 0) === 1);
+  new Float64Array(memory)[1] = performance.now();
+}
+
+/** Notes how many milliseconds after {@linkcode begin} it has begun, and says so. */
+export function end(memory) {
+  const times = new Float64Array(memory);
+  times[1] = performance.now() - times[1];
+  Atomics.store(new Int32Array(memory), 0, 3);
+}
+
 /** Computes for so many milliseconds, and returns when it ended: milliseconds since 1970. */
 export function spin(ms) {
   const end = performance.now() + ms;
