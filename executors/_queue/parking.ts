@@ -14,6 +14,9 @@ const ASSIGNABLE = [...IDLE, Status.STARTING];
 /** How long an idle consumer looks for work before it sleeps, in milliseconds: as long as waking it would take. */
 const SPIN_MS = 0.05;
 
+/** How many looks come before each one at the clock, which takes as long as several. */
+const LOOKS = 32;
+
 /** How many consumers may look for work at once: leave a core to the one who makes it. */
 const MAX_SPINNING = navigator.hardwareConcurrency >> 1;
 
@@ -52,11 +55,13 @@ export class Parking {
     if (!this.startSpinning(MAX_SPINNING)) return false;
     Atomics.store(this.statuses, index, Status.SPINNING);
     onIdle();
-    const until = performance.now() + SPIN_MS;
-    let found = false;
-    do {
-      for (let i = 0; i < 16 && !found; i++) found = isThereWork() || !this.is(index, Status.SPINNING);
-    } while (!found && performance.now() < until);
+    const look = () => {
+      for (let i = 0; i < LOOKS; i++) if (isThereWork() || !this.is(index, Status.SPINNING)) return true;
+      return false;
+    };
+    let found = look();
+    const until = found ? 0 : performance.now() + SPIN_MS;
+    while (!found && performance.now() < until) found = look();
     this.stopSpinning();
     // If this fails, the owner has assigned a task.
     return this.move(index, Status.SPINNING, Status.ACTIVE) && found;

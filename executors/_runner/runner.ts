@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Atomics, Promise } from "../../futures/builtins.ts";
+import { Atomics, Date, Promise } from "../../futures/builtins.ts";
 import { SerializationError } from "../../futures/errors.ts";
 import { EMPTY, type Encoded } from "../_values/encoded.ts";
 import { decodeArguments, decodeItems, type EncodeOptions, encodeValue } from "../_values/codec.ts";
@@ -67,9 +67,25 @@ export interface TaskPort<T extends RunnerTask = RunnerTask> {
 }
 
 /** How long tasks are run one after the other before timers and I/O of this thread get their turn, in milliseconds. */
-export const TURN_MS = 10;
+const TURN_MS = 10;
 
 const scratch = new Int32Array(new SharedArrayBuffer(4));
+
+/** Tells when it is time for a turn: asked after each task, so it reads the clock that takes the least time. */
+export class TurnClock {
+  #begun = 0;
+
+  /** The event loop has had its turn. */
+  begin(): void {
+    this.#begun = Date.now();
+  }
+
+  /** Whether it is time, or was, before somebody has set the clock. */
+  get isOver(): boolean {
+    const ms = Date.now() - this.#begun;
+    return ms > TURN_MS || ms < 0;
+  }
+}
 
 /** One turn of the event loop. */
 export async function turn(): Promise<void> {

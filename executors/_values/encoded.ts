@@ -290,7 +290,8 @@ export class EncodedSections implements Payload {
   }
 }
 
-const NO_BYTES = new EncodedSections(Encoding.NONE, []);
+/** The payload of nothing, as bytes. */
+export const NO_BYTES: EncodedSections = new EncodedSections(Encoding.NONE, []);
 
 /** The buffer of some bytes; a copy where they are only a part of it. */
 export function wholeBuffer(bytes: Uint8Array): ArrayBuffer {

@@ -6,7 +6,7 @@
 
 import { JSON } from "../../futures/builtins.ts";
 import { RecordType, type TaskLimits } from "../_queue/protocol.ts";
-import { allocate, EncodedSections, Encoding } from "../_values/encoded.ts";
+import { allocate, EncodedSections, Encoding, NO_BYTES } from "../_values/encoded.ts";
 import { jsonOf } from "../_values/json.ts";
 
 /** The version of the protocol. A change that the other side would not understand gets the next number. */
@@ -99,7 +99,8 @@ export function encodeMessage(
   header: readonly unknown[],
   ...payloads: readonly EncodedSections[]
 ): readonly Uint8Array[] {
-  const sections = payloads.length === 1 ? payloads[0].sections : payloads.flatMap(({ sections }) => sections);
+  const sections: Uint8Array[] = [];
+  for (const payload of payloads) for (const section of payload.sections) sections.push(section);
   const lengths = sections.length === 1
     ? `[${sections[0].byteLength}]`
     : jsonOf(sections.map(({ byteLength }) => byteLength));
@@ -177,6 +178,7 @@ export class PayloadReader {
 
   /** @throws {SyntaxError} It is no payload. */
   next(encoding: number, count: number): EncodedSections {
+    if (encoding === Encoding.NONE && count === 0) return NO_BYTES;
     return payloadOf(encoding, { sections: this.#sections.slice(this.#next, this.#next += count) });
   }
 }
@@ -206,13 +208,12 @@ function typeOf(type: unknown): number {
 export function payloadsOf(message: Message): ResultPayload[] {
   const payloads = new PayloadReader(message);
   return (message.header[2] as ResultEntry[]).map((entry) => {
-    const [type, steps, encoding, count] = entry;
     // Most are not measured, and read nothing behind the end of the entry.
     const isMeasured = entry.length > 4;
     return {
-      type: typeOf(type),
-      steps: steps | 0,
-      payload: payloads.next(encoding, count),
+      type: typeOf(entry[0]),
+      steps: entry[1] | 0,
+      payload: payloads.next(entry[2], entry[3]),
       began: isMeasured ? entry[4] : undefined,
       ms: isMeasured ? entry[5] : undefined,
     };

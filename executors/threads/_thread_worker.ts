@@ -4,13 +4,13 @@
  * @module
  */
 
-import { performance, Promise } from "../../futures/builtins.ts";
+import { Promise } from "../../futures/builtins.ts";
 import { importModule } from "../_functions/import.ts";
 import { Consumer, type Task } from "../_queue/consumer.ts";
 import { DECODED } from "../_queue/posted.ts";
 import { fromPosted } from "../_queue/posted.ts";
 import { type ConsumerMessage, type ConsumerStart, type Initializer, RecordType, Status } from "../_queue/protocol.ts";
-import { endThread, runFor, type Runner, turn, TURN_MS } from "../_runner/runner.ts";
+import { endThread, runFor, type Runner, turn, TurnClock } from "../_runner/runner.ts";
 
 /** The first message to the thread. */
 export interface ThreadStart extends ConsumerStart {
@@ -73,22 +73,24 @@ async function serve(runner: Runner, consumer: Consumer, initializer: Initialize
   // Not before: nobody waits for a thread whose initializer runs while another one is idle.
   await consumer.begin();
   const run = (task: Task) => consumer.start(task) ? runner.runTask(task) : undefined;
-  let turnEnds = performance.now() + TURN_MS;
+  const clock = new TurnClock();
+  clock.begin();
   for (;;) {
     const taken = consumer.take();
     if (taken === undefined) {
       runner.prepareForUnhandledErrors();
       const resting = consumer.waitForWork();
-      if (resting !== undefined) await resting;
-      turnEnds = performance.now() + TURN_MS;
+      if (resting === undefined) continue;
+      await resting;
+      clock.begin();
       continue;
     }
     // Run from here in any case: behind a task that has finished comes the next look at the queue, and no microtask.
     const busy = run(taken instanceof Promise ? await taken : taken);
     if (busy !== undefined) await busy;
-    if (performance.now() > turnEnds) {
+    if (clock.isOver) {
       await consumer.yieldToEventLoop(turn);
-      turnEnds = performance.now() + TURN_MS;
+      clock.begin();
     }
   }
 }

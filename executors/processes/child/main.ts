@@ -5,7 +5,7 @@
  */
 
 import { performance, sharedNow } from "../../../futures/builtins.ts";
-import { type Encoded, EncodedSections } from "../../_values/encoded.ts";
+import { EMPTY, type Encoded, EncodedSections } from "../../_values/encoded.ts";
 import type { Definition } from "../../_functions/definition.ts";
 import { importModule } from "../../_functions/import.ts";
 import { answersFor } from "./_answers.ts";
@@ -13,7 +13,7 @@ import { isolate } from "./_isolation.ts";
 import { Outbox } from "./_outbox.ts";
 import type { Import } from "../../_functions/resolve.ts";
 import { TaskFlag, type TaskLimits } from "../../_queue/protocol.ts";
-import { endProcess, runFor, type Runner, type RunnerTask, turn, TURN_MS } from "../../_runner/runner.ts";
+import { endProcess, runFor, type Runner, type RunnerTask, turn, TurnClock } from "../../_runner/runner.ts";
 import { createNoted, SignalTable } from "./_signals.ts";
 import { Stdin } from "./_stdin.ts";
 import { beginTask, createTurns, isStopped, nextStop } from "./_turns.ts";
@@ -76,17 +76,11 @@ interface ChildTask extends RunnerTask {
   readonly limits: TaskLimits | undefined;
   /** The numbers of the signals among its arguments. */
   readonly signals: readonly number[];
-  /** When it began, where that is measured. */
-  readonly began: number | undefined;
-}
-
-interface EncodedTask {
-  readonly id: number;
-  readonly fn: number;
-  readonly flags: number;
   readonly encoded: EncodedSections;
-  readonly limits: TaskLimits | undefined;
-  readonly signals: readonly number[];
+  /** Decoded when it begins. */
+  payload: Encoded;
+  /** When it began, where that is measured. */
+  began: number | undefined;
 }
 
 const NO_SIGNALS: readonly number[] = [];
@@ -106,7 +100,7 @@ class Child {
   #maxMemory: number | undefined;
   #measuredAt = -Infinity;
   #isFull = false;
-  #turnEnds = 0;
+  readonly #clock = new TurnClock();
   /** Goes on until the process ends. */
   #listening: Promise<never> | undefined;
   /** Made by the first message. */
@@ -148,14 +142,22 @@ class Child {
         return this.#initialize(header[1], payloadOf(header[2], message));
       case "tasks": {
         const payloads = new PayloadReader(message);
-        const tasks = header[2].map((entry, i) => {
-          const [fn, flags, encoding, count] = entry;
+        const tasks = header[2].map((entry, i): ChildTask => {
           const limits = entry.length > 4 ? entry[4] ?? undefined : undefined;
           const signals = entry.length > 5 ? entry[5]! : NO_SIGNALS;
-          const encoded = payloads.next(encoding, count);
+          const encoded = payloads.next(entry[2], entry[3]);
           // Now: what is told of them comes at any time.
           if (signals !== NO_SIGNALS) encoded.shared = this.#signals.enter(signals);
-          return { id: header[1] + i, fn, flags, encoded, limits, signals };
+          return {
+            id: header[1] + i,
+            fn: entry[0],
+            flags: entry[1],
+            limits,
+            signals,
+            encoded,
+            payload: EMPTY,
+            began: undefined,
+          };
         });
         return this.#runAll(tasks, 0);
       }
@@ -176,7 +178,7 @@ class Child {
   }
 
   /** Runs tasks, from one of them on; returns a promise when that takes more than this turn. */
-  #runAll(tasks: readonly EncodedTask[], from: number): Promise<void> | undefined {
+  #runAll(tasks: readonly ChildTask[], from: number): Promise<void> | undefined {
     for (let i = from; i < tasks.length; i++) {
       const busy = this.#run(tasks[i]) ?? this.#yield();
       if (busy === undefined) continue;
@@ -187,16 +189,16 @@ class Child {
     return undefined;
   }
 
-  #run({ id, fn, flags, encoded, limits, signals }: EncodedTask): Promise<void> | undefined {
+  #run(task: ChildTask): Promise<void> | undefined {
+    const { id, flags, encoded, signals } = task;
     if (!beginTask(this.#turns, id)) {
       this.#signals.leave(signals);
       return undefined;
     }
     if (this.#announces) this.#outbox.say(["begun", id]);
-    const began = (flags & TaskFlag.MEASURED) === 0 ? undefined : sharedNow();
-    const payload = encoded.decoded();
-    if (signals !== NO_SIGNALS) payload.shared = encoded.shared;
-    const task: ChildTask = { id, fn, flags, payload, limits, signals, began };
+    if ((flags & TaskFlag.MEASURED) !== 0) task.began = sharedNow();
+    task.payload = encoded.decoded();
+    if (signals !== NO_SIGNALS) task.payload.shared = encoded.shared;
     return this.runner!.runTask(task);
   }
 
@@ -265,9 +267,8 @@ class Child {
 
   /** Between two tasks: gives the event loop a turn now and then. */
   #yield(): Promise<void> | undefined {
-    const now = performance.now();
-    if (now < this.#turnEnds) return undefined;
-    this.#turnEnds = now + TURN_MS;
+    if (!this.#clock.isOver) return undefined;
+    this.#clock.begin();
     return turn();
   }
 }
