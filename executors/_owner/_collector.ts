@@ -130,7 +130,7 @@ export class Collector {
   }
 
   #settle(slot: number, future: Future<unknown> | undefined, type: number, detail: number, payload: Encoded): void {
-    if (this.#kind.detail === "msPerItem") this.#learn(slot, msOf(detail));
+    if (this.#kind.detail === "msPerItem") this.#learn(slot, detail);
     else if (future !== undefined) this.#events.setAttempts(future, detail);
     const isMeasured = type >= HAS_TIMES;
     const isStopped = this.#tasks.hasStops && this.#settleStopped(slot, future, isMeasured);
@@ -171,9 +171,9 @@ export class Collector {
     return true;
   }
 
-  #learn(slot: number, ms: number): void {
-    const fn = ms === 0 ? undefined : this.#tasks.timedFunctionOf(slot);
-    if (fn !== undefined) this.#functions.learn(fn, ms);
+  #learn(slot: number, steps: number): void {
+    const fn = steps === 0 ? undefined : this.#tasks.timedFunctionOf(slot);
+    if (fn !== undefined) this.#functions.learn(fn, msOf(steps));
   }
 }
 

@@ -71,6 +71,7 @@ export class SharedArguments {
 
   /** Ends what {@linkcode enter} began. */
   leave(slot: number): void {
+    if (this.#idsOfSlot.size === 0) return;
     const ids = this.#idsOfSlot.get(slot);
     if (ids === undefined) return;
     this.#idsOfSlot.delete(slot);

@@ -59,7 +59,8 @@ export class TaskTable {
     if ((flags & TaskFlag.TIMED) !== 0) this.#timed.set(slot, fn);
     if ((flags & TaskFlag.TIMEOUT) !== 0) this.#limit(slot, future);
     internals.setSlot(future, slot);
-    Atomics.store(this.#queue.slots, slot, TaskState.PENDING);
+    // Not atomic: whoever sees the task published sees this.
+    this.#queue.slots[slot] = TaskState.PENDING;
   }
 
   #limit(slot: number, future: Future<unknown>): void {
@@ -143,7 +144,7 @@ export class TaskTable {
       return;
     }
     if (this.#timed.size > 0) this.#timed.delete(slot);
-    Atomics.store(this.#queue.slots, slot, TaskState.FREE);
+    this.#queue.slots[slot] = TaskState.FREE;
     this.#shared.leave(slot);
     this.#free.push(slot);
   }

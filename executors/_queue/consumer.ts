@@ -397,18 +397,18 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     // Before the result: once the owner has that, the slot may already be another task's. And before the status, which
     // may be another consumer's where this one was given up.
     const { slots } = this.#queue;
-    const word = Atomics.compareExchange(slots, slot, this.#running, TaskState.DONE);
-    if (
-      word !== this.#running &&
-      (word !== this.#stopping || Atomics.compareExchange(slots, slot, word, TaskState.DONE) !== word)
-    ) {
-      if (this.#form.runs && slot !== this.#refused) {
+    // Who passes tasks on is never given up. One whose first reply could not be posted is DONE already.
+    if (!this.#form.runs || slot === this.#refused) Atomics.store(slots, slot, TaskState.DONE);
+    else {
+      const word = Atomics.compareExchange(slots, slot, this.#running, TaskState.DONE);
+      if (
+        word !== this.#running &&
+        (word !== this.#stopping || Atomics.compareExchange(slots, slot, word, TaskState.DONE) !== word)
+      ) {
         // The owner has given this thread up, and ends it when it comes to its event loop.
         this.#isGivenUp = this.#isAway = true;
         return;
       }
-      // It was prefetched by a process, or its first reply could not be posted.
-      Atomics.store(slots, slot, TaskState.DONE);
     }
     if ((flags & TaskFlag.MEASURED) !== 0) {
       if (times?.began !== undefined) this.#queue.noteBegin(slot, times.began);

@@ -25,36 +25,40 @@ export interface PoolMemory {
   consumers: number;
 }
 
-/** The words of a control block, that of a pool or that of a ring of results. */
+/**
+ * The words of a control block, that of a pool or that of a ring of results. Those that threads write at each task are
+ * 64 bytes apart, so that no two of them are in the same line of a processor's cache: threads that write to one line
+ * wait for each other.
+ */
 export const Word = {
   /** Where the oldest record begins. Set by who takes records: the consumers of a queue, the owner of a ring. */
   HEAD: 0,
   /** Where the next record will begin. Set by who writes records. */
-  TAIL: 1,
+  TAIL: 16,
   /** Of a pool: how many tasks consumers have finished. */
-  FINISHED: 2,
+  FINISHED: 32,
   /** Of a pool: how many consumers are looking for work without sleeping. */
-  SPINNING: 3,
+  SPINNING: 48,
   /** Of a pool: how many consumers sleep. */
-  PARKED: 4,
+  PARKED: 49,
   /** Of a pool: whether the owner has tasks that wait for room or for an idle consumer. */
-  WAITING: 5,
+  WAITING: 50,
   /** Of a ring: how many results the consumer has posted as messages. */
-  POSTED: 6,
+  POSTED: 51,
   /** Of a ring: whether its consumer has left, and takes no more tasks. */
-  CLOSED: 7,
+  CLOSED: 52,
   /** Of a ring: how many of the posted results the owner has received. */
-  RECEIVED: 8,
+  RECEIVED: 53,
   /** Of a pool whose tasks are BOUNDED: whether the owner wants to hear when one begins. */
-  WATCHED: 9,
+  WATCHED: 54,
   /** Of a pool with a broker: how many processes there are, how many of them start, how many took another's place. */
-  CHILDREN: 10,
-  STARTING_CHILDREN: 11,
-  RESTARTS: 12,
+  CHILDREN: 55,
+  STARTING_CHILDREN: 56,
+  RESTARTS: 57,
 } as const;
 
 /** Size of a control block in 4-byte words. */
-export const CONTROL_WORDS = 16;
+export const CONTROL_WORDS = 64;
 
 /** What happened to a task; in lifecycle order. */
 export const TaskState = {

@@ -35,7 +35,8 @@ export class RecordRing {
   }
 
   /**
-   * Writes a record at `tail` if there is room before `limit`.
+   * Writes a record at `tail` if there is room before `limit`. The caller publishes it by storing the new tail: that
+   * alone has to be atomic.
    *
    * @param detail Of a result; the function of a task.
    * @param type Of a result; the flags of a task.
@@ -67,11 +68,11 @@ export class RecordRing {
     words[at + 3] = encoding;
     words[at + 4] = type;
     words[at + 5] = byteLength;
-    Atomics.store(words, at, length);
+    words[at] = length;
     if (filler > 0) {
       const skipped = tail & this.mask;
       words[skipped + 1] = FILLER;
-      Atomics.store(words, skipped, filler);
+      words[skipped] = filler;
     }
     return (tail + filler + length) | 0;
   }

@@ -5,6 +5,7 @@ import {
   type PoolMemory,
   type ResultRecord,
   type TaskRecord,
+  Word,
 } from "../../executors/_queue/protocol.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
 import { createPoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
@@ -12,9 +13,7 @@ import { BOUND, pause, test, within } from "../_helpers.ts";
 import { Bytes, isFilled } from "./_kit.ts";
 
 // The layout, as the tests must know it to begin near the limit of the positions.
-const HEAD = 0;
-const TAIL = 1;
-const FINISHED = 2;
+const { HEAD, TAIL, FINISHED } = Word;
 const QUEUE_BYTES = 4 * 2 ** 17;
 const RING_BYTES = 4 * 2 ** 16;
 const HEADER_BYTES = 24;
