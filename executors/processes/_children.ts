@@ -62,6 +62,8 @@ export class Children {
   /** How many have ended whose places others shall take, and how many have taken one. */
   #vacancies = 0;
   #restarts = 0;
+  /** Whether one has begun, has become ready, or is to end, since the census was taken. */
+  #hasChanged = false;
   /** Whether no more are started. */
   #isClosed = false;
   #emptied: PromiseWithResolvers<void> | undefined;
@@ -103,14 +105,12 @@ export class Children {
     return live;
   }
 
-  get census(): Census {
-    return { children: this.#live, starting: this.starting, restarts: this.#restarts };
-  }
-
-  get starting(): number {
-    let starting = 0;
-    for (const { state } of this.#all) if (state === "STARTING") starting++;
-    return starting;
+  /** The census, where it may be another one than at the last call: to count takes as long as a small task. */
+  takeCensus(): Census | undefined {
+    if (!this.#hasChanged) return undefined;
+    this.#hasChanged = false;
+    const starting = this.#count(({ state }) => state === "STARTING");
+    return { children: this.#live, starting, restarts: this.#restarts };
   }
 
   /** How many will be idle soon, it seems. */
@@ -147,6 +147,7 @@ export class Children {
       this.#restarts++;
     }
     this.#all.add(child);
+    this.#hasChanged = true;
     this.#lookAfter();
     return undefined;
   }
@@ -172,6 +173,7 @@ export class Children {
   /** One has started. */
   resetFailedStarts(): void {
     this.#failedStarts = 0;
+    this.#hasChanged = true;
   }
 
   /** One could not be started, or died before it was ready; `false` where the next one would not fare better. */
@@ -208,6 +210,7 @@ export class Children {
       }
       this.#idle.shift();
       child.end();
+      this.#hasChanged = true;
     }
     this.#owner.onIdleEnd();
   }
@@ -272,6 +275,7 @@ export class Children {
   end(child: Child): void {
     this.#forgetIdle(child);
     child.end();
+    this.#hasChanged = true;
     this.#vacancies++;
   }
 
@@ -300,6 +304,7 @@ export class Children {
   /** No more are started, nor get tasks. */
   #close(): void {
     this.#isClosed = true;
+    this.#hasChanged = true;
     this.#idle.length = 0;
     this.#stopIdleTimer?.();
     this.#stopIdleTimer = undefined;
@@ -315,6 +320,7 @@ export class Children {
   /** One has ended. */
   remove(child: Child): void {
     this.#all.delete(child);
+    this.#hasChanged = true;
     this.#forgetIdle(child);
     if (!this.isEmpty) return;
     clearTimeout(this.#lastSignal);

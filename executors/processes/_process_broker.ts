@@ -101,16 +101,18 @@ class Broker implements ChildOwner {
       if (this.#canRun(child, this.#backlog[0])) this.#give(child);
       else children.end(child);
     }
-    for (let { coming } = children; coming < this.#backlog.length && children.mayStart(); coming++) {
-      this.#startChild();
+    if (this.#backlog.length > 0) {
+      for (let { coming } = children; coming < this.#backlog.length && children.mayStart(); coming++) {
+        this.#startChild();
+      }
     }
     this.#tellCensus();
   }
 
-  /** Tells the owner how many children there are, whenever that may have changed. */
+  /** Tells the owner how many children there are, where that may have changed. */
   #tellCensus(): void {
-    const { children, starting, restarts } = this.#children.census;
-    this.#consumer.setChildren(children, starting, restarts);
+    const census = this.#children.takeCensus();
+    if (census !== undefined) this.#consumer.setChildren(census.children, census.starting, census.restarts);
   }
 
   #canRun(child: Child, { fn }: EncodedTask): boolean {
@@ -193,9 +195,9 @@ class Broker implements ChildOwner {
     results: readonly ResultPayload[],
     running: EncodedTask | undefined,
   ): void {
-    for (const [i, result] of results.entries()) {
-      const { type, steps, payload } = result;
-      const times = (done[i].flags & TaskFlag.MEASURED) === 0 ? undefined : timesOf(child, result);
+    for (let i = 0; i < results.length; i++) {
+      const { type, steps, payload } = results[i];
+      const times = (done[i].flags & TaskFlag.MEASURED) === 0 ? undefined : timesOf(child, results[i]);
       this.#consumer.reply(done[i], type, payload, steps, false, Status.ACTIVE, times);
     }
     this.#consumer.ring();

@@ -6,6 +6,7 @@
  */
 
 import { lock, OUTBOX, type Outbox, takeResults, unlock } from "./_outbox.ts";
+import type { Header } from "../messages.ts";
 import { MAX_PACKET_BYTES, READER } from "../packets.ts";
 import { NOTED, noteSignal } from "./_signals.ts";
 import { recallTasks, stopTask } from "./_turns.ts";
@@ -85,16 +86,30 @@ function makeAnswers(
         if (end === -1) break;
         at = end + 1;
         for (const length of JSON.parse(line.slice(line.lastIndexOf("[")).slice(0, -1))) skipped += length;
-        if (line.startsWith('\x1e["start",')) token = JSON.parse(line.slice(1))[1].token;
-        else if (line.startsWith('\x1e["recall",')) recall(JSON.parse(line.slice(1)));
-        else if (line.startsWith('\x1e["abort",')) stop(turns, JSON.parse(line.slice(1))[1]);
-        else if (line.startsWith('\x1e["signal",')) {
-          const [, number, reason] = JSON.parse(line.slice(1));
-          note(noted, NOTED_LAYOUT, number, encoder.encode(reason));
-        } else if (line.startsWith('\x1e["probe",')) answerProbe(JSON.parse(line.slice(1)));
+        // Most are tasks, which nothing is to be done about.
+        if (!line.startsWith('\x1e["tasks",')) hear(JSON.parse(line.slice(1)));
         line = "";
       }
       read += bytes.length;
+    }
+
+    function hear(header: Header): void {
+      switch (header[0]) {
+        case "start":
+          token = header[1].token;
+          break;
+        case "recall":
+          recall(header[1], header[2]);
+          break;
+        case "abort":
+          stop(turns, header[1]);
+          break;
+        case "signal":
+          note(noted, NOTED_LAYOUT, header[1], encoder.encode(header[2]));
+          break;
+        case "probe":
+          answerProbe(header[1]);
+      }
     }
 
     /** Fails where somebody else has read what was sent before. */
@@ -102,12 +117,12 @@ function makeAnswers(
       if (sent !== readBefore) throw new RangeError(`The pool sent ${sent} bytes, and the process read ${readBefore}`);
     }
 
-    function answerProbe([, sent]: [name: string, sent: number]): void {
+    function answerProbe(sent: number): void {
       assertReached(sent);
       say(`"reached",${sent}`);
     }
 
-    function recall([, last, sent]: [name: string, last: number, sent: number]): void {
+    function recall(last: number, sent: number): void {
       // A task that has never arrived has not begun, and its process cannot be used any more.
       assertReached(sent);
       // Held until all is said: only then may the main thread say that it is free.
