@@ -17,8 +17,10 @@ import { type Initializer, RecordType, type TaskLimits } from "../_queue/protoco
 import { fromPosted } from "../_queue/posted.ts";
 import { childArguments, isFree, type Launch } from "./_launch.ts";
 import {
+  addEntry,
   type ChildSettings,
   encodeMessage,
+  type Entries,
   type Message,
   payloadOf,
   payloadsOf,
@@ -236,7 +238,7 @@ export class Child {
 
   /** Runs tasks, which have been marked as started: one, or several quick ones. It must be idle. */
   run(tasks: readonly EncodedTask[]): void {
-    const entries: TaskEntry[] = [];
+    const entries: Entries<TaskEntry> = [];
     const payloads: EncodedSections[] = [];
     this.functions.beginTasks();
     for (const task of tasks) {
@@ -248,7 +250,7 @@ export class Child {
         entry[4] ??= null;
         entry[5] = this.#signals.begin(task);
       }
-      entries.push(entry);
+      addEntry(entries, entry);
       payloads.push(payload);
     }
     this.#tasks.push(...tasks);
@@ -299,7 +301,7 @@ export class Child {
         this.#isFull = true;
         return;
       case "results":
-        this.#hearResults(header[1], payloadsOf(message));
+        this.#hearResults(header[1], payloadsOf(message, this.#tasks.length));
         return;
       case "recalled":
         this.#hearRecalled(header[1], header[2], header);

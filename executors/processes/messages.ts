@@ -10,7 +10,7 @@ import { allocate, EncodedSections, Encoding, NO_BYTES } from "../_values/encode
 import { jsonOf } from "../_values/json.ts";
 
 /** The version of the protocol. A change that the other side would not understand gets the next number. */
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** The exit code of a child that cannot read what it is sent: somebody else has read a part of it. */
 export const UNREADABLE_CODE = 74;
@@ -33,7 +33,7 @@ export type Header =
   | ["bind", fn: number, places: number[], encoding: number, lengths: number[]]
   | ["unbind", fn: number, lengths: number[]]
   | ["initialize", fn: number, encoding: number, lengths: number[]]
-  | ["tasks", firstId: number, entries: TaskEntry[], lengths: number[]]
+  | ["tasks", firstId: number, entries: Entries<TaskEntry>, lengths: number[]]
   | ["recall", lastId: number, sent: number, lengths: number[]]
   | ["abort", id: number, lengths: number[]]
   | ["signal", number: number, reason: string, lengths: number[]]
@@ -45,7 +45,7 @@ export type Header =
   | ["called", id: number, lengths: number[]]
   | ["progress", id: number, encoding: number, lengths: number[]]
   | ["full", lengths: number[]]
-  | ["results", firstId: number, entries: ResultEntry[], lengths: number[]]
+  | ["results", firstId: number, entries: Entries<ResultEntry>, lengths: number[]]
   | ["recalled", firstId: number, lastId: number, lengths: number[]]
   | ["free", lastId: number, lengths: number[]]
   | ["reached", sent: number, lengths: number[]]
@@ -73,6 +73,9 @@ export type ResultEntry = [
   began?: number,
   ms?: number,
 ];
+
+/** Entries, in order. A number stands for so many more that are as the entry before it. */
+export type Entries<E> = (E | number)[];
 
 /** What a child has to know before anything else. */
 export interface ChildSettings {
@@ -183,6 +186,42 @@ export class PayloadReader {
   }
 }
 
+/** Adds what a message says of a task. */
+export function addEntry(entries: Entries<TaskEntry>, entry: TaskEntry): void {
+  const end = entries.length - 1;
+  const count = entries[end];
+  const last = typeof count === "number" ? entries[end - 1] as TaskEntry : count;
+  if (last === undefined || !areAlike(last, entry)) entries.push(entry);
+  else if (typeof count === "number") entries[end] = count + 1;
+  else entries.push(1);
+}
+
+/** Whether two tasks have neither a timeout nor signals, and the rest is the same. */
+function areAlike(a: TaskEntry, b: TaskEntry): boolean {
+  return a.length === 4 && b.length === 4 && a[0] === b[0] && a[1] === b[1] && a[2] === b[2] && a[3] === b[3];
+}
+
+/**
+ * Calls a function with each entry, also with those that a number stands for.
+ *
+ * @param most How many entries there may be, if there are numbers among them.
+ * @throws {SyntaxError} A number stands for more, or for nothing.
+ */
+export function forEachEntry<E>(entries: Entries<E>, most: number, call: (entry: E) => void): void {
+  let last: E | undefined;
+  let count = 0;
+  for (const entry of entries) {
+    if (typeof entry !== "number") {
+      call(last = entry);
+      count++;
+      continue;
+    }
+    count += entry;
+    if (last === undefined || !(count <= most)) throw new SyntaxError(`Cannot read so many entries: ${count}`);
+    for (let n = 0; n < entry; n++) call(last);
+  }
+}
+
 /** What became of a task, as a message says it. */
 export interface ResultPayload {
   /** `RecordType.VALUE`, `ERROR` or `TIMED_OUT`: all that a child can say of a task. */
@@ -203,21 +242,24 @@ function typeOf(type: unknown): number {
 /**
  * What a message says of several tasks.
  *
+ * @param most How many these can be.
  * @throws {TypeError | SyntaxError} It says something else. Who reads what this returns need not check it again.
  */
-export function payloadsOf(message: Message): ResultPayload[] {
+export function payloadsOf(message: Message, most: number): ResultPayload[] {
   const payloads = new PayloadReader(message);
-  return (message.header[2] as ResultEntry[]).map((entry) => {
+  const results: ResultPayload[] = [];
+  forEachEntry(message.header[2] as Entries<ResultEntry>, most, (entry) => {
     // Most are not measured, and read nothing behind the end of the entry.
     const isMeasured = entry.length > 4;
-    return {
+    results.push({
       type: typeOf(entry[0]),
       steps: entry[1] | 0,
       payload: payloads.next(entry[2], entry[3]),
       began: isMeasured ? entry[4] : undefined,
       ms: isMeasured ? entry[5] : undefined,
-    };
+    });
   });
+  return results;
 }
 
 /**

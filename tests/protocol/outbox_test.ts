@@ -1,9 +1,15 @@
 /** The results that a child has not written yet: many in one packet, each once and in order. */
-import { assert, assertEquals, fail } from "@std/assert";
+import { assert, assertEquals, assertThrows, fail } from "@std/assert";
 import { EMPTY, Encoded, EncodedSections, Encoding } from "../../executors/_values/encoded.ts";
 import { decodeValue, encodeValue } from "../../executors/_values/codec.ts";
-import { Outbox } from "../../executors/processes/child/_outbox.ts";
-import { type Message, MessageReader, payloadsOf } from "../../executors/processes/messages.ts";
+import { OUTBOX, Outbox, takeResults } from "../../executors/processes/child/_outbox.ts";
+import {
+  type Entries,
+  forEachEntry,
+  type Message,
+  MessageReader,
+  payloadsOf,
+} from "../../executors/processes/messages.ts";
 import { MAIN, MAX_PACKET_BYTES, PacketReader, PacketWriter } from "../../executors/processes/packets.ts";
 import { test } from "../_helpers.ts";
 
@@ -34,7 +40,7 @@ function valuesOf(messages: readonly Message[]): Map<number, unknown> {
   const values = new Map<number, unknown>();
   for (const message of messages) {
     if (message.header[0] !== "results") continue;
-    for (const [i, { type, steps, payload }] of payloadsOf(message).entries()) {
+    for (const [i, { type, steps, payload }] of payloadsOf(message, 1_000).entries()) {
       const id = message.header[1] + i;
       assertEquals([type, steps], [id % 2, id % 5], "what is said of that task");
       assert(!values.has(message.header[1] + i), "each is written once");
@@ -78,6 +84,48 @@ for (const [what, make] of Object.entries(MAKERS)) {
     assertEquals(valuesOf(messages).size, 1_000, "nothing is left to write");
   });
 }
+
+test("Outbox.add() says of results that are alike how many there are, also when another thread takes some", () => {
+  const { outbox, messages, sizes } = makeOutbox();
+  const words = new Int32Array(outbox.buffer, 0, OUTBOX.WORDS);
+  const reader = new MessageReader((message) => messages.push(message));
+  const wanted = new Map<number, unknown>();
+  const isMeasured = (id: number) => id < 4_000 && id % 500 === 7;
+  for (let id = 1; id <= 6_000; id++) {
+    // Runs of 3 to 1,111 that are alike.
+    const [isNumber, isTaken] = [id < 4_000 && Math.sqrt(id) % 2 > 1, id % 1_111 === 0];
+    const [type, steps] = [id > 2_000 ? 1 : 0, id < 3_000 ? 0 : 7];
+    wanted.set(id, [type, steps, isNumber ? id : undefined]);
+    const times = isMeasured(id) ? [0.1, 2] as const : undefined;
+    outbox.add(id, type, encodeValue(isNumber ? id : undefined, { root: "result", sameProcess: false }), steps, times);
+    if (isTaken) reader.push(takeResults(words, OUTBOX));
+  }
+  outbox.flush();
+  const found = new Map<number, unknown>();
+  for (const message of messages) {
+    assert(message.header[0] === "results");
+    for (const [i, { type, steps, payload, ms }] of payloadsOf(message, 6_000).entries()) {
+      const id = message.header[1] + i;
+      assert(!found.has(id), `${id} is written once`);
+      assertEquals(ms, isMeasured(id) ? 2 : undefined, `the time of ${id}`);
+      found.set(id, [type, steps, decodeValue(payload.decoded())]);
+    }
+  }
+  assertEquals(found, wanted);
+  assert(sizes.every((size) => size <= MAX_PACKET_BYTES));
+});
+
+test("forEachEntry() refuses numbers that stand for more entries than there may be", () => {
+  const entriesOf = (entries: Entries<string>, most: number) => {
+    const found: string[] = [];
+    forEachEntry(entries, most, (entry) => found.push(entry));
+    return found;
+  };
+  assertEquals(entriesOf(["a", 2, "b", "c", 1], 6), ["a", "a", "a", "b", "c", "c"]);
+  for (const entries of [["a", 6], ["a", 2, "b", 3], [1, "a"], ["a", Infinity], ["a", NaN]]) {
+    assertThrows(() => entriesOf(entries, 6), SyntaxError, "Cannot read so many entries");
+  }
+});
 
 test("Outbox.say() writes what is there before the message, in one packet", () => {
   const { outbox, messages, sizes } = makeOutbox();

@@ -28,10 +28,17 @@ export const OUTBOX = {
   SECTIONS: 5,
   /** JSON texts of what a header says of each result, and of the lengths of its sections, a comma after each. */
   ENTRIES_AT: 32,
-  LENGTHS_AT: 32 + 1024,
-  SECTIONS_AT: 32 + 1024 + 512,
-  END: 32 + 1024 + 512 + 2048,
+  LENGTHS_AT: 32 + 1120,
+  SECTIONS_AT: 32 + 1120 + 512,
+  END: 32 + 1120 + 512 + 2048,
 } as const;
+
+/** More than an entry takes. */
+const ENTRY_BYTES = 96;
+
+/** What the number of those takes that are as the last entry says, and how many these are at the most. */
+const ALIKE_BYTES = 4;
+const MAX_ALIKE = 999;
 
 /** More than the lengths of an entry with a single section take. */
 const LENGTHS_BYTES = 32;
@@ -42,6 +49,11 @@ export class Outbox {
   readonly #words = new Int32Array(this.buffer, 0, OUTBOX.WORDS);
   readonly #memory = new Memory(this.buffer);
   #packets: PacketWriter | undefined;
+  /** The last result of which there is an entry, unless it was measured, and how many more are alike. */
+  #lastType = 0;
+  #lastSteps = 0;
+  #lastEncoding = -1;
+  #alike = 0;
 
   /** Says where to write. Must be called before anything is written. */
   open(packets: PacketWriter): void {
@@ -59,16 +71,27 @@ export class Outbox {
       this.say(["results", id, [[type, steps, encoded.encoding, encoded.sections.length, ...times ?? []]]], encoded);
       return;
     }
-    const hasSection = payload.encoding !== Encoding.NONE;
-    const when = times === undefined ? "" : `,${times[0]},${times[1]}`;
-    const entry = `[${type},${steps},${payload.encoding},${hasSection ? 1 : 0}${when}],`;
+    const { encoding } = payload;
     const words = this.#words;
     lock(this.#words);
     try {
-      if (!this.#hasRoom(payload.room, entry.length)) this.#writeAll();
-      if (words[OUTBOX.COUNT]++ === 0) words[OUTBOX.FIRST] = id;
-      this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, entry);
-      if (!hasSection) return;
+      if (!this.#hasRoom(payload.room)) this.#writeAll();
+      if (words[OUTBOX.COUNT]++ === 0) {
+        words[OUTBOX.FIRST] = id;
+        this.#lastEncoding = -1;
+      }
+      const isAlike = encoding === this.#lastEncoding && type === this.#lastType && steps === this.#lastSteps;
+      if (isAlike && times === undefined && this.#alike < MAX_ALIKE) this.#countAlike();
+      else {
+        const when = times === undefined ? "" : `,${times[0]},${times[1]}`;
+        const entry = `[${type},${steps},${encoding},${encoding === Encoding.NONE ? 0 : 1}${when}],`;
+        this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, entry);
+        this.#lastType = type;
+        this.#lastSteps = steps;
+        this.#lastEncoding = times === undefined ? encoding : -1;
+        this.#alike = 0;
+      }
+      if (encoding === Encoding.NONE) return;
       const byteLength = payload.write(this.#memory, OUTBOX.SECTIONS_AT + words[OUTBOX.SECTIONS]);
       words[OUTBOX.SECTIONS] += byteLength;
       this.#append(OUTBOX.LENGTHS, OUTBOX.LENGTHS_AT, `${byteLength},`);
@@ -98,18 +121,26 @@ export class Outbox {
     }
   }
 
-  #hasRoom(room: number, entry: number): boolean {
+  /** Says of one more that it is as the last entry says: by a number behind that, which always takes as much room. */
+  #countAlike(): void {
+    const before = this.#alike === 0 ? 0 : ALIKE_BYTES;
+    const text = `${String(++this.#alike).padStart(ALIKE_BYTES - 1)},`;
+    this.#append(OUTBOX.ENTRIES, OUTBOX.ENTRIES_AT, text, before);
+  }
+
+  #hasRoom(room: number): boolean {
     const words = this.#words;
-    return words[OUTBOX.ENTRIES] + entry <= OUTBOX.LENGTHS_AT - OUTBOX.ENTRIES_AT &&
+    return words[OUTBOX.ENTRIES] + ENTRY_BYTES <= OUTBOX.LENGTHS_AT - OUTBOX.ENTRIES_AT &&
       words[OUTBOX.LENGTHS] + LENGTHS_BYTES <= OUTBOX.SECTIONS_AT - OUTBOX.LENGTHS_AT &&
       words[OUTBOX.SECTIONS] + room <= OUTBOX.END - OUTBOX.SECTIONS_AT;
   }
 
-  #append(word: number, area: number, text: string): void {
+  /** @param over How many of the last bytes to write over. */
+  #append(word: number, area: number, text: string, over = 0): void {
     const { bytes } = this.#memory;
-    const at = area + this.#words[word];
+    const at = area + this.#words[word] - over;
     for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
-    this.#words[word] += text.length;
+    this.#words[word] += text.length - over;
   }
 
   #writeAll(more: readonly Uint8Array[] = []): void {

@@ -19,6 +19,7 @@ import { Stdin } from "./_stdin.ts";
 import { beginTask, createTurns, isStopped, nextStop } from "./_turns.ts";
 import {
   type ChildSettings,
+  forEachEntry,
   type Message,
   MessageReader,
   payloadOf,
@@ -142,14 +143,15 @@ class Child {
         return this.#initialize(header[1], payloadOf(header[2], message));
       case "tasks": {
         const payloads = new PayloadReader(message);
-        const tasks = header[2].map((entry, i): ChildTask => {
+        const tasks: ChildTask[] = [];
+        forEachEntry(header[2], Infinity, (entry) => {
           const limits = entry.length > 4 ? entry[4] ?? undefined : undefined;
           const signals = entry.length > 5 ? entry[5]! : NO_SIGNALS;
           const encoded = payloads.next(entry[2], entry[3]);
           // Now: what is told of them comes at any time.
           if (signals !== NO_SIGNALS) encoded.shared = this.#signals.enter(signals);
-          return {
-            id: header[1] + i,
+          tasks.push({
+            id: header[1] + tasks.length,
             fn: entry[0],
             flags: entry[1],
             limits,
@@ -157,7 +159,7 @@ class Child {
             encoded,
             payload: EMPTY,
             began: undefined,
-          };
+          });
         });
         return this.#runAll(tasks, 0);
       }
