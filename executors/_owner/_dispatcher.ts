@@ -226,7 +226,8 @@ export class Dispatcher {
       if (this.#queue.push(slot, fn, task.payload.encoding, task.flags, task.payload)) {
         task.place = Place.PUBLISHED;
         if ((task.flags & TaskFlag.SHARED) !== 0) this.#shared.own(slot, task.payload);
-        this.#queue.parking.wake(this.#tasks.unfinished);
+        // Asked first: what is unfinished lies in memory that consumers write to at each task.
+        if (this.#queue.parking.hasSleepers()) this.#queue.parking.wake(this.#tasks.unfinished);
         this.#lookLater();
         return true;
       }

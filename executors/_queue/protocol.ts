@@ -26,39 +26,41 @@ export interface PoolMemory {
 }
 
 /**
- * The words of a control block, that of a pool or that of a ring of results. Those that threads write at each task are
- * 64 bytes apart, so that no two of them are in the same line of a processor's cache: threads that write to one line
- * wait for each other.
+ * The words of a control block, that of a pool or that of a ring of results. What one side writes at each task, what
+ * the other one writes, and what both rarely write are 64 bytes apart: who writes into a line of a processor's cache
+ * takes it away from those who read it.
  */
 export const Word = {
   /** Where the oldest record begins. Set by who takes records: the consumers of a queue, the owner of a ring. */
   HEAD: 0,
+  /** Of a pool: how many tasks consumers have finished. */
+  FINISHED: 1,
+  /** Of a pool: how many consumers are looking for work without sleeping. */
+  SPINNING: 2,
+  /** Of a ring: whether its consumer has left, and takes no more tasks. */
+  CLOSED: 3,
+  /** Of a ring: how many of the posted results the owner has received. */
+  RECEIVED: 4,
+
   /** Where the next record will begin. Set by who writes records. */
   TAIL: 16,
-  /** Of a pool: how many tasks consumers have finished. */
-  FINISHED: 32,
-  /** Of a pool: how many consumers are looking for work without sleeping. */
-  SPINNING: 48,
-  /** Of a pool: how many consumers sleep. */
-  PARKED: 49,
   /** Of a pool: whether the owner has tasks that wait for room or for an idle consumer. */
-  WAITING: 50,
+  WAITING: 17,
   /** Of a ring: how many results the consumer has posted as messages. */
-  POSTED: 51,
-  /** Of a ring: whether its consumer has left, and takes no more tasks. */
-  CLOSED: 52,
-  /** Of a ring: how many of the posted results the owner has received. */
-  RECEIVED: 53,
+  POSTED: 18,
   /** Of a pool whose tasks are BOUNDED: whether the owner wants to hear when one begins. */
-  WATCHED: 54,
+  WATCHED: 19,
+
+  /** Of a pool: how many consumers sleep. */
+  PARKED: 32,
   /** Of a pool with a broker: how many processes there are, how many of them start, how many took another's place. */
-  CHILDREN: 55,
-  STARTING_CHILDREN: 56,
-  RESTARTS: 57,
+  CHILDREN: 33,
+  STARTING_CHILDREN: 34,
+  RESTARTS: 35,
 } as const;
 
 /** Size of a control block in 4-byte words. */
-export const CONTROL_WORDS = 64;
+export const CONTROL_WORDS = 48;
 
 /** What happened to a task; in lifecycle order. */
 export const TaskState = {
