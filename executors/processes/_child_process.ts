@@ -200,7 +200,7 @@ export class ChildProcess {
       this.#unanswered = 0;
     } else if (header[0] === "recalled") this.#recalls = Math.max(0, this.#recalls - 1);
     // What its main thread has said before an answer comes before that.
-    if (!this.#isHeld) this.#takeHeld();
+    if (this.#held.length > 0 && !this.#isHeld) this.#takeHeld();
     if (header[0] !== "reached") this.#listener.onMessage(message);
   }
 
