@@ -111,6 +111,19 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
   }
 }
 
+/**
+ * Delivers and looks as a blocked thread does, for one that waits for something else than futures.
+ *
+ * @returns Whether there are sources, so that it has to be called again soon.
+ */
+export function lookWhileBlocked(): boolean {
+  if (sources.size === 0) return false;
+  deliverNow();
+  lookedAt = performance.now();
+  if (lookedAt >= looksAt) lookAgain();
+  return true;
+}
+
 /** When the sources look again, on the clock of `performance.now()`. */
 let looksAt = Infinity;
 const never = new Int32Array(new SharedArrayBuffer(4));

@@ -14,7 +14,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   _queue: ["_values", "_functions"],
   _owner: ["_queue", "_map"],
   _runner: ["_queue"],
-  threads: ["_owner", "_runner"],
+  sync: ["_queue"],
+  threads: ["_owner", "_runner", "sync"],
   processes: ["_owner", "_runner"],
   cluster: ["_owner", "_runner"],
 };

@@ -17,7 +17,7 @@ export const PICTURE: URL = new URL("executors/rooms.svg", ROOT);
 /** What each room is for; in layers, those above all others first. */
 const LAYERS: readonly Record<string, string>[] = [
   { threads: "workers are threads", processes: "workers are processes", cluster: "workers are on many machines" },
-  { _owner: "the half that submits", _runner: "how a worker runs a task" },
+  { _owner: "the half that submits", _runner: "how a worker runs a task", sync: "locks and queues" },
   { _queue: "what lies between the two" },
   { _values: "what crosses", _functions: "which function it is", _map: "the results of a map" },
   { futures: "futures, waiting, errors" },

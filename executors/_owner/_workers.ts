@@ -6,6 +6,7 @@
 
 import { sharedNow } from "../../futures/builtins.ts";
 import { addSource, bell, removeSource, type Source } from "../../futures/wakeup.ts";
+import { createLife, endLife, HolderState, type Life } from "../_queue/holders.ts";
 import {
   type ConsumerMessage,
   type ConsumerStart,
@@ -34,6 +35,7 @@ export interface RunningWorker {
   readonly worker: Worker;
   readonly results: ResultRing;
   readonly port: MessagePort;
+  readonly life: Life;
 }
 
 /** What a pool's workers know from the start. */
@@ -128,6 +130,7 @@ export class Workers {
     const results = ResultRing.create();
     const { port1, port2 } = new MessageChannel();
     let worker: Worker | undefined;
+    const life = createLife();
     try {
       const start: ConsumerStart & Known = {
         memory: this.#memory,
@@ -136,6 +139,7 @@ export class Workers {
         results,
         port: port2,
         bell,
+        life,
         ...this.#owner.known(),
         ...this.#kind.startOptions?.(),
       };
@@ -149,7 +153,7 @@ export class Workers {
       this.#owner.onStartFailure(error);
       return;
     }
-    const running = { index, serial, worker, results: new ResultRing(results), port: port1 };
+    const running = { index, serial, worker, results: new ResultRing(results), port: port1, life };
     worker.addEventListener("error", (event) => {
       event.preventDefault();
       // Nobody listens to one any more that has left.
@@ -207,8 +211,10 @@ export class Workers {
   /**
    * Ends a worker alone, which has been taken out, or whose task has been abandoned: another one may take its place at
    * once, even while this one's thread is ending.
+   *
+   * @param state What it is as the holder of locks.
    */
-  end(running: RunningWorker): void {
+  end(running: RunningWorker, state: number): void {
     const place = this.#running.indexOf(running);
     if (place === -1) return;
     const { index, results } = running;
@@ -216,19 +222,19 @@ export class Workers {
     this.#queue.parking.giveUp(index);
     this.#running.splice(place, 1);
     this.#freeIndices.push(index);
-    terminate(running);
+    terminate(running, state);
     if (this.#running.length > 0) return;
     removeSource(this.#owner);
     this.#idleEnd?.stop();
   }
 
-  /** Ends all at once. */
-  terminate(): void {
+  /** Ends all at once, of which none runs a task, or each may. */
+  terminate(state: number): void {
     removeSource(this.#owner);
     this.#idleEnd?.stop();
     removeEventListener("unload", this.#onUnload);
     this.#freeIndices.length = 0;
-    for (const running of this.#running.splice(0)) terminate(running);
+    for (const running of this.#running.splice(0)) terminate(running, state);
   }
 
   /** Ends all after a while, if they are idle then. */
@@ -237,7 +243,7 @@ export class Workers {
       this.#idleTimer = undefined;
       if (!areIdle()) return;
       // Idle for that long, they all sleep.
-      this.terminate();
+      this.terminate(HolderState.ENDED);
       this.#queue.parking.forgetConsumers();
     }, IDLE_MS);
   }
@@ -251,8 +257,9 @@ export class Workers {
   };
 }
 
-function terminate({ worker, port }: RunningWorker): void {
+function terminate({ worker, port, life }: RunningWorker, state: number): void {
   worker.terminate();
+  endLife(life, state);
   port.close();
 }
 

@@ -29,6 +29,7 @@ import {
   TaskFlag,
   TaskState,
 } from "../_queue/protocol.ts";
+import { HolderState } from "../_queue/holders.ts";
 import { createPoolMemory, TaskQueue } from "../_queue/task_queue.ts";
 import { Collector } from "./_collector.ts";
 import { type Constants, copyConstants } from "./_constants.ts";
@@ -541,7 +542,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     const name = this.#nameOf(worker.serial);
     // What it has published before is not lost.
     this.collect();
-    this.#workers.end(worker);
+    this.#workers.end(worker, HolderState.DEAD);
     if (this.#isOver) return;
     this.#tally.countLost();
     this.#tasks.free(slot);
@@ -557,7 +558,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     if (worker === undefined) return false;
     // It has published nothing since it fell asleep.
     this.collect();
-    this.#workers.end(worker);
+    this.#workers.end(worker, HolderState.ENDED);
     this.#dispatcher.startWorkers();
     return true;
   }
@@ -661,7 +662,7 @@ export class Pool implements FutureOwner, WorkersOwner {
 
   #terminateWorkers(): void {
     const wasAsked = this.#isOver && this.#mustAsk;
-    this.#workers.terminate();
+    this.#workers.terminate(this.#state.name === "BROKEN" ? HolderState.DEAD : HolderState.ENDED);
     if (wasAsked) release();
     if (this.#isOver) this.#closed.resolve();
   }

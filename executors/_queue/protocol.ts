@@ -6,6 +6,7 @@
  */
 
 import { Math, sharedNow } from "../../futures/builtins.ts";
+import type { Life } from "./holders.ts";
 import type { Definition } from "../_functions/definition.ts";
 
 /** Tasks that can be in the queue or running at once; more wait in the owner's memory. */
@@ -292,6 +293,8 @@ export interface ConsumerStart {
   /** For results that do not fit into shared memory. */
   port: MessagePort;
   bell: Int32Array;
+  /** What the consumer is as the holder of locks. */
+  life: Life;
   /** All functions so far; a function's number is its index. */
   definitions: Definition[];
   /** All shared memory that tasks refer to by now. */

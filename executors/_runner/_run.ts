@@ -8,6 +8,7 @@
 import { EXIT, isExit, outcomeOf } from "../../futures/task_exit.ts";
 import { TaskExitError } from "../../futures/errors.ts";
 import type { Encoded } from "../_values/encoded.ts";
+import { holding } from "../_queue/holders.ts";
 import { RecordType } from "../_queue/protocol.ts";
 
 /** A task as the runner knows it; its port adds the number by which it knows the task. */
@@ -50,6 +51,8 @@ export const current: {
  */
 export abstract class Run<W extends RunWorker = RunWorker> {
   isOver = false;
+  /** Whether it was stopped, or has called what ends it: what it holds it will not release. */
+  isCutOff = false;
   /** Lets the thread go on to the next task. */
   onOver: (() => void) | undefined;
   #isEncoding = false;
@@ -71,6 +74,10 @@ export abstract class Run<W extends RunWorker = RunWorker> {
   abstract readonly task: RunnerTask | undefined;
   /** Called when it goes on after this turn. */
   onAwait(): void {}
+  /** Whether it was to end. */
+  protected isStopped(): boolean {
+    return false;
+  }
   /** Encodes an outcome. */
   protected abstract encode(type: number, outcome: unknown): Reply;
   /** Tells what became of it, and whether nothing of it runs any more. */
@@ -86,6 +93,8 @@ export abstract class Run<W extends RunWorker = RunWorker> {
       return;
     }
     this.#isEncoding = true;
+    // Before it is told, as the task's slot may be another one's then. Only who may hold something wants to know.
+    if (holding.isNamed) this.isCutOff ||= this.isStopped();
     current.encoded = this;
     try {
       const reply = this.encode(type, type === RecordType.ERROR ? this.#explain(outcome) : outcome);
@@ -129,6 +138,7 @@ export abstract class Run<W extends RunWorker = RunWorker> {
 export function exit(run: Run | undefined, how: string, exitCode: number): never {
   const task = run?.name === undefined ? "The task" : `Task ${run.name}`;
   const outcome = new TaskExitError(`${task} called ${how}, which ended the task and not its worker`, exitCode);
+  if (run !== undefined) run.isCutOff = true;
   run?.end(RecordType.ERROR, outcome);
   // Should the task catch this and go on, what it returns comes too late. Not the outcome itself: the task could add
   // getters.

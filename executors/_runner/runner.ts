@@ -13,7 +13,9 @@ import { RecordType, TaskFlag, type TaskLimits } from "../_queue/protocol.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { encodeError, encodeOutcome } from "../_values/outcome.ts";
 import { nameAndRest } from "../_values/named.ts";
+import { hasObjects } from "../_values/shared_objects.ts";
 import { releaseSignals } from "../_values/signals.ts";
+import { holding, leave } from "../_queue/holders.ts";
 import { type CurrentTask, setTaskHost } from "../current_task.ts";
 import { explain, type Import, isThenable, resolve, type TaskFunction } from "../_functions/resolve.ts";
 import { type BoundArgs, withBound } from "./_bound.ts";
@@ -38,6 +40,8 @@ export interface TaskPort<T extends RunnerTask = RunnerTask> {
   boundTo(fn: number): BoundArgs | undefined;
   /** Imports a task's module, or its text. */
   readonly import: Import;
+  /** Loads the classes of the objects in shared memory that arguments may hold. */
+  loadClasses?(): Promise<unknown>;
   /**
    * Takes what became of a task, and whether nothing of it runs any more.
    *
@@ -102,6 +106,7 @@ export function runFor<T extends RunnerTask>(port: TaskPort<T>): Runner {
   runner = new Runner(port);
   watchTasks(runner);
   setTaskHost(runner);
+  holding.name = () => runner!.holderName;
   return runner;
 }
 
@@ -116,6 +121,7 @@ export class Runner implements RunWorker {
   readonly resultOptions: EncodeOptions;
   readonly #functions = new Map<number, TaskFunction>();
   #hasRun = false;
+  #hasClasses = false;
   /** Whether this worker can answer no more. */
   isAbandoned = false;
 
@@ -162,6 +168,13 @@ export class Runner implements RunWorker {
     if (run instanceof TaskRun) run.control.runsAs = task;
   }
 
+  /** What runs now, as messages name who holds something. */
+  get holderName(): string {
+    const run = runOfNow();
+    if (run?.task === undefined) return this.port.name;
+    return `${this.port.name} for task ${run.name ?? (this.nameOf(run.task.fn) || "without a name")}`;
+  }
+
   /** The run that holds this thread is to end: its signal is aborted. */
   onStop(isIt: (task: RunnerTask) => boolean, grace: number): void {
     const { run } = current;
@@ -186,7 +199,11 @@ export class Runner implements RunWorker {
    */
   async initialize(fn: number, payload: Encoded): Promise<Encoded | undefined> {
     const run = new InitializerRun(this, fn);
-    await runWith(run, async () => (await this.#load(fn))(...decodeArguments(payload)));
+    await runWith(run, async () => {
+      const initializer = await this.#load(fn);
+      await this.#loadClassesFor(payload);
+      return await initializer(...decodeArguments(payload));
+    });
     return run.failure;
   }
 
@@ -199,7 +216,7 @@ export class Runner implements RunWorker {
       [name, payload] = nameAndRest(task.payload);
       task = { ...task, payload };
     }
-    const fn = this.#functions.get(task.fn);
+    const fn = this.#mustLoad(task.payload) ? undefined : this.#functions.get(task.fn);
     if ((task.flags & TaskFlag.SETTLED) !== 0) return this.#runEach(task, name);
     if ((task.flags & TaskFlag.CHUNK) !== 0) return this.#runChunk(task, fn, name);
     const run = new TaskRun(this, task, name);
@@ -257,7 +274,7 @@ export class Runner implements RunWorker {
         chunk.timer.start();
         return isColumn ? fn(items.get(i)) : fn(...items.get(i) as unknown[]);
       };
-      const fn = this.#functions.get(task.fn);
+      const fn = this.#mustLoad(task.payload) ? undefined : this.#functions.get(task.fn);
       return runWith(run, () => fn === undefined ? this.#loadAndCall(run, call) : call(fn));
     };
     const goOn = async (busy: Promise<void>, i: number): Promise<void> => {
@@ -282,10 +299,25 @@ export class Runner implements RunWorker {
       loaded = await resolve(await this.port.definition(fn), this.port.import);
       leaveRun();
       const bound = this.port.boundTo(fn);
-      if (bound !== undefined) loaded = withBound(loaded, bound);
+      if (bound !== undefined) {
+        await this.#loadClassesFor(bound.payload);
+        loaded = withBound(loaded, bound);
+      }
       this.#functions.set(fn, loaded);
     }
     return loaded;
+  }
+
+  /** Whether something has to be loaded before arguments can be decoded. */
+  #mustLoad(payload: Encoded): boolean {
+    return !this.#hasClasses && payload.shared.length > 0 && hasObjects(payload);
+  }
+
+  async #loadClassesFor(payload: Encoded): Promise<void> {
+    if (!this.#mustLoad(payload)) return;
+    await this.port.loadClasses?.();
+    leaveRun();
+    this.#hasClasses = true;
   }
 
   /** Forgets a function that no task calls any more, and what is bound to it. */
@@ -295,6 +327,7 @@ export class Runner implements RunWorker {
 
   async #loadAndCall(run: TaskRun | ChunkRun, call: (fn: TaskFunction) => unknown): Promise<unknown> {
     const fn = await this.#load(run.task.fn);
+    await this.#loadClassesFor(run.task.payload);
     // To load it may take long: it must not begin when it was stopped meanwhile.
     if (run.isOver) return undefined;
     this.#assertGoesOn(run.task);
@@ -316,8 +349,7 @@ function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
   } catch (error) {
     run.end(RecordType.ERROR, error, true);
   }
-  current.run = undefined;
-  releaseSignals();
+  release(run);
   return undefined;
 }
 
@@ -329,8 +361,14 @@ async function settleLater(run: Run, value: PromiseLike<unknown>): Promise<void>
     else run.onAwait();
     void endWith(run, value);
   });
+  release(run);
+}
+
+/** Nothing of the run holds this thread any more. */
+function release(run: Run): void {
   current.run = undefined;
   releaseSignals();
+  if (holding.isNamed) leave(run.isCutOff);
 }
 
 /** Ends a run by what its promise comes to. Not as free: what else the task has left comes before the next task. */
@@ -394,6 +432,10 @@ class TaskRun extends Run<Runner> {
     return this.#control ??= new RunControl(this.worker, this);
   }
 
+  protected override isStopped(): boolean {
+    return this.#control?.isLate || this.worker.port.isStopping(this.task);
+  }
+
   override get name(): string | undefined {
     return this.#control?.name;
   }
@@ -451,6 +493,10 @@ class ChunkRun extends Run<Runner> {
 
   get control(): RunControl {
     return this.#control ??= new RunControl(this.worker, this);
+  }
+
+  protected override isStopped(): boolean {
+    return this.worker.port.isStopping(this.task);
   }
 
   override get name(): string | undefined {

@@ -2,7 +2,7 @@
  * The form of a graph, in which values cross that JSON cannot say: JSON text in which each object is a record that
  * refers to others by their numbers, with buffers beside the text.
  *
- * The text is a list: whether items share objects (0 or 1), the slot of the value, and then for each object the code of
+ * The text is a list: flags (`GraphFlag`), the slot of the value, and then for each object the code of
  * its type, and what that says of it (see `_types.ts`). In a slot, texts, finite numbers, booleans and `null` stand for
  * themselves, `[7]` for object 7, `[-1]` for a {@linkcode Special} value, and `["7"]` for a bigint. Where items share
  * objects, the receiver makes these for each item.
@@ -12,6 +12,14 @@
 
 /** Values that JSON cannot say and that are no objects. */
 export const Special = { UNDEFINED: -1, NAN: -2, INFINITY: -3, MINUS_INFINITY: -4, MINUS_ZERO: -5 } as const;
+
+/** What the first item of the list says. */
+export const GraphFlag = {
+  /** Items share objects, which the receiver makes for each item. */
+  APART: 1,
+  /** There are objects that lie in shared memory, whose classes the receiver must have loaded. */
+  OBJECTS: 2,
+} as const;
 
 /** Where the first object stands in the list. */
 export const FIRST = 2;

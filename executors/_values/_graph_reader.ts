@@ -7,7 +7,7 @@
 
 import { JSON } from "../../futures/builtins.ts";
 import { copyOf, type Encoded } from "./encoded.ts";
-import { FIRST, Special } from "./_graph_format.ts";
+import { FIRST, GraphFlag, Special } from "./_graph_format.ts";
 import { type Reader, TYPES } from "./_types.ts";
 
 /** The items of a chunk. Each is made when it is wanted, where it must share nothing with the others. */
@@ -51,7 +51,7 @@ class GraphReader implements Reader {
     }
     this.#text = text;
     this.#payload = payload;
-    this.isApart = text[0] === 1;
+    this.isApart = (text[0] & GraphFlag.APART) !== 0;
   }
 
   get root(): unknown {

@@ -10,9 +10,10 @@ import { isExit } from "../../futures/task_exit.ts";
 import { Buffers, type Objects, type Repeat } from "./_buffers.ts";
 import { Encoded, Encoding } from "./encoded.ts";
 import { Faults, type LeftOut, type Step } from "./_faults.ts";
-import { FIRST, Special } from "./_graph_format.ts";
+import { FIRST, GraphFlag, Special } from "./_graph_format.ts";
 import { jsonOf } from "./json.ts";
-import { describeExtra, describeFunction, describeRefused, textOfThrown } from "./_refusal.ts";
+import { describeExtra, describeFunction, describeRefused, fix, textOfThrown } from "./_refusal.ts";
+import { partsOf } from "./shared_objects.ts";
 import { memoryOf } from "./signals.ts";
 import { Code, typeOf, TYPES, type Writer } from "./_types.ts";
 import { Transfer } from "../transfer.ts";
@@ -23,11 +24,13 @@ export interface EncodeOptions {
    * What paths call the value. An `error` is what a task threw: it arrives without the properties that cannot cross.
    * All else is refused as a whole.
    */
-  root: "args" | "result" | "error" | "progress";
+  root: "args" | "result" | "error" | "progress" | "item";
   /** Whether the receiver is a thread of the same process, so that memory can be shared, and ports can move. */
   sameProcess: boolean;
   /** Whether the items of lists are made anew each time that the receiver wants them. */
   areItemsMadeAnew?: boolean;
+  /** Whether it is stored in memory that threads of the process share: nothing in it is shared or moves by itself. */
+  isStored?: boolean;
   /** The name of the task that it belongs to, for messages. */
   task?: string;
   /** Whether signals cross: somebody tells the receiver when they are aborted. */
@@ -63,6 +66,7 @@ class GraphWriter implements Writer, Objects {
   readonly #lists: readonly unknown[][];
   readonly #leftOut: LeftOut;
   readonly #text: unknown[] = [0, null];
+  #flags = 0;
   /** All objects, and for each the way to it that was found first, its depth, and its item. */
   readonly things: unknown[] = [];
   readonly #indexes = new Map<unknown, number>();
@@ -86,7 +90,7 @@ class GraphWriter implements Writer, Objects {
     this.#lists = lists;
     this.#leftOut = leftOut;
     if (options.root === "error") this.#faults = new Faults();
-    if (options.areItemsMadeAnew) this.#text[0] = 1;
+    if (options.areItemsMadeAnew) this.#text[0] = this.#flags |= GraphFlag.APART;
   }
 
   get isThrown(): boolean {
@@ -207,9 +211,9 @@ class GraphWriter implements Writer, Objects {
   /** Two items refer to the same object, so the receiver must make it for each. */
   #shareWithItem(index: number, parent: number, step: Step): void {
     const code = this.codeOf(index);
-    if (code === Code.TEXT || code === Code.SHARED) return;
+    if (code === Code.TEXT || code === Code.SHARED || code === Code.OBJECT_IN_MEMORY) return;
     this.#repeats.push({ index, parent, step, item: this.#item });
-    this.#text[0] = 1;
+    this.#text[0] = this.#flags |= GraphFlag.APART;
   }
 
   /** Takes note of what moves with a value; `false` when that is refused. */
@@ -217,7 +221,7 @@ class GraphWriter implements Writer, Objects {
     const { root, sameProcess } = this.#options;
     for (const item of list) {
       if (item instanceof ArrayBuffer) (this.#buffers ??= new Buffers(this)).move(item);
-      else if (!sameProcess) {
+      else if (!sameProcess || this.#options.isStored) {
         this.refuseAt(parent, step, "transfer() can move only buffers there");
         return false;
       } else if (parent === -1 || (root === "args" && parent === 0) || this.#isList(this.things[parent])) {
@@ -294,7 +298,12 @@ class GraphWriter implements Writer, Objects {
   }
 
   writeShared(memory: SharedArrayBuffer, at: number): void {
-    if (this.#options.sameProcess) this.say(at, this.#shared.push(memory) - 1);
+    if (this.#options.isStored) {
+      this.refuse(
+        at,
+        "a SharedArrayBuffer, which a queue cannot carry. To fix it, give it to the tasks as an argument",
+      );
+    } else if (this.#options.sameProcess) this.say(at, this.#shared.push(memory) - 1);
     else {
       this.refuse(at, "a SharedArrayBuffer, which another process cannot share. To fix it, send a copy of its bytes");
     }
@@ -303,6 +312,20 @@ class GraphWriter implements Writer, Objects {
   writeSignal(signal: AbortSignal, at: number): void {
     if (this.#options.signals) this.say(at, this.#shared.push(memoryOf(signal)) - 1);
     else this.refuse(at, "an AbortSignal, which only the arguments of tasks can carry");
+  }
+
+  writeObject(thing: object, at: number): void {
+    const { kind, memory, part } = partsOf(thing);
+    if (this.#options.isStored) {
+      const what = `an object of the class ${kind}, which a queue cannot carry`;
+      return this.refuse(at, fix(what, "give it to the tasks as an argument"));
+    }
+    if (!this.#options.sameProcess) {
+      const what = `an object of the class ${kind}, which only threads of one program can share`;
+      return this.refuse(at, fix(what, "use a ThreadPoolExecutor, or keep it in the program that submits the task"));
+    }
+    this.#text[0] = this.#flags |= GraphFlag.OBJECTS;
+    this.say(at, [kind, this.#shared.push(memory) - 1, this.slot(part, at, "")]);
   }
 
   // ---- what cannot cross -------------------------------------------------------------------------------------------

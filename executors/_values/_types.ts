@@ -12,6 +12,7 @@ import { define, propertiesOf, putTogether, takeApart } from "./error_codec.ts";
 import type { Step } from "./_faults.ts";
 import { isDoubtful } from "./_graph_format.ts";
 import { signalFrom } from "./signals.ts";
+import { isShared, objectOf } from "./shared_objects.ts";
 import { temporalClass, temporalNameOf } from "./_temporal.ts";
 import { VIEW_NAMES, viewNamed } from "./_views.ts";
 
@@ -33,6 +34,7 @@ export interface Writer {
   writeView(view: ArrayBufferView, at: number): void;
   writeShared(memory: SharedArrayBuffer, at: number): void;
   writeSignal(signal: AbortSignal, at: number): void;
+  writeObject(thing: object, at: number): void;
   /** Refuses the object, and says why. */
   refuse(at: number, reason: string): void;
 }
@@ -94,6 +96,7 @@ export const Code = {
   MOVED: 18,
   TEXT: 19,
   SIGNAL: 20,
+  OBJECT_IN_MEMORY: 21,
 } as const;
 
 // Kept, because tasks run in the same realm and may replace them; and what looks like a map and is none is noticed.
@@ -323,6 +326,13 @@ export const TYPES: readonly AnyType[] = tableOf([
     classes: ["AbortSignal"],
     write: (signal, at, to) => to.writeSignal(signal, at),
     make: (place, { shared }) => signalFrom(shared[place]),
+  }),
+  // What kind of object it is, in which piece of shared memory it lies, and the slot of what it is made with.
+  row<object, [kind: string, place: number, part: unknown]>({
+    code: Code.OBJECT_IN_MEMORY,
+    takes: (thing) => isShared(thing),
+    write: (thing, at, to) => to.writeObject(thing, at),
+    make: ([kind, place, part], from) => objectOf(kind, from.shared[place], from.resolve(part)),
   }),
 ]);
 

@@ -7,6 +7,7 @@
 import { Promise } from "../../futures/builtins.ts";
 import { importModule } from "../_functions/import.ts";
 import { Consumer, type Task } from "../_queue/consumer.ts";
+import { live } from "../_queue/holders.ts";
 import { DECODED } from "../_queue/posted.ts";
 import { fromPosted } from "../_queue/posted.ts";
 import { type ConsumerMessage, type ConsumerStart, type Initializer, RecordType, Status } from "../_queue/protocol.ts";
@@ -32,13 +33,15 @@ self.addEventListener("message", (event) => {
   }
 });
 
-function start({ initializer }: ThreadStart, consumer: Consumer): void {
+function start({ initializer, life }: ThreadStart, consumer: Consumer): void {
+  live(life);
   runner = runFor<Task>({
     name: self.name,
     sameProcess: true,
     definition: (fn) => consumer.definition(fn),
     boundTo: (fn) => consumer.boundTo(fn),
     import: importModule,
+    loadClasses: () => import("../sync/mod.ts"),
     reply(task, type, payload, steps, isFree) {
       consumer.reply(task, type, payload, steps, true, isFree ? Status.FINISHED : Status.AWAY);
     },

@@ -2,6 +2,7 @@
 import { createBell } from "../../futures/bell.ts";
 import * as kept from "../../futures/builtins.ts";
 import { Consumer } from "../../executors/_queue/consumer.ts";
+import { createLife } from "../../executors/_queue/holders.ts";
 import { DECODED } from "../../executors/_queue/posted.ts";
 import { type ConsumerStart, type PoolMemory, type PostedResult, TaskState } from "../../executors/_queue/protocol.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
@@ -171,6 +172,14 @@ export async function atEachStep(scenario: (at: number) => Promise<boolean> | bo
   }
 }
 
+/** What a consumer gets when it starts: what is not given is as for the first one of a pool, before any task. */
+export function startWith(
+  parts: Pick<ConsumerStart, "memory" | "results" | "port" | "bell"> & Partial<ConsumerStart>,
+): ConsumerStart {
+  const life = createLife();
+  return { index: 0, serial: 0, life, definitions: [], shared: new Map(), bound: new Map(), ...parts };
+}
+
 /** The memory of a pool, and consumers of it on this thread. */
 export class Bench {
   readonly memory: PoolMemory;
@@ -202,17 +211,7 @@ export class Bench {
       },
     } as unknown as MessagePort;
     const results = ResultRing.create();
-    const start: ConsumerStart = {
-      memory: this.memory,
-      index,
-      serial: index,
-      results,
-      port,
-      bell: this.bell,
-      definitions: [],
-      shared: new Map(),
-      bound: new Map(),
-    };
+    const start = startWith({ memory: this.memory, index, serial: index, results, port, bell: this.bell });
     // The owner closes the ring of who left before another one begins under its index.
     this.rings[index]?.close();
     this.queue.parking.enter(index);

@@ -3,18 +3,12 @@ import { assert, assertEquals } from "@std/assert";
 import { EMPTY, Encoded, Encoding } from "../../executors/_values/encoded.ts";
 import type { Task } from "../../executors/_queue/consumer.ts";
 import { PASSED_ON } from "../../executors/_queue/posted.ts";
-import {
-  type ConsumerStart,
-  MAX_INLINE_BYTES,
-  NO_SLOT,
-  RecordType,
-  TaskState,
-} from "../../executors/_queue/protocol.ts";
+import { MAX_INLINE_BYTES, NO_SLOT, RecordType, TaskState } from "../../executors/_queue/protocol.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
 import { createPoolMemory, TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { addSource, bell, blockUntil, removeSource } from "../../futures/wakeup.ts";
 import { BOUND, sleep, test, until, within } from "../_helpers.ts";
-import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
+import { atEachStep, Bench, Interruption, numberPayload, startWith } from "./_kit.ts";
 
 /** How long two threads may take to run no task of some that are queued, in milliseconds. */
 const SOON = 5_000;
@@ -260,17 +254,7 @@ test(
       const results = ResultRing.create();
       rings.push(new ResultRing(results));
       const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-      const start: ConsumerStart = {
-        memory,
-        index,
-        serial: 0,
-        results,
-        port: port2,
-        bell,
-        definitions: [],
-        shared: new Map(),
-        bound: new Map(),
-      };
+      const start = startWith({ memory, index, results, port: port2, bell });
       worker.postMessage({ part: "consume", start }, [port2]);
       return worker;
     });

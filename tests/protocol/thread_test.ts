@@ -8,6 +8,7 @@ import type { ThreadStart } from "../../executors/threads/_thread_worker.ts";
 import { decodeValue, encodeArguments, encodeItems } from "../../executors/_values/codec.ts";
 import { Encoded } from "../../executors/_values/encoded.ts";
 import { test, until } from "../_helpers.ts";
+import { startWith } from "./_kit.ts";
 
 const MODULE = import.meta.resolve("./tasks.ts");
 const FUNCTIONS = ["walk", "run", "linger", "lastUntil", "sayWhatExits"] as const;
@@ -30,18 +31,10 @@ class Thread implements Disposable {
     this.queue = new TaskQueue(memory);
     this.#results = new ResultRing(results);
     this.#worker = new Worker(THREAD, { type: "module", name: "thread" });
-    const start: ThreadStart = {
-      memory,
-      index: 0,
-      serial: 0,
-      results,
-      port: this.#channel.port2,
-      bell: createBell(),
-      definitions: FUNCTIONS.map((name) => ({ how: "reference", name, module: MODULE, path: name })),
-      shared: new Map(),
-      bound: new Map(),
-      initializer: undefined,
-    };
+    const definitions = FUNCTIONS.map((name) => ({ how: "reference", name, module: MODULE, path: name } as const));
+    const { port2: port } = this.#channel;
+    const consumer = startWith({ memory, results, port, bell: createBell(), definitions });
+    const start: ThreadStart = { ...consumer, initializer: undefined };
     this.#worker.postMessage(start, [this.#channel.port2]);
   }
 

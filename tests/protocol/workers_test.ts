@@ -15,7 +15,7 @@ import { describeSources } from "../../futures/wakeup.ts";
 import { liveWorkers, test, until, untilSync, within } from "../_helpers.ts";
 import { Warnings } from "../_warnings.ts";
 import { add } from "../fixtures/tasks.ts";
-import { atEachStep, Bench, Interruption, numberPayload } from "./_kit.ts";
+import { atEachStep, Bench, Interruption, numberPayload, startWith } from "./_kit.ts";
 import { holdUntilTold, meet, nameOfThread } from "./tasks.ts";
 
 /** How long a task may take that takes no time, in milliseconds. */
@@ -34,10 +34,7 @@ function replace(bench: Bench, index: number, serial: number, form = DECODED): v
   bench.queue.parking.enter(index);
   bench.rings[index].close();
   bench.rings[index] = new ResultRing(results);
-  bench.consumers[index] = new Consumer(
-    { memory, index, serial, results, port, bell, definitions: [], shared: new Map(), bound: new Map() },
-    form,
-  );
+  bench.consumers[index] = new Consumer(startWith({ memory, index, serial, results, port, bell }), form);
 }
 
 for (const how of ["is pushed", "is assigned"]) {

@@ -1,0 +1,219 @@
+/**
+ * Conditions.
+ *
+ * @module
+ */
+
+import { performance } from "../../futures/builtins.ts";
+import { inspect } from "../../futures/inspect.ts";
+import { deadlineAfter } from "../../futures/deadline.ts";
+import { InvalidStateError } from "../../futures/errors.ts";
+import { type Lock, type LockParts, partsOfLock, RLock } from "./lock.ts";
+import { FIRST_WORD, isGiven, place, sharedClass } from "./_object.ts";
+import { awaited, block, type Steps } from "./_pause.ts";
+import { LIST_WORDS, TOLD, WAITING, WaitList } from "./_wait_list.ts";
+
+/**
+ * A condition that threads wait for, while another one changes what it depends on. Whoever waits or notifies holds the
+ * condition's lock; a wait releases the lock, and takes it again at its end.
+ *
+ * Waiters wake up in the order in which they came. As many wake up as were notified, but another thread may take the
+ * lock before a waiter does, so look again at what was waited for: {@linkcode waitFor} does that.
+ *
+ * @example A thread that waits until another one has put something there
+ * ```ts
+ * import { ThreadPoolExecutor } from "@concurrent/futures";
+ * import { Condition } from "@concurrent/futures/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const condition = new Condition();
+ * const stock = new Int32Array(new SharedArrayBuffer(4));
+ * const consume = (condition: Condition, stock: Int32Array): number => {
+ *   using _ = condition.hold();
+ *   condition.waitFor(() => stock[0] > 0);
+ *   return stock[0]--;
+ * };
+ *
+ * await using pool = new ThreadPoolExecutor(1);
+ * const future = pool.submit(consume, condition, stock);
+ * {
+ *   using _ = condition.hold();
+ *   stock[0] = 3;
+ *   condition.notify();
+ * }
+ * assertEquals(await future, 3);
+ * ```
+ *
+ * @see {@link https://docs.python.org/3/library/threading.html#condition-objects | Python's manual}
+ */
+export class Condition {
+  readonly #lock: Lock | RLock;
+  readonly #parts: LockParts;
+  readonly #list: WaitList;
+
+  /**
+   * Makes a condition.
+   *
+   * @param lock The lock; several conditions can have the same one. By default it is a new {@linkcode RLock}.
+   * @throws {TypeError} If `lock` is no lock.
+   */
+  constructor(lock?: Lock | RLock) {
+    if (!isGiven() && lock !== undefined && partsOfLock(lock) === undefined) {
+      throw new TypeError(`The lock of a Condition must be a Lock or an RLock: ${inspect(lock)}`);
+    }
+    const { words, part } = place(this, "Condition", (FIRST_WORD + LIST_WORDS) * 4, () => lock ?? new RLock());
+    this.#lock = part as Lock | RLock;
+    this.#parts = partsOfLock(this.#lock)!;
+    this.#list = new WaitList(words, FIRST_WORD);
+  }
+
+  /**
+   * Takes the lock: see {@linkcode Lock.prototype.acquire | Lock.acquire()}.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns Whether the lock was taken.
+   */
+  acquire(timeout?: number): boolean {
+    return this.#lock.acquire(timeout);
+  }
+
+  /**
+   * Takes the lock without blocking: see {@linkcode Lock.prototype.acquireAsync | Lock.acquireAsync()}.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns Whether the lock was taken.
+   */
+  acquireAsync(timeout?: number): Promise<boolean> {
+    return this.#lock.acquireAsync(timeout);
+  }
+
+  /** Releases the lock. */
+  release(): void {
+    this.#lock.release();
+  }
+
+  /**
+   * Takes the lock for a block: see {@linkcode Lock.prototype.hold | Lock.hold()}.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns What releases the lock when it is disposed of.
+   */
+  hold(timeout?: number): Disposable {
+    return this.#lock.hold(timeout);
+  }
+
+  /**
+   * Takes the lock for a block without blocking: see {@linkcode Lock.prototype.holdAsync | Lock.holdAsync()}.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns What releases the lock when it is disposed of.
+   */
+  holdAsync(timeout?: number): Promise<Disposable> {
+    return this.#lock.holdAsync(timeout);
+  }
+
+  /**
+   * Releases the lock, blocks the calling thread until it is notified, and takes the lock again.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns Whether the caller was notified; `false` after the timeout.
+   * @throws {InvalidStateError} If the caller does not hold the lock.
+   * @throws {BrokenLockError} If the worker that held the lock has ended, or its task was stopped.
+   */
+  wait(timeout?: number): boolean {
+    return block(this.#wait(deadlineAfter(timeout)));
+  }
+
+  /**
+   * Does so without blocking the thread.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns Whether the caller was notified. Rejects as {@linkcode wait} throws.
+   */
+  async waitAsync(timeout?: number): Promise<boolean> {
+    return await awaited(this.#wait(deadlineAfter(timeout)));
+  }
+
+  /**
+   * Waits until a condition holds: the predicate is called first, and again each time that the caller was notified.
+   *
+   * @typeParam T What the predicate returns.
+   * @param predicate Says whether the condition holds. It is called while the lock is held.
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns What the predicate returned last, which is false only after the timeout.
+   */
+  waitFor<T>(predicate: () => T, timeout?: number): T {
+    return block(this.#waitFor(predicate, deadlineAfter(timeout)));
+  }
+
+  /**
+   * Does so without blocking the thread.
+   *
+   * @typeParam T What the predicate returns.
+   * @param predicate Says whether the condition holds. It is called while the lock is held.
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns What the predicate returned last, which is false only after the timeout.
+   */
+  async waitForAsync<T>(predicate: () => T, timeout?: number): Promise<T> {
+    return await awaited(this.#waitFor(predicate, deadlineAfter(timeout)));
+  }
+
+  *#waitFor<T>(predicate: () => T, deadline: number): Steps<T> {
+    for (;;) {
+      const value = predicate();
+      if (value || !(yield* this.#wait(deadline))) return value || predicate();
+    }
+  }
+
+  *#wait(deadline: number): Steps<boolean> {
+    this.#assertMine("wait for");
+    const [parts, list] = [this.#parts, this.#list];
+    const ticket = list.enter();
+    for (;;) {
+      const times = parts.releaseAll();
+      yield* list.wait(ticket, deadline, () => {
+        parts.assertWhole();
+        return list.hasDead;
+      });
+      yield* parts.takeAgain(times);
+      this.#bury();
+      if (list.stateOf(ticket) !== WAITING || performance.now() >= deadline) return list.leave(ticket) === TOLD;
+    }
+  }
+
+  /** Tells others of what those were told of who have died before they went on. */
+  #bury(): void {
+    if (!this.#list.hasDead) return;
+    for (let { told } = this.#list.bury(); told > 0; told--) this.#list.tell();
+  }
+
+  /**
+   * Wakes up waiters, those first that have waited longest.
+   *
+   * @param n How many, at the most.
+   * @throws {InvalidStateError} If the caller does not hold the lock.
+   */
+  notify(n = 1): void {
+    this.#assertMine("notify");
+    this.#bury();
+    for (let i = 0; i < n && this.#list.tell(); i++);
+  }
+
+  /**
+   * Wakes up all waiters.
+   *
+   * @throws {InvalidStateError} If the caller does not hold the lock.
+   */
+  notifyAll(): void {
+    this.#assertMine("notify");
+    this.#list.tellAll(TOLD);
+  }
+
+  #assertMine(what: string): void {
+    if (!this.#parts.isMine()) {
+      throw new InvalidStateError(`Cannot ${what} a Condition whose lock the caller does not hold`);
+    }
+  }
+}
+
+sharedClass("Condition", Condition);

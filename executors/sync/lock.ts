@@ -1,0 +1,277 @@
+/**
+ * Locks.
+ *
+ * @module
+ */
+
+import { deadlineAfter } from "../../futures/deadline.ts";
+import { InvalidStateError, TimeoutError } from "../../futures/errors.ts";
+import { holder, nameOf } from "../_queue/holders.ts";
+import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
+import { FIRST_WORD, place, sharedClass } from "./_object.ts";
+import { awaited, block, type Steps } from "./_pause.ts";
+
+/** What a condition does with its lock. */
+export interface LockParts {
+  /** Whether the caller holds it. */
+  isMine(): boolean;
+  /** Releases it, however often it is held; returns how often. */
+  releaseAll(): number;
+  /** Takes it again, and as often. */
+  takeAgain(times: number): Steps<void>;
+  /** @throws {BrokenLockError} Its holder has died. */
+  assertWhole(): void;
+}
+
+const parts = new WeakMap<Lock | RLock, LockParts>();
+
+/** The parts of a lock, for its condition. */
+export function partsOfLock(lock: Lock | RLock): LockParts | undefined {
+  return parts.get(lock);
+}
+
+/** What both kinds of locks have. */
+abstract class AnyLock {
+  /** Takes it, or waits for it; `false` when the deadline has passed. */
+  protected abstract take(deadline: number): Steps<boolean>;
+  /** Takes it if that needs no wait. */
+  protected abstract takeAtOnce(): boolean;
+
+  /**
+   * Takes the lock, and blocks the calling thread until it is free.
+   *
+   * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
+   * @returns Whether the lock was taken; `false` after the timeout.
+   * @throws {BrokenLockError} If the worker that held it has ended, or its task was stopped.
+   * @throws {TypeError} If `timeout` is not a number.
+   * @throws {RangeError} If `timeout` is `NaN`.
+   */
+  acquire(timeout?: number): boolean {
+    if (timeout === undefined && this.takeAtOnce()) return true;
+    return block(this.take(deadlineAfter(timeout)));
+  }
+
+  /**
+   * Takes the lock, and waits for it without blocking the thread.
+   *
+   * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
+   * @returns Whether the lock was taken; `false` after the timeout. Rejects as {@linkcode acquire} throws.
+   */
+  async acquireAsync(timeout?: number): Promise<boolean> {
+    return await awaited(this.take(deadlineAfter(timeout)));
+  }
+
+  /**
+   * Releases the lock.
+   *
+   * @throws {InvalidStateError} If it is not held, or in the case of an {@linkcode RLock} not by the caller.
+   */
+  abstract release(): void;
+
+  /**
+   * Takes the lock for a block: `using _ = lock.hold()` releases it at the end of the block, also when an error leaves
+   * it.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns What releases the lock when it is disposed of.
+   * @throws {TimeoutError} If the lock is not free within the timeout.
+   * @throws {BrokenLockError} If the worker that held it has ended, or its task was stopped.
+   */
+  hold(timeout?: number): Disposable {
+    if (!this.acquire(timeout)) throw notInTime("lock", timeout!);
+    return new Hold(this);
+  }
+
+  /**
+   * Takes the lock for a block, and waits for it without blocking the thread: `using _ = await lock.holdAsync()`.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns What releases the lock when it is disposed of. Rejects as {@linkcode hold} throws.
+   */
+  async holdAsync(timeout?: number): Promise<Disposable> {
+    if (!await this.acquireAsync(timeout)) throw notInTime("lock", timeout!);
+    return new Hold(this);
+  }
+}
+
+/** Releases a lock once. */
+export class Hold implements Disposable {
+  #lock: { release(): void } | undefined;
+
+  constructor(lock: { release(): void }) {
+    this.#lock = lock;
+  }
+
+  [Symbol.dispose](): void {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    lock?.release();
+  }
+}
+
+/** The error of a hold that takes too long. */
+export function notInTime(what: string, timeout: number): TimeoutError {
+  return new TimeoutError(`The ${what} was not free in time: ${timeout} ms`);
+}
+
+/**
+ * A lock that one thread can hold at a time. Any thread can release it.
+ *
+ * It is the same lock on each thread that gets it as an argument of a task. If the worker that holds it ends, or is
+ * given up, or if its task is stopped, the lock is broken: whoever waits for it or comes next gets a
+ * {@linkcode BrokenLockError}.
+ *
+ * @example A counter that several threads change
+ * ```ts
+ * import { ThreadPoolExecutor } from "@concurrent/futures";
+ * import { Lock } from "@concurrent/futures/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const lock = new Lock();
+ * const count = new Int32Array(new SharedArrayBuffer(4));
+ * const add = (lock: Lock, count: Int32Array): void => {
+ *   for (let i = 0; i < 1000; i++) {
+ *     using _ = lock.hold();
+ *     count[0] = count[0] + 1;
+ *   }
+ * };
+ *
+ * await using pool = new ThreadPoolExecutor(2);
+ * await Promise.all([pool.submit(add, lock, count), pool.submit(add, lock, count)]);
+ * assertEquals(count[0], 2000);
+ * ```
+ *
+ * @see {@link https://docs.python.org/3/library/threading.html#lock-objects | Python's manual}
+ */
+export class Lock extends AnyLock {
+  readonly #mutex: Mutex;
+
+  /** Makes a lock that is free. */
+  constructor() {
+    super();
+    const { words } = place(this, "Lock", (FIRST_WORD + MUTEX_WORDS) * 4);
+    const mutex = this.#mutex = new Mutex(words, FIRST_WORD, "Lock");
+    parts.set(this, {
+      isMine: () => mutex.holder !== 0,
+      releaseAll() {
+        mutex.release();
+        return 1;
+      },
+      *takeAgain() {
+        yield* mutex.lock(Infinity);
+      },
+      assertWhole: () => mutex.assertWhole(),
+    });
+  }
+
+  protected override takeAtOnce(): boolean {
+    return this.#mutex.tryLock();
+  }
+
+  protected override take(deadline: number): Steps<boolean> {
+    return this.#mutex.lock(deadline);
+  }
+
+  override release(): void {
+    if (this.#mutex.holder === 0) throw new InvalidStateError("Cannot release a Lock that nobody holds");
+    this.#mutex.release();
+  }
+
+  /**
+   * Whether somebody holds the lock.
+   *
+   * @returns `true` if it is held.
+   */
+  locked(): boolean {
+    return this.#mutex.holder !== 0;
+  }
+}
+
+sharedClass("Lock", Lock);
+
+/**
+ * A lock that its holder can take again. It is free when it was released as often as it was taken.
+ *
+ * The holder is a thread. Two `async` functions on one thread count as the same holder; use a {@linkcode Lock} between
+ * them. When its holder dies, it breaks as a {@linkcode Lock} does.
+ *
+ * @example A function that calls another one with the same lock
+ * ```ts
+ * import { RLock } from "@concurrent/futures/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const lock = new RLock();
+ * function outer(): string {
+ *   using _ = lock.hold();
+ *   return inner();
+ * }
+ * function inner(): string {
+ *   using _ = lock.hold();
+ *   return "held twice";
+ * }
+ * assertEquals(outer(), "held twice");
+ * ```
+ *
+ * @see {@link https://docs.python.org/3/library/threading.html#rlock-objects | Python's manual}
+ */
+export class RLock extends AnyLock {
+  readonly #mutex: Mutex;
+  readonly #words: Int32Array;
+
+  /** Makes a lock that is free. */
+  constructor() {
+    super();
+    // The second word, which only the holder uses, says how often it is held.
+    const { words } = place(this, "RLock", (FIRST_WORD + 1 + MUTEX_WORDS) * 4);
+    this.#words = words;
+    const mutex = this.#mutex = new Mutex(words, FIRST_WORD + 1, "RLock");
+    parts.set(this, {
+      isMine: () => mutex.holder === holder(),
+      releaseAll() {
+        const times = words[FIRST_WORD];
+        words[FIRST_WORD] = 0;
+        mutex.release();
+        return times;
+      },
+      *takeAgain(times) {
+        yield* mutex.lock(Infinity);
+        words[FIRST_WORD] = times;
+      },
+      assertWhole: () => mutex.assertWhole(),
+    });
+  }
+
+  protected override takeAtOnce(): boolean {
+    if (this.#mutex.holder !== holder() && !this.#mutex.tryLock()) return false;
+    this.#words[FIRST_WORD]++;
+    return true;
+  }
+
+  protected override *take(deadline: number): Steps<boolean> {
+    if (this.#mutex.holder === holder()) this.#mutex.assertWhole();
+    else if (!(yield* this.#mutex.lock(deadline))) return false;
+    this.#words[FIRST_WORD]++;
+    return true;
+  }
+
+  override release(): void {
+    const mine = this.#mutex.holder;
+    if (mine !== holder()) {
+      throw new InvalidStateError(
+        `Cannot release an RLock that ${mine === 0 ? "nobody" : nameOf(mine)} holds, and not the caller`,
+      );
+    }
+    if (--this.#words[FIRST_WORD] === 0) this.#mutex.release();
+  }
+
+  /**
+   * Whether somebody holds the lock.
+   *
+   * @returns `true` if it is held.
+   */
+  locked(): boolean {
+    return this.#mutex.holder !== 0;
+  }
+}
+
+sharedClass("RLock", RLock);

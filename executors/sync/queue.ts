@@ -1,0 +1,523 @@
+/**
+ * Queues. Over 400 lines: three classes with one body, most of them doc comments.
+ *
+ * @module
+ */
+
+import { Math, performance } from "../../futures/builtins.ts";
+import { checkCount } from "../../futures/check.ts";
+import { deadlineAfter } from "../../futures/deadline.ts";
+import { InvalidStateError } from "../../futures/errors.ts";
+import { inspect } from "../../futures/inspect.ts";
+import { decodeValue, encodeValue } from "../_values/codec.ts";
+import type { Encoded } from "../_values/encoded.ts";
+import { QueueEmptyError, QueueFullError, QueueShutDownError } from "./errors.ts";
+import { Items, ITEMS_WORDS, type Order } from "./_items.ts";
+import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
+import { FIRST_WORD, isGiven, place, sharedClass } from "./_object.ts";
+import { awaited, block, type Steps } from "./_pause.ts";
+import { LIST_WORDS, REFUSED, type Ticket, TOLD, WaitList } from "./_wait_list.ts";
+
+/**
+ * How many items there may be (0: any number), how many there are, how many are not done, and whether it was shut down;
+ * then the mutex, those who wait to get, to put, and for all to be done; and the items.
+ */
+const MAX_SIZE = FIRST_WORD;
+const COUNT = FIRST_WORD + 1;
+const UNFINISHED = FIRST_WORD + 2;
+const SHUT = FIRST_WORD + 3;
+const MUTEX = FIRST_WORD + 4;
+const GETTERS = MUTEX + MUTEX_WORDS;
+const PUTTERS = GETTERS + LIST_WORDS;
+const JOINERS = PUTTERS + LIST_WORDS;
+const ITEMS = JOINERS + LIST_WORDS;
+
+/** Options of a {@linkcode Queue}. */
+export interface QueueOptions {
+  /**
+   * How much memory the items may take at the most, in bytes. It is taken from the system when it is used. While there
+   * is no room for an item, `put` waits as if the queue was full.
+   *
+   * @default {67_108_864}
+   */
+  memory?: number;
+}
+
+const MEMORY_BYTES = 2 ** 26;
+/** Places in memory are 32-bit numbers. */
+const MAX_MEMORY_BYTES = 2 ** 30;
+
+/** What a queue gives to who takes an item, encoded. */
+type Taken = ReturnType<Items["take"]>;
+
+/**
+ * A queue of items between threads: the first one in comes out first. It carries what arguments of tasks carry, but no
+ * shared memory.
+ *
+ * Each item goes to one thread. Those who wait for an item get one in the order in which they came, and so do those who
+ * wait for room.
+ *
+ * @example A producer and two consumers
+ * ```ts
+ * import { ThreadPoolExecutor } from "@concurrent/futures";
+ * import { Queue } from "@concurrent/futures/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const queue = new Queue<number>(10);
+ * const sumUp = (queue: Queue<number>): number => {
+ *   let sum = 0;
+ *   for (const n of queue) sum += n; // until the queue is shut down and empty
+ *   return sum;
+ * };
+ *
+ * await using pool = new ThreadPoolExecutor(2);
+ * const sums = [pool.submit(sumUp, queue), pool.submit(sumUp, queue)];
+ * for (let n = 1; n <= 100; n++) await queue.putAsync(n);
+ * queue.shutdown();
+ * const [a, b] = await Promise.all(sums);
+ * assertEquals(a + b, 5050);
+ * ```
+ *
+ * @typeParam T The type of the items.
+ * @see {@link https://docs.python.org/3/library/queue.html | Python's manual}
+ */
+export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
+  readonly #words: Int32Array;
+  readonly #mutex: Mutex;
+  readonly #getters: WaitList;
+  readonly #putters: WaitList;
+  readonly #joiners: WaitList;
+  readonly #items: Items;
+  readonly #order: Order;
+
+  /**
+   * Makes a queue.
+   *
+   * @param maxsize How many items there can be at once. With 0 or less, which is the default, there is no limit.
+   * @param options How much memory the items may take.
+   * @throws {TypeError} If an argument is of the wrong type.
+   * @throws {RangeError} If `maxsize` is not an integer, or `memory` is out of range.
+   */
+  constructor(maxsize = 0, options: QueueOptions = {}) {
+    const [kind, order] = new.target === LifoQueue
+      ? ["LifoQueue", "LIFO"] as const
+      : new.target === PriorityQueue as unknown
+      ? ["PriorityQueue", "PRIORITY"] as const
+      : ["Queue", "FIFO"] as const;
+    const { memory = MEMORY_BYTES } = options;
+    if (!isGiven()) {
+      if (typeof maxsize !== "number") throw new TypeError(`The maxsize must be a number: ${inspect(maxsize)}`);
+      if (!Number.isInteger(maxsize) || maxsize >= 2 ** 31) {
+        throw new RangeError(`The maxsize must be an integer below 2 ** 31: ${maxsize}`);
+      }
+      checkCount("memory", memory);
+      if (memory > MAX_MEMORY_BYTES) throw new RangeError(`The option memory must be at most 2 ** 30 bytes: ${memory}`);
+    }
+    const bytes = Math.ceil((memory + (ITEMS + ITEMS_WORDS) * 4) / 8) * 8;
+    const { words, isNew } = place(this, kind, bytes);
+    this.#words = words;
+    if (isNew) words[MAX_SIZE] = Math.max(maxsize, 0);
+    this.#order = order;
+    this.#mutex = new Mutex(words, MUTEX, kind);
+    this.#getters = new WaitList(words, GETTERS);
+    this.#putters = new WaitList(words, PUTTERS);
+    this.#joiners = new WaitList(words, JOINERS);
+    this.#items = new Items(words, ITEMS, order);
+  }
+
+  /** How many items there can be at once; 0 if there is no limit. */
+  get maxsize(): number {
+    return this.#words[MAX_SIZE];
+  }
+
+  /**
+   * How many items there are. Other threads may have changed that when the call returns.
+   *
+   * @returns The number.
+   */
+  qsize(): number {
+    return this.#words[COUNT];
+  }
+
+  /**
+   * Whether the queue has no items.
+   *
+   * @returns `true` if it has none.
+   */
+  empty(): boolean {
+    return this.qsize() === 0;
+  }
+
+  /**
+   * Whether the queue has as many items as it can have.
+   *
+   * @returns `true` if it has.
+   */
+  full(): boolean {
+    return this.maxsize > 0 && this.qsize() >= this.maxsize;
+  }
+
+  /**
+   * Puts an item into the queue, and blocks the calling thread while the queue is full.
+   *
+   * @param item The item. It is copied.
+   * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
+   * @throws {QueueFullError} If the queue is still full after the timeout.
+   * @throws {QueueShutDownError} If the queue was shut down.
+   * @throws {SerializationError} If the item cannot cross to another thread.
+   * @throws {RangeError} If the item takes more memory than the queue has.
+   */
+  put(item: T, timeout?: number): void {
+    const deadline = deadlineAfter(timeout);
+    block(this.#put(this.#encode(item), deadline));
+  }
+
+  /**
+   * Puts an item into the queue, and waits without blocking the thread while the queue is full.
+   *
+   * @param item The item. It is copied before the call returns.
+   * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
+   * @returns A promise that resolves when the item is in the queue. It rejects as {@linkcode put} throws.
+   */
+  async putAsync(item: T, timeout?: number): Promise<void> {
+    const deadline = deadlineAfter(timeout);
+    await awaited(this.#put(this.#encode(item), deadline));
+  }
+
+  /**
+   * Puts an item into the queue if it is not full: `put(item, 0)`.
+   *
+   * @param item The item. It is copied.
+   * @throws {QueueFullError} If the queue is full.
+   */
+  putNowait(item: T): void {
+    this.put(item, 0);
+  }
+
+  /**
+   * Takes an item out of the queue, and blocks the calling thread until there is one.
+   *
+   * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
+   * @returns The item.
+   * @throws {QueueEmptyError} If there is still no item after the timeout.
+   * @throws {QueueShutDownError} If the queue was shut down and is empty.
+   */
+  get(timeout?: number): T {
+    return this.#decode(block(this.#get(deadlineAfter(timeout))));
+  }
+
+  /**
+   * Takes an item out of the queue, and waits for it without blocking the thread.
+   *
+   * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
+   * @returns The item. Rejects as {@linkcode get} throws.
+   */
+  async getAsync(timeout?: number): Promise<T> {
+    return this.#decode(await awaited(this.#get(deadlineAfter(timeout))));
+  }
+
+  /**
+   * Takes an item out of the queue if there is one: `get(0)`.
+   *
+   * @returns The item.
+   * @throws {QueueEmptyError} If the queue is empty.
+   */
+  getNowait(): T {
+    return this.get(0);
+  }
+
+  /**
+   * Says that an item that was taken out is done: see {@linkcode join}.
+   *
+   * @throws {InvalidStateError} If it is called more often than items were put in. Python throws a `ValueError`.
+   */
+  taskDone(): void {
+    block(this.#taskDone());
+  }
+
+  /**
+   * Blocks the calling thread until {@linkcode taskDone} was called for each item that was put in.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns Whether all are done; `false` after the timeout.
+   */
+  join(timeout?: number): boolean {
+    return block(this.#join(deadlineAfter(timeout)));
+  }
+
+  /**
+   * Waits until all items are done, without blocking the thread.
+   *
+   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
+   * @returns Whether all are done; `false` after the timeout.
+   */
+  async joinAsync(timeout?: number): Promise<boolean> {
+    return await awaited(this.#join(deadlineAfter(timeout)));
+  }
+
+  /**
+   * Shuts the queue down: each `put` throws a {@linkcode QueueShutDownError} from now on, and so does each `get` when
+   * the queue is empty. Calls that wait throw it at once.
+   *
+   * @param immediate Whether to drop the items that are in the queue. They count as done.
+   */
+  shutdown(immediate = false): void {
+    block(this.#shutDown(immediate));
+  }
+
+  /** Takes items out, and blocks the thread while there is none, until the queue is shut down and empty. */
+  *[Symbol.iterator](): Generator<T, void, void> {
+    for (;;) {
+      let item: T;
+      try {
+        item = this.get();
+      } catch (error) {
+        if (error instanceof QueueShutDownError) return;
+        throw error;
+      }
+      yield item;
+    }
+  }
+
+  /** Takes items out, and waits for them without blocking, until the queue is shut down and empty. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
+    for (;;) {
+      let item: T;
+      try {
+        item = await this.getAsync();
+      } catch (error) {
+        if (error instanceof QueueShutDownError) return;
+        throw error;
+      }
+      yield item;
+    }
+  }
+
+  #encode(item: T): [payload: Encoded, priority: number] {
+    let value: unknown = item;
+    let priority = 0;
+    if (this.#order === "PRIORITY") [priority, value] = pairOf(item);
+    const payload = encodeValue(value, { root: "item", sameProcess: true, isStored: true });
+    const bytes = this.#words.byteLength - ITEMS * 4;
+    if (!Items.fits(payload, bytes)) {
+      throw new RangeError(
+        `The item is too large for the memory of the queue, which is ${bytes} bytes. ` +
+          `To fix it, give the queue more, as in new Queue(0, { memory: 2 ** 28 }): ${payload.room} bytes`,
+      );
+    }
+    return [payload, priority];
+  }
+
+  #decode({ payload, priority }: Taken): T {
+    const value = decodeValue(payload);
+    return (this.#order === "PRIORITY" ? [priority, value] : value) as T;
+  }
+
+  *#put([payload, priority]: [Encoded, number], deadline: number): Steps<void> {
+    const [words, mutex, putters] = [this.#words, this.#mutex, this.#putters];
+    for (let isTold = false;;) {
+      yield* mutex.lock(Infinity);
+      let ticket: Ticket;
+      try {
+        this.#bury();
+        if (words[SHUT] === 1) throw shutDown();
+        const { maxsize } = this;
+        // A place that somebody was told of is his.
+        const isFull = maxsize > 0 && words[COUNT] + putters.told >= maxsize;
+        if (!isFull && this.#items.put(payload, priority)) {
+          words[COUNT]++;
+          words[UNFINISHED]++;
+          this.#getters.tell();
+          return;
+        }
+        if (performance.now() >= deadline) {
+          // It was told of room in which its item does not fit: that of another one may.
+          if (isTold) putters.tell();
+          throw fullError(isFull ? maxsize : 0);
+        }
+        ticket = putters.enter();
+      } finally {
+        mutex.release();
+      }
+      yield* putters.wait(ticket, deadline, () => this.#hasDead);
+      yield* mutex.lock(Infinity);
+      try {
+        const state = putters.leave(ticket);
+        isTold = state === TOLD;
+        if (state === REFUSED) throw shutDown();
+      } finally {
+        mutex.release();
+      }
+    }
+  }
+
+  *#get(deadline: number): Steps<Taken> {
+    const [words, mutex, getters] = [this.#words, this.#mutex, this.#getters];
+    for (;;) {
+      yield* mutex.lock(Infinity);
+      let ticket: Ticket;
+      try {
+        this.#bury();
+        // An item that somebody was told of is his.
+        if (words[COUNT] > getters.told) return this.#take();
+        if (words[SHUT] === 1) throw shutDown();
+        if (performance.now() >= deadline) throw new QueueEmptyError("The queue is empty");
+        ticket = getters.enter();
+      } finally {
+        mutex.release();
+      }
+      yield* getters.wait(ticket, deadline, () => this.#hasDead);
+      yield* mutex.lock(Infinity);
+      try {
+        const state = getters.leave(ticket);
+        if (state === REFUSED) throw shutDown();
+        if (state === TOLD && words[COUNT] > 0) return this.#take();
+      } finally {
+        mutex.release();
+      }
+    }
+  }
+
+  #take(): Taken {
+    const taken = this.#items.take();
+    this.#words[COUNT]--;
+    this.#putters.tell();
+    return taken;
+  }
+
+  *#taskDone(): Steps<void> {
+    const words = this.#words;
+    yield* this.#mutex.lock(Infinity);
+    try {
+      if (words[UNFINISHED] === 0) {
+        throw new InvalidStateError("taskDone() was called more often than items were put in");
+      }
+      if (--words[UNFINISHED] === 0) this.#joiners.tellAll(TOLD);
+    } finally {
+      this.#mutex.release();
+    }
+  }
+
+  *#join(deadline: number): Steps<boolean> {
+    const [mutex, joiners] = [this.#mutex, this.#joiners];
+    yield* mutex.lock(Infinity);
+    let ticket: Ticket;
+    try {
+      joiners.bury();
+      if (this.#words[UNFINISHED] === 0) return true;
+      if (performance.now() >= deadline) return false;
+      ticket = joiners.enter();
+    } finally {
+      mutex.release();
+    }
+    yield* joiners.wait(ticket, deadline, () => false);
+    yield* mutex.lock(Infinity);
+    try {
+      return joiners.leave(ticket) === TOLD;
+    } finally {
+      mutex.release();
+    }
+  }
+
+  *#shutDown(immediate: boolean): Steps<void> {
+    const words = this.#words;
+    yield* this.#mutex.lock(Infinity);
+    try {
+      words[SHUT] = 1;
+      if (immediate) {
+        while (words[COUNT] > 0) {
+          this.#items.take();
+          words[COUNT]--;
+          if (words[UNFINISHED] > 0) words[UNFINISHED]--;
+        }
+        if (words[UNFINISHED] === 0) this.#joiners.tellAll(TOLD);
+      }
+      this.#getters.tellAll(REFUSED);
+      this.#putters.tellAll(REFUSED);
+    } finally {
+      this.#mutex.release();
+    }
+  }
+
+  /** Whether a thread has died that waited, or was told of something. Asked without the mutex. */
+  get #hasDead(): boolean {
+    return this.#getters.hasDead || this.#putters.hasDead;
+  }
+
+  /** Tells others of what threads were told of that have died. */
+  #bury(): void {
+    if (!this.#hasDead) return;
+    for (const list of [this.#getters, this.#putters]) {
+      for (let { told } = list.bury(); told > 0; told--) list.tell();
+    }
+  }
+}
+
+sharedClass("Queue", Queue);
+
+/**
+ * A {@linkcode Queue} in which the last item in comes out first.
+ *
+ * @example A stack
+ * ```ts
+ * import { LifoQueue } from "@concurrent/futures/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const stack = new LifoQueue<string>();
+ * stack.put("first");
+ * stack.put("second");
+ * assertEquals(stack.get(), "second");
+ * ```
+ *
+ * @typeParam T The type of the items.
+ * @see {@link https://docs.python.org/3/library/queue.html#queue.LifoQueue | Python's manual}
+ */
+export class LifoQueue<T = unknown> extends Queue<T> {}
+
+sharedClass("LifoQueue", LifoQueue);
+
+/**
+ * A {@linkcode Queue} whose items are pairs `[priority, value]`: the one with the lowest priority comes out first, and
+ * of several with the same one the first one in.
+ *
+ * @example The most urgent first
+ * ```ts
+ * import { PriorityQueue } from "@concurrent/futures/sync";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const queue = new PriorityQueue<string>();
+ * queue.put([2, "later"]);
+ * queue.put([1, "first"]);
+ * assertEquals(queue.get(), [1, "first"]);
+ * ```
+ *
+ * @typeParam T The type of the values.
+ * @see {@link https://docs.python.org/3/library/queue.html#queue.PriorityQueue | Python's manual}
+ */
+export class PriorityQueue<T = unknown> extends Queue<[priority: number, value: T]> {}
+
+sharedClass("PriorityQueue", PriorityQueue);
+
+function pairOf(item: unknown): [priority: number, value: unknown] {
+  if (!Array.isArray(item) || item.length !== 2) {
+    throw new TypeError(`An item of a PriorityQueue must be a pair [priority, value]: ${inspect(item)}`);
+  }
+  const [priority, value] = item;
+  if (typeof priority !== "number") {
+    throw new TypeError(`The priority of an item must be a number: ${inspect(priority)}`);
+  }
+  if (Number.isNaN(priority)) throw new RangeError("The priority of an item must be a number: NaN");
+  return [priority, value];
+}
+
+function shutDown(): QueueShutDownError {
+  return new QueueShutDownError("The queue was shut down");
+}
+
+function fullError(maxsize: number): QueueFullError {
+  return new QueueFullError(
+    maxsize === 0
+      ? "The memory of the queue is full"
+      : `The queue is full, with as many items as it can have: ${maxsize}`,
+  );
+}

@@ -1,0 +1,73 @@
+/** What a holder had that has died hangs nobody: it is broken within a second, and the error names the holder. */
+import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
+import { type Future, ThreadPoolExecutor } from "@concurrent/futures";
+import { BrokenLockError, Event, Lock, Queue, RLock, Semaphore } from "@concurrent/futures/sync";
+import { BOUND, test, within } from "../_helpers.ts";
+
+/** How long it takes at the most until who waits knows of it, in milliseconds; more on a busy machine. */
+const SOON = 5_000;
+
+type Task = (lock: Lock, held: Event) => unknown;
+
+const deaths: Record<string, [task: Task, end: (future: Future<unknown>) => unknown]> = {
+  "Deno.exit()": [(lock, held) => {
+    lock.acquire();
+    held.set();
+    Deno.exit(3);
+  }, () => {}],
+  "Deno.exit() behind an await": [async (lock, held) => {
+    await lock.acquireAsync();
+    held.set();
+    await Promise.resolve();
+    Deno.exit(3);
+  }, () => {}],
+  "abort() while it awaits": [async (lock, held) => {
+    lock.acquire();
+    held.set();
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+  }, (future) => future.abort()],
+};
+
+for (const [how, [task, end]] of Object.entries(deaths)) {
+  for (const Class of [Lock, RLock, Semaphore]) {
+    test(`${Class.name}: a task that holds it and ends by ${how} breaks it, for who waits and who comes`, async () => {
+      using pool = new ThreadPoolExecutor({ maxWorkers: 1, threadNamePrefix: "t" });
+      const [lock, held] = [new Class() as Lock, new Event()];
+      const future = pool.with({ name: "greedy", grace: 10 }).submit(task, lock, held);
+      assert(await held.waitAsync(BOUND));
+      const wait = lock.acquireAsync();
+      end(future);
+      const errors = [
+        await within(wait.catch((error) => error), "who waits", SOON),
+        await within(lock.acquireAsync().catch((error) => error), "who comes", SOON),
+      ];
+      for (const error of errors) {
+        assertInstanceOf(error, BrokenLockError);
+        assertMatch(
+          error.message,
+          new RegExp(`^The ${Class.name} is broken: it was held by t_0 for task greedy, which`),
+        );
+      }
+      await future.exception(BOUND);
+    });
+  }
+}
+
+test("Queue: a stopped task that waits for an item takes none from another one", async () => {
+  using pool = new ThreadPoolExecutor(2);
+  const [queue, begun] = [new Queue<number>(), new Event()];
+  const take = async (queue: Queue<number>, begun: Event) => {
+    const item = queue.getAsync();
+    begun.set();
+    return await item;
+  };
+  const stopped = pool.with({ grace: 10 }).submit(take, queue, begun);
+  assert(await begun.waitAsync(BOUND));
+  stopped.abort();
+  assertInstanceOf(stopped.exception(BOUND), DOMException);
+  // They take the place of the one that was stopped.
+  const futures = [1, 2].map(() => pool.submit(take, queue, begun));
+  for (const n of [1, 2]) queue.put(n);
+  assertEquals((await within(Promise.all(futures))).sort(), [1, 2]);
+  assert(queue.empty());
+});

@@ -1,0 +1,226 @@
+/**
+ * The races of the objects of `sync`, each forced: another party acts between any two steps of one that waits. What
+ * each race is about is told in executors/sync/INTERNALS.md, under the same names.
+ */
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
+import { performance } from "../../futures/builtins.ts";
+import { Mutex } from "../../executors/sync/_mutex.ts";
+import { TOLD, WaitList } from "../../executors/sync/_wait_list.ts";
+import { BrokenLockError } from "../../executors/sync/errors.ts";
+import { block } from "../../executors/sync/_pause.ts";
+import { test } from "../_helpers.ts";
+import { Clock } from "../protocol/_kit.ts";
+import { Party, raceAtEachStep, Waiting } from "./_kit.ts";
+
+const memory = (words: number) => new Int32Array(new SharedArrayBuffer(words * 4));
+
+function heldMutex(): { mutex: Mutex; words: Int32Array; holder: Party; waiter: Party } {
+  const words = memory(8);
+  const mutex = new Mutex(words, 1, "Lock");
+  const [holder, waiter] = [new Party(), new Party()];
+  assert(holder.as(() => mutex.tryLock()));
+  return { mutex, words, holder, waiter };
+}
+
+test("a mutex that is released while another one comes is taken by that one", async () => {
+  const steps = await raceAtEachStep(() => {
+    const { mutex, holder, waiter } = heldMutex();
+    return {
+      wait: new Waiting(waiter, () => mutex.lock(Infinity)),
+      act: () => holder.as(() => mutex.release()),
+      check(outcome) {
+        assertEquals(outcome, { value: true });
+        assert(!holder.as(() => mutex.tryLock()), "two hold it");
+        waiter.as(() => mutex.release());
+        assert(holder.as(() => mutex.tryLock()), "it stays held");
+      },
+    };
+  });
+  assert(steps > 60, `${steps} steps`);
+});
+
+test("a mutex whose holder dies while another one comes is broken", async () => {
+  await raceAtEachStep(() => {
+    const { mutex, holder, waiter } = heldMutex();
+    const wait = new Waiting(waiter, () => mutex.lock(Infinity));
+    return {
+      wait,
+      // Nobody wakes up one that sleeps.
+      looksAgain: true,
+      act: () => holder.die(),
+      check(outcome) {
+        assert("error" in outcome);
+        assertInstanceOf(outcome.error, BrokenLockError);
+      },
+    };
+  });
+});
+
+test("a waiter that has waited in vain often is next, whoever else comes", () => {
+  const { mutex, words, holder, waiter } = heldMutex();
+  const wait = new Waiting(waiter, () => mutex.lock(Infinity)).go();
+  for (let overtaken = 0;; overtaken++) {
+    assert(overtaken < 10, "it is overtaken for ever");
+    // Another one is quicker each time.
+    holder.as(() => mutex.release());
+    const isFree = holder.as(() => mutex.tryLock());
+    if (!isFree) break;
+    wait.go();
+  }
+  assertEquals(wait.finish("the waiter"), { value: true });
+  waiter.as(() => mutex.release());
+  assertEquals([words[1], words[2]], [0, 0], "its word, and the ticket");
+});
+
+/** A waiter that has asked to be next. */
+function next(): ReturnType<typeof heldMutex> & { wait: Waiting<boolean> } {
+  const held = heldMutex();
+  const wait = new Waiting(held.waiter, () => held.mutex.lock(Infinity)).go();
+  while (held.words[2] === 0) wait.go();
+  return { ...held, wait };
+}
+
+test("a mutex that is given to a waiter is its own, at whatever step of the release it looks", async () => {
+  let steps = 0;
+  await raceAtEachStep(() => {
+    const { mutex, holder, waiter, wait } = next();
+    // The release is what is interrupted.
+    // deno-lint-ignore require-yield
+    const release = new Waiting(holder, function* () {
+      mutex.release();
+    });
+    steps++;
+    return {
+      wait: release,
+      act: () => void wait.go(),
+      check() {
+        assertEquals(wait.finish("the waiter"), { value: true });
+        assert(!holder.as(() => mutex.tryLock()), "two hold it");
+        waiter.as(() => mutex.release());
+        assert(holder.as(() => mutex.tryLock()), "it stays held");
+      },
+    };
+  });
+  assert(steps > 3);
+});
+
+test("a mutex that a waiter takes which has just asked for it is given to nobody else later", async () => {
+  await raceAtEachStep(() => {
+    const { mutex, holder, waiter, words } = heldMutex();
+    const wait = new Waiting(waiter, () => mutex.lock(Infinity)).go();
+    // At its next look it asks.
+    for (let i = 0; i < 3; i++) wait.go();
+    assertEquals(words[2], 0, "it has not asked yet");
+    return {
+      wait,
+      act: () => holder.as(() => mutex.release()),
+      check(outcome) {
+        assertEquals(outcome, { value: true });
+        waiter.as(() => mutex.release());
+        assert(holder.as(() => mutex.tryLock()), "it is given to one that does not wait");
+        holder.as(() => mutex.release());
+        assertEquals(words[2], 0, "the ticket");
+      },
+    };
+  });
+});
+
+test("of several that wait, each is woken up, whoever comes in between", () => {
+  const { mutex, holder } = heldMutex();
+  const parties = [new Party(), new Party(), new Party()];
+  const waits = parties.map((party) => new Waiting(party, () => mutex.lock(Infinity)).go());
+  assert(waits.every((wait) => wait.sleeps));
+  holder.as(() => mutex.release());
+  for (const [i, wait] of waits.entries()) {
+    assertEquals(wait.finish(`waiter ${i}`), { value: true });
+    parties[i].as(() => mutex.release());
+  }
+});
+
+test("a thread that was given up takes no mutex, and breaks none", () => {
+  const { mutex, holder, waiter } = heldMutex();
+  holder.as(() => mutex.release());
+  waiter.die();
+  for (const take of [() => mutex.tryLock(), () => block(mutex.lock(Infinity))]) {
+    const error = assertThrows(() => waiter.as(take), BrokenLockError);
+    assertMatch(error.message, /^Cannot wait any longer: the task of this call was stopped/);
+    assert(holder.as(() => mutex.tryLock()), "it is free, and whole");
+    const wait = new Waiting(waiter, () => mutex.lock(Infinity)).go();
+    holder.as(() => mutex.release());
+    assert("error" in wait.finish("the dead waiter"));
+  }
+  assert(holder.as(() => mutex.tryLock()), "it is free, and whole");
+});
+
+test("a waiter whose deadline passes while the mutex is given to it has it, or nobody has", async () => {
+  using clock = new Clock();
+  await raceAtEachStep(() => {
+    const { mutex, holder, waiter, words } = heldMutex();
+    const deadline = performance.now() + 50;
+    const wait = new Waiting(waiter, () => mutex.lock(deadline)).go();
+    while (words[2] === 0) wait.go();
+    clock.pass(50);
+    return {
+      wait,
+      act: () => holder.as(() => mutex.release()),
+      check(outcome) {
+        assert("value" in outcome);
+        const isFree = holder.as(() => mutex.tryLock());
+        assertEquals(isFree, !outcome.value, "it has it, or it is free");
+      },
+    };
+  });
+});
+
+test("a mutex is not given to a waiter that has died", () => {
+  const { mutex, holder, waiter, wait } = next();
+  waiter.die();
+  holder.as(() => mutex.release());
+  assert(holder.as(() => mutex.tryLock()), "it was given to a dead waiter");
+  assertInstanceOf((wait.go().outcome as { error?: unknown } | undefined)?.error ?? new BrokenLockError(""), Error);
+});
+
+test("one who is told while it begins to wait does not sleep", async () => {
+  await raceAtEachStep(() => {
+    const list = new WaitList(memory(4096), 0);
+    const party = new Party();
+    const entry = party.as(() => list.enter());
+    return {
+      wait: new Waiting(party, () => list.wait(entry, Infinity, () => false)),
+      act: () => assert(list.tell()),
+      check: () => assertEquals(list.leave(entry), TOLD),
+    };
+  });
+});
+
+test("those who wait are told in the order of their coming, also where entries are used again", () => {
+  const list = new WaitList(memory(4096), 0);
+  const parties = Array.from({ length: 5 }, () => new Party());
+  const entries = parties.map((party) => party.as(() => list.enter()));
+  // The second one leaves, and comes again as the last.
+  assertEquals(list.leave(entries[1]), 0);
+  const again = parties[1].as(() => list.enter());
+  assertEquals(again.entry, entries[1].entry, "its entry is used again");
+  entries[1] = again;
+  const order = [];
+  while (list.tell()) order.push([0, 1, 2, 3, 4].filter((i) => list.stateOf(entries[i]) === TOLD));
+  assertEquals(order, [[0], [0, 2], [0, 2, 3], [0, 2, 3, 4], [0, 1, 2, 3, 4]]);
+  assertEquals(list.told, 5);
+  for (const entry of entries) assertEquals(list.leave(entry), TOLD);
+  assertEquals([list.told, list.waiting], [0, 0]);
+});
+
+test("what somebody was told of who has died is told to the next one", () => {
+  const list = new WaitList(memory(4096), 0);
+  const [first, second] = [new Party(), new Party()];
+  first.as(() => list.enter());
+  const entry = second.as(() => list.enter());
+  assert(list.tell());
+  assert(!list.hasDead);
+  first.die();
+  assert(list.hasDead);
+  assertEquals(list.bury().told, 1);
+  assert(list.tell());
+  assertEquals(block(second.as(() => list.wait(entry, Infinity, () => false))), undefined);
+  assertEquals(list.leave(entry), TOLD);
+});
