@@ -48,6 +48,11 @@ export interface FutureOwner {
   stop?(slot: number, reason: unknown): boolean | "pending";
   /** Takes the results that have arrived and settles their futures; runs no code of the user's. */
   collect(): void;
+  /**
+   * Whether it will complete the future while this thread blocks. An owner without this method always will. Who blocks
+   * for one future asks after each delivery; who waits for several asks once.
+   */
+  canComplete?(): boolean;
 }
 
 /** Somebody who waits for several futures at once. */

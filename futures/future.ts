@@ -13,7 +13,7 @@ import { CancelledError, InvalidStateError, TimeoutError } from "./errors.ts";
 import { befriend, type FutureOwner, type TaskControl, type Waiter } from "./_internals.ts";
 import { typeName } from "./inspect.ts";
 import { Progress } from "./_progress.ts";
-import { blockUntil, deliverLater, deliverNow, deliverWith, hold, hopeless, release } from "./wakeup.ts";
+import { blockUntil, deliverLater, deliverWith, hold, hopeless, release } from "./wakeup.ts";
 
 export { type FutureOwner, internals, type TaskControl, type TaskOrigin, type Waiter } from "./_internals.ts";
 
@@ -132,7 +132,7 @@ export class Future<T> implements PromiseLike<T> {
         };
       },
       isDone: (future) => future.#sync(false) >= CANCELLED,
-      canComplete: (future) => future.#owner !== undefined,
+      canComplete: (future) => future.#canComplete(),
       failed: (future) => future.#state === FAILED,
       addWaiter(future, waiter) {
         (future.#waiters ??= []).push(waiter);
@@ -579,6 +579,11 @@ export class Future<T> implements PromiseLike<T> {
     return this.#state === PENDING ? RUNNING : this.#state;
   }
 
+  /** Whether it will be completed while this thread blocks. */
+  #canComplete(): boolean {
+    return this.#owner !== undefined && (this.#owner.canComplete === undefined || this.#owner.canComplete());
+  }
+
   /** Cancels a pending future without calling its listeners; `false` when a worker has started its task. */
   #revoke(): boolean {
     if (this.#owner !== undefined && !this.#owner.revoke(this.#slot, this)) return false;
@@ -615,15 +620,15 @@ export class Future<T> implements PromiseLike<T> {
   #wait(timeout: number | undefined): void {
     const deadline = deadlineAfter(timeout);
     if (this.#state < CANCELLED) {
-      if (this.#owner === undefined && deadline === Infinity) {
-        // A callback that is due may complete it.
-        deliverNow();
-        if (this.#state < CANCELLED) {
-          throw hopeless(String(this));
-        }
-      } else if (!blockUntil(() => this.#state >= CANCELLED, deadline)) {
+      // At first it delivers: a callback that is due may complete the future.
+      const stop = deadline === Infinity
+        ? () => this.#state >= CANCELLED || !this.#canComplete()
+        : () => this.#state >= CANCELLED;
+      if (!blockUntil(stop, deadline)) {
         throw new TimeoutError(`The future was not done within ${timeout} ms: ${this}`);
       }
+      // Read anew: a delivery may have completed it.
+      if ((this.#state as State) < CANCELLED) throw hopeless(String(this));
     }
     if (this.#state === CANCELLED) throw this.#cancelledError();
   }

@@ -1,6 +1,6 @@
 /**
- * Futures that a signal stops. One signal has one listener here, however many futures it stops, and none when they are
- * done.
+ * Futures that are stopped together, most often by a signal. One signal has one listener here, however many futures it
+ * stops, and none when they are done.
  *
  * @module
  */
@@ -42,10 +42,15 @@ class SignalWatch implements Waiter {
     for (const future of futures) internals.removeWaiter(future, this);
     this.#futures.clear();
     this.#signal.removeEventListener("abort", this.#onAbort);
-    // All that has not begun is cancelled before anything else is done: workers go on meanwhile.
-    const deliver = internals.cancelAll(futures);
-    for (const future of futures) future.abort(this.#signal.reason);
-    // Last: a callback may block.
-    deliver();
+    abortAll(futures, this.#signal.reason);
   };
+}
+
+/** Stops several futures, each as {@linkcode Future.abort} does, so that no worker begins one of them meanwhile. */
+export function abortAll(futures: readonly Future<unknown>[], reason: unknown): void {
+  // All that has not begun is cancelled before anything else is done: workers go on meanwhile.
+  const deliver = internals.cancelAll(futures);
+  for (const future of futures) future.abort(reason);
+  // Last: a callback may block.
+  deliver();
 }

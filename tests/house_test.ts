@@ -18,6 +18,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   threads: ["_owner", "_runner", "sync"],
   processes: ["_owner", "_runner"],
   cluster: ["_owner", "_runner"],
+  parallel: ["threads"],
+  progress: [],
 };
 
 /** Nodes of a cluster run their tasks in the processes of a pool. */

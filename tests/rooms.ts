@@ -16,6 +16,8 @@ export const PICTURE: URL = new URL("executors/rooms.svg", ROOT);
 
 /** What each room is for; in layers, those above all others first. */
 const LAYERS: readonly Record<string, string>[] = [
+  { parallel: "calls without a pool", progress: "a bar around a loop" },
+  { sync: "locks and queues in shared memory" },
   { threads: "workers are threads", processes: "workers are processes", cluster: "workers are on many machines" },
   { _owner: "the half that submits", _runner: "how a worker runs a task", sync: "locks and queues" },
   { _queue: "what lies between the two" },

@@ -25,6 +25,7 @@ import {
   wait,
   waitSync,
 } from "@concurrent/futures";
+import { invokeAll, invokeAny, parallel, parallelize } from "@concurrent/futures/parallel";
 import { test } from "./_helpers.ts";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
@@ -343,3 +344,34 @@ export async function compiles(): Promise<void> {
 test("the types of mod.ts: this file compiles", () => {
   assertEquals(compiles.length, 0);
 });
+
+/** Never called: its statements only have to compile. */
+export function parallelCompiles(): void {
+  const plus = parallel(add, { executor: pool.with({ timeout: 5 }) });
+  sameType<typeof plus, (a: number, b: number) => Future<number>>();
+  const made = parallel(later)("a");
+  sameType<typeof made, Future<string[]>>();
+  const results = parallelize(["a"], (text) => text.length, { executor: anyPool });
+  sameType<typeof results, MapResults<number>>();
+  const all = invokeAll([() => 1, async () => await Promise.resolve("a"), [add, 1, 2]], { timeout: 5 });
+  sameType<typeof all, Future<[number, string, number]>>();
+  const tasks: (() => boolean)[] = [];
+  const many = invokeAll(tasks);
+  sameType<typeof many, Future<boolean[]>>();
+  const ofSet = invokeAll(new Set(tasks));
+  sameType<typeof ofSet, Future<boolean[]>>();
+  const any = invokeAny([() => 1, () => "a"], { executor: pool });
+  sameType<typeof any, Future<number | string>>();
+  const anyOfSet = invokeAny(new Set(tasks));
+  sameType<typeof anyOfSet, Future<boolean>>();
+  // @ts-expect-error the arguments are checked against the function
+  plus("1", 2);
+  // @ts-expect-error the arguments of a task are checked against its function
+  invokeAll([[add, 1, "2"]]);
+  // @ts-expect-error a function with parameters needs arguments
+  invokeAny([add]);
+  // @ts-expect-error no such option
+  parallel(add, { timeout: 5 });
+  // @ts-expect-error no items
+  parallelize(5, add);
+}

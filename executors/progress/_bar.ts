@@ -1,0 +1,74 @@
+/**
+ * A bar on a terminal, drawn by the library cli-progress.
+ *
+ * It changes nothing of the terminal's state, such as the cursor or whether lines wrap, so a program that ends in any
+ * way leaves nothing to restore.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import cliProgress from "cli-progress";
+import { line } from "./_line.ts";
+
+/** What the library tells the function that writes the line. */
+interface State {
+  startTime: number;
+  stopTime: number | null;
+  maxWidth: number;
+  value: number;
+}
+
+/** What is used of the library's bar; the library has no types. */
+interface LibraryBar {
+  timer: { unref?(): void } | null;
+  terminal: { cursorSave(): void; cursorRestore(): void };
+  start(total: number, value: number): void;
+  update(value: number): void;
+  render(): void;
+  stop(): void;
+}
+
+const SingleBar = cliProgress.SingleBar as new (options: object, preset: object) => LibraryBar;
+
+/** Whether there is a bar on the terminal. */
+let isDrawn = false;
+
+/** A bar, whose timer keeps no program alive: a loop may be forgotten in its middle. */
+class Bar extends SingleBar {
+  hasEnded = false;
+
+  override render(): void {
+    super.render();
+    this.timer?.unref?.();
+  }
+
+  override stop(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    isDrawn = false;
+    super.stop();
+  }
+}
+
+/** Draws a bar on stderr; not where that is no terminal, nor below another one, which would be overwritten. */
+export function startBar(total: number | undefined, label: string, unit: string): Bar | undefined {
+  if (isDrawn || !Deno.stderr.isTerminal()) return undefined;
+  isDrawn = true;
+  const bar: Bar = new Bar({
+    stream: process.stderr,
+    linewrap: true, // That is, it does not turn off how the terminal wraps lines.
+    barsize: 1_000, // At most; the line takes what fits.
+    forceRedraw: true, // Wipes out the ^C that the terminal writes behind the bar.
+    format(options: object, { startTime, maxWidth, value }: State): string {
+      const elapsed = Date.now() - startTime;
+      const draw = (fraction: number, barsize: number) =>
+        cliProgress.Format.BarFormat(fraction, { ...options, barsize });
+      return line({ label, unit, value, total, elapsed, hasEnded: bar.hasEnded }, maxWidth, draw);
+    },
+  }, cliProgress.Presets.shades_classic);
+  // To go back to where the bar began would overwrite what was printed meanwhile.
+  bar.terminal.cursorSave = bar.terminal.cursorRestore = () => {};
+  bar.start(total ?? 0, 0);
+  return bar;
+}

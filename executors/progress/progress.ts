@@ -1,0 +1,183 @@
+/**
+ * {@linkcode progress}: a bar around a loop.
+ *
+ * @module
+ */
+
+import { inspect } from "../../futures/inspect.ts";
+import { startBar } from "./_bar.ts";
+
+/** Options of {@linkcode progress}. */
+export interface ProgressOptions {
+  /**
+   * How many items there are, a whole number. By default it is the `length` or the `size` of the iterable, if it has
+   * one. Without it there is no bar and no time left, only a count.
+   */
+  total?: number;
+  /**
+   * What stands before the bar.
+   *
+   * @default {""}
+   */
+  label?: string;
+  /**
+   * What the items are called, such as `"files"`.
+   *
+   * @default {""}
+   */
+  unit?: string;
+}
+
+/**
+ * Shows the progress of a loop on stderr while it runs, and passes the items on.
+ *
+ * It works with `for` and with `for await`, around the results of `map`, `asCompleted` or anything iterable. An item
+ * counts when its turn of the loop is over. Where stderr is no terminal, nothing is shown. The line is never wider than
+ * the terminal. When the loop ends, also by `break` or an error, the line stays, and the iterator of the items is
+ * closed. In a loop inside another one with a bar there is no second bar.
+ *
+ * @example A loop over files
+ * ```ts
+ * import { progress } from "@concurrent/futures/progress";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let sum = 0;
+ * for (const n of progress([1, 2, 3], { label: "adding", unit: "numbers" })) sum += n;
+ * assertEquals(sum, 6);
+ * ```
+ *
+ * @typeParam T The type of an item.
+ * @param items What to loop over.
+ * @param options How many items there are, and what to call them.
+ * @returns The same items.
+ * @throws {TypeError} If `items` is not iterable, or an option is unknown or has the wrong type.
+ * @throws {RangeError} If `total` is not a whole number.
+ */
+export function progress<T>(
+  items: Iterable<T> & AsyncIterable<T>,
+  options?: ProgressOptions,
+): Iterable<T> & AsyncIterable<T>;
+/**
+ * Shows the progress of a loop over what is no async iterable; `for await` then awaits each item, as it always does.
+ *
+ * @typeParam T The type of an item.
+ * @param items What to loop over.
+ * @param options How many items there are, and what to call them.
+ * @returns The same items.
+ */
+export function progress<T>(items: Iterable<T>, options?: ProgressOptions): Iterable<T> & AsyncIterable<Awaited<T>>;
+/**
+ * Shows the progress of a loop over an async iterable, for `for await`.
+ *
+ * @typeParam T The type of an item.
+ * @param items What to loop over.
+ * @param options How many items there are, and what to call them.
+ * @returns The same items.
+ */
+export function progress<T>(items: AsyncIterable<T>, options?: ProgressOptions): AsyncIterable<T>;
+/** Shows the progress of a loop: all of the above. */
+export function progress(
+  items: Iterable<unknown> | AsyncIterable<unknown>,
+  options: ProgressOptions = {},
+): Iterable<unknown> & AsyncIterable<unknown> {
+  const each = (items as Iterable<unknown> | undefined)?.[Symbol.iterator];
+  const eachAsync = (items as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator];
+  if (typeof each !== "function" && typeof eachAsync !== "function") {
+    throw new TypeError(`The items of progress() must be iterable: ${inspect(items)}`);
+  }
+  const { total, label, unit } = readOptions(items, options);
+  return {
+    [Symbol.iterator]() {
+      if (typeof each !== "function") {
+        throw new TypeError("Cannot read an async iterable with for. To fix it, use for await");
+      }
+      const iterator = each.call(items) as Iterator<unknown>;
+      const count = counter(total, label, unit);
+      return {
+        next() {
+          try {
+            count.one();
+            const result = iterator.next();
+            if (result.done) count.stop();
+            return result;
+          } catch (error) {
+            count.stop();
+            throw error;
+          }
+        },
+        return(value?: unknown) {
+          count.stop();
+          return iterator.return?.(value) ?? { done: true, value };
+        },
+      };
+    },
+    [Symbol.asyncIterator]() {
+      const isAsync = typeof eachAsync === "function";
+      const iterator = (isAsync ? eachAsync.call(items) : each!.call(items)) as AsyncIterator<unknown>;
+      const count = counter(total, label, unit);
+      return {
+        async next() {
+          try {
+            count.one();
+            const result = await iterator.next();
+            if (result.done) count.stop();
+            // Not awaited where the iterator is async: it may yield futures.
+            return isAsync ? result : { done: result.done, value: await result.value } as typeof result;
+          } catch (error) {
+            count.stop();
+            throw error;
+          }
+        },
+        async return(value?: unknown) {
+          count.stop();
+          return await iterator.return?.(value) ?? { done: true, value };
+        },
+      };
+    },
+  };
+}
+
+/** Counts the turns of a loop on a bar, if there is one. */
+function counter(total: number | undefined, label: string, unit: string) {
+  const bar = startBar(total, label, unit);
+  let begun = false;
+  let value = 0;
+  return {
+    /** The turn before is over, if this is not the first. */
+    one() {
+      if (begun) bar?.update(++value);
+      begun = true;
+    },
+    stop() {
+      bar?.stop();
+    },
+  };
+}
+
+function readOptions(items: object, options: ProgressOptions) {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`The options of progress() must be an object: ${inspect(options)}`);
+  }
+  for (const key of Object.keys(options)) {
+    if (["total", "label", "unit"].includes(key)) continue;
+    throw new TypeError(
+      `Cannot use an option of progress() that does not exist. To fix it, use total, label or unit: ${inspect(key)}`,
+    );
+  }
+  const { label = "", unit = "", total = countOf(items) } = options;
+  if (typeof label !== "string") throw new TypeError(`The option label must be a string: ${inspect(label)}`);
+  if (typeof unit !== "string") throw new TypeError(`The option unit must be a string: ${inspect(unit)}`);
+  if (total !== undefined && typeof total !== "number") {
+    throw new TypeError(`The option total must be a number: ${inspect(total)}`);
+  }
+  if (total !== undefined && !(Number.isInteger(total) && total >= 0)) {
+    throw new RangeError(`The option total must be an integer of at least 0: ${total}`);
+  }
+  return { total, label, unit };
+}
+
+/** How many items there are, where they tell. */
+function countOf(items: object): number | undefined {
+  const { length, size } = items as { length?: unknown; size?: unknown };
+  return [length, size].find((count): count is number => Number.isInteger(count));
+}

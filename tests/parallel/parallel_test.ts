@@ -1,0 +1,244 @@
+/** `parallel`, `parallelize`, `invokeAll` and `invokeAny`: the default pool, other executors, and what goes wrong. */
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  CancelledError,
+  Executor,
+  Future,
+  InvalidStateError,
+  ShutdownError,
+  ThreadPoolExecutor,
+  TimeoutError,
+  waitSync,
+} from "@concurrent/futures";
+import { invokeAll, invokeAny, parallel, parallelize } from "@concurrent/futures/parallel";
+import { test, until } from "../_helpers.ts";
+
+const add = (a: number, b: number) => a + b;
+const rest = (ms: number) => new Promise<number>((resolve) => setTimeout(() => resolve(ms), ms));
+const fail = (text: string) => {
+  throw new RangeError(text);
+};
+
+/** Ends at once when its signal is aborted, and counts that. */
+const restUntilAborted = async (counts: Int32Array<SharedArrayBuffer>) => {
+  const { currentTask } = await import("@concurrent/futures");
+  const { signal } = currentTask()!;
+  Atomics.add(counts, 0, 1);
+  await new Promise((_, reject) => {
+    signal.addEventListener("abort", () => {
+      Atomics.add(counts, 1, 1);
+      reject(signal.reason);
+    });
+  });
+};
+
+const counters = () => new Int32Array(new SharedArrayBuffer(8));
+
+/** Completes futures when it is told to: nobody does while this thread blocks. */
+class Manual extends Executor {
+  readonly futures: Future<unknown>[] = [];
+
+  override submit<A extends unknown[], R>(_fn: (...args: A) => R, ..._args: A): Future<Awaited<R>> {
+    const future = new Future<Awaited<R>>();
+    this.futures.push(future);
+    return future;
+  }
+}
+
+test("parallel() makes a function that returns a future, which blocks and is awaited", async () => {
+  using pool = new ThreadPoolExecutor(2);
+  const plus = parallel(add, { executor: pool });
+  assertEquals(plus.name, "add");
+  assertEquals(plus(1, 2).result(), 3);
+  assertEquals(await plus(3, 4), 7);
+});
+
+test("parallel() uses one pool for all, whose threads end by themselves", async () => {
+  const name = parallel(() => self.name);
+  const [first, second] = [name().result(), await invokeAll([() => self.name])];
+  assertStringIncludes(first, "parallel_");
+  assertStringIncludes(second[0], "parallel_");
+  // The test waits for the threads to end, as it leaves no worker behind.
+}, { bound: 10_000 });
+
+test("parallelize() yields results in order, blocked and awaited, and stops at the first error", async () => {
+  using pool = new ThreadPoolExecutor(2);
+  const options = { executor: pool };
+  const double = (n: number) => 2 * n;
+  assertEquals([...parallelize([1, 2, 3], double, options)], [2, 4, 6]);
+  assertEquals(await Array.fromAsync(parallelize(new Set([1, 2, 3]), double, options)), [2, 4, 6]);
+  async function* later() {
+    yield* [4, 5];
+  }
+  assertEquals(await Array.fromAsync(parallelize(later(), double, options)), [8, 10]);
+  assertEquals([...parallelize([], double, options)], []);
+  // An object without a class is an input, and no options.
+  const plain = {
+    *[Symbol.iterator]() {
+      yield 7;
+    },
+  };
+  assertEquals([...parallelize(plain, double, options)], [14]);
+  assertThrows(() => [...parallelize(["a"], fail, options)], RangeError, "a");
+});
+
+test("invokeAll() gives results in the order of the tasks, blocked and awaited, and calls callbacks", async () => {
+  using executor = new ThreadPoolExecutor(2);
+  const future = invokeAll([[rest, 30], () => "b", [add, 1, 2]], { executor });
+  assertEquals([future.state, future.cancel()], ["RUNNING", false]);
+  const called: string[] = [];
+  future.addDoneCallback((future) => called.push(String(future)));
+  assertEquals(future.result(), [30, "b", 3]);
+  assertEquals(called.length, 1);
+  assertStringIncludes(called[0], "state=finished returned Array");
+  assertEquals(await invokeAll(new Set([() => 1]), { executor }), [1]);
+  assertEquals(invokeAll([], { executor }).result(), []);
+  assertEquals(waitSync([invokeAll([() => 1], { executor })]).notDone.size, 0);
+});
+
+test("invokeAll() fails with the first error by place, when all tasks are done", () => {
+  using executor = new ThreadPoolExecutor(2);
+  const done = counters();
+  const mark = async (done: Int32Array<SharedArrayBuffer>) => {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    Atomics.add(done, 0, 1);
+  };
+  const slowly = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    throw new RangeError("first");
+  };
+  const future = invokeAll([slowly, [fail, "second"], [mark, done]], { executor });
+  assertThrows(() => future.result(), RangeError, "first");
+  assertEquals(done[0], 1);
+});
+
+test("invokeAll() aborts what is left when its time runs out, blocked and awaited", async () => {
+  using executor = new ThreadPoolExecutor(1);
+  for (const isBlocking of [true, false]) {
+    const counts = counters();
+    const tasks = [() => 1, [restUntilAborted, counts], [restUntilAborted, counts]] as const;
+    const future = invokeAll(tasks, { executor, timeout: 400 });
+    const error = isBlocking ? future.exception() as Error : await future.then(() => {}, (error) => error);
+    assertInstanceOf(error, TimeoutError);
+    assertStringIncludes(error.message, "within 400 ms: 1 (of 3)");
+    await until(() => Atomics.load(counts, 1) === 1, "the abort of the task that runs");
+    // The other one was cancelled.
+    assertEquals(await executor.submit(() => 2), 2);
+    assertEquals(counts[0], 1);
+  }
+});
+
+test("invokeAll() with a timeout of 0 or less does not wait", () => {
+  using executor = new ThreadPoolExecutor(1);
+  for (const timeout of [0, -1]) {
+    const future = invokeAll([[rest, 5]], { executor, timeout });
+    assertEquals([future.done(), (future.exception() as Error).name], [true, "TimeoutError"]);
+  }
+});
+
+test("Future.abort() of invokeAll() and invokeAny() aborts all tasks, and fails with the reason", async () => {
+  using executor = new ThreadPoolExecutor(1);
+  for (const invoke of [invokeAll, invokeAny]) {
+    const counts = counters();
+    const future = invoke([[restUntilAborted, counts], [restUntilAborted, counts]], { executor }) as Future<unknown>;
+    await until(() => Atomics.load(counts, 0) === 1, "the first task");
+    const reason = new Error("enough");
+    assertEquals([future.abort(reason), future.abort()], [true, false]);
+    assertEquals(future.exception(), reason);
+    await until(() => Atomics.load(counts, 1) === 1, "the abort");
+    executor.submit(() => 0).result();
+    assertEquals(counts[0], 1);
+  }
+});
+
+test("invokeAny() gives the first success, and aborts the tasks that run and those that wait", async () => {
+  using executor = new ThreadPoolExecutor(2);
+  const counts = counters();
+  const waiting = [restUntilAborted, counts] as const;
+  const later = async (counts: Int32Array<SharedArrayBuffer>) => {
+    while (Atomics.load(counts, 0) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    return "won";
+  };
+  const future = invokeAny([waiting, [later, counts], waiting], { executor });
+  assertEquals(future.result(), "won");
+  await until(() => executor.stats().running === 0, "the end of the losers");
+  assertEquals(Atomics.load(counts, 0), Atomics.load(counts, 1));
+  assertEquals(invokeAny([[fail, "out"], () => 5], { executor }).result(), 5);
+});
+
+test("invokeAny() fails with an AggregateError in the order of the tasks when none succeeds", async () => {
+  using executor = new ThreadPoolExecutor(2);
+  const slowly = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    throw new RangeError("first");
+  };
+  const error = await assertRejects(() => invokeAny([slowly, [fail, "second"]], { executor }).then(), AggregateError);
+  assertEquals(error.errors.map(({ message }) => message), ["first", "second"]);
+  assertThrows(() => invokeAny([], { executor }), TypeError, "at least one task");
+  const late = invokeAny([[fail, "early"], [rest, 10_000]], { executor, timeout: 300 }).exception() as Error;
+  assertInstanceOf(late, TimeoutError);
+  assertEquals((late.cause as AggregateError).errors.map(({ message }) => message), ["early"]);
+});
+
+test("invokeAll(), invokeAny(), parallel(): an executor that was shut down throws", () => {
+  const executor = new ThreadPoolExecutor(1);
+  executor.shutdownSync();
+  for (const invoke of [invokeAll, invokeAny]) assertThrows(() => invoke([() => 1], { executor }), ShutdownError);
+  assertThrows(() => parallel(add, { executor })(1, 2), ShutdownError);
+  assertThrows(() => parallelize([1], (n) => n, { executor }), ShutdownError);
+});
+
+test("invokeAll() cancels what it has submitted when a later submit throws", () => {
+  class Full extends Manual {
+    override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
+      if (this.futures.length === 2) throw new RangeError("full");
+      return super.submit(fn, ...args);
+    }
+  }
+  const executor = new Full();
+  assertThrows(() => invokeAll([() => 1, () => 2, () => 3], { executor }), RangeError, "full");
+  assert(executor.futures.every((future) => future.cancelled()));
+});
+
+test("invokeAll(): a shutdown that cancels tasks fails it with CancelledError", () => {
+  const executor = new ThreadPoolExecutor(1);
+  const future = invokeAll([[rest, 20], [rest, 20]], { executor });
+  executor.shutdown({ cancelFutures: true });
+  assertThrows(() => future.result(), CancelledError);
+});
+
+test("Future.result() of invokeAll() throws at once where no executor completes the tasks", async () => {
+  const executor = new Manual();
+  const future = invokeAll([() => 1, () => 2], { executor });
+  assertThrows(() => future.result(), InvalidStateError);
+  assertThrows(() => waitSync([future]), InvalidStateError);
+  assertThrows(() => future.result(10), TimeoutError);
+  for (const [i, each] of executor.futures.entries()) each.setResult(i + 1);
+  assertEquals(future.result(), [1, 2]);
+  assertEquals(await future, [1, 2]);
+});
+
+test("parallel(), parallelize(), invokeAll(), invokeAny() refuse what they cannot use", () => {
+  // deno-lint-ignore no-explicit-any -- wrong on purpose
+  const bad: any = { parallel, parallelize, invokeAll, invokeAny };
+  assertThrows(() => bad.parallel(5), TypeError, "must be a function: 5");
+  assertThrows(() => bad.parallelize(5, add), TypeError, "must be iterable: 5");
+  assertThrows(() => bad.parallelize(null, add), TypeError, "must be iterable: null");
+  assertThrows(() => bad.parallelize([1], undefined), TypeError, "must be a function: undefined");
+  for (const call of ["parallel", "parallelize"]) {
+    const args = call === "parallel" ? [add] : [[1], add];
+    assertThrows(() => bad[call](...args, { executor: {} }), TypeError, "must be an executor");
+    assertThrows(() => bad[call](...args, { timeout: 5 }), TypeError, '"timeout"');
+    assertThrows(() => bad[call](...args, null), TypeError, "must be an object: null");
+  }
+  for (const call of ["invokeAll", "invokeAny"]) {
+    const invoke = bad[call];
+    for (const tasks of [5, null, undefined, {}]) assertThrows(() => invoke(tasks), TypeError, "must be iterable");
+    assertThrows(() => invoke([add, 5]), TypeError, "tasks[1] is 5");
+    assertThrows(() => invoke([[]]), TypeError, "tasks[0] is []");
+    assertThrows(() => invoke([add], { timeout: NaN }), RangeError, "NaN");
+    assertThrows(() => invoke([add], { timeout: "5" }), TypeError, '"5"');
+    assertThrows(() => invoke([add], { signal: 5 }), TypeError, '"signal"');
+    assertThrows(() => invoke([add], { executor: null }), TypeError, "must be an executor: null");
+  }
+});
