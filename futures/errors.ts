@@ -102,9 +102,10 @@ export class ShutdownError extends Error {
 }
 
 /**
- * Thrown by `submit` when as many tasks wait in the executor as its option `maxQueued` allows.
+ * Thrown by `submit` when as many tasks wait in the executor as its option `maxQueued` allows, and by `put` of a queue
+ * of `@concurrent/futures/sync` that is full.
  *
- * `await pool.ready()` waits until there is room, and `map` does so by itself.
+ * `await pool.ready()` waits until there is room in an executor, and `map` does so by itself.
  *
  * @example A queue that is full
  * ```ts

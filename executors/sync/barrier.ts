@@ -103,7 +103,7 @@ export class Barrier {
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit. After it the barrier is
    * broken.
-   * @returns The place of the caller. Rejects as {@linkcode wait} throws.
+   * @returns The place of the caller. Rejects as {@linkcode Barrier.prototype.wait | wait} throws.
    */
   async waitAsync(timeout?: number): Promise<number> {
     return await awaited(this.#wait(deadlineAfter(timeout)));

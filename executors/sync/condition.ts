@@ -8,7 +8,7 @@ import { performance } from "../../futures/builtins.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { deadlineAfter } from "../../futures/deadline.ts";
 import { InvalidStateError } from "../../futures/errors.ts";
-import { type Lock, type LockParts, partsOfLock, RLock } from "./lock.ts";
+import { coreOf, type Lock, type LockCore, RLock } from "./lock.ts";
 import { FIRST_WORD, isGiven, place, sharedClass } from "./_object.ts";
 import { awaited, block, type Steps } from "./_pause.ts";
 import { LIST_WORDS, TOLD, WAITING, WaitList } from "./_wait_list.ts";
@@ -18,7 +18,8 @@ import { LIST_WORDS, TOLD, WAITING, WaitList } from "./_wait_list.ts";
  * condition's lock; a wait releases the lock, and takes it again at its end.
  *
  * Waiters wake up in the order in which they came. As many wake up as were notified, but another thread may take the
- * lock before a waiter does, so look again at what was waited for: {@linkcode waitFor} does that.
+ * lock before a waiter does, so look again at what was waited for: {@linkcode Condition.prototype.waitFor | waitFor}
+ * does that.
  *
  * @example A thread that waits until another one has put something there
  * ```ts
@@ -48,7 +49,7 @@ import { LIST_WORDS, TOLD, WAITING, WaitList } from "./_wait_list.ts";
  */
 export class Condition {
   readonly #lock: Lock | RLock;
-  readonly #parts: LockParts;
+  readonly #core: LockCore;
   readonly #list: WaitList;
 
   /**
@@ -58,17 +59,17 @@ export class Condition {
    * @throws {TypeError} If `lock` is no lock.
    */
   constructor(lock?: Lock | RLock) {
-    if (!isGiven() && lock !== undefined && partsOfLock(lock) === undefined) {
+    if (!isGiven() && lock !== undefined && coreOf(lock) === undefined) {
       throw new TypeError(`The lock of a Condition must be a Lock or an RLock: ${inspect(lock)}`);
     }
     const { words, part } = place(this, "Condition", (FIRST_WORD + LIST_WORDS) * 4, () => lock ?? new RLock());
     this.#lock = part as Lock | RLock;
-    this.#parts = partsOfLock(this.#lock)!;
+    this.#core = coreOf(this.#lock)!;
     this.#list = new WaitList(words, FIRST_WORD);
   }
 
   /**
-   * Takes the lock: see {@linkcode Lock.prototype.acquire | Lock.acquire()}.
+   * Takes the lock: see {@linkcode AnyLock.prototype.acquire | Lock.acquire()}.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
    * @returns Whether the lock was taken.
@@ -78,7 +79,7 @@ export class Condition {
   }
 
   /**
-   * Takes the lock without blocking: see {@linkcode Lock.prototype.acquireAsync | Lock.acquireAsync()}.
+   * Takes the lock without blocking: see {@linkcode AnyLock.prototype.acquireAsync | Lock.acquireAsync()}.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
    * @returns Whether the lock was taken.
@@ -93,7 +94,7 @@ export class Condition {
   }
 
   /**
-   * Takes the lock for a block: see {@linkcode Lock.prototype.hold | Lock.hold()}.
+   * Takes the lock for a block: see {@linkcode AnyLock.prototype.hold | Lock.hold()}.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
    * @returns What releases the lock when it is disposed of.
@@ -103,7 +104,7 @@ export class Condition {
   }
 
   /**
-   * Takes the lock for a block without blocking: see {@linkcode Lock.prototype.holdAsync | Lock.holdAsync()}.
+   * Takes the lock for a block without blocking: see {@linkcode AnyLock.prototype.holdAsync | Lock.holdAsync()}.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
    * @returns What releases the lock when it is disposed of.
@@ -128,7 +129,7 @@ export class Condition {
    * Does so without blocking the thread.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
-   * @returns Whether the caller was notified. Rejects as {@linkcode wait} throws.
+   * @returns Whether the caller was notified. Rejects as {@linkcode Condition.prototype.wait | wait} throws.
    */
   async waitAsync(timeout?: number): Promise<boolean> {
     return await awaited(this.#wait(deadlineAfter(timeout)));
@@ -167,15 +168,15 @@ export class Condition {
 
   *#wait(deadline: number): Steps<boolean> {
     this.#assertMine("wait for");
-    const [parts, list] = [this.#parts, this.#list];
+    const [core, list] = [this.#core, this.#list];
     const ticket = list.enter();
     for (;;) {
-      const times = parts.releaseAll();
+      const times = core.releaseAll();
       yield* list.wait(ticket, deadline, () => {
-        parts.assertWhole();
+        core.assertWhole();
         return list.hasDead;
       });
-      yield* parts.takeAgain(times);
+      yield* core.takeAgain(times);
       this.#bury();
       if (list.stateOf(ticket) !== WAITING || performance.now() >= deadline) return list.leave(ticket) === TOLD;
     }
@@ -210,7 +211,7 @@ export class Condition {
   }
 
   #assertMine(what: string): void {
-    if (!this.#parts.isMine()) {
+    if (!this.#core.isMine()) {
       throw new InvalidStateError(`Cannot ${what} a Condition whose lock the caller does not hold`);
     }
   }

@@ -11,9 +11,17 @@ import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
 import { FIRST_WORD, place, sharedClass } from "./_object.ts";
 import { awaited, block, type Steps } from "./_pause.ts";
 
-/** What a condition does with its lock. */
-export interface LockParts {
-  /** Whether the caller holds it. */
+/** What makes a lock of one kind. */
+export interface LockCore {
+  /** Takes it if that needs no wait. */
+  takeAtOnce(): boolean;
+  /** Takes it, or waits for it; `false` when the deadline has passed. */
+  take(deadline: number): Steps<boolean>;
+  /** Releases it once. */
+  release(): void;
+  /** Whether anybody holds it. */
+  isHeld(): boolean;
+  /** Whether the caller holds it, as a condition asks. */
   isMine(): boolean;
   /** Releases it, however often it is held; returns how often. */
   releaseAll(): number;
@@ -23,19 +31,18 @@ export interface LockParts {
   assertWhole(): void;
 }
 
-const parts = new WeakMap<Lock | RLock, LockParts>();
+/** What makes a lock; `undefined` where it is no lock. For its condition. */
+export let coreOf: (lock: unknown) => LockCore | undefined;
+let setCore: (lock: AnyLock, core: LockCore) => void;
 
-/** The parts of a lock, for its condition. */
-export function partsOfLock(lock: Lock | RLock): LockParts | undefined {
-  return parts.get(lock);
-}
+/** What a {@linkcode Lock} and an {@linkcode RLock} have in common. */
+export abstract class AnyLock {
+  #core!: LockCore;
 
-/** What both kinds of locks have. */
-abstract class AnyLock {
-  /** Takes it, or waits for it; `false` when the deadline has passed. */
-  protected abstract take(deadline: number): Steps<boolean>;
-  /** Takes it if that needs no wait. */
-  protected abstract takeAtOnce(): boolean;
+  static {
+    coreOf = (lock) => typeof lock === "object" && lock !== null && #core in lock ? lock.#core : undefined;
+    setCore = (lock, core) => lock.#core = core;
+  }
 
   /**
    * Takes the lock, and blocks the calling thread until it is free.
@@ -47,18 +54,19 @@ abstract class AnyLock {
    * @throws {RangeError} If `timeout` is `NaN`.
    */
   acquire(timeout?: number): boolean {
-    if (timeout === undefined && this.takeAtOnce()) return true;
-    return block(this.take(deadlineAfter(timeout)));
+    if (timeout === undefined && this.#core.takeAtOnce()) return true;
+    return block(this.#core.take(deadlineAfter(timeout)));
   }
 
   /**
    * Takes the lock, and waits for it without blocking the thread.
    *
    * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
-   * @returns Whether the lock was taken; `false` after the timeout. Rejects as {@linkcode acquire} throws.
+   * @returns Whether the lock was taken; `false` after the timeout. Rejects as
+   * {@linkcode AnyLock.prototype.acquire | acquire} throws.
    */
   async acquireAsync(timeout?: number): Promise<boolean> {
-    return await awaited(this.take(deadlineAfter(timeout)));
+    return await awaited(this.#core.take(deadlineAfter(timeout)));
   }
 
   /**
@@ -66,7 +74,18 @@ abstract class AnyLock {
    *
    * @throws {InvalidStateError} If it is not held, or in the case of an {@linkcode RLock} not by the caller.
    */
-  abstract release(): void;
+  release(): void {
+    this.#core.release();
+  }
+
+  /**
+   * Whether somebody holds the lock.
+   *
+   * @returns `true` if it is held.
+   */
+  locked(): boolean {
+    return this.#core.isHeld();
+  }
 
   /**
    * Takes the lock for a block: `using _ = lock.hold()` releases it at the end of the block, also when an error leaves
@@ -86,7 +105,8 @@ abstract class AnyLock {
    * Takes the lock for a block, and waits for it without blocking the thread: `using _ = await lock.holdAsync()`.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
-   * @returns What releases the lock when it is disposed of. Rejects as {@linkcode hold} throws.
+   * @returns What releases the lock when it is disposed of. Rejects as {@linkcode AnyLock.prototype.hold | hold}
+   * throws.
    */
   async holdAsync(timeout?: number): Promise<Disposable> {
     if (!await this.acquireAsync(timeout)) throw notInTime("lock", timeout!);
@@ -144,15 +164,21 @@ export function notInTime(what: string, timeout: number): TimeoutError {
  * @see {@link https://docs.python.org/3/library/threading.html#lock-objects | Python's manual}
  */
 export class Lock extends AnyLock {
-  readonly #mutex: Mutex;
-
   /** Makes a lock that is free. */
   constructor() {
     super();
     const { words } = place(this, "Lock", (FIRST_WORD + MUTEX_WORDS) * 4);
-    const mutex = this.#mutex = new Mutex(words, FIRST_WORD, "Lock");
-    parts.set(this, {
-      isMine: () => mutex.holder !== 0,
+    const mutex = new Mutex(words, FIRST_WORD, "Lock");
+    const isHeld = () => mutex.holder !== 0;
+    setCore(this, {
+      takeAtOnce: () => mutex.tryLock(),
+      take: (deadline) => mutex.lock(deadline),
+      release() {
+        if (!isHeld()) throw new InvalidStateError("Cannot release a Lock that nobody holds");
+        mutex.release();
+      },
+      isHeld,
+      isMine: isHeld,
       releaseAll() {
         mutex.release();
         return 1;
@@ -162,28 +188,6 @@ export class Lock extends AnyLock {
       },
       assertWhole: () => mutex.assertWhole(),
     });
-  }
-
-  protected override takeAtOnce(): boolean {
-    return this.#mutex.tryLock();
-  }
-
-  protected override take(deadline: number): Steps<boolean> {
-    return this.#mutex.lock(deadline);
-  }
-
-  override release(): void {
-    if (this.#mutex.holder === 0) throw new InvalidStateError("Cannot release a Lock that nobody holds");
-    this.#mutex.release();
-  }
-
-  /**
-   * Whether somebody holds the lock.
-   *
-   * @returns `true` if it is held.
-   */
-  locked(): boolean {
-    return this.#mutex.holder !== 0;
   }
 }
 
@@ -215,18 +219,37 @@ sharedClass("Lock", Lock);
  * @see {@link https://docs.python.org/3/library/threading.html#rlock-objects | Python's manual}
  */
 export class RLock extends AnyLock {
-  readonly #mutex: Mutex;
-  readonly #words: Int32Array;
-
   /** Makes a lock that is free. */
   constructor() {
     super();
     // The second word, which only the holder uses, says how often it is held.
     const { words } = place(this, "RLock", (FIRST_WORD + 1 + MUTEX_WORDS) * 4);
-    this.#words = words;
-    const mutex = this.#mutex = new Mutex(words, FIRST_WORD + 1, "RLock");
-    parts.set(this, {
-      isMine: () => mutex.holder === holder(),
+    const mutex = new Mutex(words, FIRST_WORD + 1, "RLock");
+    const isMine = () => mutex.holder === holder();
+    setCore(this, {
+      takeAtOnce() {
+        if (isMine()) mutex.assertWhole();
+        else if (!mutex.tryLock()) return false;
+        words[FIRST_WORD]++;
+        return true;
+      },
+      *take(deadline) {
+        if (isMine()) mutex.assertWhole();
+        else if (!(yield* mutex.lock(deadline))) return false;
+        words[FIRST_WORD]++;
+        return true;
+      },
+      release() {
+        if (!isMine()) {
+          const other = mutex.holder;
+          throw new InvalidStateError(
+            `Cannot release an RLock that ${other === 0 ? "nobody" : nameOf(other)} holds, and not the caller`,
+          );
+        }
+        if (--words[FIRST_WORD] === 0) mutex.release();
+      },
+      isHeld: () => mutex.holder !== 0,
+      isMine,
       releaseAll() {
         const times = words[FIRST_WORD];
         words[FIRST_WORD] = 0;
@@ -239,38 +262,6 @@ export class RLock extends AnyLock {
       },
       assertWhole: () => mutex.assertWhole(),
     });
-  }
-
-  protected override takeAtOnce(): boolean {
-    if (this.#mutex.holder !== holder() && !this.#mutex.tryLock()) return false;
-    this.#words[FIRST_WORD]++;
-    return true;
-  }
-
-  protected override *take(deadline: number): Steps<boolean> {
-    if (this.#mutex.holder === holder()) this.#mutex.assertWhole();
-    else if (!(yield* this.#mutex.lock(deadline))) return false;
-    this.#words[FIRST_WORD]++;
-    return true;
-  }
-
-  override release(): void {
-    const mine = this.#mutex.holder;
-    if (mine !== holder()) {
-      throw new InvalidStateError(
-        `Cannot release an RLock that ${mine === 0 ? "nobody" : nameOf(mine)} holds, and not the caller`,
-      );
-    }
-    if (--this.#words[FIRST_WORD] === 0) this.#mutex.release();
-  }
-
-  /**
-   * Whether somebody holds the lock.
-   *
-   * @returns `true` if it is held.
-   */
-  locked(): boolean {
-    return this.#mutex.holder !== 0;
   }
 }
 

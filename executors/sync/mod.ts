@@ -36,6 +36,6 @@ export { Barrier } from "./barrier.ts";
 export { Condition } from "./condition.ts";
 export { BrokenBarrierError, BrokenLockError, QueueEmptyError, QueueFullError, QueueShutDownError } from "./errors.ts";
 export { Event } from "./event.ts";
-export { Lock, RLock } from "./lock.ts";
+export { type AnyLock, Lock, RLock } from "./lock.ts";
 export { LifoQueue, PriorityQueue, Queue, type QueueOptions } from "./queue.ts";
 export { BoundedSemaphore, Semaphore } from "./semaphore.ts";

@@ -177,7 +177,8 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    *
    * @param item The item. It is copied before the call returns.
    * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
-   * @returns A promise that resolves when the item is in the queue. It rejects as {@linkcode put} throws.
+   * @returns A promise that resolves when the item is in the queue. It rejects as
+   * {@linkcode Queue.prototype.put | put} throws.
    */
   async putAsync(item: T, timeout?: number): Promise<void> {
     const deadline = deadlineAfter(timeout);
@@ -210,7 +211,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * Takes an item out of the queue, and waits for it without blocking the thread.
    *
    * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
-   * @returns The item. Rejects as {@linkcode get} throws.
+   * @returns The item. Rejects as {@linkcode Queue.prototype.get | get} throws.
    */
   async getAsync(timeout?: number): Promise<T> {
     return this.#decode(await awaited(this.#get(deadlineAfter(timeout))));
@@ -227,7 +228,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
   }
 
   /**
-   * Says that an item that was taken out is done: see {@linkcode join}.
+   * Says that an item that was taken out is done: see {@linkcode Queue.prototype.join | join}.
    *
    * @throws {InvalidStateError} If it is called more often than items were put in. Python throws a `ValueError`.
    */
@@ -236,7 +237,8 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
   }
 
   /**
-   * Blocks the calling thread until {@linkcode taskDone} was called for each item that was put in.
+   * Blocks the calling thread until {@linkcode Queue.prototype.taskDone | taskDone} was called for each item that was
+   * put in.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
    * @returns Whether all are done; `false` after the timeout.

@@ -100,7 +100,7 @@ export class Semaphore {
    * Takes a permit, and waits for it without blocking the thread.
    *
    * @param timeout The maximum time to wait, in milliseconds; 0 does not wait. By default there is no limit.
-   * @returns Whether a permit was taken. Rejects as {@linkcode acquire} throws.
+   * @returns Whether a permit was taken. Rejects as {@linkcode Semaphore.prototype.acquire | acquire} throws.
    */
   async acquireAsync(timeout?: number): Promise<boolean> {
     return await awaited(this.#take(deadlineAfter(timeout)));
@@ -136,7 +136,8 @@ export class Semaphore {
    * Takes a permit for a block, and waits for it without blocking the thread.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.
-   * @returns What gives the permit back when it is disposed of. Rejects as {@linkcode hold} throws.
+   * @returns What gives the permit back when it is disposed of. Rejects as {@linkcode Semaphore.prototype.hold | hold}
+   * throws.
    */
   async holdAsync(timeout?: number): Promise<Disposable> {
     if (!await this.acquireAsync(timeout)) throw notInTime(this.#kind, timeout!);
