@@ -19,49 +19,69 @@ export const HolderState = {
   DEAD: 2,
 } as const;
 
-/** Numbers of holders are below this: from 1, as 0 stands for nobody. */
+/** How many records there are. The first one is nobody's, so that 0 stands for nobody. */
 export const MAX_HOLDERS = 1 << 18;
 
-/** The words of a holder's record: its state, how long its name is in bytes, and the name. */
+/**
+ * The words of a record, which is that of a thread or of a holder: its state, whether it is in use, the record of the
+ * thread that the holder is, or that has started the thread (0 for the main one), which holder a thread is by now, how
+ * long its name is in bytes, and the name.
+ */
 const STATE = 0;
-const LENGTH = 1;
-const NAME_AT = 2;
+const IN_USE = 1;
+const PARENT = 2;
+const HOLDER = 3;
+const LENGTH = 4;
+const NAME_AT = 5;
 const RECORD_WORDS = 32;
 const NAME_BYTES = (RECORD_WORDS - NAME_AT) * 4;
 
-/** The first record is nobody's: its words count the holders, and the objects that they can hold. */
-const HOLDERS = 0;
+/** The words of the first record count the records that were ever used, and the objects that threads hold. */
+const RECORDS = 0;
 const OBJECTS = 1;
-
-/** The words of a thread's life: which holder it is, and the state in which it has ended. */
-const HOLDER = 0;
-const END = 1;
 
 /** What a thread gets from the one that starts it. */
 export interface Life {
-  /** The records of all holders of the program. */
+  /** The records of all threads and holders of the program. */
   readonly records: SharedArrayBuffer;
-  /** Which holder the thread is by now: see above. */
-  readonly thread: SharedArrayBuffer;
+  /** The number of the thread's record. */
+  readonly thread: number;
 }
 
 let records: Int32Array | undefined;
-let thread: Int32Array | undefined;
+/** The record of this thread; 0 in the main one until it is asked for. */
+let thread = 0;
 
 /** The records. Their memory takes room only where it was written to. */
 function recordsOfProgram(): Int32Array {
   return records ??= new Int32Array(new SharedArrayBuffer(MAX_HOLDERS * RECORD_WORDS * 4));
 }
 
-/** The life of a thread that is about to start. */
+/** Begins a record. */
+function begin(parent: number): number {
+  const memory = recordsOfProgram();
+  for (;;) {
+    // After so many the first ones come again, but for those that live on.
+    const number = Atomics.add(memory, RECORDS, 1) % (MAX_HOLDERS - 1) + 1;
+    const at = number * RECORD_WORDS;
+    if (Atomics.load(memory, at + IN_USE) === 1 && stateOf(number) === HolderState.ALIVE) continue;
+    Atomics.store(memory, at + PARENT, parent);
+    Atomics.store(memory, at + HOLDER, 0);
+    Atomics.store(memory, at + STATE, HolderState.ALIVE);
+    Atomics.store(memory, at + IN_USE, 1);
+    return number;
+  }
+}
+
+/** The life of a thread that this one is about to start. */
 export function createLife(): Life {
-  return { records: recordsOfProgram().buffer as SharedArrayBuffer, thread: new SharedArrayBuffer(8) };
+  return { records: recordsOfProgram().buffer as SharedArrayBuffer, thread: begin(thread) };
 }
 
 /** Says which life is this thread's. */
 export function live(life: Life): void {
   records = new Int32Array(life.records);
-  thread = new Int32Array(life.thread);
+  thread = life.thread;
 }
 
 /** What this thread holds by, for who runs tasks in it. */
@@ -77,45 +97,40 @@ const decoder = new TextDecoder();
 
 /** The number of this thread as a holder. */
 export function holder(): number {
-  const words = thread ??= new Int32Array(2);
-  if (words[HOLDER] === 0) become(words);
+  const memory = recordsOfProgram();
+  if (thread === 0) thread = begin(0);
+  const at = thread * RECORD_WORDS + HOLDER;
+  if (memory[at] === 0) memory[at] = begin(thread);
+  const number = memory[at];
   if (!holding.isNamed) {
-    const at = words[HOLDER] * RECORD_WORDS;
+    const at = number * RECORD_WORDS;
     const bytes = new Uint8Array(NAME_BYTES);
     const { written } = encoder.encodeInto(holding.name(), bytes);
-    const memory = recordsOfProgram();
     new Uint8Array(memory.buffer, (at + NAME_AT) * 4, NAME_BYTES).set(bytes);
     Atomics.store(memory, at + LENGTH, written);
     holding.isNamed = true;
   }
-  return words[HOLDER];
-}
-
-/** This thread becomes a new holder. */
-function become(words: Int32Array): void {
-  const memory = recordsOfProgram();
-  // After so many the first ones come again; who was the same holder then has ended long ago.
-  const number = Atomics.add(memory, HOLDERS, 1) % (MAX_HOLDERS - 1) + 1;
-  Atomics.store(memory, number * RECORD_WORDS + STATE, HolderState.ALIVE);
-  Atomics.store(words, HOLDER, number);
-  // Whoever ends this thread stores that first, and then looks which holder it is.
-  const end = Atomics.load(words, END);
-  if (end !== HolderState.ALIVE) Atomics.store(memory, number * RECORD_WORDS + STATE, end);
+  return number;
 }
 
 /** What ran in this thread is over. If it was cut off, all that it holds is held by a dead holder from now on. */
 export function leave(isCutOff: boolean): void {
   holding.isNamed = false;
-  if (!isCutOff || thread === undefined || thread[HOLDER] === 0) return;
-  setState(thread[HOLDER], HolderState.DEAD);
-  Atomics.store(thread, HOLDER, 0);
+  if (!isCutOff || thread === 0) return;
+  const memory = recordsOfProgram();
+  const at = thread * RECORD_WORDS + HOLDER;
+  if (memory[at] !== 0) setState(memory[at], HolderState.DEAD);
+  memory[at] = 0;
 }
 
-/** A thread has ended, or was given up: called by the one that has started it. */
+/**
+ * A thread has ended, or was given up: called by the one that has started it. So have the threads that it has started,
+ * and what they are as holders, and so on.
+ */
 export function endLife({ thread }: Life, state: number): void {
-  const words = new Int32Array(thread);
-  Atomics.store(words, END, state);
-  const number = Atomics.load(words, HOLDER);
+  setState(thread, state);
+  // The thread's record says it for the holder, but may be another one's long before the holder's is.
+  const number = recordsOfProgram()[thread * RECORD_WORDS + HOLDER];
   if (number !== 0) setState(number, state);
 }
 
@@ -123,9 +138,14 @@ function setState(number: number, state: number): void {
   Atomics.compareExchange(recordsOfProgram(), number * RECORD_WORDS + STATE, HolderState.ALIVE, state);
 }
 
-/** The state of a holder. */
+/** The state of a holder: its own, or that of its thread, or of one that has started that. */
 export function stateOf(number: number): number {
-  return Atomics.load(recordsOfProgram(), number * RECORD_WORDS + STATE);
+  const memory = recordsOfProgram();
+  for (let each = number; each !== 0; each = memory[each * RECORD_WORDS + PARENT]) {
+    const state = Atomics.load(memory, each * RECORD_WORDS + STATE);
+    if (state !== HolderState.ALIVE) return state;
+  }
+  return HolderState.ALIVE;
 }
 
 /** What a holder is called in messages. */

@@ -18,7 +18,7 @@
 import { Atomics, performance } from "../../futures/builtins.ts";
 import { holder, HolderState, nameOf, stateOf } from "../_queue/holders.ts";
 import type { Steps } from "./_pause.ts";
-import { assertAlive, BrokenLockError, cutOff } from "./errors.ts";
+import { BrokenLockError, cutOff } from "./errors.ts";
 
 /** The words of a mutex: see above; and the ticket of the waiter that comes next, 0 for none. */
 const WORD = 0;
@@ -96,7 +96,10 @@ export class Mutex {
       if (looks++ < LOOKS) continue;
       looks = 0;
       if (performance.now() >= deadline) {
-        if (!isNext || Atomics.compareExchange(words, at + NEXT, ticket, 0) === ticket) return false;
+        if (!isNext || Atomics.compareExchange(words, at + NEXT, ticket, 0) === ticket) {
+          if (mine !== me) this.#passOn();
+          return false;
+        }
         // Who releases it has taken the ticket, and gives it to this waiter in a moment.
       } else if (vain++ >= MAX_VAIN && !isNext) {
         ticket ||= me | (Atomics.add(words, at + TICKETS, 1) & TICKET_MASK) << TICKET_SHIFT | TICKET;
@@ -104,9 +107,25 @@ export class Mutex {
       }
       if ((word & WAITERS) === 0 && Atomics.compareExchange(words, at + WORD, word, word | WAITERS) !== word) continue;
       yield { words, index: at + WORD, value: word | WAITERS, deadline };
-      assertAlive(me);
+      if (stateOf(me) !== HolderState.ALIVE) {
+        this.#passOn();
+        throw cutOff();
+      }
       // Others may wait, and the one who has released it does not know of them any more.
       mine = me | WAITERS;
+    }
+  }
+
+  /** One that was woken up does not take it: another one that sleeps must learn of its release. */
+  #passOn(): void {
+    const [words, at] = [this.#words, this.#at];
+    for (;;) {
+      const word = Atomics.load(words, at + WORD);
+      if (word === 0) Atomics.notify(words, at + WORD, 1);
+      else if ((word & WAITERS) === 0 && Atomics.compareExchange(words, at + WORD, word, word | WAITERS) !== word) {
+        continue;
+      }
+      return;
     }
   }
 
@@ -121,6 +140,11 @@ export class Mutex {
     const next = Atomics.load(words, at + NEXT);
     if (next !== 0 && stateOf(next & HOLDER) === HolderState.ALIVE) return false;
     return Atomics.compareExchange(words, at + NEXT, next, ticket) === next;
+  }
+
+  /** Takes it for a block: `using held = yield* mutex.hold()`. */
+  hold(): Steps<Held> {
+    return new Held(this).lock();
   }
 
   /** Releases it, whoever holds it. */
@@ -158,6 +182,33 @@ export class Mutex {
     }
     Atomics.notify(words, at + WORD);
     throw brokenBy(this.#what, number);
+  }
+}
+
+/** That this caller has a mutex, from its first `lock()` on, and lets it go at the end of a block. */
+export class Held implements Disposable {
+  readonly #mutex: Mutex;
+  #isMine = false;
+
+  constructor(mutex: Mutex) {
+    this.#mutex = mutex;
+  }
+
+  *lock(): Steps<this> {
+    yield* this.#mutex.lock(Infinity);
+    this.#isMine = true;
+    return this;
+  }
+
+  /** Lets it go, if it is held: a wait that fails to take it again has nothing to release. */
+  release(): void {
+    if (!this.#isMine) return;
+    this.#isMine = false;
+    this.#mutex.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
   }
 }
 

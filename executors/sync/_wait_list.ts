@@ -15,6 +15,7 @@
 import { Atomics, performance } from "../../futures/builtins.ts";
 import { holder, HolderState, stateOf } from "../_queue/holders.ts";
 import { cutOff } from "./errors.ts";
+import type { Held } from "./_mutex.ts";
 import type { Steps } from "./_pause.ts";
 
 /** How many can wait at once. */
@@ -72,9 +73,10 @@ export class WaitList {
   /**
    * The caller begins to wait.
    *
+   * @param before When it came, if it has waited before, and keeps its place.
    * @throws {RangeError} Too many wait.
    */
-  enter(): Ticket {
+  enter(before?: number): Ticket {
     const [words, at] = [this.#words, this.#at];
     let free = -1;
     for (const entry of this.#entries()) {
@@ -89,10 +91,34 @@ export class WaitList {
       free = at + ENTRIES + used * ENTRY_WORDS;
       words[at + USED] = used + 1;
     }
-    const came = ++words[at + LAST];
+    const came = before ?? ++words[at + LAST];
     words[free + 1] = came;
     Atomics.store(words, free, holder() << STATE_BITS | WAITING);
     return { entry: free, came };
+  }
+
+  /**
+   * Waits, and lets the mutex go meanwhile, until it is told or the deadline has passed.
+   *
+   * @param bury Called with the mutex when a thread has died that was in a list.
+   * @param isHopeless Asked now and then without the mutex, besides whether one of this list has died.
+   * @returns {@linkcode TOLD}, {@linkcode REFUSED}, or 0 where it was not told.
+   * @throws {BrokenLockError} It has died, and what it was told of is for others.
+   */
+  *waitWith(
+    held: Held,
+    ticket: Ticket,
+    deadline: number,
+    bury: () => void,
+    isHopeless: () => boolean = () => false,
+  ): Steps<number> {
+    for (;;) {
+      held.release();
+      yield* this.wait(ticket, deadline, () => this.hasDead || isHopeless());
+      yield* held.lock();
+      bury();
+      if (this.stateOf(ticket) !== WAITING || performance.now() >= deadline || isHopeless()) return this.leave(ticket);
+    }
   }
 
   /**

@@ -4,25 +4,12 @@
  * @module
  */
 
-import { performance } from "../../futures/builtins.ts";
 import { checkCount } from "../../futures/check.ts";
 import { deadlineAfter } from "../../futures/deadline.ts";
-import { nameOf } from "../_queue/holders.ts";
-import { BrokenBarrierError } from "./errors.ts";
-import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
-import { FIRST_WORD, isGiven, place, sharedClass } from "./_object.ts";
-import { awaited, block, type Steps } from "./_pause.ts";
-import { LIST_WORDS, MAX_WAITERS, REFUSED, type Ticket, TOLD, WaitList } from "./_wait_list.ts";
-
-/** How many parties there are, why it is broken (a {@linkcode Cause}, or who has died); then the mutex, the waiters. */
-const PARTIES = FIRST_WORD;
-const CAUSE = FIRST_WORD + 1;
-const MUTEX = FIRST_WORD + 2;
-const LIST = MUTEX + MUTEX_WORDS;
-const WORDS = LIST + LIST_WORDS;
-
-/** Why a barrier is broken; above 0 it is the number of the holder that has died. */
-const Cause = { NONE: 0, ABORTED: -1, TIMED_OUT: -2 } as const;
+import { BARRIER_WORDS, BarrierCore, Cause } from "./_barrier_core.ts";
+import { isGiven, place, sharedClass } from "./_object.ts";
+import { awaited, block } from "./_pause.ts";
+import { MAX_WAITERS } from "./_wait_list.ts";
 
 /**
  * A point at which a number of threads wait for each other. When the last one has come, all go on, and the barrier can
@@ -48,9 +35,7 @@ const Cause = { NONE: 0, ABORTED: -1, TIMED_OUT: -2 } as const;
  * @see {@link https://docs.python.org/3/library/threading.html#barrier-objects | Python's manual}
  */
 export class Barrier {
-  readonly #words: Int32Array;
-  readonly #mutex: Mutex;
-  readonly #list: WaitList;
+  readonly #core: BarrierCore;
 
   /**
    * Makes a barrier.
@@ -64,26 +49,24 @@ export class Barrier {
       checkCount("parties", parties);
       if (parties > MAX_WAITERS) throw new RangeError(`A Barrier can have at most ${MAX_WAITERS} parties: ${parties}`);
     }
-    const { words, isNew } = place(this, "Barrier", WORDS * 4);
-    this.#words = words;
-    if (isNew) words[PARTIES] = parties;
-    this.#mutex = new Mutex(words, MUTEX, "Barrier");
-    this.#list = new WaitList(words, LIST);
+    const { words, isNew } = place(this, "Barrier", BARRIER_WORDS * 4);
+    this.#core = new BarrierCore(words);
+    if (isNew) this.#core.init(parties);
   }
 
   /** How many threads wait for each other. */
   get parties(): number {
-    return this.#words[PARTIES];
+    return this.#core.parties;
   }
 
   /** How many of them wait now. */
   get nWaiting(): number {
-    return this.#list.waiting;
+    return this.#core.waiting;
   }
 
   /** Whether the barrier is broken. */
   get broken(): boolean {
-    return this.#words[CAUSE] !== Cause.NONE;
+    return this.#core.isBroken;
   }
 
   /**
@@ -95,7 +78,7 @@ export class Barrier {
    * @throws {BrokenBarrierError} If the barrier is broken, or is broken or reset while the caller waits.
    */
   wait(timeout?: number): number {
-    return block(this.#wait(deadlineAfter(timeout)));
+    return block(this.#core.wait(deadlineAfter(timeout)));
   }
 
   /**
@@ -106,79 +89,17 @@ export class Barrier {
    * @returns The place of the caller. Rejects as {@linkcode Barrier.prototype.wait | wait} throws.
    */
   async waitAsync(timeout?: number): Promise<number> {
-    return await awaited(this.#wait(deadlineAfter(timeout)));
+    return await awaited(this.#core.wait(deadlineAfter(timeout)));
   }
 
   /** Empties the barrier, which can be used again. Those who wait get a {@linkcode BrokenBarrierError}. */
   reset(): void {
-    block(this.#end(Cause.NONE));
+    block(this.#core.end(Cause.NONE));
   }
 
   /** Breaks the barrier, because one of the parties will not come. */
   abort(): void {
-    block(this.#end(Cause.ABORTED));
-  }
-
-  *#wait(deadline: number): Steps<number> {
-    const [mutex, list] = [this.#mutex, this.#list];
-    yield* mutex.lock(Infinity);
-    let ticket: Ticket, index: number;
-    try {
-      this.#bury();
-      this.#assertWhole();
-      index = list.waiting;
-      if (index === this.parties - 1) {
-        list.tellAll(TOLD);
-        return index;
-      }
-      ticket = list.enter();
-    } finally {
-      mutex.release();
-    }
-    yield* list.wait(ticket, deadline, () => list.hasDead);
-    yield* mutex.lock(Infinity);
-    try {
-      const state = list.leave(ticket);
-      if (state === TOLD) return index;
-      this.#bury();
-      if (state !== REFUSED && !this.broken && performance.now() >= deadline) this.#break(Cause.TIMED_OUT);
-      this.#assertWhole();
-      if (state === REFUSED) throw new BrokenBarrierError("The Barrier was reset while this thread waited for it");
-    } finally {
-      mutex.release();
-    }
-    // Somebody else has died that did not wait any more.
-    return yield* this.#wait(deadline);
-  }
-
-  *#end(cause: number): Steps<void> {
-    yield* this.#mutex.lock(Infinity);
-    try {
-      this.#break(cause);
-    } finally {
-      this.#mutex.release();
-    }
-  }
-
-  #break(cause: number): void {
-    this.#words[CAUSE] = cause;
-    this.#list.tellAll(REFUSED);
-  }
-
-  #bury(): void {
-    const { dead } = this.#list.bury();
-    if (dead !== 0 && !this.broken) this.#break(dead);
-  }
-
-  #assertWhole(): void {
-    const cause = this.#words[CAUSE];
-    if (cause === Cause.NONE) return;
-    const why = cause === Cause.ABORTED
-      ? "it was aborted"
-      : cause === Cause.TIMED_OUT
-      ? "a party waited for longer than its timeout"
-      : `${nameOf(cause)} died while it waited for it`;
-    throw new BrokenBarrierError(`The Barrier is broken: ${why}`);
+    block(this.#core.end(Cause.ABORTED));
   }
 }
 

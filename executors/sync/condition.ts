@@ -4,14 +4,12 @@
  * @module
  */
 
-import { performance } from "../../futures/builtins.ts";
-import { inspect } from "../../futures/inspect.ts";
 import { deadlineAfter } from "../../futures/deadline.ts";
-import { InvalidStateError } from "../../futures/errors.ts";
-import { coreOf, type Lock, type LockCore, RLock } from "./lock.ts";
-import { FIRST_WORD, isGiven, place, sharedClass } from "./_object.ts";
-import { awaited, block, type Steps } from "./_pause.ts";
-import { LIST_WORDS, TOLD, WAITING, WaitList } from "./_wait_list.ts";
+import { inspect } from "../../futures/inspect.ts";
+import { CONDITION_WORDS, ConditionCore } from "./_condition_core.ts";
+import { coreOf, type Lock, RLock } from "./lock.ts";
+import { isGiven, place, sharedClass } from "./_object.ts";
+import { awaited, block } from "./_pause.ts";
 
 /**
  * A condition that threads wait for, while another one changes what it depends on. Whoever waits or notifies holds the
@@ -49,8 +47,7 @@ import { LIST_WORDS, TOLD, WAITING, WaitList } from "./_wait_list.ts";
  */
 export class Condition {
   readonly #lock: Lock | RLock;
-  readonly #core: LockCore;
-  readonly #list: WaitList;
+  readonly #core: ConditionCore;
 
   /**
    * Makes a condition.
@@ -62,10 +59,9 @@ export class Condition {
     if (!isGiven() && lock !== undefined && coreOf(lock) === undefined) {
       throw new TypeError(`The lock of a Condition must be a Lock or an RLock: ${inspect(lock)}`);
     }
-    const { words, part } = place(this, "Condition", (FIRST_WORD + LIST_WORDS) * 4, () => lock ?? new RLock());
+    const { words, part } = place(this, "Condition", CONDITION_WORDS * 4, () => lock ?? new RLock());
     this.#lock = part as Lock | RLock;
-    this.#core = coreOf(this.#lock)!;
-    this.#list = new WaitList(words, FIRST_WORD);
+    this.#core = new ConditionCore(words, coreOf(this.#lock)!);
   }
 
   /**
@@ -122,7 +118,7 @@ export class Condition {
    * @throws {BrokenLockError} If the worker that held the lock has ended, or its task was stopped.
    */
   wait(timeout?: number): boolean {
-    return block(this.#wait(deadlineAfter(timeout)));
+    return block(this.#core.wait(deadlineAfter(timeout)));
   }
 
   /**
@@ -132,7 +128,7 @@ export class Condition {
    * @returns Whether the caller was notified. Rejects as {@linkcode Condition.prototype.wait | wait} throws.
    */
   async waitAsync(timeout?: number): Promise<boolean> {
-    return await awaited(this.#wait(deadlineAfter(timeout)));
+    return await awaited(this.#core.wait(deadlineAfter(timeout)));
   }
 
   /**
@@ -144,7 +140,7 @@ export class Condition {
    * @returns What the predicate returned last, which is false only after the timeout.
    */
   waitFor<T>(predicate: () => T, timeout?: number): T {
-    return block(this.#waitFor(predicate, deadlineAfter(timeout)));
+    return block(this.#core.waitFor(predicate, deadlineAfter(timeout)));
   }
 
   /**
@@ -156,36 +152,7 @@ export class Condition {
    * @returns What the predicate returned last, which is false only after the timeout.
    */
   async waitForAsync<T>(predicate: () => T, timeout?: number): Promise<T> {
-    return await awaited(this.#waitFor(predicate, deadlineAfter(timeout)));
-  }
-
-  *#waitFor<T>(predicate: () => T, deadline: number): Steps<T> {
-    for (;;) {
-      const value = predicate();
-      if (value || !(yield* this.#wait(deadline))) return value || predicate();
-    }
-  }
-
-  *#wait(deadline: number): Steps<boolean> {
-    this.#assertMine("wait for");
-    const [core, list] = [this.#core, this.#list];
-    const ticket = list.enter();
-    for (;;) {
-      const times = core.releaseAll();
-      yield* list.wait(ticket, deadline, () => {
-        core.assertWhole();
-        return list.hasDead;
-      });
-      yield* core.takeAgain(times);
-      this.#bury();
-      if (list.stateOf(ticket) !== WAITING || performance.now() >= deadline) return list.leave(ticket) === TOLD;
-    }
-  }
-
-  /** Tells others of what those were told of who have died before they went on. */
-  #bury(): void {
-    if (!this.#list.hasDead) return;
-    for (let { told } = this.#list.bury(); told > 0; told--) this.#list.tell();
+    return await awaited(this.#core.waitFor(predicate, deadlineAfter(timeout)));
   }
 
   /**
@@ -195,9 +162,7 @@ export class Condition {
    * @throws {InvalidStateError} If the caller does not hold the lock.
    */
   notify(n = 1): void {
-    this.#assertMine("notify");
-    this.#bury();
-    for (let i = 0; i < n && this.#list.tell(); i++);
+    this.#core.notify(n);
   }
 
   /**
@@ -206,14 +171,7 @@ export class Condition {
    * @throws {InvalidStateError} If the caller does not hold the lock.
    */
   notifyAll(): void {
-    this.#assertMine("notify");
-    this.#list.tellAll(TOLD);
-  }
-
-  #assertMine(what: string): void {
-    if (!this.#core.isMine()) {
-      throw new InvalidStateError(`Cannot ${what} a Condition whose lock the caller does not hold`);
-    }
+    this.#core.notifyAll();
   }
 }
 

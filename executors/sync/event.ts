@@ -4,14 +4,10 @@
  * @module
  */
 
-import { Atomics, performance } from "../../futures/builtins.ts";
 import { deadlineAfter } from "../../futures/deadline.ts";
-import { FIRST_WORD, place, sharedClass } from "./_object.ts";
-import { awaited, block, type Steps } from "./_pause.ts";
-
-/** Whether it is set, and how often it was set. */
-const SET = FIRST_WORD;
-const TIMES = FIRST_WORD + 1;
+import { EVENT_WORDS, EventCore } from "./_event_core.ts";
+import { place, sharedClass } from "./_object.ts";
+import { awaited, block } from "./_pause.ts";
 
 /**
  * A flag that one thread sets, and that others wait for. Nobody holds it, so nothing breaks it.
@@ -32,11 +28,11 @@ const TIMES = FIRST_WORD + 1;
  * @see {@link https://docs.python.org/3/library/threading.html#event-objects | Python's manual}
  */
 export class Event {
-  readonly #words: Int32Array;
+  readonly #core: EventCore;
 
   /** Makes an event that is not set. */
   constructor() {
-    this.#words = place(this, "Event", (FIRST_WORD + 2) * 4).words;
+    this.#core = new EventCore(place(this, "Event", EVENT_WORDS * 4).words);
   }
 
   /**
@@ -45,21 +41,17 @@ export class Event {
    * @returns `true` if it is.
    */
   isSet(): boolean {
-    return Atomics.load(this.#words, SET) === 1;
+    return this.#core.isSet;
   }
 
   /** Sets the event, and wakes up all that wait for it. */
   set(): void {
-    const words = this.#words;
-    if (Atomics.exchange(words, SET, 1) === 1) return;
-    // Counted, so that those wake up, too, who look after another thread has cleared it.
-    Atomics.add(words, TIMES, 1);
-    Atomics.notify(words, TIMES);
+    this.#core.set();
   }
 
   /** Clears the event: calls of `wait` block again until it is set. */
   clear(): void {
-    Atomics.store(this.#words, SET, 0);
+    this.#core.clear();
   }
 
   /**
@@ -69,7 +61,7 @@ export class Event {
    * @returns Whether the event was set; `false` after the timeout.
    */
   wait(timeout?: number): boolean {
-    return block(this.#wait(deadlineAfter(timeout)));
+    return block(this.#core.wait(deadlineAfter(timeout)));
   }
 
   /**
@@ -79,18 +71,7 @@ export class Event {
    * @returns Whether the event was set; `false` after the timeout.
    */
   async waitAsync(timeout?: number): Promise<boolean> {
-    return await awaited(this.#wait(deadlineAfter(timeout)));
-  }
-
-  *#wait(deadline: number): Steps<boolean> {
-    const words = this.#words;
-    const value = Atomics.load(words, TIMES);
-    for (;;) {
-      // In this order: who sets it stores the flag first.
-      if (this.isSet() || Atomics.load(words, TIMES) !== value) return true;
-      if (performance.now() >= deadline) return false;
-      yield { words, index: TIMES, value, deadline };
-    }
+    return await awaited(this.#core.wait(deadlineAfter(timeout)));
   }
 }
 

@@ -6,7 +6,8 @@
 
 import { deadlineAfter } from "../../futures/deadline.ts";
 import { InvalidStateError, TimeoutError } from "../../futures/errors.ts";
-import { holder, nameOf } from "../_queue/holders.ts";
+import { holder, HolderState, nameOf, stateOf } from "../_queue/holders.ts";
+import { assertAlive } from "./errors.ts";
 import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
 import { FIRST_WORD, place, sharedClass } from "./_object.ts";
 import { awaited, block, type Steps } from "./_pause.ts";
@@ -114,9 +115,10 @@ export abstract class AnyLock {
   }
 }
 
-/** Releases a lock once. */
+/** Releases a lock once; not where its task was cut off meanwhile: then it is broken, or is another one's. */
 export class Hold implements Disposable {
   #lock: { release(): void } | undefined;
+  readonly #holder = holder();
 
   constructor(lock: { release(): void }) {
     this.#lock = lock;
@@ -125,7 +127,7 @@ export class Hold implements Disposable {
   [Symbol.dispose](): void {
     const lock = this.#lock;
     this.#lock = undefined;
-    lock?.release();
+    if (stateOf(this.#holder) === HolderState.ALIVE) lock?.release();
   }
 }
 
@@ -175,6 +177,9 @@ export class Lock extends AnyLock {
       take: (deadline) => mutex.lock(deadline),
       release() {
         if (!isHeld()) throw new InvalidStateError("Cannot release a Lock that nobody holds");
+        const me = holder();
+        // One that was given up must not release what another one holds now.
+        if (mutex.holder !== me) assertAlive(me);
         mutex.release();
       },
       isHeld,

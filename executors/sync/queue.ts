@@ -4,33 +4,17 @@
  * @module
  */
 
-import { Math, performance } from "../../futures/builtins.ts";
+import { Math } from "../../futures/builtins.ts";
 import { checkCount } from "../../futures/check.ts";
 import { deadlineAfter } from "../../futures/deadline.ts";
-import { InvalidStateError } from "../../futures/errors.ts";
 import { inspect } from "../../futures/inspect.ts";
 import { decodeValue, encodeValue } from "../_values/codec.ts";
 import type { Encoded } from "../_values/encoded.ts";
-import { QueueEmptyError, QueueFullError, QueueShutDownError } from "./errors.ts";
-import { Items, ITEMS_WORDS, type Order } from "./_items.ts";
-import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
-import { FIRST_WORD, isGiven, place, sharedClass } from "./_object.ts";
-import { awaited, block, type Steps } from "./_pause.ts";
-import { LIST_WORDS, REFUSED, type Ticket, TOLD, WaitList } from "./_wait_list.ts";
-
-/**
- * How many items there may be (0: any number), how many there are, how many are not done, and whether it was shut down;
- * then the mutex, those who wait to get, to put, and for all to be done; and the items.
- */
-const MAX_SIZE = FIRST_WORD;
-const COUNT = FIRST_WORD + 1;
-const UNFINISHED = FIRST_WORD + 2;
-const SHUT = FIRST_WORD + 3;
-const MUTEX = FIRST_WORD + 4;
-const GETTERS = MUTEX + MUTEX_WORDS;
-const PUTTERS = GETTERS + LIST_WORDS;
-const JOINERS = PUTTERS + LIST_WORDS;
-const ITEMS = JOINERS + LIST_WORDS;
+import { QueueShutDownError } from "./errors.ts";
+import { Items, type Order } from "./_items.ts";
+import { isGiven, place, sharedClass } from "./_object.ts";
+import { awaited, block } from "./_pause.ts";
+import { QUEUE_WORDS, QueueCore, type Taken } from "./_queue_core.ts";
 
 /** Options of a {@linkcode Queue}. */
 export interface QueueOptions {
@@ -46,9 +30,6 @@ export interface QueueOptions {
 const MEMORY_BYTES = 2 ** 26;
 /** Places in memory are 32-bit numbers. */
 const MAX_MEMORY_BYTES = 2 ** 30;
-
-/** What a queue gives to who takes an item, encoded. */
-type Taken = ReturnType<Items["take"]>;
 
 /**
  * A queue of items between threads: the first one in comes out first. It carries what arguments of tasks carry, but no
@@ -82,12 +63,7 @@ type Taken = ReturnType<Items["take"]>;
  * @see {@link https://docs.python.org/3/library/queue.html | Python's manual}
  */
 export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
-  readonly #words: Int32Array;
-  readonly #mutex: Mutex;
-  readonly #getters: WaitList;
-  readonly #putters: WaitList;
-  readonly #joiners: WaitList;
-  readonly #items: Items;
+  readonly #core: QueueCore;
   readonly #order: Order;
 
   /**
@@ -113,21 +89,15 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
       checkCount("memory", memory);
       if (memory > MAX_MEMORY_BYTES) throw new RangeError(`The option memory must be at most 2 ** 30 bytes: ${memory}`);
     }
-    const bytes = Math.ceil((memory + (ITEMS + ITEMS_WORDS) * 4) / 8) * 8;
-    const { words, isNew } = place(this, kind, bytes);
-    this.#words = words;
-    if (isNew) words[MAX_SIZE] = Math.max(maxsize, 0);
+    const { words, isNew } = place(this, kind, Math.ceil((memory + QUEUE_WORDS * 4) / 8) * 8);
     this.#order = order;
-    this.#mutex = new Mutex(words, MUTEX, kind);
-    this.#getters = new WaitList(words, GETTERS);
-    this.#putters = new WaitList(words, PUTTERS);
-    this.#joiners = new WaitList(words, JOINERS);
-    this.#items = new Items(words, ITEMS, order);
+    this.#core = new QueueCore(words, kind, order);
+    if (isNew) this.#core.init(Math.max(maxsize, 0));
   }
 
   /** How many items there can be at once; 0 if there is no limit. */
   get maxsize(): number {
-    return this.#words[MAX_SIZE];
+    return this.#core.maxsize;
   }
 
   /**
@@ -136,7 +106,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @returns The number.
    */
   qsize(): number {
-    return this.#words[COUNT];
+    return this.#core.size;
   }
 
   /**
@@ -169,7 +139,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    */
   put(item: T, timeout?: number): void {
     const deadline = deadlineAfter(timeout);
-    block(this.#put(this.#encode(item), deadline));
+    block(this.#core.put(...this.#encode(item), deadline));
   }
 
   /**
@@ -182,7 +152,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    */
   async putAsync(item: T, timeout?: number): Promise<void> {
     const deadline = deadlineAfter(timeout);
-    await awaited(this.#put(this.#encode(item), deadline));
+    await awaited(this.#core.put(...this.#encode(item), deadline));
   }
 
   /**
@@ -204,7 +174,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @throws {QueueShutDownError} If the queue was shut down and is empty.
    */
   get(timeout?: number): T {
-    return this.#decode(block(this.#get(deadlineAfter(timeout))));
+    return this.#decode(block(this.#core.get(deadlineAfter(timeout))));
   }
 
   /**
@@ -214,7 +184,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @returns The item. Rejects as {@linkcode Queue.prototype.get | get} throws.
    */
   async getAsync(timeout?: number): Promise<T> {
-    return this.#decode(await awaited(this.#get(deadlineAfter(timeout))));
+    return this.#decode(await awaited(this.#core.get(deadlineAfter(timeout))));
   }
 
   /**
@@ -233,7 +203,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @throws {InvalidStateError} If it is called more often than items were put in. Python throws a `ValueError`.
    */
   taskDone(): void {
-    block(this.#taskDone());
+    block(this.#core.taskDone());
   }
 
   /**
@@ -244,7 +214,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @returns Whether all are done; `false` after the timeout.
    */
   join(timeout?: number): boolean {
-    return block(this.#join(deadlineAfter(timeout)));
+    return block(this.#core.join(deadlineAfter(timeout)));
   }
 
   /**
@@ -254,7 +224,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @returns Whether all are done; `false` after the timeout.
    */
   async joinAsync(timeout?: number): Promise<boolean> {
-    return await awaited(this.#join(deadlineAfter(timeout)));
+    return await awaited(this.#core.join(deadlineAfter(timeout)));
   }
 
   /**
@@ -264,7 +234,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @param immediate Whether to drop the items that are in the queue. They count as done.
    */
   shutdown(immediate = false): void {
-    block(this.#shutDown(immediate));
+    block(this.#core.shutDown(immediate));
   }
 
   /** Takes items out, and blocks the thread while there is none, until the queue is shut down and empty. */
@@ -300,7 +270,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
     let priority = 0;
     if (this.#order === "PRIORITY") [priority, value] = pairOf(item);
     const payload = encodeValue(value, { root: "item", sameProcess: true, isStored: true });
-    const bytes = this.#words.byteLength - ITEMS * 4;
+    const { bytes } = this.#core;
     if (!Items.fits(payload, bytes)) {
       throw new RangeError(
         `The item is too large for the memory of the queue, which is ${bytes} bytes. ` +
@@ -313,145 +283,6 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
   #decode({ payload, priority }: Taken): T {
     const value = decodeValue(payload);
     return (this.#order === "PRIORITY" ? [priority, value] : value) as T;
-  }
-
-  *#put([payload, priority]: [Encoded, number], deadline: number): Steps<void> {
-    const [words, mutex, putters] = [this.#words, this.#mutex, this.#putters];
-    for (let isTold = false;;) {
-      yield* mutex.lock(Infinity);
-      let ticket: Ticket;
-      try {
-        this.#bury();
-        if (words[SHUT] === 1) throw shutDown();
-        const { maxsize } = this;
-        // A place that somebody was told of is his.
-        const isFull = maxsize > 0 && words[COUNT] + putters.told >= maxsize;
-        if (!isFull && this.#items.put(payload, priority)) {
-          words[COUNT]++;
-          words[UNFINISHED]++;
-          this.#getters.tell();
-          return;
-        }
-        if (performance.now() >= deadline) {
-          // It was told of room in which its item does not fit: that of another one may.
-          if (isTold) putters.tell();
-          throw fullError(isFull ? maxsize : 0);
-        }
-        ticket = putters.enter();
-      } finally {
-        mutex.release();
-      }
-      yield* putters.wait(ticket, deadline, () => this.#hasDead);
-      yield* mutex.lock(Infinity);
-      try {
-        const state = putters.leave(ticket);
-        isTold = state === TOLD;
-        if (state === REFUSED) throw shutDown();
-      } finally {
-        mutex.release();
-      }
-    }
-  }
-
-  *#get(deadline: number): Steps<Taken> {
-    const [words, mutex, getters] = [this.#words, this.#mutex, this.#getters];
-    for (;;) {
-      yield* mutex.lock(Infinity);
-      let ticket: Ticket;
-      try {
-        this.#bury();
-        // An item that somebody was told of is his.
-        if (words[COUNT] > getters.told) return this.#take();
-        if (words[SHUT] === 1) throw shutDown();
-        if (performance.now() >= deadline) throw new QueueEmptyError("The queue is empty");
-        ticket = getters.enter();
-      } finally {
-        mutex.release();
-      }
-      yield* getters.wait(ticket, deadline, () => this.#hasDead);
-      yield* mutex.lock(Infinity);
-      try {
-        const state = getters.leave(ticket);
-        if (state === REFUSED) throw shutDown();
-        if (state === TOLD && words[COUNT] > 0) return this.#take();
-      } finally {
-        mutex.release();
-      }
-    }
-  }
-
-  #take(): Taken {
-    const taken = this.#items.take();
-    this.#words[COUNT]--;
-    this.#putters.tell();
-    return taken;
-  }
-
-  *#taskDone(): Steps<void> {
-    const words = this.#words;
-    yield* this.#mutex.lock(Infinity);
-    try {
-      if (words[UNFINISHED] === 0) {
-        throw new InvalidStateError("taskDone() was called more often than items were put in");
-      }
-      if (--words[UNFINISHED] === 0) this.#joiners.tellAll(TOLD);
-    } finally {
-      this.#mutex.release();
-    }
-  }
-
-  *#join(deadline: number): Steps<boolean> {
-    const [mutex, joiners] = [this.#mutex, this.#joiners];
-    yield* mutex.lock(Infinity);
-    let ticket: Ticket;
-    try {
-      joiners.bury();
-      if (this.#words[UNFINISHED] === 0) return true;
-      if (performance.now() >= deadline) return false;
-      ticket = joiners.enter();
-    } finally {
-      mutex.release();
-    }
-    yield* joiners.wait(ticket, deadline, () => false);
-    yield* mutex.lock(Infinity);
-    try {
-      return joiners.leave(ticket) === TOLD;
-    } finally {
-      mutex.release();
-    }
-  }
-
-  *#shutDown(immediate: boolean): Steps<void> {
-    const words = this.#words;
-    yield* this.#mutex.lock(Infinity);
-    try {
-      words[SHUT] = 1;
-      if (immediate) {
-        while (words[COUNT] > 0) {
-          this.#items.take();
-          words[COUNT]--;
-          if (words[UNFINISHED] > 0) words[UNFINISHED]--;
-        }
-        if (words[UNFINISHED] === 0) this.#joiners.tellAll(TOLD);
-      }
-      this.#getters.tellAll(REFUSED);
-      this.#putters.tellAll(REFUSED);
-    } finally {
-      this.#mutex.release();
-    }
-  }
-
-  /** Whether a thread has died that waited, or was told of something. Asked without the mutex. */
-  get #hasDead(): boolean {
-    return this.#getters.hasDead || this.#putters.hasDead;
-  }
-
-  /** Tells others of what threads were told of that have died. */
-  #bury(): void {
-    if (!this.#hasDead) return;
-    for (const list of [this.#getters, this.#putters]) {
-      for (let { told } = list.bury(); told > 0; told--) list.tell();
-    }
   }
 }
 
@@ -510,16 +341,4 @@ function pairOf(item: unknown): [priority: number, value: unknown] {
   }
   if (Number.isNaN(priority)) throw new RangeError("The priority of an item must be a number: NaN");
   return [priority, value];
-}
-
-function shutDown(): QueueShutDownError {
-  return new QueueShutDownError("The queue was shut down");
-}
-
-function fullError(maxsize: number): QueueFullError {
-  return new QueueFullError(
-    maxsize === 0
-      ? "The memory of the queue is full"
-      : `The queue is full, with as many items as it can have: ${maxsize}`,
-  );
 }

@@ -4,32 +4,12 @@
  * @module
  */
 
-import { Atomics, Math, performance } from "../../futures/builtins.ts";
 import { deadlineAfter } from "../../futures/deadline.ts";
 import { inspect } from "../../futures/inspect.ts";
-import { holder, HolderState, stateOf } from "../_queue/holders.ts";
 import { Hold, notInTime } from "./lock.ts";
-import { brokenBy, Mutex, MUTEX_WORDS } from "./_mutex.ts";
-import { FIRST_WORD, isGiven, place, sharedClass } from "./_object.ts";
-import { awaited, block, type Steps } from "./_pause.ts";
-import { LIST_WORDS, type Ticket, TOLD, WaitList } from "./_wait_list.ts";
-
-/**
- * How many permits are free, how many there were at first, and how many entries of holders were ever used at once;
- * then the mutex, the waiters, and the holders.
- */
-const VALUE = FIRST_WORD;
-const INITIAL = FIRST_WORD + 1;
-const USED = FIRST_WORD + 2;
-const MUTEX = FIRST_WORD + 3;
-const LIST = MUTEX + MUTEX_WORDS;
-const HOLDERS = LIST + LIST_WORDS;
-/** Of how many threads at once it is known how many permits they hold: a number, and a count. */
-const MAX_HOLDERS = 256;
-const WORDS = HOLDERS + MAX_HOLDERS * 2;
-
-/** Any number of permits. */
-const NO_LIMIT = 2 ** 31 - 1;
+import { isGiven, place, sharedClass } from "./_object.ts";
+import { awaited, block } from "./_pause.ts";
+import { NO_LIMIT, SEMAPHORE_WORDS, SemaphoreCore } from "./_semaphore_core.ts";
 
 /**
  * A number of permits: `acquire` takes one, and waits while there is none; `release` gives one back, from any thread.
@@ -61,9 +41,7 @@ const NO_LIMIT = 2 ** 31 - 1;
  */
 export class Semaphore {
   readonly #kind: string;
-  readonly #words: Int32Array;
-  readonly #mutex: Mutex;
-  readonly #list: WaitList;
+  readonly #core: SemaphoreCore;
 
   /**
    * Makes a semaphore.
@@ -75,14 +53,9 @@ export class Semaphore {
   constructor(value = 1) {
     const kind = this.#kind = new.target === BoundedSemaphore ? "BoundedSemaphore" : "Semaphore";
     if (!isGiven()) checkValue(kind, value);
-    const { words, isNew } = place(this, kind, WORDS * 4);
-    this.#words = words;
-    if (isNew) {
-      words[VALUE] = value;
-      words[INITIAL] = value;
-    }
-    this.#mutex = new Mutex(words, MUTEX, kind);
-    this.#list = new WaitList(words, LIST);
+    const { words, isNew } = place(this, kind, SEMAPHORE_WORDS * 4);
+    this.#core = new SemaphoreCore(words, kind);
+    if (isNew) this.#core.init(value);
   }
 
   /**
@@ -93,7 +66,7 @@ export class Semaphore {
    * @throws {BrokenLockError} If there is no permit, and a thread that holds some has died.
    */
   acquire(timeout?: number): boolean {
-    return block(this.#take(deadlineAfter(timeout)));
+    return block(this.#core.take(deadlineAfter(timeout)));
   }
 
   /**
@@ -103,7 +76,7 @@ export class Semaphore {
    * @returns Whether a permit was taken. Rejects as {@linkcode Semaphore.prototype.acquire | acquire} throws.
    */
   async acquireAsync(timeout?: number): Promise<boolean> {
-    return await awaited(this.#take(deadlineAfter(timeout)));
+    return await awaited(this.#core.take(deadlineAfter(timeout)));
   }
 
   /**
@@ -116,7 +89,7 @@ export class Semaphore {
    */
   release(n = 1): void {
     checkCount(n);
-    block(this.#give(n));
+    block(this.#core.give(n));
   }
 
   /**
@@ -142,127 +115,6 @@ export class Semaphore {
   async holdAsync(timeout?: number): Promise<Disposable> {
     if (!await this.acquireAsync(timeout)) throw notInTime(this.#kind, timeout!);
     return new Hold(this);
-  }
-
-  *#take(deadline: number): Steps<boolean> {
-    const [mutex, list] = [this.#mutex, this.#list];
-    yield* mutex.lock(Infinity);
-    let ticket: Ticket;
-    try {
-      this.#bury();
-      if (this.#words[VALUE] > 0) {
-        this.#words[VALUE]--;
-        this.#noteTaken();
-        return true;
-      }
-      this.#assertHope();
-      if (performance.now() >= deadline) return false;
-      ticket = list.enter();
-    } finally {
-      mutex.release();
-    }
-    yield* list.wait(ticket, deadline, () => this.#deadHolder() !== 0 || list.hasDead);
-    yield* mutex.lock(Infinity);
-    let isTold: boolean;
-    try {
-      isTold = list.leave(ticket) === TOLD;
-      if (isTold) this.#noteTaken();
-    } finally {
-      mutex.release();
-    }
-    // Somebody has died: it may have had permits.
-    return isTold || (performance.now() < deadline ? yield* this.#take(deadline) : false);
-  }
-
-  *#give(n: number): Steps<void> {
-    yield* this.#mutex.lock(Infinity);
-    try {
-      this.#bury();
-      const words = this.#words;
-      const isBounded = this.#kind === "BoundedSemaphore";
-      if (n > (isBounded ? words[INITIAL] : NO_LIMIT) - words[VALUE]) {
-        throw new RangeError(
-          isBounded
-            ? `Cannot release more permits of a BoundedSemaphore than there were at first: ${words[INITIAL]}`
-            : `Cannot release so many permits, as a Semaphore has at most ${NO_LIMIT}: ${n}`,
-        );
-      }
-      this.#noteGiven(n);
-      this.#free(n);
-    } finally {
-      this.#mutex.release();
-    }
-  }
-
-  /** Gives permits to those who wait; what is left is free. */
-  #free(n: number): void {
-    for (; n > 0 && this.#list.tell(); n--);
-    this.#words[VALUE] += n;
-  }
-
-  /** Takes back what was given to waiters that have died. */
-  #bury(): void {
-    if (this.#list.hasDead) this.#free(this.#list.bury().told);
-  }
-
-  /** Notes that this thread holds one more permit. */
-  #noteTaken(): void {
-    const words = this.#words;
-    const me = holder();
-    let unused = -1;
-    for (let at = HOLDERS; at < this.#end; at += 2) {
-      if (words[at] === me) {
-        words[at + 1]++;
-        return;
-      }
-      if (words[at] === 0) unused = at;
-    }
-    if (unused === -1) {
-      if (words[USED] === MAX_HOLDERS) return;
-      unused = this.#end;
-      words[USED]++;
-    }
-    words[unused + 1] = 1;
-    Atomics.store(words, unused, me);
-  }
-
-  /** Notes that permits were given back: the caller's own, or else those that the dead or others have taken. */
-  #noteGiven(n: number): void {
-    const words = this.#words;
-    const me = holder();
-    const isDead = (number: number) => stateOf(number) === HolderState.DEAD;
-    for (const isIts of [(number: number) => number === me, isDead, () => true]) {
-      for (let at = HOLDERS; at < this.#end && n > 0; at += 2) {
-        if (words[at] === 0 || !isIts(words[at])) continue;
-        const count = Math.min(words[at + 1], n);
-        n -= count;
-        words[at + 1] -= count;
-        if (words[at + 1] === 0) Atomics.store(words, at, 0);
-      }
-    }
-  }
-
-  /** Where the entries of holders end that were ever used. */
-  get #end(): number {
-    return HOLDERS + this.#words[USED] * 2;
-  }
-
-  /**
-   * A thread that has died with permits; 0 for none. Where there were no permits at first, they are signals, and nobody
-   * has to give one back. Asked also without the mutex.
-   */
-  #deadHolder(): number {
-    if (this.#words[INITIAL] === 0) return 0;
-    for (let at = HOLDERS; at < this.#end; at += 2) {
-      const number = Atomics.load(this.#words, at);
-      if (number !== 0 && stateOf(number) === HolderState.DEAD) return number;
-    }
-    return 0;
-  }
-
-  #assertHope(): void {
-    const dead = this.#deadHolder();
-    if (dead !== 0) throw brokenBy(this.#kind, dead);
   }
 }
 

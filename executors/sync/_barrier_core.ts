@@ -1,0 +1,112 @@
+/**
+ * The barrier: who comes waits in a list, until one comes that is the last. A party belongs to the times at which the
+ * list was told, as its entry says; so the next time can begin before all have left the one before.
+ *
+ * All words are read and changed under the mutex, but for those that waiters look at now and then.
+ *
+ * @see {@link https://github.com/python/cpython/blob/main/Lib/threading.py | Python's Barrier}, whose semantics it has.
+ * @module
+ */
+
+import { nameOf } from "../_queue/holders.ts";
+import { BrokenBarrierError } from "./errors.ts";
+import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
+import { FIRST_WORD } from "./_object.ts";
+import type { Steps } from "./_pause.ts";
+import { LIST_WORDS, REFUSED, TOLD, WaitList } from "./_wait_list.ts";
+
+/** How many parties there are, why it is broken (a {@linkcode Cause}, or who has died); then the mutex, the waiters. */
+const PARTIES = FIRST_WORD;
+const CAUSE = FIRST_WORD + 1;
+const MUTEX = FIRST_WORD + 2;
+const LIST = MUTEX + MUTEX_WORDS;
+/** How many words a barrier takes. */
+export const BARRIER_WORDS = LIST + LIST_WORDS;
+
+/** Why a barrier is broken; above 0 it is the number of the holder that has died. */
+export const Cause = { NONE: 0, ABORTED: -1, TIMED_OUT: -2 } as const;
+
+/** What a barrier does. */
+export class BarrierCore {
+  readonly #words: Int32Array;
+  readonly #mutex: Mutex;
+  readonly #list: WaitList;
+
+  constructor(words: Int32Array) {
+    this.#words = words;
+    this.#mutex = new Mutex(words, MUTEX, "Barrier");
+    this.#list = new WaitList(words, LIST);
+  }
+
+  /** Says of a new one how many parties there are. */
+  init(parties: number): void {
+    this.#words[PARTIES] = parties;
+  }
+
+  get parties(): number {
+    return this.#words[PARTIES];
+  }
+
+  get waiting(): number {
+    return this.#list.waiting;
+  }
+
+  get isBroken(): boolean {
+    return this.#words[CAUSE] !== Cause.NONE;
+  }
+
+  /**
+   * Waits for all parties.
+   *
+   * @returns How many came before.
+   */
+  *wait(deadline: number): Steps<number> {
+    const list = this.#list;
+    using held = yield* this.#mutex.hold();
+    this.#bury();
+    this.#assertWhole();
+    const index = list.waiting;
+    if (index === this.parties - 1) {
+      list.tellAll(TOLD);
+      return index;
+    }
+    const state = yield* list.waitWith(held, list.enter(), deadline, () => this.#bury());
+    if (state === TOLD) return index;
+    if (state === REFUSED) {
+      this.#assertWhole();
+      throw new BrokenBarrierError("The Barrier was reset while this thread waited for it");
+    }
+    this.#break(Cause.TIMED_OUT);
+    throw this.#error();
+  }
+
+  /** Breaks it for a cause, or makes it whole; those who wait are told so. */
+  *end(cause: number): Steps<void> {
+    using _ = yield* this.#mutex.hold();
+    this.#break(cause);
+  }
+
+  #break(cause: number): void {
+    this.#words[CAUSE] = cause;
+    this.#list.tellAll(REFUSED);
+  }
+
+  #bury(): void {
+    const { dead } = this.#list.bury();
+    if (dead !== 0 && !this.isBroken) this.#break(dead);
+  }
+
+  #assertWhole(): void {
+    if (this.isBroken) throw this.#error();
+  }
+
+  #error(): BrokenBarrierError {
+    const cause = this.#words[CAUSE];
+    const why = cause === Cause.ABORTED
+      ? "it was aborted"
+      : cause === Cause.TIMED_OUT
+      ? "a party waited for longer than its timeout"
+      : `${nameOf(cause)} died while it waited for it`;
+    return new BrokenBarrierError(`The Barrier is broken: ${why}`);
+  }
+}
