@@ -1,26 +1,43 @@
 /** What tests of `sync` share: other holders on this thread, and waits that are driven step by step. */
 import { fail } from "@std/assert";
 import * as kept from "../../futures/builtins.ts";
-import { createLife, endLife, HolderState, type Life, live } from "../../executors/_queue/holders.ts";
+import { createLife, endLife, HolderState, holding, leave, type Life, live } from "../../executors/_queue/holders.ts";
 import type { Pause, Steps } from "../../executors/sync/_pause.ts";
 import { atEachStep, Interruption } from "../protocol/_kit.ts";
 
 /** A thread as a holder, which acts on this thread. */
 export class Party {
   readonly life: Life = createLife();
+  readonly #name: string;
   static #current: Party | undefined;
+  static #count = 0;
+
+  constructor() {
+    this.#name = `party ${Party.#count++}`;
+  }
 
   /** Does something as this holder. */
   as<T>(action: () => T): T {
     const before = Party.#current;
-    Party.#current = this;
-    live(this.life);
+    this.#act();
     try {
       return action();
     } finally {
+      (before ?? main).#act();
       Party.#current = before;
-      live((before ?? main).life);
     }
+  }
+
+  #act(): void {
+    Party.#current = this;
+    live(this.life);
+    holding.isNamed = false;
+    holding.name = () => this.#name;
+  }
+
+  /** Its task is cut off, and its thread goes on as another holder. */
+  cutOff(): void {
+    this.as(() => leave(true));
   }
 
   /** Its thread ends. */
@@ -85,9 +102,9 @@ export class Waiting<R> {
     return this;
   }
 
-  /** Whether its thread sleeps, and nobody has woken it up. */
+  /** Whether its thread sleeps: nobody has woken it up, and its deadline has not passed. */
   get sleeps(): boolean {
-    return sleepers.has(this);
+    return sleepers.has(this) && kept.performance.now() < this.pause!.deadline;
   }
 
   /** Goes on until it is over: fails where it would sleep although nobody wakes it up any more. */
@@ -99,6 +116,62 @@ export class Waiting<R> {
     }
     return this.outcome;
   }
+}
+
+/**
+ * Lets all go on until they are over, each as far as it comes: fails where all that are left sleep although nobody wakes
+ * them up any more.
+ */
+export function settle(what: string, ...waits: Waiting<unknown>[]): void {
+  for (let turns = 0;; turns++) {
+    const left = waits.filter(({ outcome }) => outcome === undefined);
+    if (left.length === 0) return;
+    const awake = left.find((wait) => !wait.sleeps);
+    if (awake === undefined) fail(`${what}: ${left.length} sleep, and nobody wakes them up`);
+    if (turns > 1000) fail(`${what}: it does not come to an end`);
+    awake.go();
+  }
+}
+
+/** What a wait has come to; throws what it has thrown. */
+export function valueOf<R>({ outcome }: Waiting<R>): R {
+  if (outcome === undefined) fail("it is not over");
+  if ("error" in outcome) throw outcome.error;
+  return outcome.value;
+}
+
+/** The class of what a wait has thrown; `undefined` where it has thrown nothing. */
+export function thrownBy({ outcome }: Waiting<unknown>): unknown {
+  return outcome !== undefined && "error" in outcome ? (outcome.error as Error).constructor : undefined;
+}
+
+/** Memory of an object. */
+export function memory(words: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(words * 4));
+}
+
+/**
+ * Lets another wait begin, and go as far as it comes, before each step of a wait in turn; then both come to an end.
+ *
+ * @param scenario Makes both, and the check of what comes of them.
+ */
+export async function raceBoth<R>(
+  scenario: () => { wait: Waiting<R>; other: Waiting<unknown>; check: () => void; looksAgain?: boolean },
+): Promise<number> {
+  return await atEachStep((at) => {
+    const { wait, other, check, looksAgain = false } = scenario();
+    let isOver: boolean;
+    {
+      using interruption = new Interruption(at, () => other.go());
+      wait.go();
+      isOver = !interruption.happened;
+    }
+    if (isOver) other.go();
+    if (looksAgain) { for (const each of [other, wait]) if (each.sleeps) each.go(); }
+    settle(`step ${at}`, wait, other);
+    check();
+    return !isOver;
+  });
 }
 
 /**

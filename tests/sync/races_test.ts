@@ -5,14 +5,12 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
 import { performance } from "../../futures/builtins.ts";
 import { Mutex } from "../../executors/sync/_mutex.ts";
-import { TOLD, WaitList } from "../../executors/sync/_wait_list.ts";
+import { TOLD, WAITING, WaitList } from "../../executors/sync/_wait_list.ts";
 import { BrokenLockError } from "../../executors/sync/errors.ts";
 import { block } from "../../executors/sync/_pause.ts";
 import { test } from "../_helpers.ts";
 import { Clock } from "../protocol/_kit.ts";
-import { Party, raceAtEachStep, Waiting } from "./_kit.ts";
-
-const memory = (words: number) => new Int32Array(new SharedArrayBuffer(words * 4));
+import { memory, Party, raceAtEachStep, settle, thrownBy, valueOf, Waiting } from "./_kit.ts";
 
 function heldMutex(): { mutex: Mutex; words: Int32Array; holder: Party; waiter: Party } {
   const words = memory(8);
@@ -172,6 +170,41 @@ test("a waiter whose deadline passes while the mutex is given to it has it, or n
   });
 });
 
+test("a waiter that is woken up and gives up, at its deadline or dead, wakes up the next one", () => {
+  for (const how of ["its deadline has passed", "it has died"]) {
+    using clock = new Clock();
+    const { mutex, holder, waiter } = heldMutex();
+    const [second, barger] = [new Party(), new Party()];
+    const deadline = performance.now() + 50;
+    const gone = new Waiting(waiter, () => mutex.lock(how.startsWith("its") ? deadline : Infinity)).go();
+    const wait = new Waiting(second, () => mutex.lock(Infinity)).go();
+    holder.as(() => mutex.release());
+    assert(!gone.sleeps && wait.sleeps, "the first one is woken up");
+    // Another one is quicker, and does not know that anybody waits.
+    assert(barger.as(() => mutex.tryLock()));
+    if (how.startsWith("its")) clock.pass(50);
+    else waiter.die();
+    gone.go();
+    barger.as(() => mutex.release());
+    settle(how, gone, wait);
+    assertEquals([thrownBy(gone) ?? valueOf(gone), valueOf(wait)], [
+      how.startsWith("its") ? false : BrokenLockError,
+      true,
+    ]);
+  }
+});
+
+test("a waiter that is woken up by a release, and has died, leaves the mutex to the next one", () => {
+  const { mutex, holder, waiter } = heldMutex();
+  const second = new Party();
+  const gone = new Waiting(waiter, () => mutex.lock(Infinity)).go();
+  const wait = new Waiting(second, () => mutex.lock(Infinity)).go();
+  holder.as(() => mutex.release());
+  waiter.die();
+  settle("both", gone, wait);
+  assertEquals([thrownBy(gone), valueOf(wait)], [BrokenLockError, true]);
+});
+
 test("a mutex is not given to a waiter that has died", () => {
   const { mutex, holder, waiter, wait } = next();
   waiter.die();
@@ -223,4 +256,35 @@ test("what somebody was told of who has died is told to the next one", () => {
   assert(list.tell());
   assertEquals(block(second.as(() => list.wait(entry, Infinity, () => false))), undefined);
   assertEquals(list.leave(entry), TOLD);
+});
+
+test("a waiter whose task was cut off leaves the entry alone that is another one's by now", () => {
+  const list = new WaitList(memory(4096), 0);
+  const [left, other] = [new Party(), new Party()];
+  const ticket = left.as(() => list.enter());
+  const wait = new Waiting(left, () => list.wait(ticket, Infinity, () => false)).go();
+  // Its thread goes on, and so does what is left of its task.
+  left.cutOff();
+  assertEquals(list.bury().told, 0);
+  const next = other.as(() => list.enter());
+  assertEquals(next.entry, ticket.entry, "the entry is used again");
+  wait.go();
+  assert(wait.outcome !== undefined, "it sleeps on, in an entry of another one");
+  for (const act of [() => list.stateOf(ticket), () => list.leave(ticket)]) {
+    assertThrows(() => left.as(act), BrokenLockError);
+  }
+  assertEquals([list.waiting, list.stateOf(next)], [1, WAITING], "the other one waits on");
+  assert(list.tell());
+  assertThrows(() => left.as(() => list.leave(ticket)), BrokenLockError);
+  assertEquals([list.told, other.as(() => list.leave(next)), list.told], [1, TOLD, 0]);
+});
+
+test("a waiter whose task was cut off has its own entry no more, also before others know", () => {
+  const list = new WaitList(memory(4096), 0);
+  const left = new Party();
+  const ticket = left.as(() => list.enter());
+  assert(list.tell());
+  left.cutOff();
+  assertThrows(() => left.as(() => list.leave(ticket)), BrokenLockError);
+  assertEquals(list.bury().told, 1, "what it was told of is for others");
 });
