@@ -410,6 +410,21 @@ test("one whose deadline passes while the last one comes: both go on, or it is b
   assertEquals([...ends].sort(), ["false", "true"]);
 });
 
+test("one whose deadline passes ends the waits of all others, at whatever step they are", async () => {
+  using clock = new Clock();
+  await raceBoth(() => {
+    const core = barrier(3);
+    const [a, b] = parties(2);
+    const other = sleepUntil(clock, a, (deadline) => core.wait(deadline));
+    const wait = new Waiting(b, () => core.wait(Infinity));
+    return {
+      wait,
+      other,
+      check: () => assertEquals([thrownBy(wait), thrownBy(other)], [BrokenBarrierError, BrokenBarrierError]),
+    };
+  });
+});
+
 test("the next time of a barrier begins before all have left the one before", () => {
   const core = barrier(2);
   const [slow, quick] = parties(2);
@@ -630,6 +645,22 @@ test("an event that is set while one comes to wait for it lets that one go on", 
     };
   });
   assert(steps > 5, `${steps} steps`);
+});
+
+test("one that waits for an event goes on, at whatever step of the set it looks", async () => {
+  await atEachStep((at) => {
+    const core = new EventCore(memory(EVENT_WORDS));
+    const wait = new Waiting(new Party(), () => core.wait(Infinity)).go();
+    let happened: boolean;
+    {
+      using interruption = new Interruption(at, () => wait.go());
+      core.set();
+      happened = interruption.happened;
+    }
+    settle(`step ${at}`, wait);
+    assert(valueOf(wait));
+    return happened;
+  });
 });
 
 test("an event that is set and cleared at once lets those go on that wait", async () => {

@@ -205,6 +205,21 @@ test("a waiter that is woken up by a release, and has died, leaves the mutex to 
   assertEquals([thrownBy(gone), valueOf(wait)], [BrokenLockError, true]);
 });
 
+test("one that fails to take a mutex again lets it not go at the end of its block", () => {
+  const mutex = new Mutex(memory(8), 1, "Lock");
+  const [fails, holds, third] = [new Party(), new Party(), new Party()];
+  const wait = new Waiting(fails, function* () {
+    using held = yield* mutex.hold();
+    held.release();
+    assert(holds.as(() => mutex.tryLock()));
+    yield* held.lock();
+  }).go();
+  fails.die();
+  wait.go();
+  assertEquals(thrownBy(wait), BrokenLockError);
+  assert(!third.as(() => mutex.tryLock()), "it has let it go for the one that holds it");
+});
+
 test("a mutex is not given to a waiter that has died", () => {
   const { mutex, holder, waiter, wait } = next();
   waiter.die();
