@@ -15,10 +15,14 @@ import { FIRST_WORD } from "./_object.ts";
 import type { Steps } from "./_pause.ts";
 import { LIST_WORDS, REFUSED, TOLD, WaitList } from "./_wait_list.ts";
 
-/** How many parties there are, why it is broken (a {@linkcode Cause}, or who has died); then the mutex, the waiters. */
+/**
+ * How many parties there are, for how long each waits by default, which is a float64, and why it is broken (a
+ * {@linkcode Cause}, or who has died); then the mutex, the waiters.
+ */
 const PARTIES = FIRST_WORD;
-const CAUSE = FIRST_WORD + 1;
-const MUTEX = FIRST_WORD + 2;
+const TIMEOUT = FIRST_WORD + 1;
+const CAUSE = FIRST_WORD + 3;
+const MUTEX = FIRST_WORD + 4;
 const LIST = MUTEX + MUTEX_WORDS;
 /** How many words a barrier takes. */
 export const BARRIER_WORDS = LIST + LIST_WORDS;
@@ -29,18 +33,26 @@ export const Cause = { NONE: 0, ABORTED: -1, TIMED_OUT: -2 } as const;
 /** What a barrier does. */
 export class BarrierCore {
   readonly #words: Int32Array;
+  readonly #timeout: Float64Array;
   readonly #mutex: Mutex;
   readonly #list: WaitList;
 
   constructor(words: Int32Array) {
     this.#words = words;
+    this.#timeout = new Float64Array(words.buffer, words.byteOffset + TIMEOUT * 4, 1);
     this.#mutex = new Mutex(words, MUTEX, "Barrier");
     this.#list = new WaitList(words, LIST);
   }
 
-  /** Says of a new one how many parties there are. */
-  init(parties: number): void {
+  /** Says of a new one how many parties there are, and for how long each waits by default. */
+  init(parties: number, timeout: number): void {
     this.#words[PARTIES] = parties;
+    this.#timeout[0] = timeout;
+  }
+
+  /** For how long a party waits by default, in milliseconds. */
+  get timeout(): number {
+    return this.#timeout[0];
   }
 
   get parties(): number {

@@ -40,18 +40,24 @@ export class Barrier {
   /**
    * Makes a barrier.
    *
+   * Python's `action` has no place here, as a function cannot lie in shared memory. Let the party do it whose `wait`
+   * returns 0.
+   *
    * @param parties How many threads wait for each other, an integer of at least 1.
-   * @throws {TypeError} If `parties` is not a number.
-   * @throws {RangeError} If `parties` is not such an integer.
+   * @param timeout The maximum time that a party waits which says no other time, in milliseconds. By default there is
+   * no limit.
+   * @throws {TypeError} If an argument is not a number.
+   * @throws {RangeError} If `parties` is not such an integer, or `timeout` is `NaN`.
    */
-  constructor(parties: number) {
+  constructor(parties: number, timeout?: number) {
     if (!isGiven()) {
+      deadlineAfter(timeout);
       checkCount("parties", parties);
       if (parties > MAX_WAITERS) throw new RangeError(`A Barrier can have at most ${MAX_WAITERS} parties: ${parties}`);
     }
     const { words, isNew } = place(this, "Barrier", BARRIER_WORDS * 4);
     this.#core = new BarrierCore(words);
-    if (isNew) this.#core.init(parties);
+    if (isNew) this.#core.init(parties, timeout ?? Infinity);
   }
 
   /** How many threads wait for each other. */
@@ -72,24 +78,24 @@ export class Barrier {
   /**
    * Blocks the calling thread until all parties wait.
    *
-   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit. After it the barrier is
-   * broken.
+   * @param timeout The maximum time to wait, in milliseconds. By default that of the constructor. After it the
+   * barrier is broken.
    * @returns The place of the caller, from 0 to `parties - 1`: each party has another one.
    * @throws {BrokenBarrierError} If the barrier is broken, or is broken or reset while the caller waits.
    */
   wait(timeout?: number): number {
-    return block(this.#core.wait(deadlineAfter(timeout)));
+    return block(this.#core.wait(deadlineAfter(timeout ?? this.#core.timeout)));
   }
 
   /**
    * Waits until all parties wait, without blocking the thread.
    *
-   * @param timeout The maximum time to wait, in milliseconds. By default there is no limit. After it the barrier is
-   * broken.
+   * @param timeout The maximum time to wait, in milliseconds. By default that of the constructor. After it the
+   * barrier is broken.
    * @returns The place of the caller. Rejects as {@linkcode Barrier.prototype.wait | wait} throws.
    */
   async waitAsync(timeout?: number): Promise<number> {
-    return await awaited(this.#core.wait(deadlineAfter(timeout)));
+    return await awaited(this.#core.wait(deadlineAfter(timeout ?? this.#core.timeout)));
   }
 
   /** Empties the barrier, which can be used again. Those who wait get a {@linkcode BrokenBarrierError}. */

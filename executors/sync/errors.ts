@@ -5,6 +5,7 @@
  */
 
 import { HolderState, stateOf } from "../_queue/holders.ts";
+import { registerClass } from "../_values/error_codec.ts";
 
 /**
  * Thrown by an object whose holder has died: what the object protects may be half changed.
@@ -72,3 +73,6 @@ export class QueueShutDownError extends Error {
 }
 
 export { QueueFullError } from "../../futures/errors.ts";
+
+// So that those of tasks arrive as what they are.
+for (const each of [BrokenLockError, BrokenBarrierError, QueueEmptyError, QueueShutDownError]) registerClass(each);

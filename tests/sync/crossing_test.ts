@@ -4,12 +4,17 @@ import { ProcessPoolExecutor, repeat, SerializationError, ThreadPoolExecutor } f
 import {
   Barrier,
   BoundedSemaphore,
+  BrokenBarrierError,
+  BrokenLockError,
   Condition,
   Event,
   LifoQueue,
   Lock,
   PriorityQueue,
   Queue,
+  QueueEmptyError,
+  QueueFullError,
+  QueueShutDownError,
   RLock,
   Semaphore,
 } from "@concurrent/futures/sync";
@@ -164,6 +169,19 @@ test("an object in an item of a queue is refused, with the reason and what to do
     assertMatch(error.message, /which a queue cannot carry. To fix it, give it to the tasks as an argument/);
   }
   assert(queue.empty());
+});
+
+test("errors of the objects arrive from a task as instances of their classes", () => {
+  using pool = new ThreadPoolExecutor(1);
+  const fail = async (name: string): Promise<void> => {
+    const sync = await import("@concurrent/futures/sync");
+    throw new sync[name as "BrokenLockError"](`a ${name}`);
+  };
+  for (const Class of [BrokenLockError, BrokenBarrierError, QueueEmptyError, QueueFullError, QueueShutDownError]) {
+    const error = pool.submit(fail, Class.name).exception(BOUND);
+    assertInstanceOf(error, Class);
+    assertEquals([error.name, error.message], [Class.name, `a ${Class.name}`]);
+  }
 });
 
 test("copies of an object that structuredClone makes are no objects of these classes", () => {

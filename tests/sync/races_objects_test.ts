@@ -375,7 +375,7 @@ test("a large item whose thread dies keeps nobody out any more", () => {
 
 function barrier(n: number): BarrierCore {
   const core = new BarrierCore(memory(BARRIER_WORDS));
-  core.init(n);
+  core.init(n, Infinity);
   return core;
 }
 

@@ -2,7 +2,7 @@
  * What the objects do, after the tests of Python 3.14: test.lock_tests; queues_test.ts has the
  * queues. A test is named after the class and what it proves.
  */
-import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { InvalidStateError, ThreadPoolExecutor, TimeoutError } from "@concurrent/futures";
 import {
   Barrier,
@@ -15,7 +15,7 @@ import {
   RLock,
   Semaphore,
 } from "@concurrent/futures/sync";
-import { BOUND, test, until, within } from "../_helpers.ts";
+import { BOUND, sleep, test, until, within } from "../_helpers.ts";
 import { A_WHILE, testBothWays } from "./_ways.ts";
 
 /** How long `action` takes, in milliseconds. */
@@ -328,6 +328,20 @@ test("Barrier: abort and reset end the waits, and only reset lets it be used aga
   await assertRejects(() => within(wait), BrokenBarrierError, "was reset");
   assertEquals([barrier.broken, barrier.nWaiting], [false, 0]);
   assertEquals((await within(Promise.all([barrier.waitAsync(), barrier.waitAsync()]))).sort(), [0, 1]);
+});
+
+test("Barrier: its timeout holds on each thread, for waits that say no other", async () => {
+  const barrier = new Barrier(2, A_WHILE);
+  using pool = new ThreadPoolExecutor(1);
+  const wait = (barrier: Barrier, timeout?: number) => barrier.wait(timeout);
+  assertInstanceOf(pool.submit(wait, barrier).exception(BOUND), BrokenBarrierError);
+  barrier.reset();
+  await assertRejects(() => barrier.waitAsync(), BrokenBarrierError);
+  barrier.reset();
+  const future = pool.submit(wait, barrier, BOUND);
+  await sleep(A_WHILE * 3);
+  assertEquals([barrier.nWaiting, await within(barrier.waitAsync()), await within(future)], [1, 1, 0]);
+  for (const timeout of [NaN, "1"]) assertThrows(() => new Barrier(1, timeout as number));
 });
 
 test("Barrier: bad numbers of parties are refused", () => {
