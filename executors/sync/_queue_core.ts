@@ -1,7 +1,8 @@
 /**
  * The queue: a bounded buffer with two lists of waiters and one of those who wait for all to be done. An item that
- * comes is for the getter that has waited longest, who is told of it; and so is room for the putter. What somebody was
- * told of nobody else takes.
+ * comes is for the getter that has waited longest, who is told of it; and so is room for the putter. Those who come
+ * later wait behind them. Only who would not wait any more takes what is there all the same, as a queue with an item is
+ * not empty, whoever it is for; the one that was told of it keeps its place.
  *
  * A putter whose item finds no memory keeps its place, and those who come later wait behind it: otherwise small items
  * could keep a large one out for ever.
@@ -86,8 +87,11 @@ export class QueueCore {
     for (let [isTold, came]: [boolean, number | undefined] = [false, undefined];;) {
       this.#bury();
       if (words[SHUT] === 1) throw shutDown();
-      const { hasRoom } = this;
-      if (hasRoom && (isTold || putters.waiting === 0) && this.#items.put(payload, priority)) {
+      const isLate = performance.now() >= deadline;
+      // Where there is room for who comes next, those who wait do so for memory, and all wait behind them.
+      const isBehind = this.#hasRoom && putters.waiting > 0;
+      const mayPut = this.#hasRoom ? isTold || !isBehind : (isTold || isLate) && !this.full;
+      if (mayPut && this.#items.put(payload, priority)) {
         words[COUNT]++;
         words[UNFINISHED]++;
         this.#getters.tell();
@@ -95,9 +99,9 @@ export class QueueCore {
         if (isTold) this.#tellOfRoom();
         return;
       }
-      if (performance.now() >= deadline) {
+      if (isLate) {
         if (came !== undefined) this.#tellOfRoom();
-        throw fullError(hasRoom ? 0 : this.maxsize);
+        throw fullError(this.full ? this.maxsize : 0);
       }
       const ticket = putters.enter(came);
       came = ticket.came;
@@ -111,19 +115,22 @@ export class QueueCore {
   *get(deadline: number): Steps<Taken> {
     const [words, getters] = [this.#words, this.#getters];
     using held = yield* this.#mutex.hold();
-    for (;;) {
+    for (let [isTold, came]: [boolean, number | undefined] = [false, undefined];;) {
       this.#bury();
-      // An item that somebody was told of is his.
-      if (words[COUNT] > getters.told) {
+      const isLate = performance.now() >= deadline;
+      const isForIt = isTold || isLate || words[SHUT] === 1;
+      if (words[COUNT] > (isForIt ? 0 : getters.told)) {
         const taken = this.#items.take();
         words[COUNT]--;
         this.#putters.tell();
         return taken;
       }
       if (words[SHUT] === 1) throw shutDown();
-      if (performance.now() >= deadline) throw new QueueEmptyError("The queue is empty");
-      const bury = () => this.#bury();
-      yield* getters.waitWith(held, getters.enter(), deadline, bury, () => this.#putters.hasDead);
+      if (isLate) throw new QueueEmptyError("The queue is empty");
+      const ticket = getters.enter(came);
+      came = ticket.came;
+      const state = yield* getters.waitWith(held, ticket, deadline, () => this.#bury(), () => this.#putters.hasDead);
+      isTold = state === TOLD;
     }
   }
 
@@ -164,14 +171,18 @@ export class QueueCore {
     this.#putters.tellAll(REFUSED);
   }
 
-  /** Whether there is room for one more; a place that somebody was told of is his. */
-  get hasRoom(): boolean {
-    const { maxsize } = this;
-    return maxsize === 0 || this.#words[COUNT] + this.#putters.told < maxsize;
+  /** Whether there are as many items as there can be. */
+  get full(): boolean {
+    return this.maxsize > 0 && this.size >= this.maxsize;
+  }
+
+  /** Whether there is room for one more besides those who were told of room. */
+  get #hasRoom(): boolean {
+    return this.maxsize === 0 || this.size + this.#putters.told < this.maxsize;
   }
 
   #tellOfRoom(): void {
-    if (this.hasRoom) this.#putters.tell();
+    if (this.#hasRoom) this.#putters.tell();
   }
 
   /** Tells others of what threads were told of that have died. */

@@ -124,7 +124,7 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @returns `true` if it has.
    */
   full(): boolean {
-    return this.maxsize > 0 && this.qsize() >= this.maxsize;
+    return this.#core.full;
   }
 
   /**

@@ -11,6 +11,7 @@ import { FAULTS } from "./faults.ts";
 import { LOAD, STREAMS } from "./load.ts";
 import { measure, type Measured, newSeed } from "./_scenario.ts";
 import { STOPS } from "./storms.ts";
+import { SYNC } from "./sync.ts";
 
 /** How long one scenario may take, in milliseconds. */
 const BOUND = 900_000;
@@ -45,7 +46,7 @@ function givenSize(): number | undefined {
 if (import.meta.main) {
   const seed = newSeed();
   const size = givenSize();
-  const all = [...LOAD, ...STREAMS, ...FAULTS, ...CONTROL, ...STOPS, ...EXAMPLES, ...CLUSTER];
+  const all = [...LOAD, ...STREAMS, ...FAULTS, ...CONTROL, ...STOPS, ...SYNC, ...EXAMPLES, ...CLUSTER];
   const chosen = all.filter(({ name }) => Deno.args.every((text) => name.includes(text)));
   if (chosen.length === 0) {
     const names = all.map(({ name }) => `  ${name}`);

@@ -119,8 +119,8 @@ export class Waiting<R> {
 }
 
 /**
- * Lets all go on until they are over, each as far as it comes: fails where all that are left sleep although nobody wakes
- * them up any more.
+ * Lets all go on until they are over, each as far as it comes: fails where all that are left sleep although nobody
+ * wakes them up any more.
  */
 export function settle(what: string, ...waits: Waiting<unknown>[]): void {
   for (let turns = 0;; turns++) {

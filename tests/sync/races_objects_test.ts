@@ -262,6 +262,17 @@ test("a shutdown ends a wait for an item, at whatever step it comes", async () =
   });
 });
 
+test("a queue that is shut down gives what it has, also where another one was told of it", () => {
+  const { core, put, get } = queue();
+  const [told, later, other] = parties(3);
+  const getter = new Waiting(told, () => get()).go();
+  other.as(() => block(put("item")));
+  other.as(() => block(core.shutDown(false)));
+  assertEquals(later.as(() => block(get())), "item");
+  settle("the one that was told", getter);
+  assertEquals(thrownBy(getter), QueueShutDownError);
+});
+
 test("the last item is done while one comes to wait for that", async () => {
   await raceBoth(() => {
     const { core, put, get } = queue();
@@ -298,19 +309,51 @@ test("room of which one was told that dies goes to the one behind it", () => {
   assertEquals([core.size, other.as(() => block(get(0)))], [1, 1]);
 });
 
-test("those who come later take neither the item nor the room that another one was told of", () => {
+test("those who come later wait behind those who were told of an item, or of room", () => {
   const { put, get } = queue({ maxsize: 1 });
-  const [waits, other] = parties(2);
-  const getter = new Waiting(waits, () => get()).go();
-  other.as(() => block(put("item")));
-  assertThrows(() => other.as(() => block(get(0))), QueueEmptyError);
-  settle("the getter", getter);
-  other.as(() => block(put("item")));
-  const putter = new Waiting(waits, () => put("next")).go();
+  const [waits, later, other] = parties(3);
+  const getters = [waits, later].map((party) => new Waiting(party, () => get()));
+  getters[0].go();
+  other.as(() => block(put("first")));
+  assert(getters[1].go().sleeps, "it takes what is for another one");
+  settle("the first getter", getters[0]);
+  other.as(() => block(put("second")));
+  settle("both getters", ...getters);
+  assertEquals(getters.map(valueOf), ["first", "second"]);
+  other.as(() => block(put("a")));
+  const putters = [waits, later].map((party, i) => new Waiting(party, () => put(`put ${i}`)));
+  putters[0].go();
   other.as(() => block(get()));
-  assertThrows(() => other.as(() => block(put("too quick", 0))), QueueFullError);
-  settle("the putter", putter);
-  assertEquals(other.as(() => block(get())), "next");
+  assert(putters[1].go().sleeps, "it takes the room that is for another one");
+  settle("the first putter", putters[0]);
+  assertEquals(other.as(() => block(get())), "put 0");
+  settle("both putters", ...putters);
+  assertEquals(other.as(() => block(get())), "put 1");
+});
+
+test("a queue with an item is not empty, and one with room is not full, whoever was told of it", () => {
+  const { put, get } = queue({ maxsize: 1 });
+  const [first, second, other] = parties(3);
+  const getters = [first, second].map((party) => new Waiting(party, () => get()).go());
+  other.as(() => block(put(1)));
+  assertEquals(other.as(() => block(get(0))), 1, "who does not wait takes it");
+  getters[0].go();
+  assert(getters[0].sleeps, "it waits on");
+  other.as(() => block(put(2)));
+  settle("the first one", getters[0]);
+  assertEquals([valueOf(getters[0]), getters[1].sleeps], [2, true], "it has kept its place");
+  other.as(() => block(put(3)));
+  settle("the second one", getters[1]);
+  other.as(() => block(put(4)));
+  const putters = [first, second].map((party, i) => new Waiting(party, () => put(5 + i)).go());
+  assertEquals(other.as(() => block(get())), 4);
+  other.as(() => block(put("quick", 0)));
+  putters[0].go();
+  assert(putters[0].sleeps, "it waits on");
+  assertEquals(other.as(() => block(get())), "quick");
+  settle("the first one", putters[0]);
+  assertEquals([other.as(() => block(get())), putters[1].sleeps], [5, false], "it has kept its place");
+  settle("the second one", putters[1]);
 });
 
 const LARGE = "x".repeat(1_000);
