@@ -73,8 +73,10 @@ export async function takePart(
     // All begin together: on few CPUs others would have ended before.
     Atomics.add(clock, ARRIVED, 1);
     while (Atomics.load(clock, ARRIVED) < (i + 1) * THREADS);
-    for (let n = 0; n < CALLS; n++) {
-      const { what, given, call } = actor(n);
+    for (let n = 0;; n++) {
+      const act = actor(n);
+      if (act === undefined) break;
+      const { what, given, call } = act;
       const begin = Atomics.add(clock, NOW, 1);
       const result = await call();
       calls.push({ thread, begin, end: Atomics.add(clock, NOW, 1), what, given, result });
@@ -94,19 +96,21 @@ interface Act {
 /** How long a call waits, in milliseconds: not at all, or a little, blocked or awaited. */
 const TIMEOUTS = [0, 0, 1];
 
-/** What a thread does next with an object. */
-function actorFor(object: unknown, random: Random, thread: number): (n: number) => Act {
-  if (object instanceof Queue) return (n) => queueAct(object, random, thread * 100 + n);
+/** What a thread does next with an object; `undefined` when it has done enough, and holds nothing any more. */
+function actorFor(object: unknown, random: Random, thread: number): (n: number) => Act | undefined {
+  if (object instanceof Queue) return (n) => n < CALLS ? queueAct(object, random, thread * 100 + n) : undefined;
   const words = object as Int32Array;
   const lock = words instanceof Int32Array ? new CarelessLock(words) as never as Lock : object as Lock;
   let held = 0;
   const isLimited = !(object instanceof Semaphore);
-  return () => {
-    if (held > 0 && (isLimited || random.below(2) === 0)) {
+  return (n) => {
+    if (held === 0 && n >= CALLS) return undefined;
+    if (held > 0 && (isLimited || n >= CALLS || random.below(2) === 0)) {
       held--;
       return { what: "release", call: () => lock.release() };
     }
-    const timeout = random.of(TIMEOUTS);
+    // All that have a lock release it, so nobody waits for ever.
+    const timeout = random.of(isLimited ? [...TIMEOUTS, undefined] : TIMEOUTS);
     const isAwaited = !(words instanceof Int32Array) && random.below(3) === 0;
     return {
       what: "acquire",

@@ -5,7 +5,7 @@
  * The search is that of Wing and Gong, with Lowe's memory of what has been tried.
  *
  * @see {@link https://doi.org/10.1145/78969.78972 | M. Herlihy, J. Wing: Linearizability (1990)}
- * @see {@link https://doi.org/10.1006/jpdc.1993.1015 | J. Wing, C. Gong: Testing and Verifying Concurrent Objects (1993)}
+ * @see {@link https://doi.org/10.1006/jpdc.1993.1015 | J. Wing, C. Gong: Testing and Verifying Concurrent Objects}
  * @see {@link https://doi.org/10.1002/cpe.3928 | G. Lowe: Testing for Linearizability (2017)}
  */
 
