@@ -49,6 +49,29 @@ test("mod.ts: every error is an Error that has the name of its class", () => {
   assertInstanceOf(new classes.BrokenProcessPool(""), mod.BrokenExecutor);
 });
 
+test("mod.ts: importing it loads nothing of the other entry points, but for what workers may need later", async () => {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", "--no-lock", new URL("../mod.ts", import.meta.url).pathname],
+  }).output();
+  interface Module {
+    specifier: string;
+    dependencies?: { code?: { specifier: string }; isDynamic?: boolean }[];
+  }
+  const modules = new Map(
+    (JSON.parse(new TextDecoder().decode(stdout)).modules as Module[]).map((module) => [module.specifier, module]),
+  );
+  const loaded = new Set([new URL("../mod.ts", import.meta.url).href]);
+  for (const specifier of loaded) {
+    for (const { code, isDynamic } of modules.get(specifier)?.dependencies ?? []) {
+      if (code !== undefined && !isDynamic) loaded.add(code.specifier);
+    }
+  }
+  const others = /[/]executors[/](sync|parallel|progress|cluster)[/]|^npm:|_worker\.ts$/;
+  assertEquals([...loaded].filter((specifier) => others.test(specifier)), []);
+  assert(loaded.size > 50, `${loaded.size} modules`);
+  assert([...modules.keys()].some((specifier) => specifier.endsWith("/executors/sync/mod.ts")), "a thread may need it");
+});
+
 test("mod.ts: importing it needs no permission, starts nothing and prints nothing", async () => {
   assertEquals(await outputOf("import_only.ts", [], { flags: [] }), { workers: 0 });
   const { code, stderr } = await runProgram("import_only.ts", [], {

@@ -1,4 +1,7 @@
-/** The types: what must compile, what must not, and what comes out. Checking this file is the test. */
+/**
+ * The types: what must compile, what must not, and what comes out. Checking this file is the test. Over 400 lines:
+ * there are statements for each signature.
+ */
 import { assertEquals } from "@std/assert";
 import {
   asCompleted,
@@ -26,6 +29,25 @@ import {
   waitSync,
 } from "@concurrent/futures";
 import { invokeAll, invokeAny, parallel, parallelize } from "@concurrent/futures/parallel";
+import {
+  type AnyLock,
+  Barrier,
+  BoundedSemaphore,
+  BrokenBarrierError,
+  BrokenLockError,
+  Condition,
+  Event,
+  LifoQueue,
+  Lock,
+  PriorityQueue,
+  Queue,
+  QueueEmptyError,
+  QueueFullError,
+  type QueueOptions,
+  QueueShutDownError,
+  RLock,
+  Semaphore,
+} from "@concurrent/futures/sync";
 import { test } from "./_helpers.ts";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
@@ -374,4 +396,113 @@ export function parallelCompiles(): void {
   parallel(add, { timeout: 5 });
   // @ts-expect-error no items
   parallelize(5, add);
+}
+
+/** Never called: its statements only have to compile. */
+export async function syncCompiles(): Promise<void> {
+  for (const lock of [new Lock(), new RLock()]) {
+    const any: AnyLock = lock;
+    sameType<ReturnType<typeof any.acquire>, boolean>();
+    sameType<Parameters<typeof any.acquire>, [timeout?: number]>();
+    sameType<ReturnType<typeof any.acquireAsync>, Promise<boolean>>();
+    sameType<ReturnType<typeof any.hold>, Disposable>();
+    sameType<ReturnType<typeof any.holdAsync>, Promise<Disposable>>();
+    sameType<ReturnType<typeof any.release>, void>();
+    sameType<ReturnType<typeof any.locked>, boolean>();
+    using _held = lock.hold(5);
+    using _later = await lock.holdAsync();
+  }
+
+  for (const condition of [new Condition(), new Condition(new Lock()), new Condition(new RLock())]) {
+    sameType<ReturnType<typeof condition.acquire>, boolean>();
+    sameType<ReturnType<typeof condition.acquireAsync>, Promise<boolean>>();
+    sameType<ReturnType<typeof condition.wait>, boolean>();
+    sameType<ReturnType<typeof condition.waitAsync>, Promise<boolean>>();
+    sameType<Parameters<typeof condition.wait>, [timeout?: number]>();
+    const found = condition.waitFor(() => "found" as const, 5);
+    sameType<typeof found, "found">();
+    const foundLater = condition.waitForAsync(() => 5);
+    sameType<typeof foundLater, Promise<number>>();
+    condition.notify();
+    condition.notify(2);
+    condition.notifyAll();
+    condition.release();
+    using _held = condition.hold();
+    using _later = await condition.holdAsync(5);
+  }
+  // @ts-expect-error a condition has a lock of these classes
+  new Condition(new Semaphore());
+
+  for (const semaphore of [new Semaphore(), new BoundedSemaphore(2)]) {
+    sameType<ReturnType<typeof semaphore.acquire>, boolean>();
+    sameType<Parameters<typeof semaphore.acquire>, [timeout?: number]>();
+    sameType<ReturnType<typeof semaphore.acquireAsync>, Promise<boolean>>();
+    sameType<Parameters<typeof semaphore.release>, [n?: number]>();
+    using _held = semaphore.hold(5);
+    using _later = await semaphore.holdAsync();
+  }
+  // @ts-expect-error a number of permits
+  new Semaphore("1");
+
+  const event = new Event();
+  sameType<ReturnType<typeof event.isSet>, boolean>();
+  sameType<ReturnType<typeof event.wait>, boolean>();
+  sameType<ReturnType<typeof event.waitAsync>, Promise<boolean>>();
+  sameType<Parameters<typeof event.wait>, [timeout?: number]>();
+  event.set();
+  event.clear();
+
+  const barrier = new Barrier(2, 5);
+  sameType<ReturnType<typeof barrier.wait>, number>();
+  sameType<ReturnType<typeof barrier.waitAsync>, Promise<number>>();
+  sameType<[typeof barrier.parties, typeof barrier.nWaiting, typeof barrier.broken], [number, number, boolean]>();
+  barrier.reset();
+  barrier.abort();
+  // @ts-expect-error the number of parties is needed
+  new Barrier();
+  // @ts-expect-error the number of parties stays
+  barrier.parties = 3;
+
+  const options: QueueOptions = { memory: 2 ** 20 };
+  const queues = [new Queue<string>(), new LifoQueue<string>(5), new PriorityQueue<string>(0, options)] as const;
+  const [queue, stack, heap] = queues;
+  for (const each of queues) {
+    sameType<[typeof each.maxsize], [number]>();
+    sameType<ReturnType<typeof each.qsize>, number>();
+    sameType<[ReturnType<typeof each.empty>, ReturnType<typeof each.full>], [boolean, boolean]>();
+    sameType<[ReturnType<typeof each.join>, ReturnType<typeof each.joinAsync>], [boolean, Promise<boolean>]>();
+    each.taskDone();
+    each.shutdown();
+    each.shutdown(true);
+  }
+  sameType<[ReturnType<typeof queue.get>, ReturnType<typeof queue.getAsync>], [string, Promise<string>]>();
+  sameType<[ReturnType<typeof queue.getNowait>, ReturnType<typeof stack.get>], [string, string]>();
+  sameType<Parameters<typeof queue.put>, [item: string, timeout?: number]>();
+  sameType<Parameters<typeof queue.putNowait>, [item: string]>();
+  sameType<ReturnType<typeof queue.putAsync>, Promise<void>>();
+  sameType<ReturnType<typeof heap.get>, [priority: number, value: string]>();
+  heap.put([1, "first"], 5);
+  for (const item of queue) sameType<typeof item, string>();
+  for await (const [priority, value] of heap) sameType<[typeof priority, typeof value], [number, string]>();
+  // @ts-expect-error items are strings
+  queue.put(5);
+  // @ts-expect-error items are pairs
+  heap.put("first");
+  // @ts-expect-error no such option
+  new Queue(0, { size: 5 });
+
+  const take = (lock: Lock, queue: Queue<number>): number => lock.acquire() ? queue.get() : 0;
+  const future = pool.submit(take, new Lock(), new Queue<number>());
+  sameType<typeof future, Future<number>>();
+  // @ts-expect-error the arguments are checked against the function
+  pool.submit(take, new Lock(), new Queue<string>());
+  for (
+    const error of [
+      new BrokenLockError(),
+      new BrokenBarrierError(),
+      new QueueEmptyError(),
+      new QueueFullError(),
+      new QueueShutDownError(),
+    ]
+  ) sameType<typeof error extends Error ? true : false, true>();
 }

@@ -55,6 +55,16 @@ for (const kind of ["threads", "processes", "none"]) {
   }
 }
 
+for (const how of ["block", "await"]) {
+  test(`a thread gets a lock and a queue as arguments, with an empty cache: ${how}`, async () => {
+    await using registry = await Registry.start();
+    const project = new Project(registry, ["sync.ts"]);
+    const run = await project.deno(["run", "--no-prompt", "--allow-read", "sync.ts", how]);
+    assertPrints(run, "1", "2", "3", "false");
+    project.assertWithoutCluster();
+  });
+}
+
 test("the stacks of errors name the program's lines, and none of the library, which is on another host", async () => {
   await using registry = await Registry.start();
   const project = new Project(registry, ["stacks.ts"]);
@@ -79,12 +89,15 @@ test("`deno check` of a program has the types of the package, and refuses what i
 
 test("all that workers need is there when a program begins: they start offline", async () => {
   const registry = await Registry.start();
-  const project = new Project(registry, ["pools.ts", "tasks.ts"]);
+  const project = new Project(registry, ["pools.ts", "tasks.ts", "sync.ts"]);
   // Not by `deno cache`, which fetches also what is only imported for its types.
   assertPrints(await project.deno(["run", "pools.ts", "none", "not at all"]));
+  assertPrints(await project.deno(["run", "sync.ts", "not at all"]));
   await project.disconnect();
   for (const kind of ["threads", "processes", "none"]) {
     const run = await project.deno(["run", "--no-prompt", "--allow-read", "--allow-run", "pools.ts", kind, "block"]);
     assertPrints(run, "64", "4", "24", "24", "1,4,9");
   }
+  const run = await project.deno(["run", "--no-prompt", "--allow-read", "sync.ts", "block"]);
+  assertPrints(run, "1", "2", "3", "false");
 });

@@ -6,7 +6,7 @@ import type { Scenario } from "./_scenario.ts";
 export const SYNC: Scenario[] = Object.keys(SUBJECTS).map((kind) => ({
   name: `sync: random histories of a ${kind} are linearizable`,
   size: 100,
-  fullSize: 20_000,
+  fullSize: 5_000,
   async run(size, random) {
     await assertLinearizable(kind, size, random);
     return { tasks: size };
