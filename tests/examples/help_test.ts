@@ -33,6 +33,12 @@ const PROGRAMS: Program[] = [
     bad: ["everything"],
     told: ['"everything"', "one of loop, interrupt, progress, server"],
   },
+  {
+    name: "sync.ts",
+    help: ["PART", "buffer, readers, philosophers", "--items", "(default 2000)", "--meals", "(default 500)"],
+    bad: ["--meals", "none"],
+    told: ['--meals "none"', "a whole number from 1 to 1000000"],
+  },
   { name: "sha.ts", help: JOBS, bad: ["-w", "1,,2"], told: ['--workers "1,,2"', "whole numbers from 1 to 12"] },
   {
     name: "demo_executor_map.ts",
