@@ -69,6 +69,12 @@ function option(
   return { id, name, unit: "×", target, work: "option", params: { kind, how, count, rounds }, floors: [] };
 }
 
+/** Unit `µs`: what an operation on an object of `sync` takes. */
+function sync(id: string, name: string, how: string, count: number, target: number): Omit<Row, "group"> {
+  const floors = ["postMessage"];
+  return { id, name, unit: "µs", target, work: "sync", params: { how, count }, floors, peers: false, python: "shown" };
+}
+
 const THREADS: Omit<Row, "group">[] = [
   {
     id: "1",
@@ -221,6 +227,9 @@ const THREADS: Omit<Row, "group">[] = [
     floors: [],
     python: "compared",
   },
+  sync("40a", "a lock that nobody else wants, taken and released", "free", 100_000, 0.5),
+  sync("40b", "a lock that four threads want, taken and released", "wanted", 100_000, 3),
+  sync("40c", "an item through a queue, from thread to thread", "queue", 50_000, 10),
 ];
 
 const PROCESSES: Omit<Row, "group">[] = [

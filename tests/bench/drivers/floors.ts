@@ -6,6 +6,7 @@
 
 import { EchoWorker, Pipe, SpinWorker, startChild, TaskWorker } from "../_floors.ts";
 import { serve } from "./serve.mjs";
+import { syncFloors } from "./sync.ts";
 import type { Contestant, Pool } from "./works.mjs";
 
 /** How many numbers one message of a batch holds. */
@@ -134,5 +135,5 @@ const FLOORS: Record<string, (workers: number) => Pool> = { postMessage, spin, c
 
 if (import.meta.main) {
   const open = FLOORS[Deno.args[0]];
-  await serve({ open: (_, workers) => open(workers) } satisfies Contestant);
+  await serve({ open: (_, workers) => open(workers), works: syncFloors } satisfies Contestant);
 }

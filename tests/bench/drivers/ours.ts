@@ -8,6 +8,7 @@ import { type Future, ProcessPoolExecutor, ThreadPoolExecutor, transfer } from "
 import { growthWorks } from "./growth.ts";
 import { optionWorks } from "./options.ts";
 import { serve } from "./serve.mjs";
+import { syncWorks } from "./sync.ts";
 import * as tasks from "./tasks.mjs";
 import type { Contestant, Pool } from "./works.mjs";
 
@@ -40,4 +41,6 @@ function open(group: Group, workers: number): Pool {
   };
 }
 
-if (import.meta.main) await serve({ open, works: { ...growthWorks, ...optionWorks } } satisfies Contestant);
+if (import.meta.main) {
+  await serve({ open, works: { ...growthWorks, ...optionWorks, ...syncWorks } } satisfies Contestant);
+}

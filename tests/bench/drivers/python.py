@@ -3,7 +3,9 @@
 import hashlib
 import json
 import multiprocessing
+import queue
 import sys
+import threading
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -123,6 +125,63 @@ def speedup(group, task, count, pythonSize, **_):
     return run, pools
 
 
+def take_turns(lock, start, total, times):
+    start.wait()
+    for _ in range(times):
+        lock.acquire()
+        total[0] += 1
+        lock.release()
+
+
+def put_all(items, count):
+    for n in range(count):
+        items.put(n)
+
+
+def sync(how, count):
+    """A lock that nobody else wants, one that four threads want, or a queue between two threads."""
+    pool = ThreadPoolExecutor(4)
+
+    def free():
+        lock, total = threading.Lock(), [0]
+        alone = threading.Barrier(1)
+        elapsed, _ = timed(lambda: take_turns(lock, alone, total, count))
+        expect(total[0], count)
+        return elapsed
+
+    def wanted():
+        lock, total = threading.Lock(), [0]
+        start = threading.Barrier(5)
+        futures = [pool.submit(take_turns, lock, start, total, count // 4) for _ in range(4)]
+        while start.n_waiting < 4:
+            time.sleep(0.001)
+
+        def all_turns():
+            start.wait()
+            for future in futures:
+                future.result()
+
+        elapsed, _ = timed(all_turns)
+        expect(total[0], count)
+        return elapsed
+
+    def queued():
+        items = queue.Queue(1000)
+
+        def pass_on():
+            future = pool.submit(put_all, items, count)
+            total = sum(items.get() for _ in range(count))
+            future.result()
+            return total
+
+        elapsed, total = timed(pass_on)
+        expect(total, count * (count - 1) // 2)
+        return elapsed
+
+    measure = {"free": free, "wanted": wanted, "queue": queued}[how]
+    return lambda: {"value": measure() * 1000 / count}, [pool]
+
+
 IN_A_POOL = {"oneByOne": one_by_one, "burst": burst, "map": map_, "aside": aside}
 
 
@@ -132,6 +191,8 @@ def open_work(work, group, params):
         return cold(group, **params), []
     if work == "speedup":
         return speedup(group, **params)
+    if work == "sync":
+        return sync(**params)
     if work not in IN_A_POOL:
         raise Cannot("not measured")
     pool = make_pool(group, 2)
