@@ -71,3 +71,33 @@ test("Queue: a stopped task that waits for an item takes none from another one",
   assertEquals((await within(Promise.all(futures))).sort(), [1, 2]);
   assert(queue.empty());
 });
+
+test("Lock: a thread of a pool inside a task holds it, and the thread of that task is given up", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  const [lock, held, end] = [new Lock(), new Event(), new Event()];
+  const task = async (lock: Lock, held: Event, end: Event) => {
+    const { ThreadPoolExecutor } = await import("@concurrent/futures");
+    const inner = new ThreadPoolExecutor({ maxWorkers: 1, threadNamePrefix: "inner" });
+    inner.with({ name: "greedy" }).submit(
+      (lock: Lock, held: Event) => {
+        lock.acquire();
+        held.set();
+      },
+      lock,
+      held,
+    );
+    held.wait();
+    while (!end.isSet());
+  };
+  const future = pool.with({ grace: 10 }).submit(task, lock, held, end);
+  try {
+    assert(await held.waitAsync(BOUND));
+    const wait = lock.acquireAsync();
+    future.abort();
+    const error = await within(wait.catch((error) => error), "who waits", SOON);
+    assertInstanceOf(error, BrokenLockError);
+    assertMatch(error.message, /^The Lock is broken: it was held by inner_0 for task greedy, which/);
+  } finally {
+    end.set();
+  }
+});
