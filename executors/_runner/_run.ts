@@ -51,7 +51,7 @@ export const current: {
  */
 export abstract class Run<W extends RunWorker = RunWorker> {
   isOver = false;
-  /** Whether it was stopped, or has called what ends it: what it holds it will not release. */
+  /** Whether it was stopped, or ended by a call or by an error beside it: what it holds it will not release. */
   isCutOff = false;
   /** Lets the thread go on to the next task. */
   onOver: (() => void) | undefined;

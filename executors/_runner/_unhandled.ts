@@ -81,8 +81,11 @@ export function watchTasks(worker: Watched): void {
   /** An error that nobody caught in a timer, or a rejection that nobody handled: it ends its run, if that goes on. */
   const onUnhandledError = (error: unknown, run: Run | undefined): void => {
     if (isExit(error)) return;
-    if (run !== undefined && !run.isOver) run.end(RecordType.ERROR, error);
-    else printError(`Uncaught error in ${worker.name}, after its task was done:`, error);
+    if (run !== undefined && !run.isOver) {
+      // What is left of it may never run, so nobody may be left who releases the locks that it holds.
+      run.isCutOff = true;
+      run.end(RecordType.ERROR, error);
+    } else printError(`Uncaught error in ${worker.name}, after its task was done:`, error);
   };
 
   // Uncaught, they would end the whole program.

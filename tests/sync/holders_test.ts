@@ -21,6 +21,19 @@ const deaths: Record<string, [task: Task, end: (future: Future<unknown>) => unkn
     await Promise.resolve();
     Deno.exit(3);
   }, () => {}],
+  "an error in a timer": [async (lock, held) => {
+    lock.acquire();
+    held.set();
+    setTimeout(() => {
+      throw new Error("late");
+    });
+    await new Promise((resolve) => setTimeout(resolve, 60_000));
+  }, () => {}],
+  "abort() while it computes": [(lock, held) => {
+    lock.acquire();
+    held.set();
+    while (held.isSet());
+  }, (future) => future.abort()],
   "abort() while it awaits": [async (lock, held) => {
     lock.acquire();
     held.set();
@@ -49,6 +62,7 @@ for (const [how, [task, end]] of Object.entries(deaths)) {
         );
       }
       await future.exception(BOUND);
+      held.clear(); // the one that computes on
     });
   }
 }
