@@ -54,6 +54,8 @@ const SECONDS: { readonly [path: string]: number } = {
   "tests/protocol/pool_test.ts": 12,
   "tests/registry/cluster_test.ts": 10,
   "tests/registry/first_use_test.ts": 15,
+  "tests/sync/contention_test.ts": 15,
+  "tests/sync/linear_test.ts": 10,
 };
 const MOST_TAKE = 5;
 

@@ -423,6 +423,7 @@ export async function syncCompiles(): Promise<void> {
     sameType<typeof found, "found">();
     const foundLater = condition.waitForAsync(() => 5);
     sameType<typeof foundLater, Promise<number>>();
+    sameType<ReturnType<typeof condition.locked>, boolean>();
     condition.notify();
     condition.notify(2);
     condition.notifyAll();

@@ -90,6 +90,15 @@ export class Condition {
   }
 
   /**
+   * Whether somebody holds the lock.
+   *
+   * @returns `true` if it is held.
+   */
+  locked(): boolean {
+    return this.#lock.locked();
+  }
+
+  /**
    * Takes the lock for a block: see {@linkcode AnyLock.prototype.hold | Lock.hold()}.
    *
    * @param timeout The maximum time to wait, in milliseconds. By default there is no limit.

@@ -141,7 +141,9 @@ for (
 
   testBothWays(`${name}: a wait ends with false after its timeout, and holds the lock again`, async (call) => {
     const condition = make();
+    assert(!condition.locked());
     condition.acquire();
+    assert(condition.locked());
     const waited = await timeOf(async () => assertEquals(await call(condition, "wait", A_WHILE), false));
     assert(waited >= A_WHILE - 1, `${waited} ms`);
     condition.notify();
