@@ -90,6 +90,8 @@ export const holding = {
   isNamed: false,
   /** What runs now, in messages. */
   name: (): string => "the main thread",
+  /** Why what runs now is to end, if it is. */
+  reasonToStop: (): [reason: unknown] | undefined => undefined,
 };
 
 const encoder = new TextEncoder();

@@ -92,9 +92,9 @@ export class RunControl {
   get current(): CurrentTask {
     if (this.#current !== undefined) return this.#current;
     this.#worker.port.listenForStops?.();
-    this.#live = makeLiveSignal(() => this.#look());
+    this.#live = makeLiveSignal(() => this.look());
     // It may have been told so before it has begun, and is not told again.
-    if (this.#look() !== undefined) void this.#fireLater(this.#live);
+    if (this.look() !== undefined) void this.#fireLater(this.#live);
     const { signal } = this.#live;
     if (this.runsAs !== undefined) return this.#current = { ...this.runsAs, signal };
     const name = this.name ?? this.#worker.nameOf(this.#run.task.fn);
@@ -107,7 +107,7 @@ export class RunControl {
   }
 
   /** Whether the task is to end, and why. */
-  #look(): [reason: unknown] | undefined {
+  look(): [reason: unknown] | undefined {
     const { task, isOver } = this.#run;
     if (this.#isStopped || (!isOver && this.#worker.port.isStopping(task))) {
       return [abortError()];

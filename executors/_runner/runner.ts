@@ -107,6 +107,7 @@ export function runFor<T extends RunnerTask>(port: TaskPort<T>): Runner {
   watchTasks(runner);
   setTaskHost(runner);
   holding.name = () => runner!.holderName;
+  holding.reasonToStop = () => runner!.reasonToStop();
   return runner;
 }
 
@@ -173,6 +174,12 @@ export class Runner implements RunWorker {
     const run = runOfNow();
     if (run?.task === undefined) return this.port.name;
     return `${this.port.name} for task ${run.name ?? (this.nameOf(run.task.fn) || "without a name")}`;
+  }
+
+  /** Why what runs now is to end, if it is. */
+  reasonToStop(): [reason: unknown] | undefined {
+    const run = runOfNow();
+    return run instanceof TaskRun || run instanceof ChunkRun ? run.control.look() : undefined;
   }
 
   /** The run that holds this thread is to end: its signal is aborted. */

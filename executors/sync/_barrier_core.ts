@@ -8,6 +8,7 @@
  * @module
  */
 
+import { performance } from "../../futures/builtins.ts";
 import { nameOf } from "../_queue/holders.ts";
 import { BrokenBarrierError } from "./errors.ts";
 import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
@@ -28,7 +29,7 @@ const LIST = MUTEX + MUTEX_WORDS;
 export const BARRIER_WORDS = LIST + LIST_WORDS;
 
 /** Why a barrier is broken; above 0 it is the number of the holder that has died. */
-export const Cause = { NONE: 0, ABORTED: -1, TIMED_OUT: -2 } as const;
+export const Cause = { NONE: 0, ABORTED: -1, TIMED_OUT: -2, STOPPED: -3 } as const;
 
 /** What a barrier does. */
 export class BarrierCore {
@@ -88,7 +89,7 @@ export class BarrierCore {
       this.#assertWhole();
       throw new BrokenBarrierError("The Barrier was reset while this thread waited for it");
     }
-    this.#break(Cause.TIMED_OUT);
+    this.#break(performance.now() >= deadline ? Cause.TIMED_OUT : Cause.STOPPED);
     throw this.#error();
   }
 
@@ -118,6 +119,8 @@ export class BarrierCore {
       ? "it was aborted"
       : cause === Cause.TIMED_OUT
       ? "a party waited for longer than its timeout"
+      : cause === Cause.STOPPED
+      ? "the task of a party was stopped while it waited"
       : `${nameOf(cause)} died while it waited for it`;
     return new BrokenBarrierError(`The Barrier is broken: ${why}`);
   }

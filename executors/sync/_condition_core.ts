@@ -9,11 +9,10 @@
  * @module
  */
 
-import { performance } from "../../futures/builtins.ts";
 import { InvalidStateError } from "../../futures/errors.ts";
 import type { LockCore } from "./lock.ts";
 import { FIRST_WORD } from "./_object.ts";
-import type { Steps } from "./_pause.ts";
+import { isOver, type Steps } from "./_pause.ts";
 import { LIST_WORDS, TOLD, WAITING, WaitList } from "./_wait_list.ts";
 
 /** How many words a condition takes. */
@@ -50,7 +49,7 @@ export class ConditionCore {
       });
       yield* lock.takeAgain(times);
       this.#bury();
-      if (list.stateOf(ticket) !== WAITING || performance.now() >= deadline) return list.leave(ticket) === TOLD;
+      if (list.stateOf(ticket) !== WAITING || isOver(deadline)) return list.leave(ticket) === TOLD;
     }
   }
 

@@ -7,9 +7,9 @@
  * @module
  */
 
-import { Atomics, performance } from "../../futures/builtins.ts";
+import { Atomics } from "../../futures/builtins.ts";
 import { FIRST_WORD } from "./_object.ts";
-import type { Steps } from "./_pause.ts";
+import { isOver, type Steps } from "./_pause.ts";
 
 /** Whether it is set, and how often it was set. */
 const SET = FIRST_WORD;
@@ -49,7 +49,7 @@ export class EventCore {
     for (;;) {
       // In this order: who sets it stores the flag first.
       if (this.isSet || Atomics.load(words, TIMES) !== value) return true;
-      if (performance.now() >= deadline) return false;
+      if (isOver(deadline)) return false;
       yield { words, index: TIMES, value, deadline };
     }
   }

@@ -15,9 +15,9 @@
  * @module
  */
 
-import { Atomics, performance } from "../../futures/builtins.ts";
+import { Atomics } from "../../futures/builtins.ts";
 import { holder, HolderState, nameOf, stateOf } from "../_queue/holders.ts";
-import type { Steps } from "./_pause.ts";
+import { isOver, NEVER, type Steps } from "./_pause.ts";
 import { BrokenLockError, cutOff } from "./errors.ts";
 
 /** The words of a mutex: see above; and the ticket of the waiter that comes next, 0 for none. */
@@ -95,7 +95,7 @@ export class Mutex {
       this.assertWhole(word);
       if (looks++ < LOOKS) continue;
       looks = 0;
-      if (performance.now() >= deadline) {
+      if (isOver(deadline)) {
         if (!isNext || Atomics.compareExchange(words, at + NEXT, ticket, 0) === ticket) {
           if (mine !== me) this.#passOn();
           return false;
@@ -195,7 +195,7 @@ export class Held implements Disposable {
   }
 
   *lock(): Steps<this> {
-    yield* this.#mutex.lock(Infinity);
+    yield* this.#mutex.lock(NEVER);
     this.#isMine = true;
     return this;
   }

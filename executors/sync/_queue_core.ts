@@ -14,14 +14,13 @@
  * @module
  */
 
-import { performance } from "../../futures/builtins.ts";
 import { InvalidStateError } from "../../futures/errors.ts";
 import type { Encoded } from "../_values/encoded.ts";
 import { QueueEmptyError, QueueFullError, QueueShutDownError } from "./errors.ts";
 import { Items, ITEMS_WORDS, type Order } from "./_items.ts";
 import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
 import { FIRST_WORD } from "./_object.ts";
-import type { Steps } from "./_pause.ts";
+import { isOver, type Steps } from "./_pause.ts";
 import { LIST_WORDS, REFUSED, TOLD, WaitList } from "./_wait_list.ts";
 
 /**
@@ -87,7 +86,7 @@ export class QueueCore {
     for (let [isTold, came]: [boolean, number | undefined] = [false, undefined];;) {
       this.#bury();
       if (words[SHUT] === 1) throw shutDown();
-      const isLate = performance.now() >= deadline;
+      const isLate = isOver(deadline);
       // Where there is room for who comes next, those who wait do so for memory, and all wait behind them.
       const isBehind = this.#hasRoom && putters.waiting > 0;
       const mayPut = this.#hasRoom ? isTold || !isBehind : (isTold || isLate) && !this.full;
@@ -117,7 +116,7 @@ export class QueueCore {
     using held = yield* this.#mutex.hold();
     for (let [isTold, came]: [boolean, number | undefined] = [false, undefined];;) {
       this.#bury();
-      const isLate = performance.now() >= deadline;
+      const isLate = isOver(deadline);
       const isForIt = isTold || isLate || words[SHUT] === 1;
       if (words[COUNT] > (isForIt ? 0 : getters.told)) {
         const taken = this.#items.take();
@@ -150,7 +149,7 @@ export class QueueCore {
     using held = yield* this.#mutex.hold();
     joiners.bury();
     if (this.#words[UNFINISHED] === 0) return true;
-    if (performance.now() >= deadline) return false;
+    if (isOver(deadline)) return false;
     return (yield* joiners.waitWith(held, joiners.enter(), deadline, () => joiners.bury())) === TOLD;
   }
 

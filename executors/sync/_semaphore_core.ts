@@ -9,11 +9,11 @@
  * @module
  */
 
-import { Atomics, Math, performance } from "../../futures/builtins.ts";
+import { Atomics, Math } from "../../futures/builtins.ts";
 import { holder, HolderState, stateOf } from "../_queue/holders.ts";
 import { brokenBy, Mutex, MUTEX_WORDS } from "./_mutex.ts";
 import { FIRST_WORD } from "./_object.ts";
-import type { Steps } from "./_pause.ts";
+import { isOver, type Steps } from "./_pause.ts";
 import { LIST_WORDS, TOLD, WaitList } from "./_wait_list.ts";
 
 /**
@@ -65,7 +65,7 @@ export class SemaphoreCore {
         return true;
       }
       this.#assertHope();
-      if (performance.now() >= deadline) return false;
+      if (isOver(deadline)) return false;
       const bury = () => this.#bury();
       // Another one has died: it may have had permits.
       const isHopeless = () => this.#deadHolder() !== 0;

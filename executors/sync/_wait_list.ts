@@ -12,11 +12,11 @@
  * @module
  */
 
-import { Atomics, performance } from "../../futures/builtins.ts";
+import { Atomics } from "../../futures/builtins.ts";
 import { holder, HolderState, stateOf } from "../_queue/holders.ts";
 import { cutOff } from "./errors.ts";
 import type { Held } from "./_mutex.ts";
-import type { Steps } from "./_pause.ts";
+import { isOver, type Steps } from "./_pause.ts";
 
 /** How many can wait at once. */
 export const MAX_WAITERS = 1024;
@@ -117,7 +117,7 @@ export class WaitList {
       yield* this.wait(ticket, deadline, () => this.hasDead || isHopeless());
       yield* held.lock();
       bury();
-      if (this.stateOf(ticket) !== WAITING || performance.now() >= deadline || isHopeless()) return this.leave(ticket);
+      if (this.stateOf(ticket) !== WAITING || isOver(deadline) || isHopeless()) return this.leave(ticket);
     }
   }
 
@@ -132,7 +132,7 @@ export class WaitList {
       const value = Atomics.load(words, entry);
       if ((value & STATE_MASK) !== WAITING || Atomics.load(words, entry + 1) !== came) return;
       if (stateOf(value >>> STATE_BITS) !== HolderState.ALIVE) return;
-      if (performance.now() >= deadline || isHopeless()) return;
+      if (isOver(deadline) || isHopeless()) return;
       yield { words, index: entry, value, deadline };
     }
   }

@@ -10,7 +10,7 @@ import { holder, HolderState, nameOf, stateOf } from "../_queue/holders.ts";
 import { assertAlive } from "./errors.ts";
 import { Mutex, MUTEX_WORDS } from "./_mutex.ts";
 import { FIRST_WORD, place, sharedClass } from "./_object.ts";
-import { awaited, block, type Steps } from "./_pause.ts";
+import { awaited, block, NEVER, type Steps } from "./_pause.ts";
 
 /** What makes a lock of one kind. */
 export interface LockCore {
@@ -189,7 +189,7 @@ export class Lock extends AnyLock {
         return 1;
       },
       *takeAgain() {
-        yield* mutex.lock(Infinity);
+        yield* mutex.lock(NEVER);
       },
       assertWhole: () => mutex.assertWhole(),
     });
@@ -262,7 +262,7 @@ export class RLock extends AnyLock {
         return times;
       },
       *takeAgain(times) {
-        yield* mutex.lock(Infinity);
+        yield* mutex.lock(NEVER);
         words[FIRST_WORD] = times;
       },
       assertWhole: () => mutex.assertWhole(),

@@ -1,8 +1,9 @@
 /** What a holder had that has died hangs nobody: it is broken within a second, and the error names the holder. */
 import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
-import { type Future, ThreadPoolExecutor } from "@concurrent/futures";
-import { BrokenLockError, Event, Lock, Queue, RLock, Semaphore } from "@concurrent/futures/sync";
-import { BOUND, test, within } from "../_helpers.ts";
+import { type Future, ThreadPoolExecutor, TimeoutError } from "@concurrent/futures";
+import { Barrier, BrokenLockError, Condition, Event, Lock, Queue, RLock, Semaphore } from "@concurrent/futures/sync";
+import { BOUND, sleep, test, until, within } from "../_helpers.ts";
+import { A_WHILE } from "./_ways.ts";
 
 /** How long it takes at the most until who waits knows of it, in milliseconds; more on a busy machine. */
 const SOON = 5_000;
@@ -114,4 +115,74 @@ test("Lock: a thread of a pool inside a task holds it, and the thread of that ta
   } finally {
     end.set();
   }
+});
+
+/** What a task can block in. */
+const STUCK: Record<string, (parts: Parts) => unknown> = {
+  "Lock.acquire()": ({ lock }) => lock.acquire(),
+  "Condition.wait()": ({ condition }) => {
+    using _ = condition.hold();
+    condition.wait();
+  },
+  "Semaphore.acquire()": ({ semaphore }) => semaphore.acquire(),
+  "Event.wait()": ({ never }) => never.wait(),
+  "Barrier.wait()": ({ barrier }) => barrier.wait(),
+  "Queue.get()": ({ empty }) => empty.get(),
+  "Queue.put()": ({ full }) => full.put("late"),
+  "Queue.join()": ({ full }) => full.join(),
+};
+
+interface Parts {
+  lock: Lock;
+  condition: Condition;
+  semaphore: Semaphore;
+  never: Event;
+  barrier: Barrier;
+  empty: Queue<string>;
+  full: Queue<string>;
+}
+
+for (const [what, task] of Object.entries(STUCK)) {
+  test(`${what}: a task that is stopped while it blocks there ends soon, and has taken nothing`, async () => {
+    using pool = new ThreadPoolExecutor(1);
+    const parts: Parts = {
+      lock: new Lock(),
+      condition: new Condition(),
+      semaphore: new Semaphore(0),
+      never: new Event(),
+      barrier: new Barrier(2),
+      empty: new Queue(),
+      full: new Queue(1),
+    };
+    parts.lock.acquire();
+    parts.full.put("first");
+    await within(pool.submit((parts) => parts.lock.locked(), parts)); // the thread has all that it needs
+    const future = pool.with({ grace: 5_000 }).submit(task, parts);
+    await until(() => future.running(), "the task runs");
+    await sleep(A_WHILE);
+    future.abort(new RangeError("enough"));
+    assertInstanceOf(await within(future.catch((error) => error), "the task", SOON), RangeError);
+    // In the same thread, which was not given up.
+    const others = await within(pool.submit((parts) => {
+      parts.lock.release();
+      parts.semaphore.release();
+      parts.empty.put("for another one");
+      return [
+        [parts.lock.acquire(0), parts.condition.acquire(0), parts.semaphore.acquire(0), parts.barrier.broken],
+        [parts.empty.get(0), parts.full.get(0), parts.full.qsize()],
+      ];
+    }, parts));
+    assertEquals(others, [[true, true, true, what.startsWith("Barrier")], ["for another one", "first", 0]]);
+    assertEquals(pool.stats().lost, 0);
+  });
+}
+
+test("Queue.get(): a task whose time is over while it blocks there fails, and its thread goes on", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  const queue = new Queue<string>();
+  const future = pool.with({ timeout: A_WHILE, grace: 5_000 }).submit((queue) => queue.get(), queue);
+  assertInstanceOf(await within(future.catch((error) => error), "the task", SOON), TimeoutError);
+  queue.put("for another one");
+  assertEquals(await within(pool.submit((queue) => queue.get(0), queue)), "for another one");
+  assertEquals(pool.stats().lost, 0);
 });

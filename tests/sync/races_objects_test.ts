@@ -4,7 +4,7 @@
  */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { performance } from "../../futures/builtins.ts";
-import { createLife, endLife, holder, HolderState, live, stateOf } from "../../executors/_queue/holders.ts";
+import { createLife, endLife, holder, HolderState, holding, live, stateOf } from "../../executors/_queue/holders.ts";
 import { decodeValue, encodeValue } from "../../executors/_values/codec.ts";
 import { BARRIER_WORDS, BarrierCore, Cause } from "../../executors/sync/_barrier_core.ts";
 import { CONDITION_WORDS, ConditionCore } from "../../executors/sync/_condition_core.ts";
@@ -466,6 +466,21 @@ test("one whose deadline passes ends the waits of all others, at whatever step t
       check: () => assertEquals([thrownBy(wait), thrownBy(other)], [BrokenBarrierError, BrokenBarrierError]),
     };
   });
+});
+
+test("a party whose task is stopped while it waits breaks the barrier, and the others learn why", () => {
+  const core = barrier(3);
+  const [stopped, other] = parties(2);
+  const wait = new Waiting(other, () => core.wait(Infinity)).go();
+  const { reasonToStop } = holding;
+  holding.reasonToStop = () => [new RangeError("stopped")];
+  try {
+    assertThrows(() => stopped.as(() => block(core.wait(Infinity))), RangeError, "stopped");
+  } finally {
+    holding.reasonToStop = reasonToStop;
+  }
+  settle("the other one", wait);
+  assertThrows(() => valueOf(wait), BrokenBarrierError, "the task of a party was stopped while it waited");
 });
 
 test("the next time of a barrier begins before all have left the one before", () => {

@@ -3,7 +3,8 @@
  * each race is about is told in executors/sync/INTERNALS.md, under the same names.
  */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
-import { performance } from "../../futures/builtins.ts";
+import { Atomics as kept, performance } from "../../futures/builtins.ts";
+import { holding } from "../../executors/_queue/holders.ts";
 import { Mutex } from "../../executors/sync/_mutex.ts";
 import { TOLD, WAITING, WaitList } from "../../executors/sync/_wait_list.ts";
 import { BrokenLockError } from "../../executors/sync/errors.ts";
@@ -218,6 +219,31 @@ test("one that fails to take a mutex again lets it not go at the end of its bloc
   wait.go();
   assertEquals(thrownBy(wait), BrokenLockError);
   assert(!third.as(() => mutex.tryLock()), "it has let it go for the one that holds it");
+});
+
+test("who wants a mutex gives up when its task is stopped, and who must have it waits on", () => {
+  const { mutex, holder, waiter } = heldMutex();
+  const [{ reasonToStop }, { wait }] = [holding, kept];
+  let waits = 0;
+  holding.reasonToStop = () => [new RangeError("stopped")];
+  const countedWait = (words: Int32Array, index: number, value: number, timeout?: number) => {
+    if (++waits === 4) holder.as(() => mutex.release());
+    return wait(words, index, value, timeout);
+  };
+  Object.assign(kept, { wait: countedWait });
+  try {
+    assertThrows(() => waiter.as(() => block(mutex.lock(Infinity))), RangeError, "stopped");
+    assertEquals(waits, 1);
+    const must = function* () {
+      using _ = yield* mutex.hold();
+      return waits;
+    };
+    assertEquals(waiter.as(() => block(must())), 4);
+  } finally {
+    Object.assign(holding, { reasonToStop });
+    Object.assign(kept, { wait });
+  }
+  assert(holder.as(() => mutex.tryLock()), "it is free");
 });
 
 test("a mutex is not given to a waiter that has died", () => {
