@@ -25,6 +25,12 @@ const PROGRAMS: Program[] = [
     told: ['--executor "fibers"', "one of processes, threads"],
   },
   {
+    name: "asyncio.ts",
+    help: ["PART", "run_in_executor, wrap_future, gather, as_completed, semaphore"],
+    bad: ["sleep"],
+    told: ['"sleep"', "one of run_in_executor, wrap_future, gather, as_completed, semaphore"],
+  },
+  {
     name: "control.ts",
     help: [
       ...["PART", "loop, interrupt, progress, server", "-x, --executor", "(default processes)"],
@@ -73,6 +79,12 @@ const PROGRAMS: Program[] = [
     ],
     bad: ["-al", "0"],
     told: ['--limit "0"', "a whole number from 1 up"],
+  },
+  {
+    name: "parallel.ts",
+    help: ["PART", "parallel, parallelize, invoke", "-x, --executor", "(default threads)"],
+    bad: ["fork"],
+    told: ['"fork"', "one of parallel, parallelize, invoke"],
   },
   {
     name: "timeline.ts",
