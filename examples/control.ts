@@ -28,7 +28,7 @@ import {
   reportProgress,
   ThreadPoolExecutor,
 } from "@concurrent/futures";
-import { startBar } from "./_bar.ts";
+import { progress } from "@concurrent/futures/progress";
 import { commandLine, EXECUTOR, numberFrom, oneOf, readOptions } from "./_options.ts";
 
 // ---- tasks --------------------------------------------------------------------------------------------------------
@@ -126,22 +126,26 @@ function outcomeOf(future: Future<unknown>): string {
 }
 
 /** Four tasks say how far they have come. The bar is on stderr, if that is a terminal. */
-async function progress({ executor }: Settings) {
+async function followTasks({ executor }: Settings) {
   console.log("Four tasks count primes and say how far they have come");
   await using pool = makePool(executor, 4);
   const share = 750_000;
   const tried = [0, 0, 0, 0];
   const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b);
-  const bar = startBar(4 * share);
-  const futures = tried.map((_, i) => {
-    const future = pool.submit(countPrimes, i * share, (i + 1) * share);
-    future.addProgressCallback((value) => {
-      tried[i] = value as number;
-      bar?.update(sum(tried));
-    });
-    return future;
+  const futures = tried.map((_, i) => pool.submit(countPrimes, i * share, (i + 1) * share));
+  // An item for each thousand numbers. A task that is far ahead of what was heard of it gives several at once.
+  const thousands = new ReadableStream<number>({
+    start(controller) {
+      for (const [i, future] of futures.entries()) {
+        future.addProgressCallback((value) => {
+          for (; tried[i] < (value as number); tried[i] += 1_000) controller.enqueue(i);
+        });
+      }
+      Promise.all(futures).then(() => controller.close(), (error) => controller.error(error));
+    },
   });
-  const counts = await Promise.all(futures).finally(() => bar?.stop());
+  for await (const _ of progress(thousands, { total: 4 * share / 1_000, unit: "thousand" }));
+  const counts = await Promise.all(futures);
   console.log(`there are ${sum(counts)} primes among the ${sum(tried)} numbers that were tried`);
 }
 
@@ -176,7 +180,7 @@ async function serve({ executor }: Settings) {
 
 // ---- the command line ---------------------------------------------------------------------------------------------
 
-const PARTS = { loop: stopLoop, interrupt, progress, server: serve };
+const PARTS = { loop: stopLoop, interrupt, progress: followTasks, server: serve };
 
 export const COMMAND = commandLine({
   about: "Stop tasks, hear how far they have come, and limit how many may wait. Without a PART, it runs all four.",

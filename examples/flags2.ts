@@ -22,64 +22,73 @@
 import {
   asCompleted,
   type Executor,
+  Future,
   ProcessPoolExecutor,
   registerError,
   ThreadPoolExecutor,
 } from "@concurrent/futures";
-import { type Bar, startBar } from "./_bar.ts";
+import { progress } from "@concurrent/futures/progress";
 import { COUNTRIES, DownloadError, downloadOne, POP20, type Settings, SITES, startServer } from "./_flags_common.ts";
 import { commandLine, directory, oneOf, readOptions, refuse, urlOf, wholeNumber } from "./_options.ts";
 
 // ---- four ways to call downloadOne for all countries -------------------------------------------------------------
 
-/** Is told the outcome of each download: the error, or null. */
-type Note = (cc: string, error: unknown) => void;
+/** How the download of a flag ended: the error, or null. */
+interface Outcome {
+  cc: string;
+  error: unknown;
+}
 
-/** Downloads the flags, with some number of requests at the same time. */
-type Mode = (codes: string[], settings: Settings, requests: number, note: Note) => Promise<void>;
+/** Downloads the flags, with some number of requests at the same time, and yields each outcome when it is there. */
+type Mode = (codes: string[], settings: Settings, requests: number) => AsyncGenerator<Outcome, void>;
 
-const sequential: Mode = async (codes, settings, _requests, note) => {
-  for (const cc of codes) note(cc, await errorOf(downloadOne(cc, settings)));
+const sequential: Mode = async function* (codes, settings) {
+  for (const cc of codes) yield { cc, error: await downloadOne(cc, settings).then(() => null, (error) => error) };
 };
 
-const threads: Mode = async (codes, settings, requests, note) => {
+const threads: Mode = async function* (codes, settings, requests) {
   await using pool = new ThreadPoolExecutor(requests);
-  await inPool(pool, codes, settings, note);
+  yield* inPool(pool, codes, settings);
 };
 
-const processes: Mode = async (codes, settings, requests, note) => {
+const processes: Mode = async function* (codes, settings, requests) {
   // A process may do what it has to, and no more.
   const permissions = { net: [new URL(settings.baseUrl).host], write: [settings.dest] };
   await using pool = new ProcessPoolExecutor({ maxWorkers: requests, permissions });
-  await inPool(pool, codes, settings, note);
+  yield* inPool(pool, codes, settings);
 };
 
 /** The same for both kinds of pool. */
-async function inPool(pool: Executor, codes: string[], settings: Settings, note: Note) {
+function inPool(pool: Executor, codes: string[], settings: Settings) {
   // Futures finish in any order, and do not know of which country they are.
-  const countries = new Map(codes.map((cc) => [pool.submit(downloadOne, cc, settings), cc]));
-  try {
-    // Not a plain `for`: that blocks this thread, which then would not draw the bar and would not hear Ctrl-C.
-    for await (const future of asCompleted(countries.keys())) note(countries.get(future)!, future.exception());
-  } finally {
-    for (const future of countries.keys()) future.cancel(); // If note has thrown; else all are done.
-  }
+  return outcomesOf(new Map(codes.map((cc) => [pool.submit(downloadOne, cc, settings), cc])));
 }
 
-/** No workers: the event loop waits for some answers at once. */
-const eventLoop: Mode = async (codes, settings, requests, note) => {
-  // One generator for all, so that each takes the next code. If note throws, it ends for all.
-  const rest = (function* () {
-    yield* codes;
-  })();
-  await Promise.all(Array.from({ length: requests }, async () => {
-    for (const cc of rest) note(cc, await errorOf(downloadOne(cc, settings)));
-  }));
+/** No workers: the event loop waits for some answers at once, and completes the futures itself, as an executor does. */
+const eventLoop: Mode = async function* (codes, settings, requests) {
+  const countries = new Map(codes.map((cc) => [new Future<string>(), cc]));
+  // One iterator for all, so that each takes the next country.
+  const rest = countries.entries();
+  for (let i = 0; i < requests; i++) {
+    void (async () => {
+      for (const [future, cc] of rest) {
+        if (!future.setRunningOrNotifyCancel()) continue;
+        await downloadOne(cc, settings).then((cc) => future.setResult(cc), (error) => future.setException(error));
+      }
+    })();
+  }
+  yield* outcomesOf(countries);
 };
 
-/** What a promise is rejected with, or null. */
-function errorOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(() => null, (error) => error);
+async function* outcomesOf(countries: Map<Future<string>, string>): AsyncGenerator<Outcome, void> {
+  try {
+    // Not a plain `for`: that blocks this thread, which then would not draw the bar and would not hear Ctrl-C.
+    for await (const future of asCompleted(countries.keys())) {
+      yield { cc: countries.get(future)!, error: future.exception() };
+    }
+  } finally {
+    for (const future of countries.keys()) future.cancel(); // If the loop was left early; else all are done.
+  }
 }
 
 /** Each mode, and how many requests it makes at the same time: by default, and whatever is asked for. */
@@ -98,31 +107,26 @@ class Report {
   readonly #start = performance.now();
   readonly #total: number;
   readonly #verbose: boolean;
-  /** Only on a terminal: a pipe or a file gets no control characters. */
-  readonly #bar: Bar | undefined;
 
   constructor(total: number, verbose: boolean) {
     this.#total = total;
     this.#verbose = verbose;
-    if (!verbose) this.#bar = startBar(total);
   }
 
   /** Counts one country; an error that is no matter of its flag ends the program. */
-  note(cc: string, error: unknown) {
+  note({ cc, error }: Outcome) {
     if (error === null) this.#counts.downloaded++;
     else if (!(error instanceof DownloadError)) throw error;
     else if (error.status === 404) this.#counts.notFound++;
     else this.#counts.errors++;
 
-    this.#bar?.increment();
     if (!this.#verbose) return;
     if (error === null) console.log(`${cc} OK`);
     else if (error.status === 404) console.log(`${cc} not found`);
     else console.log(`*** Error for ${cc}: ${error.reason}`);
   }
 
-  end(interrupted = false) {
-    this.close();
+  end(interrupted: boolean) {
     const { downloaded, notFound, errors } = this.#counts;
     console.log("-".repeat(20));
     if (interrupted) console.log(`Interrupted after ${downloaded + notFound + errors} of ${this.#total}.`);
@@ -131,10 +135,18 @@ class Report {
     console.log(`${count(errors, "error")}.`);
     console.log(`Elapsed time: ${((performance.now() - this.#start) / 1000).toFixed(2)}s`);
   }
+}
 
-  /** Leaves the bar as it is and brings the cursor back. */
-  close() {
-    this.#bar?.stop();
+/** Passes outcomes on until Ctrl-C is pressed, also while it waits for one. */
+async function* until(pressed: Promise<void>, outcomes: AsyncGenerator<Outcome, void>) {
+  try {
+    while (true) {
+      const next = await Promise.race([outcomes.next(), pressed]);
+      if (!next || next.done) return;
+      yield next.value;
+    }
+  } finally {
+    void outcomes.return(); // Not awaited: it would wait for the outcome that this does not wait for.
   }
 }
 
@@ -258,19 +270,22 @@ async function main(): Promise<number> {
     announce(label, server.baseUrl, codes, requests);
 
     registerError(DownloadError); // So that those thrown in a worker are instances of it here.
+    const settings = { baseUrl: server.baseUrl, dest, quiet: true };
     const report = new Report(codes.length, verbose);
-    // Threads cannot be killed, but they end with the program; so do processes.
-    Deno.addSignalListener("SIGINT", () => {
-      report.end(true);
-      Deno.exit(130);
+    let interrupted = false;
+    const pressed = new Promise<void>((resolve) => {
+      Deno.addSignalListener("SIGINT", () => {
+        interrupted = true;
+        resolve();
+      });
     });
-    try {
-      const settings = { baseUrl: server.baseUrl, dest, quiet: true };
-      await mode.download(codes, settings, requests, (cc, error) => report.note(cc, error));
-    } finally {
-      report.close();
-    }
-    report.end();
+    let outcomes: AsyncIterable<Outcome> = until(pressed, mode.download(codes, settings, requests));
+    // A bar, where stderr is a terminal; what is verbose would tear it apart.
+    if (!verbose) outcomes = progress(outcomes, { total: codes.length });
+    for await (const outcome of outcomes) report.note(outcome);
+    report.end(interrupted);
+    // Threads cannot be killed, but they end with the program; so do processes.
+    if (interrupted) Deno.exit(130);
     return 0;
   } catch (error) {
     console.error((error as Error).message.split("\n", 1)[0]);
