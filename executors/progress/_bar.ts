@@ -37,6 +37,14 @@ let isDrawn = false;
 /** A bar, whose timer keeps no program alive: a loop may be forgotten in its middle. */
 class Bar extends SingleBar {
   hasEnded = false;
+  readonly #onUnload = () => this.stop();
+
+  override start(total: number, value: number): void {
+    isDrawn = true;
+    // At `Deno.exit()` in the loop, too, the shell's prompt begins a line.
+    addEventListener("unload", this.#onUnload);
+    super.start(total, value);
+  }
 
   override render(): void {
     super.render();
@@ -47,14 +55,17 @@ class Bar extends SingleBar {
     if (this.hasEnded) return;
     this.hasEnded = true;
     isDrawn = false;
+    removeEventListener("unload", this.#onUnload);
     super.stop();
   }
 }
 
-/** Draws a bar on stderr; not where that is no terminal, nor below another one, which would be overwritten. */
+/**
+ * Draws a bar on stderr; not where that is no terminal, nor where another one would be overwritten: that of a loop
+ * around this one, or that of another thread.
+ */
 export function startBar(total: number | undefined, label: string, unit: string): Bar | undefined {
-  if (isDrawn || !Deno.stderr.isTerminal()) return undefined;
-  isDrawn = true;
+  if (isDrawn || "WorkerGlobalScope" in globalThis || !Deno.stderr.isTerminal()) return undefined;
   const bar: Bar = new Bar({
     stream: process.stderr,
     linewrap: true, // That is, it does not turn off how the terminal wraps lines.

@@ -15,7 +15,10 @@ export interface Progress {
   readonly hasEnded: boolean;
 }
 
-/** The line, of fewer columns than `width`: a terminal may wrap one that is full. */
+/** What the terminal writes behind the line when Ctrl-C is pressed. */
+const INTERRUPT = "^C";
+
+/** The line. It is so much narrower than the terminal that this wraps nothing, nor does what Ctrl-C adds. */
 export function line(state: Progress, width: number, bar: (fraction: number, size: number) => string): string {
   const { value, total, elapsed, hasEnded } = state;
   const label = plain(state.label) && `${plain(state.label)} `;
@@ -23,13 +26,13 @@ export function line(state: Progress, width: number, bar: (fraction: number, siz
   const rate = value / elapsed * 1_000;
   const known = value > 0 && elapsed > 0;
   const tail = known ? `, ${rateText(rate)}` : "";
-  const room = width - 1;
+  const room = Math.max(0, width - 1 - INTERRUPT.length);
   if (total === undefined) return cut(`${label}${value}${unit}${tail}, ${timeText(elapsed)}`, room);
   const fraction = total === 0 ? 1 : Math.min(value / total, 1);
   const left = hasEnded
     ? `, ${timeText(elapsed)}`
     : known && value < total
-    ? `, ${timeText((total - value) / rate * 1_000)} left`
+    ? `, ${timeText(Math.ceil((total - value) / rate) * 1_000)} left`
     : "";
   const before = `${label}${`${Math.floor(fraction * 100)}%`.padStart(4)} |`;
   const after = `| ${value}/${total}${unit}${tail}${left}`;

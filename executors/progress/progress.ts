@@ -91,62 +91,86 @@ export function progress(
       if (typeof each !== "function") {
         throw new TypeError("Cannot read an async iterable with for. To fix it, use for await");
       }
-      const iterator = each.call(items) as Iterator<unknown>;
-      const count = counter(total, label, unit);
-      return {
-        next() {
-          try {
-            count.one();
-            const result = iterator.next();
-            if (result.done) count.stop();
-            return result;
-          } catch (error) {
-            count.stop();
-            throw error;
-          }
-        },
-        return(value?: unknown) {
-          count.stop();
-          return iterator.return?.(value) ?? { done: true, value };
-        },
-      };
+      return counted(items as Iterable<unknown>, counter(total, label, unit));
     },
     [Symbol.asyncIterator]() {
-      const isAsync = typeof eachAsync === "function";
-      const iterator = (isAsync ? eachAsync.call(items) : each!.call(items)) as AsyncIterator<unknown>;
       const count = counter(total, label, unit);
-      return {
-        async next() {
-          try {
-            count.one();
-            const result = await iterator.next();
-            if (result.done) count.stop();
-            // Not awaited where the iterator is async: it may yield futures.
-            return isAsync ? result : { done: result.done, value: await result.value } as typeof result;
-          } catch (error) {
-            count.stop();
-            throw error;
-          }
-        },
-        async return(value?: unknown) {
-          count.stop();
-          return await iterator.return?.(value) ?? { done: true, value };
-        },
-      };
+      return typeof eachAsync === "function"
+        ? new CountedAsync(eachAsync.call(items), count)
+        : countedAwaited(items as Iterable<unknown>, count);
     },
   };
 }
 
-/** Counts the turns of a loop on a bar, if there is one. */
-function counter(total: number | undefined, label: string, unit: string) {
-  const bar = startBar(total, label, unit);
-  let begun = false;
-  let value = 0;
+/** Items of a plain loop. */
+function* counted(items: Iterable<unknown>, count: Counter): Generator<unknown, void> {
+  try {
+    count.next();
+    for (const item of items) {
+      yield item;
+      count.next();
+    }
+  } finally {
+    count.stop();
+  }
+}
+
+/** Items of `for await` over what is no async iterable: each is awaited. */
+async function* countedAwaited(items: Iterable<unknown>, count: Counter): AsyncGenerator<unknown, void> {
+  try {
+    count.next();
+    for await (const item of items) {
+      yield item;
+      count.next();
+    }
+  } finally {
+    count.stop();
+  }
+}
+
+/** Items of `for await`, as they are. An async generator would await each, and make a value of a future. */
+class CountedAsync implements AsyncIterator<unknown> {
+  readonly #iterator: AsyncIterator<unknown>;
+  readonly #count: Counter;
+
+  constructor(iterator: AsyncIterator<unknown>, count: Counter) {
+    this.#iterator = iterator;
+    this.#count = count;
+  }
+
+  async next(): Promise<IteratorResult<unknown>> {
+    try {
+      this.#count.next();
+      const result = await this.#iterator.next();
+      if (result.done) this.#count.stop();
+      return result;
+    } catch (error) {
+      this.#count.stop();
+      throw error;
+    }
+  }
+
+  async return(value?: unknown): Promise<IteratorResult<unknown>> {
+    this.#count.stop();
+    return await this.#iterator.return?.(value) ?? { done: true, value };
+  }
+}
+
+/** Counts the turns of a loop. */
+interface Counter {
+  /** The loop asks for an item: so the turn before is over, if there was one. */
+  next(): void;
+  stop(): void;
+}
+
+/** Counts on a bar, if there is one. It is drawn when the first item is asked for. */
+function counter(total: number | undefined, label: string, unit: string): Counter {
+  let bar: ReturnType<typeof startBar>;
+  let value = -1;
   return {
-    /** The turn before is over, if this is not the first. */
-    one() {
-      if (begun) bar?.update(++value);
-      begun = true;
+    next() {
+      if (++value === 0) bar = startBar(total, label, unit);
+      else bar?.update(value);
     },
     stop() {
       bar?.stop();

@@ -1,6 +1,6 @@
 /** `progress` where stderr is no terminal, and the line that it shows. */
-import { assertEquals, assertThrows } from "@std/assert";
-import { asCompleted, Future } from "@concurrent/futures";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { asCompleted, Future, ThreadPoolExecutor } from "@concurrent/futures";
 import { progress } from "@concurrent/futures/progress";
 import { columns, line, type Progress } from "../../executors/progress/_line.ts";
 import { test } from "../_helpers.ts";
@@ -37,6 +37,70 @@ test("progress() closes the iterator of the items when the loop ends early", asy
   assertEquals(closed, ["sync", "sync", "async"]);
 });
 
+test("progress() passes on the errors of the items, and closes what for await would close", async () => {
+  const closed: number[] = [];
+  function* promises(n: number) {
+    try {
+      yield Promise.resolve(n);
+      yield Promise.reject(new RangeError("rejected"));
+    } finally {
+      closed.push(n);
+    }
+  }
+  const seen: number[] = [];
+  const error = await assertRejects(async () => {
+    for await (const n of progress(promises(1))) seen.push(n);
+  }, RangeError);
+  assertEquals([error.message, seen, closed], ["rejected", [1], [1]]);
+  function* failing(): Generator<number> {
+    yield 1;
+    throw new RangeError("thrown");
+  }
+  assertThrows(() => [...progress(failing())], RangeError, "thrown");
+  await assertRejects(() => Array.fromAsync(progress(failing())), RangeError, "thrown");
+});
+
+test("progress() around map() cancels the rest when the loop ends early, blocked and awaited", async () => {
+  const pool = new ThreadPoolExecutor(1);
+  const count = new Int32Array(new SharedArrayBuffer(4));
+  const rest = async (n: number, count: Int32Array) => {
+    Atomics.add(count, 0, 1);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return n;
+  };
+  const map = () => pool.map(rest, [1, 2, 3, 4, 5, 6], Array(6).fill(count), { chunksize: 1 });
+  for (const n of progress(map())) if (n === 1) break;
+  for await (const n of progress(map())) if (n === 1) break;
+  await pool.shutdown();
+  // Of the others one may have begun in each loop, and one may have been fetched ahead.
+  assert(Atomics.load(count, 0) <= 6, `${count[0]} of 12 have begun`);
+});
+
+test("progress() around asCompleted() lets go of the futures when the loop ends early", async () => {
+  const done = new Future<number>();
+  done.setResult(1);
+  const pending = new Future<number>();
+  const closed: string[] = [];
+  const futures = asCompleted([done, pending]);
+  const spy = {
+    [Symbol.asyncIterator]() {
+      const iterator = futures[Symbol.asyncIterator]();
+      return {
+        next: () => iterator.next(),
+        return: async () => {
+          closed.push("returned");
+          return await iterator.return!();
+        },
+      };
+    },
+  };
+  for await (const future of progress(spy)) {
+    assertEquals(future, done);
+    break;
+  }
+  assertEquals(closed, ["returned"]);
+});
+
 test("progress() refuses what it cannot use", () => {
   // deno-lint-ignore no-explicit-any -- wrong on purpose
   const bad = progress as any;
@@ -48,18 +112,18 @@ test("progress() refuses what it cannot use", () => {
 });
 
 test("the line of progress() fits the terminal, whatever its width and label", () => {
-  assertEquals(line({ ...STATE, label: "load", unit: "files" }, 60, bar).length, 59);
+  assertEquals(line({ ...STATE, label: "load", unit: "files" }, 60, bar).length, 57);
   for (const label of ["", "a label", "日本語\n", "👩‍👩‍👧 é"]) {
     for (let width = 1; width < 100; width++) {
       for (const total of [undefined, 0, 3, 10]) {
         const text = line({ ...STATE, label, total }, width, bar);
-        assertEquals([columns(text) < width, text.includes("\n")], [true, false], text);
+        assertEquals([columns(text) + 2 < Math.max(width, 3), text.includes("\n")], [true, false], text);
       }
     }
   }
 });
 
 test("the line of progress() tells the rate and the time left, or how long it took", () => {
-  assertEquals(line(STATE, 40, bar), " 50% |#####.....| 5/10, 5.0/s, 1 s left");
+  assertEquals(line(STATE, 42, bar), " 50% |#####.....| 5/10, 5.0/s, 1 s left");
   assertEquals(line({ ...STATE, total: undefined, unit: "files" }, 40, bar), "5 files, 5.0/s, 1 s");
 });
