@@ -33,16 +33,27 @@ test("progress() draws while a plain loop blocks the thread", async () => {
   assertEquals(new Screen(text, 60).rows.slice(1), ["after", ""]);
 }, OPTIONS);
 
-test("progress() leaves its line at break, and at an error, and the next output stands below it", async () => {
-  for (const [way, done, ...below] of [["break", 2, "after"], ["throw", 1, "no b", "after"]] as const) {
-    const [bar, ...others] = await screenOf(way, 60);
-    assertMatch(bar, new RegExp(`^load +\\d+% \\|█+░+\\| ${done}/4 files`));
-    assertEquals(others, [...below, ""]);
-  }
-  const [bar, error] = await screenOf("fail", 200, 1);
-  assertMatch(bar, /^load +25% \|█+░+\| 1\/4 files/);
-  assertMatch(error, /^error: .*no b$/);
-}, OPTIONS);
+test(
+  "progress() leaves its line at break, and at an error of the loop or of the items, and the next output stands below it",
+  async () => {
+    for (
+      const [way, done, ...below] of [["break", 2, "after"], ["throw", 1, "no b", "after"], [
+        "reject",
+        1,
+        "no b",
+        "after",
+      ]] as const
+    ) {
+      const [bar, ...others] = await screenOf(way, 60);
+      assertMatch(bar, new RegExp(`^load +\\d+% \\|█+░+\\| ${done}/4 files`));
+      assertEquals(others, [...below, ""]);
+    }
+    const [bar, error] = await screenOf("fail", 200, 1);
+    assertMatch(bar, /^load +25% \|█+░+\| 1\/4 files/);
+    assertMatch(error, /^error: .*no b$/);
+  },
+  OPTIONS,
+);
 
 test("progress() ends its line at Deno.exit(), and when the program ends in the middle of a loop", async () => {
   const [bar, ...below] = await screenOf("exit", 60, 3);
