@@ -5,13 +5,14 @@ import {
   Executor,
   Future,
   InvalidStateError,
+  ProcessPoolExecutor,
   ShutdownError,
   ThreadPoolExecutor,
   TimeoutError,
   waitSync,
 } from "@concurrent/futures";
 import { invokeAll, invokeAny, parallel, parallelize } from "@concurrent/futures/parallel";
-import { test, until } from "../_helpers.ts";
+import { childProcesses, spin, test, until, untilSync } from "../_helpers.ts";
 
 const add = (a: number, b: number) => a + b;
 const rest = (ms: number) => new Promise<number>((resolve) => setTimeout(() => resolve(ms), ms));
@@ -125,6 +126,63 @@ test("invokeAll() aborts what is left when its time runs out, blocked and awaite
     // The other one was cancelled.
     assertEquals(await executor.submit(() => 2), 2);
     assertEquals(counts[0], 1);
+  }
+});
+
+test("invokeAll() and invokeAny() give what came in time to a program that looks only after that", async () => {
+  using executor = new ThreadPoolExecutor(1);
+  executor.submit(() => 0).result();
+  for (const invoke of [invokeAll, invokeAny]) {
+    for (const isBlocking of [true, false]) {
+      const counts = counters();
+      const count = (counts: Int32Array<SharedArrayBuffer>) => Atomics.add(counts, 0, 1);
+      const future = invoke([[count, counts]], { executor, timeout: 2_000 }) as Future<unknown>;
+      untilSync(() => Atomics.load(counts, 0) === 1, "the task");
+      // Computes on, without a look at anything, until the time has run out.
+      spin(2_100);
+      assertEquals(isBlocking ? future.exception() : await future.then(() => null, (error) => error), null);
+    }
+  }
+});
+
+test("invokeAny() ends the tasks that run in processes, and the pool goes on", async () => {
+  await using executor = new ProcessPoolExecutor(2);
+  const started = Deno.makeTempFileSync();
+  try {
+    const loop = (path: string) => {
+      Deno.writeTextFileSync(path, "started");
+      for (;;);
+    };
+    const win = async (path: string) => {
+      while (Deno.readTextFileSync(path) === "") await new Promise((resolve) => setTimeout(resolve, 1));
+      return Deno.pid;
+    };
+    const winner = await invokeAny([[loop, started], [win, started]], { executor });
+    assert(winner !== Deno.pid);
+    await until(() => executor.stats().running === 0, "the end of the loop");
+    await until(() => (childProcesses() ?? []).length <= 1, "the end of its process");
+    assertEquals(await invokeAll([() => 1, () => 2], { executor }), [1, 2]);
+    const { done, failed } = executor.stats();
+    assertEquals([done, failed], [3, 1]);
+  } finally {
+    Deno.removeSync(started);
+  }
+});
+
+test("invokeAny() never starts tasks that wait when its time runs out or it is aborted", async () => {
+  using executor = new ThreadPoolExecutor(1);
+  for (const isAborted of [true, false]) {
+    const counts = counters();
+    const count = (counts: Int32Array<SharedArrayBuffer>) => Atomics.add(counts, 1, 100);
+    const tasks = [[restUntilAborted, counts], [count, counts], [count, counts]] as const;
+    const future = invokeAny(tasks, { executor, timeout: isAborted ? undefined : 500 });
+    if (isAborted) {
+      await until(() => Atomics.load(counts, 0) === 1, "the first task");
+      future.abort();
+    }
+    assertEquals((future.exception() as Error).name, isAborted ? "AbortError" : "TimeoutError");
+    await executor.submit(() => 0);
+    assert(Atomics.load(counts, 1) < 100, "one of them has started");
   }
 });
 
