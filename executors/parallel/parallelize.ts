@@ -51,6 +51,5 @@ export function parallelize<T, R>(
   }
   checkFunction("body of parallelize()", body);
   const { executor } = readOptions("parallelize", options, ["executor"]);
-  // With options behind them, so that items can be any object that is iterable.
-  return withExecutor(executor, (executor) => executor.map(body, items, {}));
+  return withExecutor(executor, (executor) => executor.map(body, items));
 }

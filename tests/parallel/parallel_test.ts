@@ -1,5 +1,5 @@
 /** `parallel`, `parallelize`, `invokeAll` and `invokeAny`: the default pool, other executors, and what goes wrong. */
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   CancelledError,
   Executor,
@@ -12,6 +12,7 @@ import {
   waitSync,
 } from "@concurrent/futures";
 import { invokeAll, invokeAny, parallel, parallelize } from "@concurrent/futures/parallel";
+import { describeSources } from "../../futures/wakeup.ts";
 import { childProcesses, spin, test, until, untilSync } from "../_helpers.ts";
 
 const add = (a: number, b: number) => a + b;
@@ -98,35 +99,33 @@ test("invokeAll() gives results in the order of the tasks, blocked and awaited, 
 });
 
 test("invokeAll() fails with the first error by place, when all tasks are done", () => {
-  using executor = new ThreadPoolExecutor(2);
-  const done = counters();
-  const mark = async (done: Int32Array<SharedArrayBuffer>) => {
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    Atomics.add(done, 0, 1);
-  };
-  const slowly = async () => {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    throw new RangeError("first");
-  };
-  const future = invokeAll([slowly, [fail, "second"], [mark, done]], { executor });
+  const executor = new Manual();
+  const future = invokeAll([() => 1, () => 2, () => 3], { executor });
+  const [first, second, third] = executor.futures;
+  third.setException(new RangeError("third"));
+  first.setException(new RangeError("first"));
+  assertEquals(future.done(), false);
+  second.setResult(2);
   assertThrows(() => future.result(), RangeError, "first");
-  assertEquals(done[0], 1);
 });
 
 test("invokeAll() aborts what is left when its time runs out, blocked and awaited", async () => {
   using executor = new ThreadPoolExecutor(1);
+  // So that the tasks begin at once.
+  executor.submit(async () => void await import("@concurrent/futures")).result();
   for (const isBlocking of [true, false]) {
     const counts = counters();
     const tasks = [() => 1, [restUntilAborted, counts], [restUntilAborted, counts]] as const;
-    const future = invokeAll(tasks, { executor, timeout: 400 });
+    const future = invokeAll(tasks, { executor, timeout: 1_000 });
     const error = isBlocking ? future.exception() as Error : await future.then(() => {}, (error) => error);
     assertInstanceOf(error, TimeoutError);
-    assertStringIncludes(error.message, "within 400 ms: 1 (of 3)");
+    assertStringIncludes(error.message, "within 1000 ms: 1 (of 3)");
     await until(() => Atomics.load(counts, 1) === 1, "the abort of the task that runs");
     // The other one was cancelled.
     assertEquals(await executor.submit(() => 2), 2);
     assertEquals(counts[0], 1);
   }
+  assertEquals(describeSources().filter((text) => text.includes("invoke")), [], "nobody looks at the clock any more");
 });
 
 test("invokeAll() and invokeAny() give what came in time to a program that looks only after that", async () => {
@@ -224,18 +223,33 @@ test("invokeAny() gives the first success, and aborts the tasks that run and tho
   assertEquals(invokeAny([[fail, "out"], () => 5], { executor }).result(), 5);
 });
 
-test("invokeAny() fails with an AggregateError in the order of the tasks when none succeeds", async () => {
-  using executor = new ThreadPoolExecutor(2);
-  const slowly = async () => {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    throw new RangeError("first");
-  };
-  const error = await assertRejects(() => invokeAny([slowly, [fail, "second"]], { executor }).then(), AggregateError);
+test("invokeAny() fails with an AggregateError in the order of the tasks when none succeeds", () => {
+  const executor = new Manual();
+  const future = invokeAny([() => 1, () => 2], { executor });
+  const [first, second] = executor.futures;
+  second.setException(new RangeError("second"));
+  assertEquals(future.done(), false);
+  first.setException(new RangeError("first"));
+  const error = assertThrows(() => future.result(), AggregateError, "2 have failed");
   assertEquals(error.errors.map(({ message }) => message), ["first", "second"]);
   assertThrows(() => invokeAny([], { executor }), TypeError, "at least one task");
-  const late = invokeAny([[fail, "early"], [rest, 10_000]], { executor, timeout: 300 }).exception() as Error;
+});
+
+test("invokeAny() names in its TimeoutError what has failed before", () => {
+  using executor = new ThreadPoolExecutor(2);
+  const late = invokeAny([[fail, "early"], [rest, 10_000]], { executor, timeout: 1_500 }).exception() as Error;
   assertInstanceOf(late, TimeoutError);
   assertEquals((late.cause as AggregateError).errors.map(({ message }) => message), ["early"]);
+});
+
+test("invokeAny() is done before the callbacks of those that it aborts are called", () => {
+  const executor = new Manual();
+  const future = invokeAny([() => 1, () => 2], { executor });
+  const [first, second] = executor.futures;
+  const results: unknown[] = [];
+  second.addDoneCallback(() => results.push(second.state, future.result()));
+  first.setResult(5);
+  assertEquals(results, ["CANCELLED", 5]);
 });
 
 test("invokeAll(), invokeAny(), parallel(): an executor that was shut down throws", () => {
@@ -271,6 +285,8 @@ test("Future.result() of invokeAll() throws at once where no executor completes 
   assertThrows(() => future.result(), InvalidStateError);
   assertThrows(() => waitSync([future]), InvalidStateError);
   assertThrows(() => future.result(10), TimeoutError);
+  // It completes itself when its time runs out.
+  assertThrows(() => invokeAll([() => 3], { executor: new Manual(), timeout: 20 }).result(), TimeoutError);
   for (const [i, each] of executor.futures.entries()) each.setResult(i + 1);
   assertEquals(future.result(), [1, 2]);
   assertEquals(await future, [1, 2]);

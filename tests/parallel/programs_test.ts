@@ -37,6 +37,11 @@ test("invokeAll() with a timeout ends its tasks, and so the program, also when n
   assert(late < 10_000, `the program ended ${late} ms after its last line`);
 });
 
+test("parallel() has a new pool after one that broke, which nobody could replace", async () => {
+  const { stdout } = await runProgram("parallel.ts", ["broken"], { flags: [] });
+  assertEquals(stdout.match(/(?<=^\d+ ).+$/gm), ["BrokenThreadPool", "BrokenThreadPool", "end"]);
+});
+
 test("parallel(), parallelize(), invokeAll(), invokeAny() in a task use a pool of that thread", async () => {
   assertEquals((await told("nested")).lines, ["36", "35,35", "end"]);
 }, { bound: 40_000 });
