@@ -279,6 +279,21 @@ test("invokeAll(): a shutdown that cancels tasks fails it with CancelledError", 
   assertThrows(() => future.result(), CancelledError);
 });
 
+test("invokeAll() and invokeAny() take results of an executor that calls the function in submit", () => {
+  class Direct extends Executor {
+    override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
+      const future = new Future<Awaited<R>>();
+      future.setResult(fn(...args) as Awaited<R>);
+      return future;
+    }
+  }
+  const executor = new Direct();
+  assertEquals(invokeAll([() => 1, [add, 1, 1]], { executor }).result(), [1, 2]);
+  assertEquals(invokeAny([() => 1, [add, 1, 1]], { executor, timeout: 1_000 }).result(), 1);
+  assertEquals(parallel(add, { executor })(1, 2).result(), 3);
+  assertEquals([...parallelize([1, 2], (n) => -n, { executor })], [-1, -2]);
+});
+
 test("Future.result() of invokeAll() throws at once where no executor completes the tasks", async () => {
   const executor = new Manual();
   const future = invokeAll([() => 1, () => 2], { executor });
