@@ -3,6 +3,8 @@ import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import * as mod from "@concurrent/futures";
 import { outputOf, runProgram, test } from "./_helpers.ts";
 
+const ROOT = new URL("../", import.meta.url);
+
 const ERRORS = [
   "CancelledError",
   "TimeoutError",
@@ -49,33 +51,50 @@ test("mod.ts: every error is an Error that has the name of its class", () => {
   assertInstanceOf(new classes.BrokenProcessPool(""), mod.BrokenExecutor);
 });
 
-test("mod.ts: importing it loads nothing of the other entry points, but for what workers may need later", async () => {
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", "--no-lock", new URL("../mod.ts", import.meta.url).pathname],
-  }).output();
-  interface Module {
-    specifier: string;
-    dependencies?: { code?: { specifier: string }; isDynamic?: boolean }[];
-  }
-  const modules = new Map(
-    (JSON.parse(new TextDecoder().decode(stdout)).modules as Module[]).map((module) => [module.specifier, module]),
-  );
-  const loaded = new Set([new URL("../mod.ts", import.meta.url).href]);
-  for (const specifier of loaded) {
-    for (const { code, isDynamic } of modules.get(specifier)?.dependencies ?? []) {
-      if (code !== undefined && !isDynamic) loaded.add(code.specifier);
-    }
-  }
-  const others = /[/]executors[/](sync|parallel|progress|cluster)[/]|^npm:|_worker\.ts$/;
-  assertEquals([...loaded].filter((specifier) => others.test(specifier)), []);
-  assert(loaded.size > 50, `${loaded.size} modules`);
-  assert([...modules.keys()].some((specifier) => specifier.endsWith("/executors/sync/mod.ts")), "a thread may need it");
-});
-
-test("mod.ts: importing it needs no permission, starts nothing and prints nothing", async () => {
-  assertEquals(await outputOf("import_only.ts", [], { flags: [] }), { workers: 0 });
+test("mod.ts, ./parallel and ./progress: importing them needs no permission and starts nothing", async () => {
+  assertEquals(await outputOf("import_only.ts", [], { flags: [], isLocked: true }), { workers: 0 });
   const { code, stderr } = await runProgram("import_only.ts", [], {
+    isLocked: true,
     flags: ["--deny-read", "--deny-env", "--deny-sys"],
   });
   assertEquals([code, stderr], [0, ""]);
+});
+
+/** What a program that imports a module runs, by the ends of the URLs: all but what an `import()` may load later. */
+async function loadedBy(entry: string): Promise<string[]> {
+  const args = ["info", "--json", "--no-lock", new URL(entry, ROOT).href];
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args }).output();
+  const { modules, roots } = JSON.parse(new TextDecoder().decode(stdout));
+  interface Dependency {
+    code?: { specifier: string };
+    isDynamic?: boolean;
+  }
+  const dependencies = new Map<string, Dependency[]>(
+    modules.map((module: { specifier: string; dependencies?: Dependency[] }) => [
+      module.specifier,
+      module.dependencies ?? [],
+    ]),
+  );
+  const loaded = new Set<string>(roots);
+  for (const specifier of loaded) {
+    for (const { code, isDynamic } of dependencies.get(specifier) ?? []) {
+      if (code !== undefined && !isDynamic) loaded.add(code.specifier);
+    }
+  }
+  return [...loaded].map((specifier) => specifier.replace(ROOT.href, "")).sort();
+}
+
+const NEIGHBOURS = /^executors\/(cluster|sync|parallel|progress)\/|^npm:/;
+
+test("mod.ts, ./parallel and ./progress load nothing of each other, of ./sync and of clusters", async () => {
+  const loaded = await loadedBy("mod.ts");
+  assert(loaded.includes("executors/threads/thread_pool_executor.ts"), `${loaded}`);
+  assertEquals(loaded.filter((module) => NEIGHBOURS.test(module)), []);
+  const others = async (room: string) => {
+    const modules = await loadedBy(`executors/${room}/mod.ts`);
+    return modules.filter((module) => NEIGHBOURS.test(module) && !module.startsWith(`executors/${room}/`));
+  };
+  assertEquals(await others("parallel"), []);
+  const packages = await others("progress");
+  assertEquals(packages.map((name) => name.replace(/@.*/, "")), ["npm:cli-progress"], `${packages}`);
 });

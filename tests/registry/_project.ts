@@ -49,6 +49,11 @@ export class Project {
   assertWithoutCluster(): void {
     assertWithoutCluster(this.env.DENO_DIR);
   }
+
+  /** Which packages of npm were downloaded. */
+  packages(): string[] {
+    return packagesIn(this.env.DENO_DIR);
+  }
 }
 
 /** Checks that nothing is in a cache which only a cluster needs. */
@@ -56,6 +61,17 @@ export function assertWithoutCluster(cache: string): void {
   const names = [...walk(cache)];
   assertEquals(names.length > 0, true);
   assertEquals(names.filter((name) => /^(bullmq|ioredis|msgpackr.*)$/.test(name)), []);
+}
+
+/** The packages of npm that are in a cache, each by its name: a folder has a folder for each of its versions. */
+function packagesIn(cache: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(`${cache}/npm`))
+      .flatMap(({ name: host }) => Array.from(Deno.readDirSync(`${cache}/npm/${host}`), ({ name }) => name)).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 /** The names of all folders in a folder. */

@@ -63,7 +63,35 @@ for (const how of ["block", "await"]) {
     assertPrints(run, "1", "2", "3", "false");
     project.assertWithoutCluster();
   });
+
+  test(`parallel(), parallelize(), invokeAll(), invokeAny() run with an empty cache: ${how}`, async () => {
+    await using registry = await Registry.start();
+    const project = new Project(registry, ["parallel.ts", "tasks.ts"]);
+    const run = await project.deno(["run", "--no-prompt", "--allow-read", "parallel.ts", how]);
+    assertPrints(run, "24", "64", "3", "6,4", "1,4,9");
+    assertEquals(project.packages(), [], "it needs no package of npm");
+  });
+
+  test(`progress() runs with an empty cache, and only it downloads what draws the bar: ${how}`, async () => {
+    await using registry = await Registry.start();
+    const project = new Project(registry, ["progress.ts", "pools.ts", "tasks.ts"]);
+    const flags = ["--no-prompt", "--allow-read"];
+    assertPrints(await project.deno(["run", ...flags, "pools.ts", "threads", how]), "64", "4", "24", "24", "1,4,9");
+    assertEquals(project.packages(), []);
+    assertPrints(await project.deno(["run", ...flags, "progress.ts", how]), "3", "6", "9");
+    assertEquals(project.packages().includes("cli-progress"), true);
+    project.assertWithoutCluster();
+  });
 }
+
+test("the threads of parallel() start offline, when a program has been downloaded", async () => {
+  const registry = await Registry.start();
+  const project = new Project(registry, ["parallel.ts", "tasks.ts"]);
+  assertPrints(await project.deno(["run", "parallel.ts", "not at all"]));
+  await project.disconnect();
+  const run = await project.deno(["run", "--no-prompt", "--allow-read", "parallel.ts", "block"]);
+  assertPrints(run, "24", "64", "3", "6,4", "1,4,9");
+});
 
 test("the stacks of errors name the program's lines, and none of the library, which is on another host", async () => {
   await using registry = await Registry.start();
