@@ -1,6 +1,6 @@
 /**
- * The types: what must compile, what must not, and what comes out. Checking this file is the test. Over 400 lines:
- * there are statements for each signature.
+ * The types: what must compile, what must not, and what comes out. Checking this file is the test. Over 400 lines,
+ * because each signature of each entry point has a line, and all use the same few declarations.
  */
 import { assertEquals } from "@std/assert";
 import {
@@ -28,7 +28,16 @@ import {
   wait,
   waitSync,
 } from "@concurrent/futures";
-import { invokeAll, invokeAny, parallel, parallelize } from "@concurrent/futures/parallel";
+import {
+  invokeAll,
+  invokeAny,
+  type InvokeOptions,
+  parallel,
+  parallelize,
+  type ParallelOptions,
+  type Task,
+} from "@concurrent/futures/parallel";
+import { progress, type ProgressOptions } from "@concurrent/futures/progress";
 import {
   type AnyLock,
   Barrier,
@@ -386,6 +395,16 @@ export function parallelCompiles(): void {
   sameType<typeof any, Future<number | string>>();
   const anyOfSet = invokeAny(new Set(tasks));
   sameType<typeof anyOfSet, Future<boolean>>();
+  const task: Task<number> = [add, 1, 2];
+  const pair = invokeAll([task, () => "a"]);
+  sameType<typeof pair, Future<[number, string]>>();
+  const none = invokeAll([]);
+  sameType<typeof none, Future<[]>>();
+  const ofGenerator = parallelize(oneNumber(), async (n) => await Promise.resolve(n > 1));
+  sameType<typeof ofGenerator, MapResults<boolean>>();
+  const options: ParallelOptions = { executor: undefined };
+  const limits: InvokeOptions = { ...options, timeout: undefined };
+  invokeAny([() => 1], limits);
   // @ts-expect-error the arguments are checked against the function
   plus("1", 2);
   // @ts-expect-error the arguments of a task are checked against its function
@@ -506,4 +525,38 @@ export async function syncCompiles(): Promise<void> {
       new QueueShutDownError(),
     ]
   ) sameType<typeof error extends Error ? true : false, true>();
+}
+
+function* oneNumber(): Generator<number> {
+  yield 1;
+}
+
+/** Never called: its statements only have to compile. */
+export async function progressCompiles(): Promise<void> {
+  const options: ProgressOptions = { total: 3, label: "load", unit: "files" };
+  const ofArray = progress(["a"], options);
+  sameType<typeof ofArray, Iterable<string> & AsyncIterable<string>>();
+  const ofPromises = progress([Promise.resolve(1)]);
+  for (const promise of ofPromises) sameType<typeof promise, Promise<number>>();
+  for await (const n of ofPromises) sameType<typeof n, number>();
+  const ofStream = progress(new ReadableStream<number>());
+  for await (const n of ofStream) sameType<typeof n, number>();
+  const ofMap = progress(pool.map(add, [1], [2]), { total: 1 });
+  for (const n of ofMap) sameType<typeof n, number>();
+  for await (const n of ofMap) sameType<typeof n, number>();
+  const ofFutures = progress(asCompleted([pool.submit(add, 1, 2)]));
+  for (const future of ofFutures) sameType<typeof future, Future<number>>();
+  for await (const future of ofFutures) {
+    // As that of asCompleted() itself: TypeScript would make a value of a future.
+    // deno-lint-ignore no-explicit-any
+    sameType<typeof future, any>();
+  }
+  // @ts-expect-error for cannot read a stream
+  for (const _ of ofStream);
+  // @ts-expect-error a number is not iterable
+  progress(5);
+  // @ts-expect-error no such option
+  progress([], { units: "files" });
+  // @ts-expect-error a total is a number
+  progress([], { total: "3" });
 }

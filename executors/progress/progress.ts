@@ -46,17 +46,18 @@ export interface ProgressOptions {
  * assertEquals(sum, 6);
  * ```
  *
- * @typeParam T The type of an item.
+ * @typeParam T The type of an item of `for`.
+ * @typeParam U The type of an item of `for await`. Of `asCompleted` it is `any`, as there.
  * @param items What to loop over.
  * @param options How many items there are, and what to call them.
  * @returns The same items.
  * @throws {TypeError} If `items` is not iterable, or an option is unknown or has the wrong type.
  * @throws {RangeError} If `total` is not a whole number.
  */
-export function progress<T>(
-  items: Iterable<T> & AsyncIterable<T>,
+export function progress<T, U>(
+  items: Iterable<T> & AsyncIterable<U>,
   options?: ProgressOptions,
-): Iterable<T> & AsyncIterable<T>;
+): Iterable<T> & AsyncIterable<U>;
 /**
  * Shows the progress of a loop over what is no async iterable; `for await` then awaits each item, as it always does.
  *
