@@ -25,12 +25,15 @@
  * 3. Values are copied: a task does not see what the program changes after `submit`.
  *
  * Read on: [which executor, functions and values][guide] · [threads] · [processes and security][processes] ·
- * [many machines][clusters] · [coming from Python][futures]
+ * [many machines][clusters] · [without a pool][parallel] · [a bar for loops][progress] ·
+ * [coming from Python][futures]
  *
  * [guide]: https://github.com/concurrent-futures/futures/blob/main/executors/README.md
  * [threads]: https://github.com/concurrent-futures/futures/blob/main/executors/threads/README.md
  * [processes]: https://github.com/concurrent-futures/futures/blob/main/executors/processes/README.md
  * [clusters]: https://github.com/concurrent-futures/futures/blob/main/executors/cluster/README.md
+ * [parallel]: https://github.com/concurrent-futures/futures/blob/main/executors/parallel/README.md
+ * [progress]: https://github.com/concurrent-futures/futures/blob/main/executors/progress/README.md
  * [futures]: https://github.com/concurrent-futures/futures/blob/main/futures/README.md
  *
  * @module

@@ -34,7 +34,7 @@ test("progress() draws while a plain loop blocks the thread", async () => {
 }, OPTIONS);
 
 test(
-  "progress() leaves its line at break, and at an error of the loop or of the items, and the next output stands below it",
+  "progress() leaves its line at break and at an error of the loop or the items, and what comes next stands below",
   async () => {
     for (
       const [way, done, ...below] of [["break", 2, "after"], ["throw", 1, "no b", "after"], [
