@@ -135,10 +135,10 @@ test("invokeAll() and invokeAny() give what came in time to a program that looks
     for (const isBlocking of [true, false]) {
       const counts = counters();
       const count = (counts: Int32Array<SharedArrayBuffer>) => Atomics.add(counts, 0, 1);
-      const future = invoke([[count, counts]], { executor, timeout: 2_000 }) as Future<unknown>;
+      const future = invoke([[count, counts]], { executor, timeout: 300 }) as Future<unknown>;
       untilSync(() => Atomics.load(counts, 0) === 1, "the task");
       // Computes on, without a look at anything, until the time has run out.
-      spin(2_100);
+      spin(400);
       assertEquals(isBlocking ? future.exception() : await future.then(() => null, (error) => error), null);
     }
   }
