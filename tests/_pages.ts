@@ -10,6 +10,16 @@ export function examplesOf(text: string): number {
   return text.match(/^```ts$/gm)?.length ?? 0;
 }
 
+/**
+ * Where examples leave something behind on purpose: the threads of the pool that `parallel` shares end by themselves, a
+ * second after the last task. So these examples run apart from all others, and Deno does not look for leaks in them.
+ * `tests/parallel` does.
+ */
+export const LINGERING = "executors/parallel";
+
+/** The environment of `deno test` that looks for no leaks. */
+export const NO_SANITIZERS = { DENO_TEST_SANITIZE_OPS: "0", DENO_TEST_SANITIZE_RESOURCES: "0" };
+
 function* pagesIn(folder: string): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(new URL(`./${folder}`, ROOT))) {
     if (isDirectory && (folder !== "" || name === "futures" || name === "executors")) {

@@ -4,7 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { test } from "./_helpers.ts";
-import { examplesOf, PAGES } from "./_pages.ts";
+import { examplesOf, LINGERING, NO_SANITIZERS, PAGES } from "./_pages.ts";
 import { type Outcome, run } from "./_projects.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -52,16 +52,29 @@ function differences(code: string, printed: readonly string[]): string[] {
 /** How long the examples of all pages may take, in milliseconds. */
 const BOUND = 240_000;
 
-/** Runs the examples of all pages, once. */
-let running: Promise<Outcome> | undefined;
+/** Runs the examples of some pages. */
+function runPages(pages: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  return run(Deno.execPath(), ["test", "--doc", "--no-check", "-P", ...pages], { cwd: ROOT, env }, BOUND);
+}
+
+/** The examples of all pages, which run once. */
+let running: Promise<Outcome[]> | undefined;
+
+async function runAll(): Promise<Outcome[]> {
+  const lingering = (page: string) => page.startsWith(`${LINGERING}/`);
+  return [
+    await runPages(PAGES.filter((page) => !lingering(page))),
+    await runPages(PAGES.filter(lingering), NO_SANITIZERS),
+  ];
+}
 
 for (const page of PAGES) {
   test(`${page}: each example prints what it says`, async () => {
-    running ??= run(Deno.execPath(), ["test", "--doc", "--no-check", "-P", ...PAGES], { cwd: ROOT }, BOUND);
-    const { code, stdout, stderr } = await running;
-    assertEquals(code, 0, `${stdout}\n${stderr}`);
+    running ??= runAll();
+    const outcomes = await running;
+    for (const { code, stdout, stderr } of outcomes) assertEquals(code, 0, `${stdout}\n${stderr}`);
     const lines = textOf(page).split("\n");
-    const examples = examplesIn(stdout).filter((example) => example.page === page);
+    const examples = outcomes.flatMap(({ stdout }) => examplesIn(stdout)).filter((example) => example.page === page);
     const wrong = examples.flatMap(({ place, printed }) => {
       const [first, last] = place.split("-").map(Number);
       return differences(lines.slice(first - 1, last).join("\n"), printed).map((text) => `${page}:${first}: ${text}`);

@@ -8,12 +8,31 @@
  * file. The last line counts the tests of all lanes.
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { PAGES } from "./_pages.ts";
+import { LINGERING, NO_SANITIZERS } from "./_pages.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** The lane whose tests are the examples in doc comments. Those on pages are run by `pages_test.ts`. */
-const DOCS = ["--doc", `--ignore=${PAGES}`, "mod.ts", "futures", "executors", "examples"];
+/**
+ * The modules in a folder, and below, that have examples in their doc comments. They are named one by one, because
+ * Deno's option `--ignore` concerns only what is below the first path. Examples on pages are run by `pages_test.ts`.
+ */
+function documented(path: string): string[] {
+  return Array.from(Deno.readDirSync(new URL(path, ROOT))).flatMap(({ name, isDirectory }) => {
+    if (isDirectory) return documented(`${path}${name}/`);
+    const hasExamples = name.endsWith(".ts") && /^ *\* ```ts$/m.test(Deno.readTextFileSync(new URL(path + name, ROOT)));
+    return hasExamples ? [path + name] : [];
+  }).sort();
+}
+
+/** The lanes whose tests are the examples in doc comments. */
+function docs(): Lane[] {
+  const modules = ["mod.ts", ...["futures/", "executors/", "examples/"].flatMap(documented)];
+  const lane = (name: string, isLingering: boolean, env: Record<string, string>) => {
+    const files = modules.filter((path) => path.startsWith(`${LINGERING}/`) === isLingering);
+    return { name, folder: "docs", args: ["--doc", ...files], seconds: files.length / 3, env };
+  };
+  return [lane("docs 1/2", false, {}), lane("docs 2/2", true, NO_SANITIZERS)];
+}
 
 /** What `--quick` runs: folders and files. No load, no programs of their own, no servers. */
 const QUICK = [
@@ -42,6 +61,8 @@ const SECONDS: { readonly [path: string]: number } = {
   "tests/examples/flags_test.ts": 12,
   "tests/load_test.ts": 50,
   "tests/pages_test.ts": 20,
+  "tests/parallel/parallel_test.ts": 10,
+  "tests/progress/terminal_test.ts": 10,
   "tests/processes/security_test.ts": 30,
   "tests/processes/permissions_test.ts": 20,
   "tests/processes/crash_end_test.ts": 18,
@@ -53,7 +74,7 @@ const SECONDS: { readonly [path: string]: number } = {
   "tests/properties/calls_test.ts": 10,
   "tests/protocol/pool_test.ts": 12,
   "tests/registry/cluster_test.ts": 10,
-  "tests/registry/first_use_test.ts": 15,
+  "tests/registry/first_use_test.ts": 20,
   "tests/sync/contention_test.ts": 15,
   "tests/sync/linear_test.ts": 10,
 };
@@ -69,6 +90,8 @@ interface Lane {
   /** What `deno test` is given. */
   readonly args: readonly string[];
   readonly seconds: number;
+  /** What its environment has that others have not. */
+  readonly env?: Record<string, string>;
 }
 
 interface Outcome {
@@ -97,7 +120,7 @@ function findLanes(isQuick: boolean): Lane[] {
   };
   look("tests/", "");
   const lanes = [...files].flatMap(([folder, all]) => split(folder, all));
-  if (!isQuick) lanes.push({ name: "docs", folder: "docs", args: DOCS, seconds: 10 });
+  if (!isQuick) lanes.push(...docs());
   return lanes.sort((a, b) => b.seconds - a.seconds || a.name.localeCompare(b.name));
 }
 
@@ -115,12 +138,12 @@ function split(folder: string, files: readonly string[]): Lane[] {
 
 const running = new Set<Deno.ChildProcess>();
 
-async function run({ args }: Lane): Promise<Outcome> {
+async function run({ args, env }: Lane): Promise<Outcome> {
   const start = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-P", "--no-check", ...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1", DENO_TEST_SANITIZE_OPS: "1", DENO_TEST_SANITIZE_RESOURCES: "1" },
+    env: { NO_COLOR: "1", DENO_TEST_SANITIZE_OPS: "1", DENO_TEST_SANITIZE_RESOURCES: "1", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
