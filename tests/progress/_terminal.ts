@@ -95,8 +95,8 @@ export class Screen {
   }
 }
 
-/** The lines that a bar has written, one over the other. */
+/** The lines that a bar has written, one over the other, up to the last one that is complete. */
 export function frames(text: string): string[] {
   // deno-lint-ignore no-control-regex
-  return [...text.matchAll(/\x1b\[1G([^\x1b\r\n]*)/g)].map(([, line]) => line);
+  return [...text.matchAll(/\x1b\[1G([^\x1b\r\n]*)\x1b\[0K/g)].map(([, line]) => line);
 }
