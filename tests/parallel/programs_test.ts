@@ -44,4 +44,6 @@ test("parallel() has a new pool after one that broke, which nobody could replace
 
 test("parallel(), parallelize(), invokeAll(), invokeAny() in a task use a pool of that thread", async () => {
   assertEquals((await told("nested")).lines, ["36", "35,35", "end"]);
+  // In a child process, too; that ends with the pool, threads or not.
+  assertEquals((await told("processes")).lines, ["35", "end"]);
 }, { bound: 40_000 });
