@@ -86,31 +86,27 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize: a shutdown half-way ends it behind what was submitted`, async () => {
-    const [single, chunks] = [{ buffersize: 3 }, { buffersize: 4, chunksize: 2 }];
-    for (
-      const { isLater, options, blocking } of [
-        { isLater: false, options: single, blocking: true },
-        { isLater: false, options: chunks, blocking: false },
-        { isLater: true, options: single, blocking: false },
-        { isLater: true, options: chunks, blocking: false },
-      ]
-    ) {
-      const what = Deno.inspect({ ...options, isLater, blocking });
-      const pool = make({ maxWorkers: 1 });
-      const endless = new Endless();
-      const results = pool.map(square, isLater ? endless.later() : endless.now(), options);
-      const first = blocking ? results.next() : await within(results[Symbol.asyncIterator]().next());
-      assertEquals(first.value, 0);
-      const ended = pool.shutdown();
-      const { seen, error } = await within(readUntilError(results, blocking));
-      assertEquals(seen, range(seen.length + 1).slice(1).map((n) => n * n), what);
-      assert(seen.length >= options.buffersize - 1, `${what}: ${seen.length} more were delivered`);
-      assertInstanceOf(error, ShutdownError, what);
-      assertEquals(await within(collect(results)), [], `${what}: and then it is over`);
-      await until(() => endless.closed === 1, `${what}: the input is closed`);
-      await within(ended);
-      assertThrows(() => pool.map(square, endless.now(), options), ShutdownError);
-      assertEquals(endless.closed, 2, `${what}: so is one that nobody takes work of`);
+    for (const isLater of [false, true]) {
+      for (const options of [{ buffersize: 3 }, { buffersize: 4, chunksize: 2 }]) {
+        for (const blocking of isLater ? [false] : [true, false]) {
+          const what = Deno.inspect({ ...options, isLater, blocking });
+          const pool = make({ maxWorkers: 1 });
+          const endless = new Endless();
+          const results = pool.map(square, isLater ? endless.later() : endless.now(), options);
+          const first = blocking ? results.next() : await within(results[Symbol.asyncIterator]().next());
+          assertEquals(first.value, 0);
+          const ended = pool.shutdown();
+          const { seen, error } = await within(readUntilError(results, blocking));
+          assertEquals(seen, range(seen.length + 1).slice(1).map((n) => n * n), what);
+          assert(seen.length >= options.buffersize - 1, `${what}: ${seen.length} more were delivered`);
+          assertInstanceOf(error, ShutdownError, what);
+          assertEquals(await within(collect(results)), [], `${what}: and then it is over`);
+          await until(() => endless.closed === 1, `${what}: the input is closed`);
+          await within(ended);
+          assertThrows(() => pool.map(square, endless.now(), options), ShutdownError);
+          assertEquals(endless.closed, 2, `${what}: so is one that nobody takes work of`);
+        }
+      }
     }
   });
 

@@ -290,7 +290,7 @@ export function shutdownBehaviour(kind: Kind): void {
 
   test(`${name}: submit, cancel at once, shut down: returns`, async () => {
     for (const blocking of [true, false]) {
-      for (let i = 0; i < (kind.isRemote ? 1 : 2); i++) {
+      for (let i = 0; i < 3; i++) {
         const pool = make({ maxWorkers: 1 });
         pool.submit(square, 1).cancel();
         if (blocking) pool.shutdownSync();
