@@ -22,7 +22,7 @@ interface State {
 /** What is used of the library's bar; the library has no types. */
 interface LibraryBar {
   timer: { unref?(): void } | null;
-  terminal: { cursorSave(): void; cursorRestore(): void };
+  terminal: { cursorSave(): void; cursorRestore(): void; write(text: string): void };
   start(total: number, value: number): void;
   update(value: number): void;
   render(): void;
@@ -80,6 +80,8 @@ export function startBar(total: number | undefined, label: string, unit: string)
   }, cliProgress.Presets.shades_classic);
   // To go back to where the bar began would overwrite what was printed meanwhile.
   bar.terminal.cursorSave = bar.terminal.cursorRestore = () => {};
+  // Else the library cuts the line, which fits, where it has more UTF-16 code units than the terminal has columns.
+  bar.terminal.write = (text) => void process.stderr.write(text);
   bar.start(total ?? 0, 0);
   return bar;
 }

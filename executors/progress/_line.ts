@@ -59,10 +59,22 @@ function plain(text: string): string {
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/;
 
+/** What takes no column: it changes the character before it. */
+const MARK = /[\p{Mn}\p{Me}\u200c\u200d\u1160-\u11ff\ud7b0-\ud7fb\u{e0020}-\u{e007f}]/u;
+const WIDE = new RegExp(
+  String.raw`[\u1100-\u115f\u2329\u232a\u2630-\u2637\u268a-\u268f\u2e80-\ua4cf\ua960-\ua97c\uac00-\ud7a3` +
+    String.raw`\uf900-\ufaff\ufe10-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{16fe0}-\u{1b2ff}\u{1d300}-\u{1d376}` +
+    String.raw`\u{1f1e6}-\u{1faff}\u{20000}-\u{3fffd}\p{Extended_Pictographic}]`,
+  "u",
+);
+
+/** With a terminal that shows each part on its own, such as the people of a family in an emoji. */
 function columnsOf(grapheme: string): number {
-  return WIDE.test(grapheme) || /\p{Extended_Pictographic}|\p{RI}|[\u{20000}-\u{3fffd}]/u.test(grapheme) ? 2 : 1;
+  let sum = 0;
+  for (const character of grapheme) if (!MARK.test(character)) sum += WIDE.test(character) ? 2 : 1;
+  // A variation selector makes an emoji of a digit or a sign.
+  return grapheme.includes("\ufe0f") ? Math.max(sum, 2) : sum;
 }
 
 /** How many columns of a terminal a text takes; at the most, where terminals differ. */

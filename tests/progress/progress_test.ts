@@ -37,6 +37,24 @@ test("progress() closes the iterator of the items when the loop ends early", asy
   assertEquals(closed, ["sync", "sync", "async"]);
 });
 
+test("progress() closes the items at throw(), and throws that error", async () => {
+  const closed: string[] = [];
+  async function* items() {
+    try {
+      yield* [1, 2];
+    } finally {
+      closed.push("closed");
+    }
+  }
+  async function* loop() {
+    yield* progress(items());
+  }
+  const iterator = loop();
+  await iterator.next();
+  await assertRejects(() => iterator.throw(new RangeError("thrown")), RangeError, "thrown");
+  assertEquals([await iterator.next(), closed], [{ done: true, value: undefined }, ["closed"]]);
+});
+
 test("progress() passes on the errors of the items, and closes what for await would close", async () => {
   const closed: number[] = [];
   function* promises(n: number) {
@@ -121,6 +139,20 @@ test("the line of progress() fits the terminal, whatever its width and label", (
       }
     }
   }
+});
+
+test("the line of progress() counts each column of a label, also where terminals differ", () => {
+  const labels: [label: string, columns: number][] = [
+    ["e\u0301", 1], // a letter and its accent
+    ["日本", 4],
+    ["\u1112\u1161\u11ab", 2], // a syllable in three parts
+    ["का", 2], // a vowel beside its consonant
+    ["ทำ", 2],
+    ["👩\u200d👩\u200d👧", 6], // a family, or its people
+    ["👍🏽", 4], // a hand, or a hand and its colour
+    ["1\ufe0f\u20e3", 2],
+  ];
+  for (const [label, count] of labels) assertEquals(columns(label), count, label);
 });
 
 test("the line of progress() tells the rate and the time left, or how long it took", () => {

@@ -1,5 +1,6 @@
 /** `progress` in a terminal: what it shows, and what it leaves behind. Only Linux has the command `script` as here. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { columns } from "../../executors/progress/_line.ts";
 import { runProgram, test } from "../_helpers.ts";
 import { frames, inTerminal, Screen } from "./_terminal.ts";
 
@@ -105,6 +106,15 @@ test("progress() without a total counts", async () => {
   const [line, ...below] = await screenOf("count", 60);
   assertMatch(line, /^4 files(, [\d.]+\/s)?, 0 s$/);
   assertEquals(below, ["after", ""]);
+}, OPTIONS);
+
+test("progress() shows the end of the line behind a label of characters with several parts", async () => {
+  const { text, code } = await inTerminal("parts", 60);
+  const last = frames(text).at(-1)!;
+  assertEquals([code, columns(last)], [0, 57], text);
+  // Each accent is a character of its own.
+  assert(last.startsWith(`${"tải tiếng Việt".normalize("NFD")} 100% |`), last);
+  assertMatch(last, /█\| 2\/2, [\d.]+\/s, \d s$/);
 }, OPTIONS);
 
 test("progress() goes on in the line below what the loop prints", async () => {
