@@ -551,6 +551,8 @@ export async function progressCompiles(): Promise<void> {
     // deno-lint-ignore no-explicit-any
     sameType<typeof future, any>();
   }
+  const ofEither = progress(oneNumber() as Iterable<number> | AsyncIterable<number>);
+  sameType<typeof ofEither, AsyncIterable<number>>();
   // @ts-expect-error for cannot read a stream
   for (const _ of ofStream);
   // @ts-expect-error a number is not iterable

@@ -76,6 +76,18 @@ export function progress<T>(items: Iterable<T>, options?: ProgressOptions): Iter
  * @returns The same items.
  */
 export function progress<T>(items: AsyncIterable<T>, options?: ProgressOptions): AsyncIterable<T>;
+/**
+ * Shows the progress of a loop over what is iterable in one way or the other, for `for await`.
+ *
+ * @typeParam T The type of an item.
+ * @param items What to loop over.
+ * @param options How many items there are, and what to call them.
+ * @returns The same items.
+ */
+export function progress<T>(
+  items: Iterable<T> | AsyncIterable<T>,
+  options?: ProgressOptions,
+): AsyncIterable<T | Awaited<T>>;
 /** Shows the progress of a loop: all of the above. */
 export function progress(
   items: Iterable<unknown> | AsyncIterable<unknown>,
@@ -154,6 +166,12 @@ class CountedAsync implements AsyncIterator<unknown> {
   async return(value?: unknown): Promise<IteratorResult<unknown>> {
     this.#count.stop();
     return await this.#iterator.return?.(value) ?? { done: true, value };
+  }
+
+  /** As the loops above do it: the items are closed, and whatever comes of that, the error is this one. */
+  async throw(error?: unknown): Promise<IteratorResult<unknown>> {
+    await this.return().catch(() => {});
+    throw error;
   }
 }
 
