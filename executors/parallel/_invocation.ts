@@ -38,9 +38,10 @@ export class Invocation implements FutureOwner, Waiter, Source {
   readonly #rule: Rule;
   readonly #timeout: number;
   readonly #deadline: number;
-  /** The places of those that are not done. */
-  readonly #left: Map<Future<unknown>, number>;
+  /** The places of those that are not done: an executor may give the same future for several tasks. */
+  readonly #left = new Map<Future<unknown>, number[]>();
   readonly #count: number;
+  #ended = 0;
   #isDecided = false;
 
   /** @param futures Those of the tasks, in their order. */
@@ -49,9 +50,13 @@ export class Invocation implements FutureOwner, Waiter, Source {
     this.#timeout = timeout ?? Infinity;
     this.#deadline = deadline;
     this.#count = futures.length;
-    this.#left = new Map(futures.map((future, place) => [future, place]));
+    for (const [place, future] of futures.entries()) {
+      const places = this.#left.get(future);
+      if (places === undefined) this.#left.set(future, [place]);
+      else places.push(place);
+    }
     this.future = internals.create(this, { fn: rule.call });
-    for (const future of futures) {
+    for (const future of this.#left.keys()) {
       if (this.#isDecided) return;
       if (internals.isDone(future)) this.completed(future);
       else internals.addWaiter(future, this);
@@ -82,12 +87,16 @@ export class Invocation implements FutureOwner, Waiter, Source {
   }
 
   completed(future: Future<unknown>): void {
-    const place = this.#left.get(future);
     // Else it is one of those that were aborted.
-    if (this.#isDecided || place === undefined) return;
+    if (this.#isDecided) return;
+    const places = this.#left.get(future)!;
     this.#left.delete(future);
-    const outcome = this.#rule.ended(place, outcomeOf(future));
-    if (outcome !== undefined) this.#decide(outcome, this.#rule.reason());
+    const ended = outcomeOf(future);
+    for (const place of places) {
+      this.#ended++;
+      const outcome = this.#rule.ended(place, ended);
+      if (outcome !== undefined) return this.#decide(outcome, this.#rule.reason());
+    }
   }
 
   collect(): boolean {
@@ -97,13 +106,12 @@ export class Invocation implements FutureOwner, Waiter, Source {
   lookAgain(): void {
     const left = millisecondsUntil(this.#deadline);
     if (left > 0) return lookAgainAfter(left);
-    const ended = this.#count - this.#left.size;
-    const error = this.#rule.timedOut(this.#timeout, ended);
+    const error = this.#rule.timedOut(this.#timeout, this.#ended);
     this.#decide({ succeeded: false, value: error }, error);
   }
 
   describe(): string {
-    return `${this.#rule.call}(): ${this.#left.size} of ${this.#count} tasks are not done`;
+    return `${this.#rule.call}(): ${this.#count - this.#ended} of ${this.#count} tasks are not done`;
   }
 
   #decide({ succeeded, value }: Outcome, reason: unknown): void {

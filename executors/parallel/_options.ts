@@ -55,11 +55,14 @@ export function readOptions<T extends { executor?: AnyExecutor }>(
       `Cannot use an option of ${call}() that does not exist. To fix it, use ${known.join(" or ")}: ${inspect(key)}`,
     );
   }
-  const { executor, ...others } = options;
+  const read = {} as T;
+  // By name: an object may inherit them, which a copy would not.
+  for (const key of known) read[key] = options[key];
+  const { executor } = read;
   if (executor !== undefined && (typeof executor?.submit !== "function" || typeof executor.map !== "function")) {
     throw new TypeError(`The option executor must be an executor: ${inspect(executor)}`);
   }
-  return { ...others, executor } as T;
+  return read;
 }
 
 /** @throws {TypeError} It is no function. */

@@ -279,6 +279,41 @@ test("invokeAll(): a shutdown that cancels tasks fails it with CancelledError", 
   assertThrows(() => future.result(), CancelledError);
 });
 
+test("invokeAll() and invokeAny() take an executor that gives the same future for several tasks", () => {
+  class Remembering extends Executor {
+    readonly future = new Future<unknown>();
+
+    override submit<A extends unknown[], R>(_fn: (...args: A) => R, ..._args: A): Future<Awaited<R>> {
+      return this.future as Future<Awaited<R>>;
+    }
+  }
+  const executor = new Remembering();
+  const tasks = [() => 1, () => 2];
+  const pending = invokeAll(tasks, { executor });
+  executor.future.setResult(5);
+  assertEquals(pending.done() && pending.result(), [5, 5]);
+  const done = invokeAll(tasks, { executor });
+  assertEquals(done.done() && done.result(), [5, 5]);
+  assertEquals(invokeAny(tasks, { executor }).result(), 5);
+  const failing = new Remembering();
+  const none = invokeAny(tasks, { executor: failing, timeout: 20_000 });
+  failing.future.setException(new RangeError("out"));
+  assertEquals((none.exception() as AggregateError).errors.map(String), ["RangeError: out", "RangeError: out"]);
+});
+
+test("invokeAll() and invokeAny() read options that their object inherits, as others do", () => {
+  class Options {
+    readonly executor = new Manual();
+    get timeout(): number {
+      return 20;
+    }
+  }
+  for (const invoke of [invokeAll, invokeAny]) {
+    const future = invoke([() => 1], new Options()) as Future<unknown>;
+    assertThrows(() => future.result(20_000), TimeoutError, "within 20 ms");
+  }
+});
+
 test("invokeAll() and invokeAny() take results of an executor that calls the function in submit", () => {
   class Direct extends Executor {
     override submit<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): Future<Awaited<R>> {
