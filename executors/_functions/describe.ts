@@ -43,6 +43,18 @@ export function describe(fn: AnyFunction, mustBeExport = false): Definition {
   return definition;
 }
 
+/** The call stacks of {@linkcode noteCallers}. */
+const noted = new WeakMap<AnyFunction, readonly Place[]>();
+
+/**
+ * Remembers who gives a function to this library now, because it is submitted later, in a call that may come from
+ * anywhere. It reads no module.
+ */
+export function noteCallers(fn: AnyFunction): void {
+  if (described.has(fn) || noted.has(fn)) return;
+  if (known.get(textKeyOf(fn, false))?.definition === undefined) noted.set(fn, callers());
+}
+
 /** What is known of functions that a program makes anew for each call. */
 interface Known {
   /** Left out where it also depends on the place of the call. */
@@ -60,19 +72,29 @@ function remember(key: string, isRead: boolean, definition?: Definition): void {
   known.set(key, { definition, isRead });
 }
 
+/** The key of a text that needs nothing from around it, which means the same wherever it stands. */
+function textKeyOf(fn: AnyFunction, mustBeExport: boolean): string {
+  const source = Function.prototype.toString.call(fn);
+  const name = nameOf(fn);
+  return `${mustBeExport ? "export " : ""}${name === "" ? source : `${name}\n${source}`}`;
+}
+
+function nameOf(fn: AnyFunction): string {
+  return typeof fn.name === "string" ? fn.name : "";
+}
+
 function describeNew(fn: AnyFunction, mustBeExport: boolean): Definition {
   const location = locationOf(fn);
   if (location !== undefined) return { how: "reference", name: fn.name, ...location };
   const source = Function.prototype.toString.call(fn);
-  const name = typeof fn.name === "string" ? fn.name : "";
+  const name = nameOf(fn);
   const exported = exportOf(fn);
   if (exported !== undefined) return { how: "search", name, source, exports: [exported], unread: [] };
-  // A text that needs nothing from around it means the same wherever it stands.
-  const textKey = `${mustBeExport ? "export " : ""}${name === "" ? source : `${name}\n${source}`}`;
+  const textKey = textKeyOf(fn, mustBeExport);
   const remembered = known.get(textKey);
   if (remembered?.definition !== undefined) return remembered.definition;
   if (/\{\s*\[native code\]\s*\}\s*$/.test(source)) throw refusalOfNative(fn, name);
-  const places = callers();
+  const places = noted.get(fn) ?? callers();
   const urls = new Set(places.map(({ url }) => url));
   const main = mainModule();
   if (main !== undefined) urls.add(main);

@@ -5,6 +5,7 @@
  */
 
 import type { Future } from "../../futures/future.ts";
+import { noteCallers } from "../_functions/describe.ts";
 import type { Executor } from "../executor.ts";
 import type { ControlledExecutor } from "../task_options.ts";
 import { checkFunction, readOptions, withExecutor } from "./_options.ts";
@@ -63,6 +64,8 @@ export function parallel<A extends unknown[], R>(
 ): (...args: A) => Future<Awaited<R>> {
   checkFunction("argument of parallel()", fn);
   const { executor } = readOptions("parallel", options, ["executor"]);
+  // The function stands in this call; those of the result may come from a module that does not know it.
+  noteCallers(fn);
   const called = (...args: A): Future<Awaited<R>> => withExecutor(executor, (executor) => executor.submit(fn, ...args));
   return Object.defineProperty(called, "name", { value: fn.name, configurable: true });
 }

@@ -13,6 +13,7 @@ import {
 } from "@concurrent/futures";
 import { invokeAll, invokeAny, parallel, parallelize } from "@concurrent/futures/parallel";
 import { describeSources } from "../../futures/wakeup.ts";
+import { library } from "../fixtures/parallel_library.ts";
 import { childProcesses, spin, test, until, untilSync } from "../_helpers.ts";
 
 const add = (a: number, b: number) => a + b;
@@ -53,6 +54,14 @@ test("parallel() makes a function that returns a future, which blocks and is awa
   assertEquals(plus.name, "add");
   assertEquals(plus(1, 2).result(), 3);
   assertEquals(await plus(3, 4), 7);
+});
+
+test("parallel() finds an exported function where it was called itself, whoever calls what it made", async () => {
+  for (const Pool of [ThreadPoolExecutor, ProcessPoolExecutor]) {
+    await using pool = new Pool(1);
+    const scale = library.makeScale(pool);
+    assertEquals(await scale(4), 40);
+  }
 });
 
 test("parallel() uses one pool for all, whose threads end by themselves", async () => {
