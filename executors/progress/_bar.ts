@@ -31,6 +31,27 @@ interface LibraryBar {
 
 const SingleBar = cliProgress.SingleBar as new (options: object, preset: object) => LibraryBar;
 
+/**
+ * The terminal, as a stream of Node for the library. That of Node itself would end the program with an error that no
+ * loop can catch, if the terminal is closed meanwhile.
+ */
+const terminal = {
+  isTTY: true,
+  get columns(): number | undefined {
+    return process.stderr.columns;
+  },
+  write(text: string): boolean {
+    try {
+      for (let left = new TextEncoder().encode(text); left.length > 0;) {
+        left = left.subarray(Deno.stderr.writeSync(left));
+      }
+    } catch {
+      // Nobody sees the bar any more.
+    }
+    return true;
+  },
+};
+
 /** Whether there is a bar on the terminal. */
 let isDrawn = false;
 
@@ -67,7 +88,7 @@ class Bar extends SingleBar {
 export function startBar(total: number | undefined, label: string, unit: string): Bar | undefined {
   if (isDrawn || "WorkerGlobalScope" in globalThis || !Deno.stderr.isTerminal()) return undefined;
   const bar: Bar = new Bar({
-    stream: process.stderr,
+    stream: terminal,
     linewrap: true, // That is, it does not turn off how the terminal wraps lines.
     barsize: 1_000, // At most; the line takes what fits.
     forceRedraw: true, // Wipes out the ^C that the terminal writes behind the bar.
@@ -81,7 +102,7 @@ export function startBar(total: number | undefined, label: string, unit: string)
   // To go back to where the bar began would overwrite what was printed meanwhile.
   bar.terminal.cursorSave = bar.terminal.cursorRestore = () => {};
   // Else the library cuts the line, which fits, where it has more UTF-16 code units than the terminal has columns.
-  bar.terminal.write = (text) => void process.stderr.write(text);
+  bar.terminal.write = (text) => void terminal.write(text);
   bar.start(total ?? 0, 0);
   return bar;
 }

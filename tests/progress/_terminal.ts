@@ -15,6 +15,8 @@ export interface Terminal {
   resize(columns: number): void;
   /** Presses Ctrl-C. */
   interrupt(): void;
+  /** Closes the terminal: it takes nothing any more. */
+  close(): void;
 }
 
 /** How a program ended that ran in a terminal. */
@@ -52,6 +54,7 @@ export async function inTerminal(
       new Deno.Command("stty", { args: ["-F", name, "cols", `${columns}`] }).outputSync();
     },
     interrupt: () => void keyboard.write(new TextEncoder().encode("\x03")),
+    close: () => child.kill("SIGKILL"),
   };
   for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
     text += part;

@@ -1,7 +1,7 @@
 /** `progress` in a terminal: what it shows, and what it leaves behind. Only Linux has the command `script` as here. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { columns } from "../../executors/progress/_line.ts";
-import { runProgram, test } from "../_helpers.ts";
+import { runProgram, test, until } from "../_helpers.ts";
 import { frames, inTerminal, Screen } from "./_terminal.ts";
 
 /** Programs in terminals exist only there. */
@@ -74,6 +74,21 @@ test("progress() leaves nothing to repair when Ctrl-C ends the program", async (
   });
   const { rows, wraps, modes } = new Screen(text, 60);
   assertEquals([code, wraps, modes, rows.length], [130, 0, [], 1], text);
+}, OPTIONS);
+
+test("progress() goes on without its bar when the terminal is closed, if SIGHUP does not end the program", async () => {
+  const path = Deno.makeTempFileSync();
+  try {
+    let isClosed = false;
+    await inTerminal(`closed ${path}`, 60, (text, terminal) => {
+      if (isClosed || frames(text).length === 0) return;
+      isClosed = true;
+      terminal.close();
+    });
+    await until(() => Deno.readTextFileSync(path) === "done", "the end of the loop");
+  } finally {
+    Deno.removeSync(path);
+  }
 }, OPTIONS);
 
 test("progress() follows the width of the terminal", async () => {
