@@ -79,6 +79,11 @@ export function deliverLater(item: unknown): void {
   else listen();
 }
 
+/** What is settled, in that order, and not delivered yet: for who may call no listeners. */
+export function* undelivered(): Generator<unknown, void> {
+  for (let i = delivered; i < settled.length; i++) yield settled[i];
+}
+
 /** Collects from all sources and calls all listeners now, as a blocking call does. */
 export function deliverNow(): void {
   collect(Infinity);

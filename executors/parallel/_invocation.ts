@@ -8,7 +8,7 @@ import { millisecondsUntil } from "../../futures/deadline.ts";
 import { TimeoutError } from "../../futures/errors.ts";
 import { type Future, type FutureOwner, internals, type Waiter } from "../../futures/future.ts";
 import { abortAll } from "../../futures/signals.ts";
-import { addSource, lookAgainAfter, removeSource, type Source } from "../../futures/wakeup.ts";
+import { addSource, lookAgainAfter, lookIfDue, removeSource, type Source, undelivered } from "../../futures/wakeup.ts";
 
 /** How a task ended. */
 export type Outcome = { readonly succeeded: boolean; readonly value: unknown };
@@ -30,8 +30,9 @@ export interface Rule {
  * cancelled, only aborted; and `FINISHED` once the rule has decided, the time has run out, or somebody has aborted it.
  *
  * All of that happens on the thread that made it: in a delivery, where the futures of the tasks say that they are done
- * (`completed()`); when the thread looks at the clock, blocked or from its event loop (`lookAgain()`); and in a call of
- * `Future.abort()` (`stop()`). The first one decides, and has the tasks aborted that are left.
+ * (`completed()`); when somebody asks whether it is done (`peek()`); when the thread looks at the clock, blocked or
+ * from its event loop (`lookAgain()`); and in a call of `Future.abort()` (`stop()`). The first one decides, and has the
+ * tasks aborted that are left.
  */
 export class Invocation implements FutureOwner, Waiter, Source {
   readonly future: Future<unknown>;
@@ -67,6 +68,11 @@ export class Invocation implements FutureOwner, Waiter, Source {
   }
 
   peek(): "running" {
+    // A program that asks again and again, without ever blocking or yielding to the event loop, gets no delivery.
+    for (const future of this.#left.keys()) future.done();
+    // In the order of their ends, as they will be delivered.
+    for (const item of undelivered()) this.completed(item as Future<unknown>);
+    lookIfDue();
     return "running";
   }
 
@@ -87,9 +93,9 @@ export class Invocation implements FutureOwner, Waiter, Source {
   }
 
   completed(future: Future<unknown>): void {
-    // Else it is one of those that were aborted.
-    if (this.#isDecided) return;
-    const places = this.#left.get(future)!;
+    const places = this.#left.get(future);
+    // Else it is another one, was aborted, or was seen by `peek()` before its delivery.
+    if (this.#isDecided || places === undefined) return;
     this.#left.delete(future);
     const ended = outcomeOf(future);
     for (const place of places) {

@@ -1,4 +1,8 @@
-/** `parallel`, `parallelize`, `invokeAll` and `invokeAny`: the default pool, other executors, and what goes wrong. */
+/**
+ * `parallel`, `parallelize`, `invokeAll` and `invokeAny`: the default pool, other executors, and what goes wrong.
+ *
+ * Over 400 lines, because the four share their rules, and so the tasks and executors that try these.
+ */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   CancelledError,
@@ -192,6 +196,34 @@ test("invokeAny() never starts tasks that wait when its time runs out or it is a
     await executor.submit(() => 0);
     assert(Atomics.load(counts, 1) < 100, "one of them has started");
   }
+});
+
+test("Future.done() of invokeAll() and invokeAny() tells a program that only asks, and never yields", () => {
+  using executor = new ThreadPoolExecutor(1);
+  const isDone = (future: Future<unknown>) => untilSync(() => future.done(), "the tasks");
+  const all = invokeAll(Array.from({ length: 3_000 }, (_, i) => [add, i, 1] as const), { executor });
+  isDone(all);
+  assertEquals(all.result().at(-1), 3_000);
+  const any = invokeAny([[fail, "out"], [add, 1, 1]], { executor });
+  isDone(any);
+  assertEquals(any.result(), 2);
+  // The first in time, not by place.
+  using two = new ThreadPoolExecutor(2);
+  const counts = counters();
+  const second = (counts: Int32Array<SharedArrayBuffer>) => {
+    Atomics.wait(counts, 0, 0);
+    Atomics.store(counts, 1, 1);
+    return "second";
+  };
+  const race = invokeAny([[second, counts], () => "first"], { executor: two });
+  untilSync(() => two.stats().done === 1, "the first");
+  Atomics.store(counts, 0, 1);
+  Atomics.notify(counts, 0);
+  untilSync(() => two.stats().done === 2, "the second");
+  assertEquals([race.done(), race.result()], [true, "first"]);
+  const late = invokeAll([[rest, 5_000]], { executor, timeout: 50 });
+  isDone(late);
+  assertEquals([late.state, (late.exception() as Error).name], ["FINISHED", "TimeoutError"]);
 });
 
 test("invokeAll() with a timeout of 0 or less does not wait", () => {
