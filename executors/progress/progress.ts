@@ -92,20 +92,14 @@ export function progress<T>(
 export function progress(
   items: Iterable<unknown> | AsyncIterable<unknown>,
   options: ProgressOptions = {},
-): Iterable<unknown> & AsyncIterable<unknown> {
+): AsyncIterable<unknown> {
   const each = (items as Iterable<unknown> | undefined)?.[Symbol.iterator];
   const eachAsync = (items as AsyncIterable<unknown> | undefined)?.[Symbol.asyncIterator];
   if (typeof each !== "function" && typeof eachAsync !== "function") {
     throw new TypeError(`The items of progress() must be iterable: ${inspect(items)}`);
   }
   const { total, label, unit } = readOptions(items, options);
-  return {
-    [Symbol.iterator]() {
-      if (typeof each !== "function") {
-        throw new TypeError("Cannot read an async iterable with for. To fix it, use for await");
-      }
-      return counted(items as Iterable<unknown>, counter(total, label, unit));
-    },
+  const loops: AsyncIterable<unknown> & Partial<Iterable<unknown>> = {
     [Symbol.asyncIterator]() {
       const count = counter(total, label, unit);
       return typeof eachAsync === "function"
@@ -113,6 +107,11 @@ export function progress(
         : countedAwaited(items as Iterable<unknown>, count);
     },
   };
+  // Whoever takes both kinds, such as map(), looks which one it is.
+  if (typeof each === "function") {
+    loops[Symbol.iterator] = () => counted(items as Iterable<unknown>, counter(total, label, unit));
+  }
+  return loops;
 }
 
 /** Items of a plain loop. */

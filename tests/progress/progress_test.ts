@@ -16,6 +16,17 @@ test("progress() passes items on, in for and in for await, and yields futures as
   for await (const each of progress(asCompleted([future]))) assertEquals(each, future);
 });
 
+test("progress() of an async iterable is one, so map() reads it as such", async () => {
+  async function* later() {
+    yield* [1, 2];
+  }
+  using pool = new ThreadPoolExecutor(1);
+  const double = (n: number) => 2 * n;
+  assertEquals(await Array.fromAsync(pool.map(double, progress(later()))), [2, 4]);
+  assertEquals([...pool.map(double, progress([1, 2]))], [2, 4]);
+  assertEquals([Symbol.iterator in progress(later()), Symbol.iterator in progress([1])], [false, true]);
+});
+
 test("progress() closes the iterator of the items when the loop ends early", async () => {
   const closed: string[] = [];
   function* items() {
