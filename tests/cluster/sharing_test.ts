@@ -66,7 +66,9 @@ clusterTest(
     await gate.arrived();
     const ids = await client.lrange(`bull:${queue}:active`, 0, -1);
     const jobs = await Promise.all(ids.map(async (id) => {
-      const { tasks } = JSON.parse((await client.hget(`bull:${queue}:${id}`, "data"))!) as JobData;
+      const data = await client.hget(`bull:${queue}:${id}`, "data");
+      // One that has ended in the meantime is gone.
+      const tasks = data === null ? [] : (JSON.parse(data) as JobData).tasks;
       return tasks.map(({ id }) => futures[Number(id.slice(id.lastIndexOf("-") + 1)) - 1 - WARM]);
     }));
     const job = jobs.find((tasks) => tasks.includes(futures[SLOW]))!;
