@@ -28,12 +28,12 @@ export class ConditionCore {
     this.#list = new WaitList(words, FIRST_WORD);
   }
 
-  /** Waits until the predicate holds. */
-  *waitFor<T>(predicate: () => T, deadline: number): Steps<T> {
-    for (;;) {
-      const value = predicate();
-      if (value || !(yield* this.wait(deadline))) return value || predicate();
+  /** Waits until the predicate holds; `false` when the deadline has passed, and it does not. */
+  *waitFor(predicate: () => unknown, deadline: number): Steps<boolean> {
+    while (!predicate()) {
+      if (!(yield* this.wait(deadline))) return Boolean(predicate());
     }
+    return true;
   }
 
   /** Lets the lock go, waits to be notified, and takes the lock again; `false` when the deadline has passed. */

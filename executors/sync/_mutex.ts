@@ -60,6 +60,11 @@ export class Mutex {
     return Atomics.load(this.#words, this.#at + WORD) & HOLDER;
   }
 
+  /** Whether somebody has noticed that its holder has died. */
+  get isBroken(): boolean {
+    return (Atomics.load(this.#words, this.#at + WORD) & BROKEN) !== 0;
+  }
+
   /**
    * Takes it if it is free.
    *

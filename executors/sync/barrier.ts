@@ -84,7 +84,7 @@ export class Barrier {
    * @throws {BrokenBarrierError} If the barrier is broken, or is broken or reset while the caller waits.
    */
   wait(timeout?: number): number {
-    return block(this.#core.wait(deadlineAfter(timeout ?? this.#core.timeout)));
+    return block(this.#core.wait(deadlineAfter(timeout === undefined ? this.#core.timeout : timeout)));
   }
 
   /**
@@ -95,7 +95,7 @@ export class Barrier {
    * @returns The place of the caller. Rejects as {@linkcode Barrier.prototype.wait | wait} throws.
    */
   async waitAsync(timeout?: number): Promise<number> {
-    return await awaited(this.#core.wait(deadlineAfter(timeout ?? this.#core.timeout)));
+    return await awaited(this.#core.wait(deadlineAfter(timeout === undefined ? this.#core.timeout : timeout)));
   }
 
   /** Empties the barrier, which can be used again. Those who wait get a {@linkcode BrokenBarrierError}. */

@@ -149,7 +149,9 @@ export class Condition {
    * @returns What the predicate returned last, which is false only after the timeout.
    */
   waitFor<T>(predicate: () => T, timeout?: number): T {
-    return block(this.#core.waitFor(predicate, deadlineAfter(timeout)));
+    let last: T;
+    block(this.#core.waitFor(() => last = predicate(), deadlineAfter(timeout)));
+    return last!;
   }
 
   /**
@@ -161,16 +163,24 @@ export class Condition {
    * @returns What the predicate returned last, which is false only after the timeout.
    */
   async waitForAsync<T>(predicate: () => T, timeout?: number): Promise<T> {
-    return await awaited(this.#core.waitFor(predicate, deadlineAfter(timeout)));
+    let last: T;
+    await awaited(this.#core.waitFor(() => last = predicate(), deadlineAfter(timeout)));
+    return last!;
   }
 
   /**
    * Wakes up waiters, those first that have waited longest.
    *
-   * @param n How many, at the most.
+   * @param n How many, at the most, an integer of at least 0.
    * @throws {InvalidStateError} If the caller does not hold the lock.
+   * @throws {TypeError} If `n` is not a number.
+   * @throws {RangeError} If `n` is not such an integer.
    */
   notify(n = 1): void {
+    if (typeof n !== "number") throw new TypeError(`The number of waiters must be a number: ${inspect(n)}`);
+    if (!Number.isInteger(n) || n < 0) {
+      throw new RangeError(`The number of waiters must be an integer of at least 0: ${n}`);
+    }
     this.#core.notify(n);
   }
 

@@ -71,7 +71,7 @@ export abstract class AnyLock {
   }
 
   /**
-   * Releases the lock.
+   * Releases the lock. Does nothing if the lock is broken.
    *
    * @throws {InvalidStateError} If it is not held, or in the case of an {@linkcode RLock} not by the caller.
    */
@@ -246,6 +246,8 @@ export class RLock extends AnyLock {
       },
       release() {
         if (!isMine()) {
+          // As with a Lock: whoever held it gets the error that says so, which another one here would hide.
+          if (mutex.isBroken) return;
           const other = mutex.holder;
           throw new InvalidStateError(
             `Cannot release an RLock that ${other === 0 ? "nobody" : nameOf(other)} holds, and not the caller`,

@@ -75,9 +75,9 @@ export class Queue<T = unknown> implements Iterable<T>, AsyncIterable<T> {
    * @throws {RangeError} If `maxsize` is not an integer, or `memory` is out of range.
    */
   constructor(maxsize = 0, options: QueueOptions = {}) {
-    const [kind, order] = new.target === LifoQueue
+    const [kind, order] = this instanceof LifoQueue
       ? ["LifoQueue", "LIFO"] as const
-      : new.target === PriorityQueue as unknown
+      : this instanceof PriorityQueue
       ? ["PriorityQueue", "PRIORITY"] as const
       : ["Queue", "FIFO"] as const;
     const { memory = MEMORY_BYTES } = options;

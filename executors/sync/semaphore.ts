@@ -51,7 +51,7 @@ export class Semaphore {
    * @throws {RangeError} If `value` is not such an integer.
    */
   constructor(value = 1) {
-    const kind = this.#kind = new.target === BoundedSemaphore ? "BoundedSemaphore" : "Semaphore";
+    const kind = this.#kind = this instanceof BoundedSemaphore ? "BoundedSemaphore" : "Semaphore";
     if (!isGiven()) checkValue(kind, value);
     const { words, isNew } = place(this, kind, SEMAPHORE_WORDS * 4);
     this.#core = new SemaphoreCore(words, kind);

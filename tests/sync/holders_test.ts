@@ -68,6 +68,47 @@ for (const [how, [task, end]] of Object.entries(deaths)) {
   }
 }
 
+for (
+  const [how, wait] of Object.entries({
+    "a block": (condition: Condition, waits: Event) => {
+      using _ = condition.hold();
+      waits.set();
+      condition.wait();
+    },
+    "try and finally": (condition: Condition, waits: Event) => {
+      condition.acquire();
+      try {
+        waits.set();
+        condition.wait();
+      } finally {
+        condition.release();
+      }
+    },
+  })
+) {
+  test(`Condition: who waits in ${how} learns that the lock is broken, and nothing hides it`, async () => {
+    for (const lock of [new Lock(), new RLock()]) {
+      using pool = new ThreadPoolExecutor(2);
+      const [condition, waits, held] = [new Condition(lock), new Event(), new Event()];
+      const waiter = pool.submit(wait, condition, waits);
+      assert(await waits.waitAsync(BOUND));
+      const holder = pool.submit(
+        async (condition, held) => {
+          condition.acquire();
+          held.set();
+          await new Promise((resolve) => setTimeout(resolve, 60_000));
+        },
+        condition,
+        held,
+      );
+      assert(await held.waitAsync(BOUND));
+      holder.abort();
+      const error = await within(waiter.catch((error) => error), "who waits", SOON);
+      assertInstanceOf(error, BrokenLockError, lock.constructor.name);
+    }
+  });
+}
+
 test("Queue: a stopped task that waits for an item takes none from another one", async () => {
   using pool = new ThreadPoolExecutor(2);
   const [queue, begun] = [new Queue<number>(), new Event()];
@@ -123,6 +164,11 @@ const STUCK: Record<string, (parts: Parts) => unknown> = {
   "Condition.wait()": ({ condition }) => {
     using _ = condition.hold();
     condition.wait();
+  },
+  "Condition.waitFor()": ({ condition, empty }) => {
+    using _ = condition.hold();
+    condition.waitFor(() => 0);
+    empty.put("went on");
   },
   "Semaphore.acquire()": ({ semaphore }) => semaphore.acquire(),
   "Event.wait()": ({ never }) => never.wait(),

@@ -120,6 +120,16 @@ for (const Class of [Queue, LifoQueue, PriorityQueue]) {
   });
 }
 
+test("LifoQueue, PriorityQueue: a class that extends one has its order", () => {
+  class Stack extends LifoQueue<string> {}
+  class Agenda extends PriorityQueue<string> {}
+  const [stack, agenda] = [new Stack(), new Agenda()];
+  for (const item of ["first", "last"]) stack.put(item);
+  assertEquals(stack.get(0), "last");
+  for (const item of [[2, "later"], [1, "now"]] as const) agenda.put([...item]);
+  assertEquals(agenda.get(0), [1, "now"]);
+});
+
 test("PriorityQueue: equal priorities come out in the order of their coming, whatever they are", () => {
   const queue = new PriorityQueue<number>();
   const priorities = Array.from({ length: 200 }, (_, i) => [-Infinity, -0.5, 0, 1e300][i * 7 % 4]);

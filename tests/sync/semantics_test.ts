@@ -152,6 +152,16 @@ for (
   });
 }
 
+test("Condition: bad numbers of waiters are refused", () => {
+  const condition = new Condition();
+  using _ = condition.hold();
+  condition.notify(0);
+  assertThrows(() => condition.notify("1" as unknown as number), TypeError, 'must be a number: "1"');
+  for (const n of [-1, 1.5, NaN, Infinity]) {
+    assertThrows(() => condition.notify(n), RangeError, `must be an integer of at least 0: ${n}`);
+  }
+});
+
 test("Condition: notify(n) wakes up n waiters, the first ones first, and notifyAll all of them", async () => {
   const condition = new Condition(new Lock());
   const woken: number[] = [];
@@ -261,6 +271,11 @@ for (const Class of [Semaphore, BoundedSemaphore]) {
   });
 }
 
+test("BoundedSemaphore: a class that extends it has its bound, too", () => {
+  class Connections extends BoundedSemaphore {}
+  assertThrows(() => new Connections(1).release(), RangeError);
+});
+
 test("BoundedSemaphore: a release too many throws, and changes nothing", () => {
   const semaphore = new BoundedSemaphore(2);
   assertThrows(() => semaphore.release(), RangeError, "than there were at first: 2");
@@ -367,7 +382,7 @@ test("bad timeouts are refused before anything happens", async () => {
   ];
   for (const call of calls) {
     await assertRejects(async () => await call(NaN as never), RangeError);
-    await assertRejects(async () => await call("1" as never), TypeError);
+    for (const bad of ["1", null]) await assertRejects(async () => await call(bad as never), TypeError);
   }
   assert(!lock.locked() && queue.empty());
 });
