@@ -61,11 +61,12 @@ export class BarrierCore {
   }
 
   get waiting(): number {
-    return this.#list.waiting;
+    return this.isBroken ? 0 : this.#list.waiting;
   }
 
+  /** Whether it is broken, also where nobody has come yet since a party has died. */
   get isBroken(): boolean {
-    return this.#words[CAUSE] !== Cause.NONE;
+    return this.#words[CAUSE] !== Cause.NONE || this.#list.hasLost;
   }
 
   /**
@@ -106,11 +107,11 @@ export class BarrierCore {
 
   #bury(): void {
     const { dead } = this.#list.bury();
-    if (dead !== 0 && !this.isBroken) this.#break(dead);
+    if (dead !== 0 && this.#words[CAUSE] === Cause.NONE) this.#break(dead);
   }
 
   #assertWhole(): void {
-    if (this.isBroken) throw this.#error();
+    if (this.#words[CAUSE] !== Cause.NONE) throw this.#error();
   }
 
   #error(): BrokenBarrierError {

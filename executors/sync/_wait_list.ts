@@ -63,6 +63,15 @@ export class WaitList {
     return this.#words[this.#at + PENDING];
   }
 
+  /** Whether one has died while it waited; asked without the mutex. */
+  get hasLost(): boolean {
+    for (const entry of this.#entries()) {
+      const value = Atomics.load(this.#words, entry);
+      if ((value & STATE_MASK) === WAITING && stateOf(value >>> STATE_BITS) !== HolderState.ALIVE) return true;
+    }
+    return false;
+  }
+
   /** How many wait. */
   get waiting(): number {
     let count = 0;

@@ -516,6 +516,17 @@ test("a party that dies while it waits breaks the barrier, at whatever step anot
   });
 });
 
+test("a barrier is broken as soon as a party has died that waits, also while nobody else comes", () => {
+  const core = barrier(3);
+  const [dies, other] = parties(2);
+  new Waiting(dies, () => core.wait(Infinity)).go();
+  assertEquals([core.waiting, core.isBroken], [1, false]);
+  dies.die();
+  assertEquals([core.waiting, core.isBroken], [0, true]);
+  other.as(() => block(core.end(Cause.NONE)));
+  assertEquals([core.waiting, core.isBroken], [0, false]);
+});
+
 test("a party of the time before that dies late breaks nothing, and all keep their places", () => {
   const core = barrier(3);
   const [dies, a, b, c] = parties(4);
