@@ -15,7 +15,7 @@
  * @module
  */
 
-import { Atomics } from "../../futures/builtins.ts";
+import { Atomics, performance } from "../../futures/builtins.ts";
 import { holder, HolderState, nameOf, stateOf } from "../_queue/holders.ts";
 import { isOver, NEVER, type Steps } from "./_pause.ts";
 import { BrokenLockError, cutOff } from "./errors.ts";
@@ -41,6 +41,11 @@ const WAITERS = 1 << 31;
 const MAX_VAIN = 4;
 /** How often a thread looks at a mutex that is held before it sleeps: to wake a sleeper takes longer. */
 const LOOKS = 64;
+/**
+ * For how many milliseconds a block that finds the mutex of an object held by a dead one waits all the same: a thread
+ * that was given up goes on at first, and leaves its block soon. To copy a large item takes the longest.
+ */
+const PATIENCE_MS = 1000;
 
 /** A mutex that begins at a word. */
 export class Mutex {
@@ -81,13 +86,15 @@ export class Mutex {
   /**
    * Takes it.
    *
+   * @param patience For how many milliseconds it waits for a holder that has died, and may yet release it.
    * @returns Whether it has; `false` when the deadline has passed.
    * @throws {BrokenLockError} Its holder has died.
    */
-  *lock(deadline: number): Steps<boolean> {
+  *lock(deadline: number, patience = 0): Steps<boolean> {
     const [words, at] = [this.#words, this.#at];
     const me = holder();
     let [mine, ticket, isNext] = [me, 0, false];
+    let lostSince: number | undefined;
     for (let vain = 0, looks = 0;;) {
       const word = Atomics.load(words, at + WORD);
       if (word === 0) {
@@ -97,7 +104,13 @@ export class Mutex {
         return true;
       }
       if (isNext && (word | WAITERS) === (ticket | WAITERS)) return true;
-      this.assertWhole(word);
+      if (patience === 0 || !this.#isLost(word)) {
+        this.assertWhole(word);
+        lostSince = undefined;
+      } else {
+        lostSince ??= performance.now();
+        if (performance.now() >= lostSince + patience) this.assertWhole(word);
+      }
       if (looks++ < LOOKS) continue;
       looks = 0;
       if (isOver(deadline)) {
@@ -119,6 +132,11 @@ export class Mutex {
       // Others may wait, and the one who has released it does not know of them any more.
       mine = me | WAITERS;
     }
+  }
+
+  /** Whether its holder has died, and nobody has broken it yet. */
+  #isLost(word: number): boolean {
+    return (word & BROKEN) === 0 && stateOf(word & HOLDER) !== HolderState.ALIVE;
   }
 
   /** One that was woken up does not take it: another one that sleeps must learn of its release. */
@@ -200,7 +218,7 @@ export class Held implements Disposable {
   }
 
   *lock(): Steps<this> {
-    yield* this.#mutex.lock(NEVER);
+    yield* this.#mutex.lock(NEVER, PATIENCE_MS);
     this.#isMine = true;
     return this;
   }

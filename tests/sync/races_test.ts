@@ -206,6 +206,25 @@ test("a waiter that is woken up by a release, and has died, leaves the mutex to 
   assertEquals([thrownBy(gone), valueOf(wait)], [BrokenLockError, true]);
 });
 
+test("one that was given up in a block of an object leaves it, and breaks nothing if it does so soon", () => {
+  for (const isSoon of [true, false]) {
+    using clock = new Clock();
+    const { mutex, holder, waiter } = heldMutex();
+    const wait = new Waiting(waiter, () => mutex.hold()).go();
+    holder.die();
+    wait.go();
+    clock.pass(500);
+    assert(wait.go().outcome === undefined, "it has not waited for the one that was given up");
+    if (isSoon) holder.as(() => mutex.release());
+    else {
+      clock.pass(500);
+      wait.go(); // it looks now and then
+    }
+    settle("who waits", wait);
+    assertEquals(thrownBy(wait), isSoon ? undefined : BrokenLockError);
+  }
+});
+
 test("one that fails to take a mutex again lets it not go at the end of its block", () => {
   const mutex = new Mutex(memory(8), 1, "Lock");
   const [fails, holds, third] = [new Party(), new Party(), new Party()];
