@@ -36,9 +36,10 @@ const NAME_AT = 5;
 const RECORD_WORDS = 32;
 const NAME_BYTES = (RECORD_WORDS - NAME_AT) * 4;
 
-/** The words of the first record count the records that were ever used, and the objects that threads hold. */
+/** The words of the first record count the records that were ever used, the objects that threads hold, and the ends. */
 const RECORDS = 0;
 const OBJECTS = 1;
+const ENDS = 2;
 
 /** What a thread gets from the one that starts it. */
 export interface Life {
@@ -137,7 +138,15 @@ export function endLife({ thread }: Life, state: number): void {
 }
 
 function setState(number: number, state: number): void {
-  Atomics.compareExchange(recordsOfProgram(), number * RECORD_WORDS + STATE, HolderState.ALIVE, state);
+  const memory = recordsOfProgram();
+  Atomics.compareExchange(memory, number * RECORD_WORDS + STATE, HolderState.ALIVE, state);
+  // Behind the state: who has read this count sees all ends that it counts.
+  Atomics.add(memory, ENDS, 1);
+}
+
+/** How often a thread or a holder has ended: as long as it is the same, whoever was alive is. */
+export function countEnds(): number {
+  return Atomics.load(recordsOfProgram(), ENDS);
 }
 
 /** The state of a holder: its own, or that of its thread, or of one that has started that. */

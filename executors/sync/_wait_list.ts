@@ -13,7 +13,7 @@
  */
 
 import { Atomics } from "../../futures/builtins.ts";
-import { holder, HolderState, stateOf } from "../_queue/holders.ts";
+import { countEnds, holder, HolderState, stateOf } from "../_queue/holders.ts";
 import { cutOff } from "./errors.ts";
 import type { Held } from "./_mutex.ts";
 import { isOver, type Steps } from "./_pause.ts";
@@ -52,6 +52,8 @@ export interface Ticket {
 export class WaitList {
   readonly #words: Int32Array;
   readonly #at: number;
+  /** How many threads had ended when all in the list were alive; a thousand that wait look each 20 ms. */
+  #ends = -1;
 
   constructor(words: Int32Array, at: number) {
     this.#words = words;
@@ -84,6 +86,7 @@ export class WaitList {
    *
    * @param before When it came, if it has waited before, and keeps its place.
    * @throws {RangeError} Too many wait.
+   * @throws {BrokenLockError} It has died.
    */
   enter(before?: number): Ticket {
     const [words, at] = [this.#words, this.#at];
@@ -102,7 +105,13 @@ export class WaitList {
     }
     const came = before ?? ++words[at + LAST];
     words[free + 1] = came;
-    Atomics.store(words, free, holder() << STATE_BITS | WAITING);
+    const me = holder();
+    Atomics.store(words, free, me << STATE_BITS | WAITING);
+    // Others look at the list again only when a thread ends after that.
+    if (stateOf(me) !== HolderState.ALIVE) {
+      this.#free(free);
+      throw cutOff();
+    }
     return { entry: free, came };
   }
 
@@ -160,10 +169,13 @@ export class WaitList {
 
   /** Whether the thread of an entry has died; asked without the mutex. */
   get hasDead(): boolean {
+    const ends = countEnds();
+    if (ends === this.#ends) return false;
     for (const entry of this.#entries()) {
       const value = Atomics.load(this.#words, entry);
       if (value !== FREE && stateOf(value >>> STATE_BITS) !== HolderState.ALIVE) return true;
     }
+    this.#ends = ends;
     return false;
   }
 

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } fro
 import { Atomics as kept, performance } from "../../futures/builtins.ts";
 import { holding } from "../../executors/_queue/holders.ts";
 import { Mutex } from "../../executors/sync/_mutex.ts";
-import { TOLD, WAITING, WaitList } from "../../executors/sync/_wait_list.ts";
+import { LIST_WORDS, TOLD, WAITING, WaitList } from "../../executors/sync/_wait_list.ts";
 import { BrokenLockError } from "../../executors/sync/errors.ts";
 import { block } from "../../executors/sync/_pause.ts";
 import { test } from "../_helpers.ts";
@@ -301,6 +301,32 @@ test("those who wait are told in the order of their coming, also where entries a
   assertEquals(list.told, 5);
   for (const entry of entries) assertEquals(list.leave(entry), TOLD);
   assertEquals([list.told, list.waiting], [0, 0]);
+});
+
+test("who looks whether others have died looks at all only when a thread has ended", () => {
+  const list = new WaitList(memory(LIST_WORDS), 0);
+  const parties = Array.from({ length: 50 }, () => new Party());
+  for (const party of parties) party.as(() => list.enter());
+  assert(!list.hasDead);
+  const { load } = kept;
+  let loads = 0;
+  kept.load = ((words: Int32Array, index: number) => {
+    loads++;
+    return load(words, index);
+  }) as typeof load;
+  try {
+    assert(!list.hasDead);
+  } finally {
+    kept.load = load;
+  }
+  assert(loads <= 2, `${loads} looks at ${parties.length} that wait`);
+  parties[30].die();
+  assert(list.hasDead);
+  list.bury();
+  assert(!list.hasDead);
+  // It may have died since it has taken the mutex: nobody would look at its entry before the next death.
+  assertThrows(() => parties[30].as(() => list.enter()), BrokenLockError);
+  assertEquals(list.waiting, 49);
 });
 
 test("what somebody was told of who has died is told to the next one", () => {
