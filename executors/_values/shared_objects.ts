@@ -60,7 +60,8 @@ export function partsOf(object: object): SharedParts {
 export function objectOf(kind: string, memory: SharedArrayBuffer | undefined, part: unknown): object {
   const make = makers.get(kind);
   if (make === undefined) {
-    throw new SyntaxError(`Cannot read an object of the class ${kind}: this thread has not imported its module`);
+    const fix = "to fix it, import @concurrent/futures/sync in this thread, too";
+    throw new SyntaxError(`Cannot read an object of the class ${kind}, whose module has not been imported: ${fix}`);
   }
   if (memory === undefined) throw new SyntaxError(`Cannot read an object of the class ${kind}: it has no memory`);
   return objects.get(numberOf(memory))?.deref() ?? make(memory, part);

@@ -1,5 +1,5 @@
 /**
- * Queues. Over 400 lines: three classes with one body, most of them doc comments.
+ * Queues: three classes with one body.
  *
  * @module
  */
