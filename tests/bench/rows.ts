@@ -227,9 +227,9 @@ const THREADS: Omit<Row, "group">[] = [
     floors: [],
     python: "compared",
   },
-  sync("40a", "a lock that nobody else wants, taken and released", "free", 100_000, 0.5),
-  sync("40b", "a lock that four threads want, taken and released", "wanted", 100_000, 3),
-  sync("40c", "an item through a queue, from thread to thread", "queue", 50_000, 10),
+  sync("40a", "a lock that nobody else wants", "free", 100_000, 0.5),
+  sync("40b", "a lock that four threads want", "wanted", 100_000, 3),
+  sync("40c", "an item through a queue", "queue", 50_000, 10),
 ];
 
 const PROCESSES: Omit<Row, "group">[] = [
