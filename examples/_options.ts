@@ -75,6 +75,19 @@ export function readOptions<O extends Options, T>(command: CommandLine<O, T>): V
   Deno.exit(0);
 }
 
+/** Runs the parts of a program that are named, or else all, with an empty line between what they print. */
+export async function runParts<N extends string, A extends unknown[]>(
+  parts: Readonly<Record<N, (...args: A) => void | Promise<void>>>,
+  named: readonly N[],
+  ...args: A
+): Promise<void> {
+  for (const [i, part] of (named.length > 0 ? named : Object.keys(parts) as N[]).entries()) {
+    if (i > 0) console.log();
+    await parts[part](...args);
+    if (Deno.exitCode !== 0) break; // such as after Ctrl-C
+  }
+}
+
 /** A command line that cannot be used. */
 export class UsageError extends Error {}
 

@@ -19,7 +19,7 @@
 
 import { asCompleted, type Future, repeat, ThreadPoolExecutor } from "@concurrent/futures";
 import { Semaphore } from "@concurrent/futures/sync";
-import { commandLine, oneOf, readOptions } from "./_options.ts";
+import { commandLine, oneOf, readOptions, runParts } from "./_options.ts";
 
 // ---- tasks --------------------------------------------------------------------------------------------------------
 
@@ -166,11 +166,7 @@ async function main() {
   const { operands } = readOptions(COMMAND);
   await using site = new Site();
   await using pool = new ThreadPoolExecutor(5);
-  const parts = operands.length > 0 ? operands : Object.keys(PARTS) as Part[];
-  for (const [i, part] of parts.entries()) {
-    if (i > 0) console.log();
-    await PARTS[part](pool, site);
-  }
+  await runParts(PARTS, operands, pool, site);
 }
 
 // The threads import this module too: only the program itself is to start.

@@ -29,7 +29,7 @@ import {
   ThreadPoolExecutor,
 } from "@concurrent/futures";
 import { progress } from "@concurrent/futures/progress";
-import { commandLine, EXECUTOR, numberFrom, oneOf, readOptions } from "./_options.ts";
+import { commandLine, EXECUTOR, numberFrom, oneOf, readOptions, runParts } from "./_options.ts";
 
 // ---- tasks --------------------------------------------------------------------------------------------------------
 
@@ -211,10 +211,5 @@ export const COMMAND = commandLine({
 // The workers import this module too: only the program itself is to start.
 if (import.meta.main) {
   const { operands, ...settings } = readOptions(COMMAND);
-  const parts = operands.length > 0 ? operands : Object.keys(PARTS) as (keyof typeof PARTS)[];
-  for (const [i, part] of parts.entries()) {
-    if (i > 0) console.log();
-    await PARTS[part](settings);
-    if (Deno.exitCode !== 0) break; // Ctrl-C ends the program.
-  }
+  await runParts(PARTS, operands, settings);
 }

@@ -19,7 +19,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { currentTask, ProcessPoolExecutor } from "@concurrent/futures";
 import { invokeAll, invokeAny, parallel, parallelize, type ParallelOptions } from "@concurrent/futures/parallel";
-import { commandLine, EXECUTOR, oneOf, readOptions } from "./_options.ts";
+import { commandLine, EXECUTOR, oneOf, readOptions, runParts } from "./_options.ts";
 
 // ---- tasks --------------------------------------------------------------------------------------------------------
 
@@ -102,11 +102,7 @@ async function main() {
   const { operands, executor } = readOptions(COMMAND);
   // The threads are those that all calls share: nobody makes them, and nobody ends them.
   await using pool = executor === "processes" ? new ProcessPoolExecutor() : undefined;
-  const parts = operands.length > 0 ? operands : Object.keys(PARTS) as (keyof typeof PARTS)[];
-  for (const [i, part] of parts.entries()) {
-    if (i > 0) console.log();
-    await PARTS[part]({ executor: pool });
-  }
+  await runParts(PARTS, operands, { executor: pool });
 }
 
 // The workers import this module too: only the program itself is to start.

@@ -14,7 +14,7 @@
 
 import { ThreadPoolExecutor } from "@concurrent/futures";
 import { Barrier, Condition, Lock, Queue } from "@concurrent/futures/sync";
-import { commandLine, oneOf, readOptions, wholeNumber } from "./_options.ts";
+import { commandLine, oneOf, readOptions, runParts, wholeNumber } from "./_options.ts";
 
 /** No part waits for longer, in milliseconds: a program that hangs tells nobody why. */
 const BOUND = 60_000;
@@ -188,9 +188,5 @@ export const COMMAND = commandLine({
 // The workers import this module too: only the program itself is to start.
 if (import.meta.main) {
   const { operands, ...settings } = readOptions(COMMAND);
-  const parts = operands.length > 0 ? operands : Object.keys(PARTS) as (keyof typeof PARTS)[];
-  for (const [i, part] of parts.entries()) {
-    if (i > 0) console.log();
-    await PARTS[part](settings);
-  }
+  await runParts(PARTS, operands, settings);
 }

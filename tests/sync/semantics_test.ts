@@ -356,7 +356,8 @@ test("Barrier: its timeout holds on each thread, for waits that say no other", a
   await assertRejects(() => barrier.waitAsync(), BrokenBarrierError);
   barrier.reset();
   const future = pool.submit(wait, barrier, BOUND);
-  await sleep(A_WHILE * 3);
+  await until(() => barrier.nWaiting === 1, "the thread waits");
+  await sleep(A_WHILE * 3); // it would have given up by then
   assertEquals([barrier.nWaiting, await within(barrier.waitAsync()), await within(future)], [1, 1, 0]);
   for (const timeout of [NaN, "1"]) assertThrows(() => new Barrier(1, timeout as number));
 });
