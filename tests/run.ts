@@ -1,6 +1,6 @@
 /**
  * Runs the tests in lanes: each folder of `tests/` is a program of its own, or several where it takes long, and some of
- * them run at once. One program for all would break the census of workers and children that each test takes at its end.
+ * them run at once, those that measure at the end and alone. One program for all would break the census of workers and children that each test takes at its end.
  *
  * `deno task test` runs all lanes, `deno task test threads futures` runs those, and `--quick` what is worth running at
  * each save. `--slowest` lists the tests that took longest, and `--jobs=1` runs one lane after the other. A lane that
@@ -82,6 +82,9 @@ const MOST_TAKE = 5;
 
 /** A folder that takes longer, in seconds, is several lanes: none shall be left alone at the end. */
 const LONG = 60;
+
+/** Lanes that measure: they run one by one when all others have ended, because a busy core would be measured, too. */
+const MEASURING: readonly string[] = ["bench"];
 
 interface Lane {
   /** The folder's name, with `1/2` behind it where it is one of two. */
@@ -231,9 +234,13 @@ if (import.meta.main) {
     });
   }
   const start = performance.now();
-  const waiting = names.length === 0 ? all : all.filter(({ folder }) => names.includes(folder));
+  const wanted = names.length === 0 ? all : all.filter(({ folder }) => names.includes(folder));
+  const { alone = [], together = [] } = Object.groupBy(
+    wanted,
+    ({ folder }) => MEASURING.includes(folder) ? "alone" : "together",
+  );
   const outcomes = new Map<string, Outcome>();
-  const runNext = async (): Promise<void> => {
+  const runFrom = async (waiting: Lane[]): Promise<void> => {
     for (let lane = waiting.shift(); lane !== undefined; lane = waiting.shift()) {
       const outcome = await run(lane);
       outcomes.set(lane.name, outcome);
@@ -243,7 +250,8 @@ if (import.meta.main) {
       console.log(`${success ? "ok" : "FAILED"} | ${lane.name}: ${counts} (${seconds.toFixed(1)} s)`);
     }
   };
-  await Promise.all(Array.from({ length: Number(jobs) }, runNext));
+  await Promise.all(Array.from({ length: Number(jobs) }, () => runFrom(together)));
+  await runFrom(alone);
   const failures = outcomes.values().flatMap(({ output }) => failuresIn(output)).toArray();
   if (failures.length > 0) console.log(`\n${failures.map((failure) => `FAILED ${failure}`).join("\n")}`);
   if (listSlowest) console.log(`\n${slowest(outcomes, 30).join("\n")}`);
