@@ -179,7 +179,7 @@ export class ChildProcess {
     if (this.#writes > 0) return;
     if (this.#unanswered === 0 && --this.#looksLeft > 0) return;
     const probes = this.#probes + 1;
-    const size = this.#unanswered < FIRST_PADDED ? 0 : Math.min(1 << (10 + this.#unanswered), MAX_PADDING);
+    const size = this.#unanswered < FIRST_PADDED ? 0 : Math.min(2 ** (10 + this.#unanswered), MAX_PADDING);
     this.#unanswered++;
     this.#probed = this.#sent;
     this.send(

@@ -2,7 +2,9 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { BrokenProcessPool, ProcessPoolExecutor } from "@concurrent/futures";
 import { UNREADABLE_CODE } from "../../executors/processes/messages.ts";
-import { bothFail, test, within } from "../_helpers.ts";
+import { ChildProcess } from "../../executors/processes/_child_process.ts";
+import { Output } from "../../executors/processes/_output.ts";
+import { bothFail, test, until, within } from "../_helpers.ts";
 import { project } from "../_projects.ts";
 import { Running } from "../_start.ts";
 import { computeFor, pid, pidWith, readStdinAs, readStdinLater, type StdinReader } from "../fixtures/process_tasks.ts";
@@ -115,6 +117,22 @@ for (const ends of [false, true]) {
     { linuxOnly: true },
   );
 }
+
+test("ChildProcess.probe(): the broker goes on to ask a child of which somebody else reads all input", async () => {
+  const ended = Promise.withResolvers<void>();
+  const outputs = { stdout: new Output(Deno.stdout), stderr: new Output(Deno.stderr) };
+  const listener = { onMessage: () => {}, onExit: () => ended.resolve() };
+  const child = new ChildProcess("sh", { args: ["-c", "exec cat >/dev/null"] }, outputs, listener);
+  try {
+    for (let i = 0; i < 24; i++) {
+      child.probe();
+      await until(() => child.written === undefined, "the probe is written");
+    }
+  } finally {
+    child.kill("SIGKILL");
+    await within(ended.promise);
+  }
+}, { linuxOnly: true });
 
 test(
   "ProcessPoolExecutor {replace}: a task is run by another process when one before it has left a reader behind",
