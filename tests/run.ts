@@ -1,6 +1,7 @@
 /**
- * Runs the tests in lanes: each folder of `tests/` is a program of its own, or several where it takes long, and some of
- * them run at once, those that measure at the end and alone. One program for all would break the census of workers and children that each test takes at its end.
+ * Runs the tests in lanes: each folder of `tests/` is a program of its own, or several where it takes long. Some of
+ * them run at once, and those that measure at the end and alone. One program for all would break the census of workers
+ * and children that each test takes at its end.
  *
  * `deno task test` runs all lanes, `deno task test threads futures` runs those, and `--quick` what is worth running at
  * each save. `--slowest` lists the tests that took longest, and `--jobs=1` runs one lane after the other. A lane that
