@@ -62,11 +62,11 @@ const GENERATED = new Set([
   "tests/bench/peers/package-lock.json", // npm
 ]);
 
-/** The paths of all files of the repository. */
+/** The paths of all files of the repository that are text: a PNG has no lines. */
 function* filesIn(folder = ""): Generator<string> {
   for (const { name, isDirectory, isFile } of Deno.readDirSync(new URL(folder, ROOT))) {
     if (isDirectory && !OUTSIDE.has(name)) yield* filesIn(`${folder}${name}/`);
-    else if (isFile && !GENERATED.has(folder + name)) yield folder + name;
+    else if (isFile && !GENERATED.has(folder + name) && !name.endsWith(".png")) yield folder + name;
   }
 }
 

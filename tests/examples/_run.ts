@@ -96,8 +96,10 @@ export function linesOf({ code, stdout, stderr }: Run): string[] {
  * Checks that an example prints what the page of examples says, up to numbers and lines left out, by the command there.
  */
 export function assertAsOnPage(name: string, stdout: string) {
-  const page = Deno.readTextFileSync(join(ROOT, "examples", "README.md")).replaceAll("\r\n", "\n");
-  const section = page.split("\n## ").find((text) => text.startsWith(`[${name}](${name})\n`)) ?? fail(`no ${name}`);
+  // The programs in `real/` have a page of their own.
+  const [, folder, title] = /^(real[/])?(.*)/.exec(name)!;
+  const page = Deno.readTextFileSync(join(ROOT, "examples", folder ?? "", "README.md")).replaceAll("\r\n", "\n");
+  const section = page.split("\n## ").find((text) => text.startsWith(`[${title}](${title})\n`)) ?? fail(`no ${name}`);
   const [, command, output] = /\n```sh\n(.*)\n```\n\n```\n([^]*?)\n```\n/.exec(section) ?? fail(section);
   assert(commandsOf(name).includes(command), `${command} is not in the header of ${name}`);
   const inGeneral = (text: string) => text.replaceAll(/\d+(\.\d+)?/g, "0").replaceAll(/\s+/g, " ");
@@ -105,6 +107,23 @@ export function assertAsOnPage(name: string, stdout: string) {
   const parts = output.split(/\n|…/).filter((part) => part !== "");
   assert(parts.length > 0, section);
   for (const part of parts) assertStringIncludes(inGeneral(stdout), inGeneral(part));
+}
+
+/** Checks that each line of a table tells seconds, and a speed-up: the quotient of its seconds and the first one's. */
+export function assertTable(head: string, rows: string[], workers: number[]) {
+  assertMatch(head, /^workers +seconds +speed-up/);
+  const cells = rows.map((row) => row.trim().split(/\s+/));
+  assertEquals(cells.map(([count]) => Number(count)), workers);
+  const baseline = Number(cells[0][1]);
+  for (const [, seconds, speedUp] of cells) {
+    assertMatch(seconds, /^\d+\.\d\d$/);
+    assertMatch(speedUp, /^\d+\.\d\dx$/);
+    // Both times are rounded to hundredths, and so is the quotient.
+    const [least, most] = [-0.005, 0.005].map((by) => (baseline + by) / (Number(seconds) - by));
+    const found = parseFloat(speedUp);
+    assert(found >= least - 0.006 && found <= most + 0.006, `${baseline} / ${seconds} is not ${speedUp}`);
+  }
+  assertEquals(cells[0][2], "1.00x");
 }
 
 /** The processes whose environment has a text, on Linux; they are given two seconds to go. */

@@ -16,6 +16,7 @@ interface Program {
 const JOBS = ["-x, --executor", "(default processes)", "-w, --workers", "-n, --rounds", "(default 300)"];
 const SERVER = ["--redis", "(default redis://127.0.0.1:6379)"];
 const DEST = ["-o, --dest", "(default downloads/)"];
+const COMPARE = ["-w, --workers", "-c, --compare"];
 
 const PROGRAMS: Program[] = [
   {
@@ -113,6 +114,21 @@ const PROGRAMS: Program[] = [
     bad: ["--rounds"],
     told: ["--rounds without a value", "a whole number from 1 to 999999"],
   },
+  {
+    name: "real/thumbnails.ts",
+    help: [
+      ...["DIR", ...COMPARE, "--size", "(default 320)", "--photos", "(default 8)", "--width", "(default 2400)"],
+      ...DEST,
+    ],
+    bad: ["--size", "0"],
+    told: ['--size "0"', "a whole number from 1 to 4096"],
+  },
+  {
+    name: "real/mandelbrot.ts",
+    help: [...COMPARE, "--width", "(default 900)", "-n, --rounds", "(default 3000)", ...DEST],
+    bad: ["-w", "0"],
+    told: ['--workers "0"', "a whole number from 1 to 64"],
+  },
 ];
 
 for (const { name, help, bad, told } of PROGRAMS) {
@@ -143,7 +159,7 @@ for (const { name, help, bad, told } of PROGRAMS) {
 
 test("help_test.ts knows all programs", () => {
   const found: string[] = [];
-  for (const folder of ["", "cluster/"]) {
+  for (const folder of ["", "cluster/", "real/"]) {
     for (const { name } of Deno.readDirSync(new URL(`../../examples/${folder}`, import.meta.url))) {
       if (/^[^_].*\.ts$/.test(name)) found.push(folder + name);
     }

@@ -17,6 +17,8 @@ import { COMMAND as flags2 } from "../../examples/flags2.ts";
 import { COMMAND as loadUrls } from "../../examples/load_urls.ts";
 import { COMMAND as mixed } from "../../examples/mixed.ts";
 import { COMMAND as primes } from "../../examples/primes.ts";
+import { COMMAND as mandelbrot } from "../../examples/real/mandelbrot.ts";
+import { COMMAND as thumbnails } from "../../examples/real/thumbnails.ts";
 import { COMMAND as sha } from "../../examples/sha.ts";
 import { commandLine, helpOf, oneOf, parse, type Setting, type Switch, wholeNumber } from "../../examples/_options.ts";
 
@@ -127,6 +129,7 @@ test("helpOf() breaks long texts below each other, and leaves tables as they are
 const PROGRAMS = {
   ...{ arcfour, clusterFlags, clusterSha, clusterStart, control, copyFiles, deadlocks, demo },
   ...{ flagServer, flags, flags2, loadUrls, mixed, primes, sha },
+  ...{ mandelbrot, thumbnails },
 };
 
 test("a letter means the same option in all programs, and an option has the same letter", () => {

@@ -2,26 +2,9 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertAsOnPage, assertCannotUse, linesOf, runExample } from "./_run.ts";
+import { assertAsOnPage, assertCannotUse, assertTable, linesOf, runExample } from "./_run.ts";
 import { createHash } from "node:crypto";
 import { COMMAND, sha } from "../../examples/sha.ts";
-
-/** Checks that each line tells seconds, and a speed-up that is the quotient of its seconds and the first one's. */
-function assertTable(head: string, rows: string[], workers: number[]) {
-  assertMatch(head, /^workers +seconds +speed-up/);
-  const cells = rows.map((row) => row.trim().split(/\s+/));
-  assertEquals(cells.map(([count]) => Number(count)), workers);
-  const baseline = Number(cells[0][1]);
-  for (const [, seconds, speedUp] of cells) {
-    assertMatch(seconds, /^\d+\.\d\d$/);
-    assertMatch(speedUp, /^\d+\.\d\dx$/);
-    // Both times are rounded to hundredths, and so is the quotient.
-    const [least, most] = [-0.005, 0.005].map((by) => (baseline + by) / (Number(seconds) - by));
-    const found = parseFloat(speedUp);
-    assert(found >= least - 0.006 && found <= most + 0.006, `${baseline} / ${seconds} is not ${speedUp}`);
-  }
-  assertEquals(cells[0][2], "1.00x");
-}
 
 for (const executor of ["processes", "threads"]) {
   test(`sha.ts --executor ${executor} prints a line for each number of workers, and the speed-ups add up`, async () => {
