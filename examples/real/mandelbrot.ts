@@ -63,8 +63,8 @@ function draw(size: Size, workers: number) {
   using pool = new ThreadPoolExecutor(workers);
   const pixels = new Uint8Array(new SharedArrayBuffer(size.width * size.height));
   const rows = Array.from({ length: size.height }, (_, row) => row);
-  // Rows take more or less long: a thread that is done takes the next ones, and their results come at once.
-  const counts = pool.map(drawRow, repeat(pixels), repeat(size), rows, { ordered: false });
+  // Some rows take far longer than others: a thread that is done takes the next one, and no result waits for another.
+  const counts = pool.map(drawRow, repeat(pixels), repeat(size), rows, { ordered: false, chunksize: 1 });
   let steps = 0;
   for (const count of progress(counts, { total: size.height, label: "drawing", unit: "rows" })) steps += count;
   return { pixels, steps };

@@ -79,6 +79,7 @@ async function makePhotos(folder: string, count: number, width: number, workers:
   await Deno.mkdir(folder, { recursive: true });
   const there = jpegsIn(folder);
   const seeds = Array.from({ length: count }, (_, i) => i + 1).filter((seed) => !there.includes(`photo-${seed}.jpg`));
+  if (seeds.length === 0) return;
   await using pool = new ThreadPoolExecutor(workers);
   const photos = pool.map(takePhoto, seeds, repeat(width), { chunksize: 1 });
   let i = 0;
