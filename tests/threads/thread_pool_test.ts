@@ -317,6 +317,18 @@ test("transfer() in the inputs of map() moves each item", () => {
   }
 });
 
+test("transfer() in the async inputs of map() moves each item when it is read", async () => {
+  using pool = new ThreadPoolExecutor(2);
+  const items = [1, 2, 3, 4, 5].map((n) => new Uint8Array(100_000).fill(n));
+  async function* read() {
+    for (const bytes of items) yield await Promise.resolve(transfer(bytes, [bytes.buffer]));
+  }
+  const results = pool.map(sample, read(), { buffersize: 2, settled: true });
+  const expected = items.map((_, i) => ({ status: "fulfilled" as const, value: [100_000, i + 1, i + 1, i + 1] }));
+  assertEquals(await Array.fromAsync(results), expected);
+  assertEquals(items.map((bytes) => bytes.length), [0, 0, 0, 0, 0]);
+});
+
 test("transfer() of what cannot be transferred fails the future, not submit()", async () => {
   using pool = new ThreadPoolExecutor(1);
   const detached = new ArrayBuffer(8);
