@@ -13,7 +13,7 @@ export const WORKERS = {
     value: "N",
     text: "how many threads",
     reads: wholeNumber(1, 64),
-    default: `${navigator.hardwareConcurrency}`,
+    default: `${Math.min(navigator.hardwareConcurrency, 64)}`,
   },
   compare: {
     short: "c",

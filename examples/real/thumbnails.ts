@@ -64,7 +64,7 @@ async function makeThumbnails(paths: string[], dest: string, size: number, worke
   }
 
   await using pool = new ThreadPoolExecutor({ maxWorkers: workers, initializer: loadCodec });
-  // Two photographs for each thread are in memory, however many there are.
+  // At most two photographs for each thread are in memory, however many there are.
   const outcomes = pool.map(shrink, photos(), repeat(size), { settled: true, buffersize: 2 * workers });
   for await (const outcome of progress(outcomes, { total: paths.length, label: "shrinking", unit: "photos" })) {
     const path = inThreads.shift()!; // Outcomes come in the order of the inputs.
