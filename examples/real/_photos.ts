@@ -5,7 +5,28 @@
  */
 
 import encode from "@jsquash/jpeg/encode.js";
-import { transfer } from "@concurrent/futures";
+import { join } from "@std/path";
+import { repeat, ThreadPoolExecutor, transfer } from "@concurrent/futures";
+import { progress } from "@concurrent/futures/progress";
+
+/** Makes photographs in a folder, those that are not there yet. */
+export async function makePhotos(folder: string, count: number, width: number, workers: number): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  const there = jpegsIn(folder);
+  const seeds = Array.from({ length: count }, (_, i) => i + 1).filter((seed) => !there.includes(`photo-${seed}.jpg`));
+  if (seeds.length === 0) return;
+  await using pool = new ThreadPoolExecutor(workers);
+  const photos = pool.map(takePhoto, seeds, repeat(width), { chunksize: 1 });
+  let i = 0;
+  for await (const photo of progress(photos, { total: seeds.length, label: "making", unit: "photos" })) {
+    await Deno.writeFile(join(folder, `photo-${seeds[i++]}.jpg`), photo);
+  }
+}
+
+/** The names of the photographs in a folder. */
+export function jpegsIn(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => /\.jpe?g$/i.test(name)).sort();
+}
 
 /** How high hills begin, from the top, and how light they are: the sky first, and what is near at the end. */
 const LAYERS = [[0, 1], [0.5, 0.55], [0.62, 0.37], [0.78, 0.19]];

@@ -22,7 +22,7 @@ import { repeat, ThreadPoolExecutor, transfer } from "@concurrent/futures";
 import { progress } from "@concurrent/futures/progress";
 import { commandLine, directory, readOptions, refuse, wholeNumber } from "../_options.ts";
 import { compareWorkers, WORKERS } from "./_compare.ts";
-import { takePhoto } from "./_photos.ts";
+import { jpegsIn, makePhotos } from "./_photos.ts";
 
 // ---- in the threads -----------------------------------------------------------------------------------------------
 
@@ -72,24 +72,6 @@ async function makeThumbnails(paths: string[], dest: string, size: number, worke
     else failures.push(`${path}: ${outcome.reason.message}`);
   }
   return failures;
-}
-
-/** Makes photographs of hills, those that are not there yet. */
-async function makePhotos(folder: string, count: number, width: number, workers: number): Promise<void> {
-  await Deno.mkdir(folder, { recursive: true });
-  const there = jpegsIn(folder);
-  const seeds = Array.from({ length: count }, (_, i) => i + 1).filter((seed) => !there.includes(`photo-${seed}.jpg`));
-  if (seeds.length === 0) return;
-  await using pool = new ThreadPoolExecutor(workers);
-  const photos = pool.map(takePhoto, seeds, repeat(width), { chunksize: 1 });
-  let i = 0;
-  for await (const photo of progress(photos, { total: seeds.length, label: "making", unit: "photos" })) {
-    await Deno.writeFile(join(folder, `photo-${seeds[i++]}.jpg`), photo);
-  }
-}
-
-function jpegsIn(folder: string): string[] {
-  return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => /\.jpe?g$/i.test(name)).sort();
 }
 
 /** Runs the program and returns its exit code. */
