@@ -60,6 +60,7 @@ const SECONDS: { readonly [path: string]: number } = {
   "tests/examples/control_test.ts": 30,
   "tests/examples/flags2_test.ts": 18,
   "tests/examples/flags_test.ts": 12,
+  "tests/examples/server_test.ts": 12,
   "tests/load_test.ts": 50,
   "tests/pages_test.ts": 20,
   "tests/parallel/parallel_test.ts": 10,

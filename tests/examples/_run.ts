@@ -28,9 +28,19 @@ export function commandsOf(name: string): string[] {
 /** Is told what a program has printed to stdout so far, and may send signals to it. */
 export type Watch = (stdout: string, program: Deno.ChildProcess) => void;
 
-/** Runs an example within a bound, adds `args` to its command, and checks that none of its processes is left. */
-export async function runExample(name: string, args: string[] = [], bound = 60_000, watch?: Watch): Promise<Run> {
-  const [deno, command, ...rest] = commandsOf(name)[0].split(" ");
+/**
+ * Runs an example within a bound, adds `args` to its command, and checks that none of its processes is left.
+ *
+ * @param nth Which one of the commands in its header.
+ */
+export async function runExample(
+  name: string,
+  args: string[] = [],
+  bound = 60_000,
+  watch?: Watch,
+  nth = 0,
+): Promise<Run> {
+  const [deno, command, ...rest] = commandsOf(name)[nth].split(" ");
   assertEquals([deno, command], ["deno", "run"]);
   const mark = crypto.randomUUID();
   const ended = await run([...rest, ...args], bound, mark, watch);
@@ -93,14 +103,16 @@ export function linesOf({ code, stdout, stderr }: Run): string[] {
 }
 
 /**
- * Checks that an example prints what the page of examples says, up to numbers and lines left out, by the command there.
+ * Checks that an example prints what the page of examples says, up to numbers and lines left out, by a command there.
+ *
+ * @param nth Which one of its commands on the page, if there are several.
  */
-export function assertAsOnPage(name: string, stdout: string) {
-  // The programs in `real/` have a page of their own.
-  const [, folder, title] = /^(real[/])?(.*)/.exec(name)!;
-  const page = Deno.readTextFileSync(join(ROOT, "examples", folder ?? "", "README.md")).replaceAll("\r\n", "\n");
-  const section = page.split("\n## ").find((text) => text.startsWith(`[${title}](${title})\n`)) ?? fail(`no ${name}`);
-  const [, command, output] = /\n```sh\n(.*)\n```\n\n```\n([^]*?)\n```\n/.exec(section) ?? fail(section);
+export function assertAsOnPage(name: string, stdout: string, nth = 0) {
+  // The programs in `real` have a page of their own.
+  const [, folder = "", file] = /^(real[/])?(.+)$/.exec(name)!;
+  const page = Deno.readTextFileSync(join(ROOT, "examples", folder, "README.md")).replaceAll("\r\n", "\n");
+  const section = page.split("\n## ").find((text) => text.startsWith(`[${file}](${file})\n`)) ?? fail(`no ${name}`);
+  const [, command, output] = [...section.matchAll(/\n```sh\n(.*)\n```\n\n```\n([^]*?)\n```\n/g)][nth] ?? fail(section);
   assert(commandsOf(name).includes(command), `${command} is not in the header of ${name}`);
   const inGeneral = (text: string) => text.replaceAll(/\d+(\.\d+)?/g, "0").replaceAll(/\s+/g, " ");
   // `…` stands for lines, or for the end of one.

@@ -131,6 +131,24 @@ const PROGRAMS: Program[] = [
   },
 ];
 
+PROGRAMS.push(
+  {
+    name: "real/sandbox.ts",
+    help: ["CODE", "--file PATH", "--timeout SECONDS", "(default 1)", "--memory MIB", "(default 64)"],
+    bad: ["--memory", "8"],
+    told: ['--memory "8"', "a whole number from 32 to 4096"],
+  },
+  {
+    name: "real/server.ts",
+    help: [
+      ...["-p, --port", "(default 8000)", "-w, --workers", "--queue", "(default 64)", "-c, --compare"],
+      ...["--seconds", "(default 10)"],
+    ],
+    bad: ["-w", "many"],
+    told: ['--workers "many"', "a whole number from 0 to 64"],
+  },
+);
+
 for (const { name, help, bad, told } of PROGRAMS) {
   test(`${name} --help tells its options and starts nothing`, async () => {
     const run = await runPowerless(name, ["--help"]);
