@@ -122,7 +122,8 @@ export const COMMAND = commandLine({
 // The threads import this module to find render: only the program itself is to serve.
 if (import.meta.main) {
   const { compare, ...options } = readOptions(COMMAND);
-  // The load generator is loaded here only: the server and its threads do without it.
-  if (compare) await (await import("./_server_load.ts")).compare(import.meta.filename!, options);
+  // Deno would download the load generator for each server, if the name of this module stood in import().
+  const load = "./_server_load.ts";
+  if (compare) await (await import(load)).compare(import.meta.filename!, options);
   else await serve(options);
 }
