@@ -16,7 +16,7 @@
 // @ts-types="./_highlight.d.ts"
 import hljs from "highlight.js/lib/common";
 import { Marked } from "marked";
-import { currentTask, QueueFullError, ThreadPoolExecutor } from "@concurrent/futures";
+import { CancelledError, currentTask, QueueFullError, ThreadPoolExecutor } from "@concurrent/futures";
 import { commandLine, readOptions, wholeNumber } from "../_options.ts";
 
 // ---- the task -----------------------------------------------------------------------------------------------------
@@ -64,12 +64,13 @@ async function serve({ port, workers, queue }: { port: number; workers: number; 
     if (error instanceof QueueFullError) {
       return new Response("Too many requests wait\n", { status: 503, headers: { "retry-after": "1" } });
     }
-    // It was stopped, and nobody reads this, or the page breaks the parser.
+    // If the client is gone, that is the error, and nobody reads the answer.
+    if (!(error instanceof CancelledError) && (error as Error).name !== "AbortError") console.error(error);
     return new Response("Failed\n", { status: 500 });
   }
 
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {}, onError }, answer);
-  const how = workers === 0 ? "without threads" : `${workers} threads, and ${queue} requests may wait for them`;
+  const how = workers === 0 ? "without threads" : `threads: ${workers}; ${queue} requests may wait for them`;
   console.log(`http://127.0.0.1:${server.addr.port}/ (${how}); Ctrl-C ends it`);
 
   const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];

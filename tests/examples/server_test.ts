@@ -62,7 +62,7 @@ test("server.ts shows the pages of the folder, and none outside of it", async ()
     const { workers, done, failed } = await statsOf(url);
     assertEquals([workers, done, failed], [1, 2, 0]);
   });
-  assertMatch(linesOf(run).join("\n"), /^http:\S+ \(1 threads, and 64 requests may wait for them\); Ctrl-C ends it$/);
+  assertMatch(linesOf(run).join("\n"), /^http:\S+ \(threads: 1; 64 requests may wait for them\); Ctrl-C ends it$/);
   assertAsOnPage(NAME, run.stdout);
 }, OPTIONS);
 
