@@ -108,7 +108,7 @@ export const COMMAND = commandLine({
         },
       },
     },
-    timeout: { value: "SECONDS", text: "how long each may run", reads: numberFrom(0, 3_600, "seconds"), default: "1" },
+    timeout: { value: "SECONDS", text: "how long each may run", reads: numberFrom(0, 3_600, "seconds"), default: "2" },
     memory: { value: "MIB", text: "how much memory each may use", reads: wholeNumber(32, 4_096), default: "64" },
   },
 });

@@ -134,7 +134,7 @@ const PROGRAMS: Program[] = [
 PROGRAMS.push(
   {
     name: "real/sandbox.ts",
-    help: ["CODE", "--file PATH", "--timeout SECONDS", "(default 1)", "--memory MIB", "(default 64)"],
+    help: ["CODE", "--file PATH", "--timeout SECONDS", "(default 2)", "--memory MIB", "(default 64)"],
     bad: ["--memory", "8"],
     told: ['--memory "8"', "a whole number from 32 to 4096"],
   },
