@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Binding } from "./_outline.ts";
+
 // deno-lint-ignore ban-types -- any function will do
 type AnyFunction = Function;
 
@@ -11,21 +13,20 @@ type AnyFunction = Function;
 const GLOBALS = new Set(Object.getOwnPropertyNames(globalThis));
 
 /** Global names whose values Deno makes only when somebody looks at them. */
-const SKIPPED = new Set(["localStorage", "sessionStorage", "caches"]);
+export const SKIPPED = new Set(["localStorage", "sessionStorage", "caches"]);
 
 /**
- * Whether a global function is a part of Deno. One that the program has declared, in a script or in the REPL, cannot be
- * deleted.
+ * Whether a property of the global object is a part of Deno. One that the program has declared, in a script or in the
+ * REPL, cannot be deleted.
  */
-function isGlobal(fn: AnyFunction, name: string): boolean {
-  if (!GLOBALS.has(name) || (globalThis as unknown as { [name: string]: unknown })[name] !== fn) return false;
-  return Object.getOwnPropertyDescriptor(globalThis, name)?.configurable === true;
+export function isGlobal(name: string): boolean {
+  return GLOBALS.has(name) && Object.getOwnPropertyDescriptor(globalThis, name)?.configurable === true;
 }
 
 /** The name of a function of the global scope, as in `"Math.max"`; `undefined` for any other. */
 export function nameOfNative(fn: AnyFunction, name: string): string | undefined {
   if (name === "") return undefined;
-  if (isGlobal(fn, name)) return name;
+  if (isGlobal(name) && (globalThis as unknown as { [name: string]: unknown })[name] === fn) return name;
   for (const global of GLOBALS) {
     if (SKIPPED.has(global)) continue;
     const holder = holderOf(global);
@@ -61,4 +62,12 @@ export function builtinModule(name: string): { [name: string]: unknown } | undef
     process: { getBuiltinModule(name: string): { [name: string]: unknown } | undefined };
   };
   return process.getBuiltinModule(name);
+}
+
+/** Whether an import from Node's modules is what the global name stands for, too, as with `process`. */
+export function isGlobalOfNode({ specifier, name }: Binding, global: string): boolean {
+  if (!specifier.startsWith("node:")) return false;
+  const module = builtinModule(specifier);
+  const value = (globalThis as unknown as { [name: string]: unknown })[global];
+  return module?.[name] === value || name === "default" && module === value;
 }

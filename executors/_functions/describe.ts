@@ -11,9 +11,10 @@
 import { callers, isUnreadable, mainModule, outlineOf, type Place, readModule } from "./_callers.ts";
 import { ambiguous, type Definition } from "./definition.ts";
 import { computes, findBinding, findByName, findInImports, findVariable, resolveFrom } from "./_exports.ts";
+import { interactiveBase, interactiveMend, isRedeclared } from "./_interactive.ts";
 import { exportOf, isExport } from "./_namespaces.ts";
-import { builtinModule, nameOfNative } from "./_native_functions.ts";
-import { type Binding, certainlyUsesValue } from "./_outline.ts";
+import { builtinModule, isGlobalOfNode, nameOfNative } from "./_native_functions.ts";
+import { certainlyUsesValue } from "./_outline.ts";
 import { refusalOfGlobal, refusalOfNative, refusalOfNode } from "./_refusals.ts";
 import { type Call, callAt, declaresAnother, isLocal } from "./_scopes.ts";
 import { FunctionText } from "./_text.ts";
@@ -127,6 +128,8 @@ class Search {
   /** The modules on the call stack, and the main one. */
   readonly #urls: readonly string[];
   readonly #mustBeExport: boolean;
+  /** What paths are relative to in a line of the REPL. */
+  readonly #base: string | undefined;
   #text: FunctionText | undefined;
   #free: ReadonlySet<string> | undefined;
   #call: Call | undefined;
@@ -150,6 +153,7 @@ class Search {
     this.#source = source;
     this.#places = places;
     this.#urls = urls;
+    this.#base = interactiveBase(places);
   }
 
   /** The place of the call of this library, as text. */
@@ -195,7 +199,12 @@ class Search {
 
   /** Which of these names are hidden: that shows where the function stands in the call, or in the calling module. */
   #findHidden(globals: readonly string[]): string[] {
-    if (globals.length === 0 || this.call?.argument === undefined) return [];
+    if (globals.length === 0) return [];
+    if (this.#base !== undefined) {
+      this.hasAskedFunction = true; // What it means may change with the next line.
+      return globals.filter(isRedeclared);
+    }
+    if (this.call?.argument === undefined) return [];
     const { at, argument } = this.call;
     const module = outlineOf(this.#places[0].url)!;
     if (argument.kind === "variable") {
@@ -241,7 +250,7 @@ class Search {
 
   /** What the worker is told of the place that the text comes from. */
   #surroundings(): { hidden?: readonly string[]; base?: string; mend?: string } {
-    const base = this.text.imports.length > 0 ? this.#places[0]?.url : undefined;
+    const base = this.text.imports.length > 0 ? this.#places[0]?.url ?? this.#base : undefined;
     const mend = this.isAlone ? undefined : this.#mend();
     return {
       ...(this.hidden.length === 0 ? {} : { hidden: this.hidden }),
@@ -252,6 +261,7 @@ class Search {
 
   /** What the user can do where something hinders the search for an export. */
   #mend(): string | undefined {
+    if (this.#base !== undefined && !this.#mustBeExport) return interactiveMend(this.#name);
     const isText = (url: string) => /^https?:/.test(url) || outlineOf(url) !== undefined;
     const unknown = this.#urls.find((url) => !isText(url));
     if (unknown !== undefined) {
@@ -382,14 +392,6 @@ class Search {
       });
     });
   }
-}
-
-/** Whether an import from Node's modules is what the global name stands for, too, as with `process`. */
-function isGlobalOfNode({ specifier, name }: Binding, global: string): boolean {
-  if (!specifier.startsWith("node:")) return false;
-  const module = builtinModule(specifier);
-  const value = (globalThis as unknown as { [name: string]: unknown })[global];
-  return module?.[name] === value || name === "default" && module === value;
 }
 
 function distinct(locations: TaskLocation[]): TaskLocation[] {

@@ -12,6 +12,7 @@ import { loadBehaviour } from "./load.ts";
 import { lookupBehaviour } from "./lookup.ts";
 import { lookupMessageBehaviour } from "./lookup_messages.ts";
 import { lookupProgramBehaviour } from "./lookup_programs.ts";
+import { lookupReplBehaviour } from "./lookup_repl.ts";
 import { lookupShapesBehaviour } from "./lookup_shapes.ts";
 import { mapBehaviour } from "./map.ts";
 import { mapEndBehaviour } from "./map_end.ts";
@@ -51,6 +52,7 @@ export function behaviour(kind: Kind): void {
   lookupShapesBehaviour(kind);
   lookupProgramBehaviour(kind);
   lookupMessageBehaviour(kind);
+  lookupReplBehaviour(kind);
   mapBehaviour(kind);
   mapEndBehaviour(kind);
   mapOptionsBehaviour(kind);
