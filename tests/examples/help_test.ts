@@ -129,6 +129,15 @@ const PROGRAMS: Program[] = [
     bad: ["-w", "0"],
     told: ['--workers "0"', "a whole number from 1 to 64"],
   },
+  {
+    name: "real/wordcount.ts",
+    help: [
+      ...["-x, --executor", "(default processes)", "-w, --workers", "--sequential", "--size", "(default 200)"],
+      ...[...SERVER, ...DEST],
+    ],
+    bad: ["--size", "huge"],
+    told: ['--size "huge"', "a number of MiB from 0.01 to 100000"],
+  },
 ];
 
 PROGRAMS.push(

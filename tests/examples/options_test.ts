@@ -21,6 +21,7 @@ import { COMMAND as mandelbrot } from "../../examples/real/mandelbrot.ts";
 import { COMMAND as thumbnails } from "../../examples/real/thumbnails.ts";
 import { COMMAND as sandbox } from "../../examples/real/sandbox.ts";
 import { COMMAND as server } from "../../examples/real/server.ts";
+import { COMMAND as wordcount } from "../../examples/real/wordcount.ts";
 import { COMMAND as sha } from "../../examples/sha.ts";
 import { commandLine, helpOf, oneOf, parse, type Setting, type Switch, wholeNumber } from "../../examples/_options.ts";
 
@@ -131,7 +132,7 @@ test("helpOf() breaks long texts below each other, and leaves tables as they are
 const PROGRAMS = {
   ...{ arcfour, clusterFlags, clusterSha, clusterStart, control, copyFiles, deadlocks, demo },
   ...{ flagServer, flags, flags2, loadUrls, mixed, primes, sha },
-  ...{ mandelbrot, thumbnails, sandbox, server },
+  ...{ mandelbrot, thumbnails, sandbox, server, wordcount },
 };
 
 test("a letter means the same option in all programs, and an option has the same letter", () => {
