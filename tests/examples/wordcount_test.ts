@@ -4,7 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { temporaryPath, test } from "../_helpers.ts";
 import { ignoreWithoutServer, Node } from "../cluster/_kit.ts";
 import { hasServer, RedisServer } from "../cluster/_redis.ts";
-import { assertCannotUse, commandsOf, linesOf, ROOT, runExample } from "./_run.ts";
+import { assertAsOnPage, assertCannotUse, commandsOf, linesOf, ROOT, runExample } from "./_run.ts";
 import { COMMAND, countFile, countPiece, type Counts, makeText } from "../../examples/real/wordcount.ts";
 
 const NAME = "real/wordcount.ts";
@@ -47,10 +47,12 @@ for (const executor of ["processes", "threads"]) {
     using folder = dest();
     const args = ["--size", "0.2", "--dest", folder.path, "--executor", executor, "--workers", "1,2", "--sequential"];
     const path = `${folder.path}/words-0.2.txt`;
-    const [making, ...lines] = linesOf(await runExample(NAME, args));
+    const run = await runExample(NAME, args);
+    const [making, ...lines] = linesOf(run);
     assertEquals(making, `Making ${path}`);
     const text = Deno.readTextFileSync(`${ROOT}/${path}`);
     assertCounts(lines, executor, ["none", "1", "2"], text);
+    if (executor === "processes") assertAsOnPage(NAME, run.stdout);
   });
 }
 
