@@ -116,7 +116,8 @@ type Kind = "processes" | "threads" | "cluster";
 async function makePool(executor: Kind, workers: number | undefined, redis: string): Promise<Executor> {
   if (executor === "threads") return new ThreadPoolExecutor(workers);
   if (executor === "processes") return new ProcessPoolExecutor(workers);
-  const { ClusterExecutor } = await import("@concurrent/futures/cluster");
+  const entry: string = "@concurrent/futures/cluster"; // BullMQ and all it needs would also be loaded for a literal
+  const { ClusterExecutor }: typeof import("@concurrent/futures/cluster") = await import(entry);
   return new ClusterExecutor({ redis });
 }
 
