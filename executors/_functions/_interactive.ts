@@ -6,7 +6,7 @@
  */
 
 import { mainModule, type Place } from "./_callers.ts";
-import { isGlobal, SKIPPED } from "./_native_functions.ts";
+import { isGlobal } from "./_native_functions.ts";
 
 /** What paths are relative to where a call stands in a line or a cell; `undefined` for any other call. */
 export function interactiveBase(places: readonly Place[]): string | undefined {
@@ -16,13 +16,12 @@ export function interactiveBase(places: readonly Place[]): string | undefined {
 
 /** Whether a line or a cell has declared a name anew that is a global one of Deno, or has added it to these. */
 export function isRedeclared(name: string): boolean {
-  if (SKIPPED.has(name)) return false;
   if (!isGlobal(name)) return true;
   try {
     // What `let`, `const` and `class` declare there is in the scope of scripts, which an indirect `eval` sees.
     return !Object.is((0, eval)(name), (globalThis as unknown as { [name: string]: unknown })[name]);
   } catch {
-    return true; // It has no value yet.
+    return true; // It never got a value.
   }
 }
 

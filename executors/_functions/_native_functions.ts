@@ -13,7 +13,7 @@ type AnyFunction = Function;
 const GLOBALS = new Set(Object.getOwnPropertyNames(globalThis));
 
 /** Global names whose values Deno makes only when somebody looks at them. */
-export const SKIPPED = new Set(["localStorage", "sessionStorage", "caches"]);
+const SKIPPED = new Set(["localStorage", "sessionStorage", "caches"]);
 
 /**
  * Whether a property of the global object is a part of Deno. One that the program has declared, in a script or in the
