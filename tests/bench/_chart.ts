@@ -24,7 +24,8 @@ const WIDTH = 960;
 
 const MARKS = [
   { key: "ours", name: "this library", color: "#0b7a75", symbol: "circle", size: 13 },
-  { key: "peer", name: "best library from npm", color: "#d1495b", symbol: "diamond", size: 13 },
+  { key: "peer", name: "best library on Deno", color: "#d1495b", symbol: "diamond", size: 13 },
+  { key: "onNode", name: "best library on Node", color: "#b48a3c", symbol: "diamond", size: 10 },
   { key: "python", name: "Python", color: "#3a6ea5", symbol: "triangle", size: 11 },
   { key: "floor", name: "bare messages, memory or pipes", color: "#9a9a9a", symbol: "rect", size: 9 },
 ] as const;
@@ -67,7 +68,7 @@ export function drawChart(results: readonly Result[]): string | undefined {
       textStyle: { fontSize: 15 },
       subtextStyle: { color: "#57606a", lineHeight: 16 },
     },
-    legend: { bottom: 4, itemGap: 40, data: MARKS.map(({ name }) => name) },
+    legend: { bottom: 4, itemGap: 24, data: MARKS.map(({ name }) => name) },
     grid: { left: 350, right: 40, top: 80, bottom: 60 },
     xAxis: {
       type: "log",

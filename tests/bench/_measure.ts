@@ -104,7 +104,10 @@ class Entry {
   }
 
   #params(params: Row["params"]): Row["params"] {
-    const { family } = this.contestant;
+    const { family, wait } = this.contestant;
+    if (wait !== undefined) return { ...params, wait };
+    // Python cannot await its futures, so it blocks.
+    if (family === "python" && params.wait === "await") return { ...params, wait: undefined };
     // One item after the other is Python's default for map, which takes 60 µs in processes: that comparison would
     // flatter.
     if (family === "python" && this.row.id === "15") return { ...params, chunksize: 1_000 };

@@ -23,11 +23,13 @@ export interface Result extends Measured {
   verdict: "met" | "scaled" | "missed" | "failed";
   /** How many times as long the floor takes as where the target was set. */
   pace?: number;
-  /** The best library from npm, or Python where only that does the same. */
+  /** The best library from npm on Deno: the one to beat. */
   peer?: Comparison;
+  /** The best library from npm on Node, which is only shown. */
+  onNode?: Comparison;
   python?: Comparison;
   floor?: Comparison;
-  /** Against the better one of peer and Python; a tie is a difference that noise can make. */
+  /** Against the quicker of peer and Python; a tie is a difference that noise can make. */
   standing?: "ahead" | "tie" | "behind";
   /** What else the machine did; not in results of earlier versions. */
   noise?: Noise;
@@ -61,7 +63,10 @@ export function judge(row: Row, measured: Measured, about: Pick<Result, "date" |
     figure && { name: figure.name, median: figure.median, ratio: ours.median / figure.median };
   const isBetter = (a: number, b: number) => row.more ? a > b : a < b;
   const best = (figures: Figure[]) => figures.toSorted((a, b) => isBetter(a.median, b.median) ? -1 : 1)[0];
-  result.peer = compare(best(measured.figures.filter(({ family }) => family === "npm")));
+  const bestOn = (runtime: string) =>
+    best(measured.figures.filter(({ name, family }) => family === "npm" && name.endsWith(` ${runtime}`)));
+  result.peer = compare(bestOn("Deno"));
+  result.onNode = compare(bestOn("Node"));
   result.python = compare(measured.figures.find(({ family }) => family === "python"));
   result.floor = compare(measured.figures.find((figure) => figure.name === row.floors[0]));
 
@@ -154,7 +159,9 @@ function describeVerdict({ verdict, pace, target }: Result): string {
 
 /** One line for each row. */
 export function summary(results: readonly Result[]): string {
-  const lines = [["row", "work", "unit", "ours", "min – max", "target", "verdict", "best peer", "Python", "floor", ""]];
+  const lines = [
+    ["row", "work", "unit", "ours", "min – max", "target", "verdict", "best on Deno", "on Node", "Python", "floor", ""],
+  ];
   for (const result of results) {
     const ours = result.figures.find(({ name }) => name === "ours");
     lines.push([
@@ -166,6 +173,7 @@ export function summary(results: readonly Result[]): string {
       result.target,
       describeVerdict(result).replace("missed", "MISSED").replace("failed", "FAILED"),
       describeComparison(result.peer, true),
+      describeComparison(result.onNode, true),
       describeComparison(result.python, false),
       describeComparison(result.floor, true),
       (result.standing ?? "").replace("behind", "BEHIND"),
@@ -173,8 +181,8 @@ export function summary(results: readonly Result[]): string {
   }
   return [
     "",
-    table(lines, [1, 2, 6, 7, 9, 10]),
-    "(In brackets: ours divided by it. Ahead, tie or behind: against the peers.)",
+    table(lines, [1, 2, 6, 7, 8, 10, 11]),
+    "(In brackets: ours divided by it. Ahead, tie or behind: against the best library on Deno, and Python.)",
     ...results.some(({ noise }) => noise?.isNoisy) ? [`(${NOISY_MEANING})`] : [],
   ].join("\n");
 }

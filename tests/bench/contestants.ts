@@ -12,6 +12,8 @@ export interface Contestant {
   family: "ours" | "npm" | "python" | "floor";
   command: string;
   args: string[];
+  /** It waits in another way than the row says. */
+  wait?: "block" | "await";
 }
 
 /** Where the peers are installed, and where contestants run. */
@@ -60,10 +62,11 @@ export interface Machine {
 /** Those who take part in a row; this library comes first. */
 export function contestantsOf(row: Row, machine: Machine, withPeers: boolean): Contestant[] {
   const found = [ownProgram("ours", "ours", "ours.ts")];
+  const alsoOurs = (name: string, wait: "block" | "await") =>
+    found.push({ ...ownProgram(name, "ours", "ours.ts"), wait });
   // Where the others await and this library blocks, it also shows how long it takes when it awaits.
-  if (row.work === "oneByOne" && row.params.wait === undefined) {
-    found.push(ownProgram("ours, awaited", "ours", "ours.ts", "awaited"));
-  }
+  if (row.work === "oneByOne" && row.params.wait === undefined) alsoOurs("ours, awaited", "await");
+  if (row.work === "afterPauses") alsoOurs("ours, blocking", "block");
   if (withPeers && row.peers !== false) {
     const names = row.group === "threads" ? PEERS : WITH_PROCESSES;
     if (machine.node) found.push(...names.map((name) => peer(name, "Node")));

@@ -51,6 +51,9 @@ function oneByOne(task: "noop" | "echo" | "move", payload: string, size: number,
   return { work: "oneByOne", params: { task, payload, size, count, ...(wait && { wait }) } };
 }
 
+/** One task after the other, awaited, with pauses before each: by then all threads and processes sleep. */
+const AFTER_PAUSES = { work: "afterPauses", params: { count: 50, pauseMs: 20, wait: "await" } };
+
 /** Same tasks, sized so that they take about as long in Python: some ten milliseconds. */
 function speedup(task: "sha256" | "rc4") {
   const [size, pythonSize] = task === "sha256" ? [MEBIBYTE, 2 ** 14] : [4 * MEBIBYTE, 2 ** 17];
@@ -227,6 +230,15 @@ const THREADS: Omit<Row, "group">[] = [
     floors: [],
     python: "compared",
   },
+  {
+    id: "24",
+    name: "a task after a pause of 20 ms, awaited",
+    unit: "µs",
+    target: 100,
+    ...AFTER_PAUSES,
+    floors: ["postMessage"],
+    python: "compared",
+  },
   sync("40a", "a lock that nobody else wants", "free", 100_000, 0.5),
   sync("40b", "a lock that four threads want", "wanted", 100_000, 3),
   sync("40c", "an item through a queue", "queue", 50_000, 10),
@@ -243,6 +255,25 @@ const PROCESSES: Omit<Row, "group">[] = [
     // A floor has no blocking call: it awaits.
     floors: ["child", "cat"],
     peers: false,
+    python: "compared",
+  },
+  {
+    id: "25",
+    name: "round trip, awaited",
+    unit: "µs",
+    target: 45,
+    floorThen: 28,
+    ...oneByOne("noop", "nothing", 0, 2_000, "await"),
+    floors: ["child", "cat"],
+    python: "compared",
+  },
+  {
+    id: "26",
+    name: "a task after a pause of 20 ms, awaited",
+    unit: "µs",
+    target: 230,
+    ...AFTER_PAUSES,
+    floors: ["child", "cat"],
     python: "compared",
   },
   {

@@ -1,5 +1,5 @@
 /**
- * This library as a contestant. `deno run -P=test drivers/ours.ts [awaited]`: with `awaited` it never blocks.
+ * This library as a contestant.
  *
  * @module
  */
@@ -29,7 +29,7 @@ function open(group: Group, workers: number): Pool {
   return {
     run,
     moves: group === "threads",
-    block: Deno.args[0] === "awaited" ? undefined : (task, argument) => run(task, argument).result(),
+    block: (task, argument) => run(task, argument).result(),
     runAll(task, count) {
       const fn = tasks[task as "noop"];
       const futures: Future<unknown>[] = [];

@@ -65,6 +65,22 @@ def one_by_one(pool, task, payload, count, size=0, wait=None, budget=1_500):
     return run
 
 
+def after_pauses(pool, count, pauseMs, wait=None):
+    if wait == "await":
+        raise Cannot("cannot await")
+
+    def run():
+        times = []
+        for _ in range(count):
+            time.sleep(pauseMs / 1000)
+            elapsed, result = timed(lambda: pool.submit(tasks.noop).result())
+            expect(result, None)
+            times.append(elapsed)
+        return {"value": sorted(times)[count // 2] * 1000}
+
+    return run
+
+
 def burst(pool, count):
     def run():
         elapsed, results = timed(
@@ -182,7 +198,7 @@ def sync(how, count):
     return lambda: {"value": measure() * 1000 / count}, [pool]
 
 
-IN_A_POOL = {"oneByOne": one_by_one, "burst": burst, "map": map_, "aside": aside}
+IN_A_POOL = {"oneByOne": one_by_one, "afterPauses": after_pauses, "burst": burst, "map": map_, "aside": aside}
 
 
 def open_work(work, group, params):

@@ -109,6 +109,24 @@ function oneByOne(pool, { task, payload, size = 0, count, wait, budget = 1_500 }
   };
 }
 
+/** The median no-op of some, with a pause before each, which is not timed. Microseconds. */
+function afterPauses(pool, { count, pauseMs, wait }) {
+  const blocks = wait !== "await" && pool.block !== undefined;
+  if (wait === "block" && !blocks) throw new Cannot("cannot block");
+  return async () => {
+    const times = [];
+    for (let i = 0; i < count; i++) {
+      await pause(pauseMs);
+      const start = performance.now();
+      const result = blocks ? pool.block("noop") : await pool.run("noop");
+      times.push(performance.now() - start);
+      expectEqual(sizeOf(result), 0);
+    }
+    times.sort((a, b) => a - b);
+    return { value: times[count >> 1] * 1000 };
+  };
+}
+
 /** Many no-ops, which are submitted before any of them is waited for. Microseconds a task. */
 function burst(pool, { count }) {
   return async () => {
@@ -249,7 +267,7 @@ function workers(contestant, group, { workers, count }) {
   };
 }
 
-const IN_A_POOL = { oneByOne, burst, map, aside, payloads, queue };
+const IN_A_POOL = { oneByOne, afterPauses, burst, map, aside, payloads, queue };
 const WITH_POOLS = { cold, memory, workers };
 const nothing = async () => {};
 
