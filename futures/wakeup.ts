@@ -15,6 +15,15 @@ import { ensureStack, LOADING } from "./stack.ts";
 /** For how many milliseconds a blocked thread polls before it sleeps: to wake a sleeper takes about as long. */
 const SPIN_MS = 0.05;
 
+/**
+ * In how many of these milliseconds a thread that is awake has begun a task. If none has, one has to wake up first, or
+ * has no core but that on which this thread polls: to poll on would only keep it from that core.
+ */
+const BEGIN_MS = 0.005;
+
+/** After how many looks in a row nobody counts as busy: between two tasks nobody is, for a moment. */
+const IDLE_LOOKS = 4;
+
 /** For how many milliseconds one delivery holds the event loop before timers and I/O get their turn. */
 const TURN_MS = 4;
 
@@ -29,6 +38,8 @@ export interface Source {
   collect(until: number): boolean;
   /** Called some time after {@linkcode lookAgainAfter}, also if nobody has rung. */
   lookAgain?(): void;
+  /** Whether a thread that may ring has a task in hand. Without this method, one may have. */
+  isBusy?(): boolean;
   /** The state in a few lines, for a report on a program that hangs. */
   describe(): string;
 }
@@ -109,7 +120,7 @@ export function blockUntil(isDone: () => boolean, deadline: number): boolean {
       lookAgain();
       continue;
     }
-    if (spin(seen, Math.min(now + SPIN_MS, deadline))) continue;
+    if (spin(seen, now, Math.min(now + SPIN_MS, deadline))) continue;
     Atomics.store(bell, STATE, ARMED);
     if (Atomics.load(bell, SEQUENCE) !== seen) continue;
     Atomics.wait(bell, STATE, ARMED, Math.min(deadline, looksAt) - performance.now());
@@ -161,12 +172,23 @@ function lookAgain(): void {
   for (const source of sources) source.lookAgain?.();
 }
 
-function spin(seen: number, until: number): boolean {
-  do {
+/** Polls until the bell is rung, or nobody is busy. */
+function spin(seen: number, start: number, until: number): boolean {
+  const begun = start + BEGIN_MS;
+  for (let idleLooks = 0; idleLooks < IDLE_LOOKS;) {
     for (let i = 0; i < 16; i++) {
       if (Atomics.load(bell, SEQUENCE) !== seen) return true;
     }
-  } while (performance.now() < until);
+    const now = performance.now();
+    if (now >= until) return false;
+    // Not sooner: who asks slows those down who write what they do.
+    if (now >= begun) idleLooks = isBusy() ? 0 : idleLooks + 1;
+  }
+  return false;
+}
+
+function isBusy(): boolean {
+  for (const source of sources) if (source.isBusy === undefined || source.isBusy()) return true;
   return false;
 }
 

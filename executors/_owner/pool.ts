@@ -476,6 +476,11 @@ export class Pool implements FutureOwner, WorkersOwner {
     this.#dispatcher.lookAgain();
   }
 
+  isBusy(): boolean {
+    // A broker rests while its processes run tasks.
+    return this.#kind.stop === "ask" || this.#queue.parking.isBusy();
+  }
+
   // WorkersOwner
 
   known(): Known {

@@ -176,6 +176,12 @@ export class Parking {
     return false;
   }
 
+  /** Whether a consumer has a task in hand. One that is about to take it, or has finished it, has none. */
+  isBusy(): boolean {
+    for (let index = 0; index < this.statuses.length; index++) if (this.is(index, Status.ACTIVE)) return true;
+    return false;
+  }
+
   #countActive(): number {
     let count = 0;
     for (let index = 0; index < this.statuses.length; index++) {

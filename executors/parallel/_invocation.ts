@@ -109,6 +109,10 @@ export class Invocation implements FutureOwner, Waiter, Source {
     return false;
   }
 
+  isBusy(): boolean {
+    return false;
+  }
+
   lookAgain(): void {
     const left = millisecondsUntil(this.#deadline);
     if (left > 0) return lookAgainAfter(left);

@@ -15,11 +15,12 @@ import process from "node:process";
 import { resolve, toFileUrl } from "@std/path";
 import { begin, echo, end, hold, noop } from "./drivers/tasks.mjs";
 
+type Future<T> = import("@concurrent/futures").Future<T>;
 type Library = typeof import("@concurrent/futures");
 type Pool = InstanceType<Library["ThreadPoolExecutor"] | Library["ProcessPoolExecutor"]>;
 
 /** Does the work of a round; returns microseconds a task or item. */
-type Work = (pool: Pool) => number | Promise<number>;
+type Work = (pool: Pool, library: Library) => number | Promise<number>;
 
 const ITEMS = Array.from({ length: 100_000 }, (_, i) => i);
 const TRIPS = 20;
@@ -35,6 +36,30 @@ async function bestTrip(trip: () => unknown): Promise<number> {
   }
   return best * 1_000;
 }
+
+const TEXT = "x".repeat(2 ** 10);
+
+/** The median of some round trips, where it matters how the threads get on with each other. */
+function medianTrip(make: (pool: Pool, library: Library) => () => Future<unknown>, wait: "block" | "await"): Work {
+  return async (pool, library) => {
+    const times: number[] = [];
+    for (const submit of Array.from({ length: TRIPS }, () => make(pool, library))) {
+      const start = performance.now();
+      const future = submit();
+      if (wait === "block") future.result();
+      else await future;
+      times.push(performance.now() - start);
+    }
+    return times.sort((a, b) => a - b)[TRIPS >> 1] * 1_000;
+  };
+}
+
+const text = (pool: Pool) => () => pool.submit(echo<string>, TEXT);
+/** Only there: back, it would need the `transfer()` of its library. */
+const moved = (pool: Pool, { transfer }: Library) => {
+  const bytes = new Uint8Array(2 ** 20).fill(7);
+  return () => pool.submit(noop as (bytes: Uint8Array) => void, transfer(bytes, [bytes.buffer]));
+};
 
 function burst(count: number): Work {
   return (pool) => {
@@ -89,6 +114,10 @@ const WORKS: [row: string, kind: Kind, rounds: number, work: Work][] = [
   ["3: to run it", "thread", 300, part("run")],
   ["3: to take its result", "thread", 300, part("take")],
   ["4: map over 100,000 numbers", "threads", 60, map],
+  ["5: echo of 1 KiB of text, blocking", "threads", 200, medianTrip(text, "block")],
+  ["5: echo of 1 KiB of text, awaited", "threads", 200, medianTrip(text, "await")],
+  ["7: 1 MiB of bytes, moved there, blocking", "threads", 100, medianTrip(moved, "block")],
+  ["7: 1 MiB of bytes, moved there, awaited", "threads", 100, medianTrip(moved, "await")],
   ["13: round trip, blocking", "processes", 100, blocking],
   ["14: pipelined no-op, 10,000", "processes", 40, burst(10_000)],
   ["15: map over 100,000 numbers", "processes", 60, map],
@@ -124,13 +153,13 @@ export async function compareWith(folder: string): Promise<void> {
   );
   for (const [row, kind, rounds, work] of WORKS) {
     const sides = await Promise.all([there, here].map(async (library) => {
-      return { pool: await open(library, kind), times: [] as number[], cpu: [] as number[] };
+      return { library, pool: await open(library, kind), times: [] as number[], cpu: [] as number[] };
     }));
     // Functions run unoptimized at first.
     for (let round = -10; round < rounds; round++) {
-      for (const { pool, times, cpu } of round % 2 === 0 ? sides : sides.toReversed()) {
+      for (const { library, pool, times, cpu } of round % 2 === 0 ? sides : sides.toReversed()) {
         const before = cpuTime();
-        const time = await work(pool);
+        const time = await work(pool, library);
         if (round >= 0) {
           times.push(time);
           cpu.push(cpuTime() - before);

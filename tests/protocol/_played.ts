@@ -6,11 +6,14 @@ import { Pool } from "../../executors/_owner/pool.ts";
 import { Consumer, type Task } from "../../executors/_queue/consumer.ts";
 import { DECODED, PASSED_ON } from "../../executors/_queue/posted.ts";
 import { type ConsumerMessage, type ConsumerStart, RecordType } from "../../executors/_queue/protocol.ts";
+import { TaskQueue } from "../../executors/_queue/task_queue.ts";
 import { numberPayload } from "./_kit.ts";
 
 /** A worker whose thread is that of the test. */
 export class PlayedWorker {
   consumer!: Consumer;
+  /** The memory of its pool. */
+  queue!: TaskQueue;
   /** What the owner has posted since the first message. */
   readonly messages: ConsumerMessage[] = [];
   isTerminated = false;
@@ -27,6 +30,7 @@ export class PlayedWorker {
       this.consumer.receive(data);
     } else {
       this.#port = data.port;
+      this.queue = new TaskQueue(data.memory);
       this.consumer = new Consumer(data, this.#form);
       void this.consumer.begin();
     }

@@ -3,8 +3,10 @@ import { assert, assertEquals } from "@std/assert";
 import { ARMED, createBell, ring, SEQUENCE, STATE } from "../../futures/bell.ts";
 import { Atomics as kept } from "../../futures/builtins.ts";
 import { addSource, bell, blockUntil, deliverNow, removeSource, type Source } from "../../futures/wakeup.ts";
+import { Status } from "../../executors/_queue/protocol.ts";
 import { BOUND, test, within } from "../_helpers.ts";
-import { atEachStep, Interruption } from "./_kit.ts";
+import { atEachStep, Clock, Interruption } from "./_kit.ts";
+import { PlayedPool } from "./_played.ts";
 
 /** How long a wait may take that needs no time at all, in milliseconds: a lost ring is noticed after it. */
 const SOON = 2_000;
@@ -13,6 +15,7 @@ const SOON = 2_000;
 class Counter implements Source, Disposable {
   readonly shared = new Int32Array(new SharedArrayBuffer(8));
   seen = 0;
+  isBusy = () => true;
   #wanted = 0;
   #wake = () => {};
 
@@ -49,6 +52,14 @@ class Counter implements Source, Disposable {
     removeSource(this);
   }
 }
+
+/** Whether a consumer in some status has a task in hand. */
+const BUSY: [stop: "terminate" | "ask", status: number, isBusy: boolean][] = [
+  ...Object.values(Status).map((
+    status,
+  ): [stop: "terminate", status: number, isBusy: boolean] => ["terminate", status, status === Status.ACTIVE]),
+  ["ask", Status.PARKED, true],
+];
 
 /** A thread that plays a part, and its answer. */
 function play(part: object): { answer: Promise<unknown> } & Disposable {
@@ -135,11 +146,13 @@ function blockAndWatch(counter: Counter, count: number, ms: number, interrupt: (
 
 // ---- blockUntil() -------------------------------------------------------------------------------------------------
 
-for (const listens of [false, true]) {
-  const where = listens ? "with the event loop listening as well" : "with the bell not armed";
+for (const [listens, isBusy] of [[false, true], [true, true], [false, false], [true, false]]) {
+  const where = `${listens ? "with the event loop listening as well" : "with the bell not armed"}` +
+    `${isBusy ? "" : ", and nobody is busy"}`;
 
   test(`blockUntil() misses no ring, whenever it comes while it goes to sleep, ${where}`, async () => {
     using counter = new Counter();
+    counter.isBusy = () => isBusy;
     addSource(counter);
     let expected = 0;
     const steps = await atEachStep((at) => {
@@ -201,6 +214,61 @@ test("blockUntil() gives up at its deadline, and finds what was there before", (
   counter.publish();
   addSource(counter);
   assertEquals(blockUntil(() => counter.seen === 1, 0), true, "it looks before it gives up");
+});
+
+/**
+ * How many milliseconds a blocked thread polls before it sleeps, by a clock on which each atomic look takes a
+ * twentieth of a microsecond.
+ */
+function pollsFor(isBusy: (ms: number) => boolean): number {
+  using clock = new Clock();
+  const start = performance.now();
+  const { load, wait } = Atomics;
+  let polled: number | undefined;
+  const source: Source = {
+    collect: () => false,
+    describe: () => "",
+    isBusy: () => isBusy(performance.now() - start),
+  };
+  addSource(source);
+  Atomics.load = ((words: Int32Array, index: number) => {
+    clock.pass(0.00005);
+    return load(words, index);
+  }) as typeof load;
+  Atomics.wait = (_words: unknown, _index: unknown, _value: unknown, ms?: number) => {
+    polled ??= performance.now() - start;
+    clock.pass(ms!);
+    return "timed-out" as const;
+  };
+  try {
+    assertEquals(blockUntil(() => false, start + 1), false);
+  } finally {
+    Object.assign(Atomics, { load, wait });
+    removeSource(source);
+  }
+  return polled!;
+}
+
+test("blockUntil() polls while somebody is busy, and shortly where nobody is: they need a core for that", () => {
+  const idle = pollsFor(() => false);
+  assert(idle >= 0.005 && idle < 0.02, `nobody begins: it polls for ${idle} ms`);
+  const begun = pollsFor((ms) => ms > 0.003);
+  assert(begun >= 0.05 && begun < 0.07, `somebody has begun in time: it polls for ${begun} ms`);
+  const between = pollsFor((ms) => ms % 0.01 < 0.008);
+  assert(between >= 0.05 && between < 0.07, `somebody is between two tasks at times: it polls for ${between} ms`);
+  const ended = pollsFor((ms) => ms < 0.03);
+  assert(ended >= 0.03 && ended < 0.045, `nobody is busy any more: it polls for ${ended} ms`);
+});
+
+test("blockUntil() polls for a broker whatever that does, and for a thread by its status", () => {
+  for (const [stop, status, isBusy] of BUSY) {
+    using played = new PlayedPool(stop);
+    void played.submit(1);
+    const { statuses } = played.worker.queue.parking;
+    statuses[0] = status;
+    assertEquals(played.pool.isBusy(), isBusy, `${stop} ${status}`);
+    statuses[0] = Status.AWAY;
+  }
 });
 
 // ---- the event loop -----------------------------------------------------------------------------------------------
