@@ -38,11 +38,13 @@ export class Functions {
   /**
    * The number of a function. Workers are told of one that they do not know yet.
    *
+   * @param onNew Called before a function is described, which takes milliseconds.
    * @throws {TaskNotFoundError} It cannot be described.
    */
-  define(fn: AnyFunction): number {
+  define(fn: AnyFunction, onNew?: () => void): number {
     let number = this.#numbers.get(fn);
     if (number !== undefined) return number;
+    onNew?.();
     // Functions that are made anew for each call share a definition, or have one that is equal.
     const definition = describe(fn, this.#kind.checkDefinition !== undefined);
     this.#kind.checkDefinition?.(definition);

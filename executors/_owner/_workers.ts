@@ -5,6 +5,7 @@
  */
 
 import { sharedNow } from "../../futures/builtins.ts";
+import { ensureStack, LOADING } from "../../futures/stack.ts";
 import { addSource, bell, removeSource, type Source } from "../../futures/wakeup.ts";
 import { createLife, endLife, HolderState, type Life } from "../_queue/holders.ts";
 import {
@@ -70,6 +71,8 @@ export class Workers {
   /** Indices of workers that have left, each alone; the next ones take them. */
   readonly #freeIndices: number[] = [];
   #nextSerial = 0;
+  /** The thread of the first worker, which starts ahead of it. */
+  #prepared: { readonly index: number; readonly worker: Worker } | undefined;
   /** Whether a worker keeps the program alive. */
   #keepsProgramAlive = false;
   /** Ends those that are idle for long, where they shall not stay. */
@@ -122,6 +125,36 @@ export class Workers {
     return this.#running[place];
   }
 
+  /**
+   * Lets the thread of the first worker start, which {@linkcode start} will want, while this thread does something
+   * else: both take some 20 ms. Where that fails, {@linkcode start} tells.
+   */
+  prepare(): void {
+    if (this.#running.length > 0 || this.#prepared !== undefined) return;
+    ensureStack(LOADING);
+    const index = this.#freeIndices.at(-1) ?? 0;
+    let worker: Worker;
+    try {
+      worker = this.#kind.startWorker(index);
+    } catch {
+      return;
+    }
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      if (this.#prepared?.worker === worker) this.#prepared = undefined;
+    });
+    if (unref(worker)) this.#prepared = { index, worker };
+    else worker.terminate();
+  }
+
+  /** The thread of a worker: the one that was prepared, or a new one. */
+  #startThread(index: number): Worker {
+    const prepared = this.#prepared;
+    if (prepared?.index !== index) return this.#kind.startWorker(index);
+    this.#prepared = undefined;
+    return prepared.worker;
+  }
+
   /** Starts one more. */
   start(): void {
     const index = this.#freeIndices.pop() ?? this.#running.length;
@@ -144,7 +177,7 @@ export class Workers {
         ...this.#kind.startOptions?.(),
       };
       this.#queue.parking.enter(index);
-      worker = this.#kind.startWorker(index);
+      worker = this.#startThread(index);
       worker.postMessage(start, [port2]);
     } catch (error) {
       worker?.terminate();
@@ -234,6 +267,8 @@ export class Workers {
     this.#idleEnd?.stop();
     removeEventListener("unload", this.#onUnload);
     this.#freeIndices.length = 0;
+    this.#prepared?.worker.terminate();
+    this.#prepared = undefined;
     for (const running of this.#running.splice(0)) terminate(running, state);
   }
 

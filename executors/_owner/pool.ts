@@ -147,7 +147,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     let number: number, payload: Encoded;
     try {
       // The function first: what moves with the arguments would be gone in vain.
-      number = this.#functions.define(fn);
+      number = this.#functions.define(fn, this.#prepareWorker);
       payload = encodeArguments(args, this.#encodeOptions);
     } catch (error) {
       return this.#refused(error, controlOf(fn, {}));
@@ -163,7 +163,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     if (options.signal?.aborted) return this.#cancelled(control, 1, false);
     let number: number, payload: Encoded;
     try {
-      number = this.#functions.define(fn);
+      number = this.#functions.define(fn, this.#prepareWorker);
       payload = encodeArguments(args, this.#optionsFor(control));
       if (control.name !== undefined) payload = withName(control.name, payload);
     } catch (error) {
@@ -171,6 +171,9 @@ export class Pool implements FutureOwner, WorkersOwner {
     }
     return this.#handOverControlled(number, payload, isTimed ? TaskFlag.TIMED : 0, 1, options, control);
   }
+
+  /** A task of a new function follows: its worker starts while the function is described. */
+  readonly #prepareWorker = (): void => this.#workers.prepare();
 
   /** Adds to the options of tasks where they are submitted, unless that is not wanted, or has been done. */
   noted(options: NotedOptions | undefined): NotedOptions | undefined {
@@ -198,7 +201,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     if (options?.signal?.aborted) return this.#cancelled(control, items.length, true);
     let number: number, payload: Encoded;
     try {
-      number = this.#functions.define(fn);
+      number = this.#functions.define(fn, this.#prepareWorker);
       payload = encodeItems(items, this.#optionsFor(control));
       if (control?.name !== undefined) payload = withName(control.name, payload);
     } catch {

@@ -19,6 +19,7 @@ export function programEndBehaviour({ name, module, isRemote: isLocked }: Kind):
       ["asynchronous", "whose last task is asynchronous", 20],
       ["leftovers", "whose tasks left timers and servers behind", 20],
       ["unused", "that submits nothing", 0],
+      ["refused", "that submits only what cannot be sent", 0],
     ] as const
   ) {
     test(`${name}: a program ${what} and never shuts down runs all and ends by itself in 250 ms`, async () => {

@@ -12,7 +12,7 @@
  */
 
 import process from "node:process";
-import { resolve, toFileUrl } from "@std/path";
+import { fromFileUrl, resolve, toFileUrl } from "@std/path";
 import { begin, echo, end, hold, noop } from "./drivers/tasks.mjs";
 
 type Future<T> = import("@concurrent/futures").Future<T>;
@@ -144,13 +144,48 @@ function cpuTime(): number {
   return user + system;
 }
 
+/** How many programs of each checkout are started to see how long their first task takes. */
+const PROGRAMS = 15;
+
+/** Milliseconds that a new program takes to submit its first task, and to have its result. */
+async function firstTask(mod: string): Promise<[submitted: number, result: number]> {
+  const config = fromFileUrl(new URL("./deno.json", mod));
+  const driver = fromFileUrl(new URL("./drivers/first.ts", import.meta.url));
+  const args = ["run", "-A", "--quiet", "--no-check", `--config=${config}`, driver, mod];
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+async function compareFirstTasks(mods: string[]): Promise<void> {
+  const times = mods.map(() => ({ submitted: [] as number[], result: [] as number[] }));
+  for (let round = 0; round < PROGRAMS; round++) {
+    for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
+      const [submitted, result] = await firstTask(mods[side]);
+      times[side].submitted.push(submitted);
+      times[side].result.push(result);
+    }
+  }
+  const [old, now] = times;
+  for (const [what, key] of [["submitted", "submitted"], ["to its result", "result"]] as const) {
+    const ratios = [least, lowerQuartile].map((of) => (of(now[key]) / of(old[key])).toFixed(2));
+    const best = [old, now].map((side) => least(side[key]).toPrecision(3)).join(" → ");
+    console.log(`the first task of a program, ${what}: ${ratios.join(", ")} (best ${best} ms)`);
+  }
+}
+
+function least(numbers: number[]): number {
+  return Math.min(...numbers);
+}
+
 /** Prints for each row how many times as long this checkout takes as the one in a folder. */
 export async function compareWith(folder: string): Promise<void> {
   const here: Library = await import("@concurrent/futures");
-  const there: Library = await import(toFileUrl(resolve(folder, "mod.ts")).href);
+  const mods = [toFileUrl(resolve(folder, "mod.ts")).href, new URL("../../mod.ts", import.meta.url).href];
+  const there: Library = await import(mods[0]);
   console.log(
     `This checkout divided by ${folder}: best rounds, lower quartiles, those of the CPU time of this process`,
   );
+  await compareFirstTasks(mods);
   for (const [row, kind, rounds, work] of WORKS) {
     const sides = await Promise.all([there, here].map(async (library) => {
       return { library, pool: await open(library, kind), times: [] as number[], cpu: [] as number[] };
@@ -170,11 +205,11 @@ export async function compareWith(folder: string): Promise<void> {
     for (const { pool } of sides) await pool.shutdown();
     const [old, now] = sides;
     const ratios = [
-      Math.min(...now.times) / Math.min(...old.times),
+      least(now.times) / least(old.times),
       lowerQuartile(now.times) / lowerQuartile(old.times),
       lowerQuartile(now.cpu) / lowerQuartile(old.cpu),
     ].map((ratio) => ratio.toFixed(2));
-    const micros = [old, now].map(({ times }) => `${Math.min(...times).toPrecision(3)}`).join(" → ");
+    const micros = [old, now].map(({ times }) => least(times).toPrecision(3)).join(" → ");
     console.log(`${kind} ${row}: ${ratios.join(", ")} (best ${micros} µs)`);
   }
   console.log(`Load: ${Deno.loadavg().map((load) => load.toFixed(1)).join(", ")}`);

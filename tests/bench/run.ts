@@ -27,7 +27,7 @@ A row is a number (3), a group (threads, processes, growth), or a group and
 a number (threads 3). Without one, all rows are measured: some 45 minutes.
 
   guard          print the ratios that guard_test.ts judges
-  against        compare with another checkout, in turns: rows 1 to 5, 7, 13 to 15
+  against        compare with another checkout, in turns: a first task, rows 1-5, 7, 13-15
   chart          draw results.svg and headline.svg anew from results.json
 
   --no-peers     leave out the other libraries and Python

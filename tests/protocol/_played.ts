@@ -18,6 +18,7 @@ export class PlayedWorker {
   readonly messages: ConsumerMessage[] = [];
   isTerminated = false;
   readonly #form: typeof DECODED;
+  readonly #listeners: ((event: ErrorEvent) => void)[] = [];
   #port: MessagePort | undefined;
 
   constructor(form: typeof DECODED) {
@@ -36,7 +37,19 @@ export class PlayedWorker {
     }
   }
 
-  addEventListener(): void {}
+  addEventListener(_type: string, listener: (event: ErrorEvent) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Its thread fails, as where its module cannot be loaded. */
+  fail(): void {
+    for (const listener of this.#listeners) listener(new ErrorEvent("error", { message: "played" }));
+  }
+
+  /** Whether it has got its first message, and not only a thread. */
+  get hasStarted(): boolean {
+    return this.#port !== undefined;
+  }
 
   terminate(): void {
     this.isTerminated = true;
@@ -97,7 +110,9 @@ export class PlayedPool implements Disposable {
 
   [Symbol.dispose](): void {
     this.pool.shutdown(true);
-    for (const { consumer, isTerminated } of this.workers) if (!isTerminated) consumer.report(RecordType.GONE);
+    for (const { consumer, isTerminated, hasStarted } of this.workers) {
+      if (hasStarted && !isTerminated) consumer.report(RecordType.GONE);
+    }
     this.pool.collect();
   }
 }

@@ -3,7 +3,7 @@
  * takes its place.
  */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
-import { type Future, ThreadPoolExecutor } from "@concurrent/futures";
+import { type Future, TaskNotFoundError, ThreadPoolExecutor } from "@concurrent/futures";
 import { EMPTY } from "../../executors/_values/encoded.ts";
 import { Consumer, type Task } from "../../executors/_queue/consumer.ts";
 import { DECODED, PASSED_ON } from "../../executors/_queue/posted.ts";
@@ -16,6 +16,7 @@ import { liveWorkers, test, until, untilSync, within } from "../_helpers.ts";
 import { Warnings } from "../_warnings.ts";
 import { add } from "../fixtures/tasks.ts";
 import { atEachStep, Bench, Interruption, numberPayload, startWith } from "./_kit.ts";
+import { PlayedPool } from "./_played.ts";
 import { holdUntilTold, meet, nameOfThread } from "./tasks.ts";
 
 /** How long a task may take that takes no time, in milliseconds. */
@@ -235,6 +236,73 @@ test("a task that comes while the only idle thread ends is run, at whichever ste
     return happened;
   });
   assert(ended > 0 && stayed > 0, `ended ${ended} times, stayed ${stayed} times`);
+});
+
+// ---- the thread of the first worker -------------------------------------------------------------------------------
+
+/** A function that nobody has described, and how many workers there were when somebody asked for its name. */
+function newFunction(played: () => PlayedPool): { fn: () => number; workers: number[] } {
+  const workers: number[] = [];
+  const fn = () => 7;
+  Object.defineProperty(fn, "name", {
+    get() {
+      workers.push(played().workers.length);
+      return `fn${Math.random()}`;
+    },
+  });
+  return { fn, workers };
+}
+
+test("submit() starts the first thread before it describes a new function, and that thread gets the task", () => {
+  using played = new PlayedPool("terminate", { maxConsumers: 2 });
+  const { fn, workers } = newFunction(() => played);
+  const future = played.pool.submit(fn, []);
+  assert(workers.length > 0 && workers.every((count) => count === 1), `${workers} workers`);
+  assertEquals([played.workers.length, played.worker.hasStarted], [1, true]);
+  played.worker.reply(played.worker.start(), 7);
+  assertEquals(future.result(0), 7);
+  const other = newFunction(() => played);
+  void played.pool.submit(other.fn, []);
+  assert(other.workers.every((count) => count === 1), "the second thread starts when the task is queued");
+  played.worker.reply(played.worker.start(), 7);
+});
+
+test("submit() of what cannot be sent leaves a thread to the next task, or to the end of the pool", () => {
+  for (const hasTask of [true, false]) {
+    using played = new PlayedPool("terminate");
+    for (let i = 0; i < 3; i++) assertInstanceOf(played.pool.submit(add.bind(null, 1), []).exception(0), Error);
+    assertEquals([played.workers.length, played.worker.hasStarted], [1, false], "none waits for a second thread");
+    if (hasTask) {
+      const future = played.submit(7);
+      assertEquals([played.workers.length, played.worker.hasStarted], [1, true]);
+      played.worker.reply(played.worker.start(), 8);
+      assertEquals(future.result(0), 8);
+    }
+    played.pool.shutdown(false);
+    assertEquals([played.workers.length, played.worker.isTerminated], [1, true]);
+  }
+});
+
+test("a thread that fails before it has got its first message is replaced by one that says why", () => {
+  using played = new PlayedPool("terminate");
+  assertInstanceOf(played.pool.submit(add.bind(null, 1), []).exception(0), Error);
+  played.worker.fail();
+  const future = played.submit(7);
+  assertEquals([played.workers.length, played.worker.hasStarted], [2, true]);
+  played.worker.fail();
+  assertMatch(String(future.exception(0)), /A worker failed: played/);
+});
+
+test("a thread that cannot be started ahead breaks the pool only when a task needs it", () => {
+  let attempts = 0;
+  using played = new PlayedPool("terminate", {}, () => {
+    attempts++;
+    throw new Error("no thread");
+  });
+  assertInstanceOf(played.pool.submit(add.bind(null, 1), []).exception(0), TaskNotFoundError);
+  assertEquals(attempts, 1);
+  const future = played.submit(7);
+  assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
 });
 
 test("a consumer that passes tasks on replies for what others have begun, whatever its serial number", async () => {
