@@ -31,8 +31,8 @@ export interface Row {
   /** `false`: no other library does that, or it is only about this one. */
   peers?: false;
   /**
-   * How Python takes part: `"shown"` where its threads do something else, as they share memory and the interpreter, so
-   * that nobody is compared with it; `false` where it would not even do the same.
+   * How Python takes part: `"shown"` where it does something else, so that nobody is compared with it: its threads
+   * share memory and the interpreter, and it blocks where others await; `false` where it would not even do the same.
    */
   python: "compared" | "shown" | false;
   /** The contestants have programs of their own for each round: because of what they leave behind in memory. */
@@ -237,7 +237,7 @@ const THREADS: Omit<Row, "group">[] = [
     target: 100,
     ...AFTER_PAUSES,
     floors: ["postMessage"],
-    python: "compared",
+    python: "shown",
   },
   sync("40a", "a lock that nobody else wants", "free", 100_000, 0.5),
   sync("40b", "a lock that four threads want", "wanted", 100_000, 3),
@@ -265,7 +265,7 @@ const PROCESSES: Omit<Row, "group">[] = [
     floorThen: 28,
     ...oneByOne("noop", "nothing", 0, 2_000, "await"),
     floors: ["child", "cat"],
-    python: "compared",
+    python: "shown",
   },
   {
     id: "26",
@@ -274,7 +274,7 @@ const PROCESSES: Omit<Row, "group">[] = [
     target: 230,
     ...AFTER_PAUSES,
     floors: ["child", "cat"],
-    python: "compared",
+    python: "shown",
   },
   {
     id: "14",
