@@ -109,6 +109,7 @@ export class RunControl {
   /** Whether the task is to end, and why. */
   look(): [reason: unknown] | undefined {
     const { task, isOver } = this.#run;
+    if (!isOver) this.#worker.port.listenForStops?.();
     if (this.#isStopped || (!isOver && this.#worker.port.isStopping(task))) {
       return [abortError()];
     }

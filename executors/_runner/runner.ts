@@ -54,6 +54,8 @@ export interface TaskPort<T extends RunnerTask = RunnerTask> {
   limitsOf(task: T): TaskLimits;
   /** The function of a task is called that has a timeout. */
   onCall(task: T): void;
+  /** A function has returned a promise: its task goes on when this turn is over. */
+  onPending?(): void;
   /** Whether a task that runs is to end, as others have said in shared memory. */
   isStopping(task: T): boolean;
   /** Called before the first task wants to hear in its event loop that it is to end. */
@@ -229,7 +231,7 @@ export class Runner implements RunWorker {
     const run = new TaskRun(this, task, name);
     const call = (fn: TaskFunction) => {
       run.begin();
-      return fn(...decodeArguments(task.payload));
+      return this.#noting(fn(...decodeArguments(task.payload)));
     };
     return runWith(run, () => fn === undefined ? this.#loadAndCall(run, call) : call(fn));
   }
@@ -258,7 +260,7 @@ export class Runner implements RunWorker {
       const { length, get } = decodeItems(task.payload);
       const isColumn = (task.flags & TaskFlag.COLUMN) !== 0;
       const callItem = isColumn ? (i: number) => fn(get(i)) : (i: number) => fn(...get(i) as unknown[]);
-      if ((task.flags & TaskFlag.SIGNAL) === 0) return go(length, callItem);
+      if ((task.flags & TaskFlag.SIGNAL) === 0) return this.#noting(go(length, callItem));
       return go(length, (i) => {
         this.#assertGoesOn(task);
         return callItem(i);
@@ -279,7 +281,7 @@ export class Runner implements RunWorker {
       const call = (fn: TaskFunction) => {
         if (mayStop) this.#assertGoesOn(task);
         chunk.timer.start();
-        return isColumn ? fn(items.get(i)) : fn(...items.get(i) as unknown[]);
+        return this.#noting(isColumn ? fn(items.get(i)) : fn(...items.get(i) as unknown[]));
       };
       const fn = this.#mustLoad(task.payload) ? undefined : this.#functions.get(task.fn);
       return runWith(run, () => fn === undefined ? this.#loadAndCall(run, call) : call(fn));
@@ -298,6 +300,12 @@ export class Runner implements RunWorker {
     }
     chunk.reply(true);
     return undefined;
+  }
+
+  /** Notes whether what a function has returned is a promise. */
+  #noting<T>(value: T): T {
+    if (this.port.onPending !== undefined && isThenable(value)) this.port.onPending();
+    return value;
   }
 
   async #load(fn: number): Promise<TaskFunction> {

@@ -9,6 +9,7 @@ import { sharedNow } from "../../futures/builtins.ts";
 import { EncodedSections } from "../_values/encoded.ts";
 import { AWAY_MS, type Batching, type EncodedTask, hasTimeout, LOOK_MS, Patience } from "./_batching.ts";
 import { ChildFunctions, type FunctionSource } from "./_child_functions.ts";
+import type { Keeper } from "./_keeper.ts";
 import { type ChildExit, ChildProcess, unexpected } from "./_child_process.ts";
 import type { DeathReport } from "./_death_error.ts";
 import { Endings } from "./_endings.ts";
@@ -37,9 +38,10 @@ import { Signals } from "./_signals.ts";
  * | state    | meaning                                                         | next                 |
  * | -------- | --------------------------------------------------------------- | -------------------- |
  * | STARTING | it has not said `ready`                                         | IDLE, ENDING         |
- * | IDLE     | it has nothing to do                                            | BUSY, ENDING         |
+ * | IDLE     | it has nothing to do                                            | BUSY, AWAY, ENDING   |
  * | BUSY     | it has tasks                                                    | IDLE, AWAY, ENDING   |
  * | AWAY     | all of its tasks were recalled: something else computes there   | IDLE, ENDING         |
+ * |          | or it was alone, and starts the thread that attends to it       |                      |
  * | ENDING   | its input was ended, or it was sent a signal: it gets no task   |                      |
  *
  * The process may end in any of them. In all but ENDING nobody expects that.
@@ -67,6 +69,9 @@ export interface ChildOptions {
   /** Whether only the task fails that a dead child was running. */
   replaces: boolean;
 }
+
+/** How long a child may take to end by itself that nobody attends to, in milliseconds. */
+const END_ALONE_MS = 1_000;
 
 /** What a broker does with what a child says. */
 export interface ChildOwner extends FunctionSource {
@@ -103,6 +108,7 @@ export class Child {
   readonly #options: ChildOptions;
   readonly #batching: Batching;
   readonly #owner: ChildOwner;
+  readonly #keeper: Keeper | undefined;
   /** The modules that it was started for. It can import others only where its permissions let it. */
   readonly #modules: ReadonlySet<string>;
   readonly #startedAt = performance.now();
@@ -122,6 +128,8 @@ export class Child {
   #begunId = 0;
   readonly #patience = new Patience();
   readonly functions: ChildFunctions;
+  /** Runs while it may end by itself, and nobody attends to it who would end it. */
+  #lastSignal: ReturnType<typeof setTimeout> | undefined;
   #killedFor: "abort" | "timeout" | "silence" | undefined;
   /** The signals among the arguments of its tasks. */
   readonly #signals = new Signals((number, reason) => this.#process.send(["signal", number, reason]));
@@ -146,6 +154,7 @@ export class Child {
     outputs: { stdout: Output; stderr: Output },
     batching: Batching,
     owner: ChildOwner,
+    keeper: Keeper | undefined,
   ) {
     const { launch, initializer, maxTasksPerChild, maxMemoryPerChild, replaces } = options;
     this.number = number;
@@ -155,7 +164,10 @@ export class Child {
       { args: childArguments(launch, modules), cwd: launch.cwd, env: launch.env },
       outputs,
       { onMessage: (message) => this.#hear(message), onExit: (exit) => this.#onExit(exit) },
+      // What an initializer leaves behind may hold up the first task, which only a thread can give back.
+      (pid) => initializer === undefined && keeper?.keep(pid) === true,
     );
+    this.#keeper = keeper;
     this.functions = new ChildFunctions(this.#process, owner);
     this.#options = options;
     this.#batching = batching;
@@ -168,6 +180,7 @@ export class Child {
       name,
       hasInitializer: initializer !== undefined,
       announces: replaces,
+      isAttended: !this.#process.isAlone,
       maxMemory: maxMemoryPerChild,
       mainModule: launch.mainModule,
     };
@@ -176,6 +189,8 @@ export class Child {
   }
 
   #onExit(exit: ChildExit): void {
+    clearTimeout(this.#lastSignal);
+    this.#keeper?.forget(this.#process.pid);
     this.#forget(this.#tasks);
     this.#owner.onExit(this, exit);
   }
@@ -214,6 +229,24 @@ export class Child {
   /** How many tasks it may still get. */
   get tasksLeft(): number {
     return this.#isFull ? 0 : this.#tasksLeft;
+  }
+
+  /** How many tasks it may get at once: one, while nobody attends to it who could give back the others. */
+  get room(): number {
+    return this.#process.isAlone ? Math.min(1, this.tasksLeft) : this.tasksLeft;
+  }
+
+  /**
+   * Has a thread attend to its input, where it has run a task and none does. It is idle again when it has started that
+   * thread, which waits for what its first task has left behind.
+   *
+   * @returns Whether it gets no task now.
+   */
+  attend(): boolean {
+    if (!this.#process.isAlone || this.#lastId === 0) return false;
+    this.#state = { name: "AWAY", since: performance.now() };
+    this.#process.send(["attend"]);
+    return true;
   }
 
   /** Whether it has announced to begin the first of its tasks. */
@@ -256,7 +289,7 @@ export class Child {
     this.#tasks.push(...tasks);
     this.#tasksLeft -= tasks.length;
     this.#state = { name: "BUSY", givenAt: performance.now(), recall: "none" };
-    this.#process.write(encodeMessage(["tasks", this.#lastId + 1, entries], ...payloads));
+    this.#process.write(encodeMessage(["tasks", this.#lastId + 1, this.#process.sent, entries], ...payloads));
     this.#lastId += tasks.length;
   }
 
@@ -288,6 +321,12 @@ export class Child {
           throw unexpected(header);
         }
         this.#limit(this.#tasks[0]);
+        return;
+      case "attended":
+        if (!this.#process.isAlone) throw unexpected(header);
+        this.#process.isAlone = false;
+        this.#keeper!.forget(this.#process.pid);
+        if (this.#state.name === "AWAY") this.#beIdle();
         return;
       case "progress":
         // What comes late is of no use.
@@ -406,7 +445,7 @@ export class Child {
 
   /** Whether it may have tasks that it has not begun, and was not asked for them. */
   #mayHaveUnbegun(): boolean {
-    return this.#state.name === "BUSY" && this.#state.recall === "none" &&
+    return this.#state.name === "BUSY" && this.#state.recall === "none" && !this.#process.isAlone &&
       this.#tasks.length > (this.hasBegun ? 1 : 0);
   }
 
@@ -420,15 +459,28 @@ export class Child {
 
   /** Looks whether it has lost what it was sent; `false` where it owes no answer. */
   look(now: number): boolean {
-    if (this.#state.name !== "STARTING" && this.#state.name !== "BUSY") return false;
-    const since = this.#state.name === "BUSY" ? this.#state.givenAt : this.#startedAt;
+    const since = this.#owesSince();
+    if (since === undefined) return false;
     if (now - since < LOOK_MS) return true;
     if (this.#keepsOthers()) {
       this.#killedFor ??= "silence";
       this.#process.kill("SIGKILL");
     }
-    this.#process.probe();
+    this.#process.probe(!(this.#process.isAlone && this.#state.name === "BUSY"));
     return true;
+  }
+
+  /** Since when it owes an answer. */
+  #owesSince(): number | undefined {
+    switch (this.#state.name) {
+      case "STARTING":
+        return this.#startedAt;
+      case "BUSY":
+        return this.#state.givenAt;
+      case "AWAY":
+        // Its main thread reads: one that is attended to computes something else.
+        return this.#process.isAlone ? this.#state.since : undefined;
+    }
   }
 
   /**
@@ -448,6 +500,7 @@ export class Child {
   end(): void {
     this.#beEnding();
     this.#process.end();
+    if (this.#process.isAlone) this.#lastSignal = setTimeout(() => this.killAtLast(), END_ALONE_MS);
   }
 
   /** Ends it by a signal. */
@@ -475,7 +528,7 @@ export class Child {
     const task = this.#tasks.find((task) => task.slot === slot);
     if (task === undefined || this.#endings.isAborted(task) || this.#state.name !== "BUSY") return;
     if (task === this.#tasks[0]) this.#process.send(["abort", this.#nextId]);
-    if (this.#state.recall === "none") this.#recall();
+    if (this.#state.recall === "none" && !this.#process.isAlone) this.#recall();
     this.#endings.add(task, performance.now() + grace, "abort");
   }
 

@@ -8,6 +8,7 @@ import { EncodedSections, Encoding } from "../_values/encoded.ts";
 import type { Output } from "./_output.ts";
 import { encodeMessage, joined, type Message, MessageReader, UNREADABLE_CODE } from "./messages.ts";
 import { MAIN, PacketReader, READER } from "./packets.ts";
+import { Probes } from "./_probes.ts";
 
 /** How a child ended. */
 export interface ChildExit {
@@ -50,14 +51,6 @@ const GRACE_MS = 100;
  */
 const MAX_AFTER_END = 1 << 18;
 
-/** After how many probes without an answer the next ones carry bytes, and how many bytes these are at most. */
-const FIRST_PADDED = 3;
-const MAX_PADDING = 1 << 24;
-
-/** How many probes are sent one at each look, and the maximum number of looks between later ones. */
-const FREQUENT_PROBES = 8;
-const MAX_LOOKS_BETWEEN = 128;
-
 /** The maximum number of microtasks that a stream takes to give what was read to its reader. */
 const STREAM_HOPS = 16;
 
@@ -78,14 +71,11 @@ export class ChildProcess {
   #writes = 0;
   #written = 0;
   #writtenAt = 0;
-  /**
-   * What the last probe said, how many were sent since the last answer and since the last message, and after how many
-   * looks the next one comes.
-   */
-  #probed = 0;
-  #unanswered = 0;
-  #probes = 0;
-  #looksLeft = 1;
+  readonly #probes = new Probes();
+  /** Whether no thread attends to its input: its main thread reads, when it does nothing else. */
+  isAlone: boolean;
+  /** What it has answered while it was alone, and owes the answer to a probe. */
+  #heldAlone: Message[] = [];
   /** How many recalls have no answer. */
   #recalls = 0;
   /** What the main thread of the child says while a probe or a recall has no answer. */
@@ -97,12 +87,16 @@ export class ChildProcess {
   #hasEnded = false;
   #isOver = false;
 
-  /** @throws It cannot be started. */
+  /**
+   * @param mayBeAlone Whether it may read its input by its main thread at first.
+   * @throws It cannot be started.
+   */
   constructor(
     command: string,
     options: Deno.CommandOptions,
     outputs: { stdout: Output; stderr: Output },
     listener: Listener,
+    mayBeAlone: (pid: number) => boolean = () => false,
   ) {
     this.#listener = listener;
     this.#process = new Deno.Command(command, { ...options, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
@@ -112,12 +106,22 @@ export class ChildProcess {
     const pumps = [this.#pumpStdout(outputs.stdout), this.#pumpStderr(outputs.stderr)];
     for (const pump of pumps) pump.catch((error) => this.#fault(error));
     void this.#awaitEnd(Promise.allSettled(pumps));
+    this.isAlone = mayBeAlone(this.#process.pid);
   }
 
   /** Kills a child that has said what cannot be read, or from whose input somebody else has read. */
   #fault(error: unknown): void {
     this.#wrong = { ...this.#wrong, ...(error instanceof RobbedError ? { isRobbed: true } : { fault: String(error) }) };
     this.kill("SIGKILL");
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** How many bytes were sent to it. */
+  get sent(): number {
+    return this.#sent;
   }
 
   /** Whether something that the child has printed is being passed on. */
@@ -127,7 +131,7 @@ export class ChildProcess {
 
   /** Whether what its main thread says waits for the answer to a probe: it may have answered more than is known. */
   get isHeld(): boolean {
-    return this.#unanswered > 0;
+    return !this.isAlone && this.#probes.isAnswerDue;
   }
 
   /** When all that was sent had been written; infinite as long as it has not. */
@@ -147,12 +151,15 @@ export class ChildProcess {
 
   /** Sends messages that are encoded already. */
   write(parts: readonly Uint8Array[]): void {
+    this.#probes.onMessage();
+    this.#write(parts);
+  }
+
+  #write(parts: readonly Uint8Array[]): void {
     const done = () => {
       if (--this.#writes === 0) this.#writtenAt = performance.now();
       this.#written++;
     };
-    this.#probes = 0;
-    this.#looksLeft = 1;
     for (const bytes of joined(parts)) {
       this.#sent += bytes.byteLength;
       for (let at = 0; at < bytes.byteLength; at += MAX_WRITTEN_BYTES) {
@@ -173,40 +180,42 @@ export class ChildProcess {
    * may read the standard input. Called while an answer of the child is due. A probe that gets no answer may have been
    * read by somebody else, or taken for the bytes that were: so later ones carry more and more bytes, which make up
    * for them.
+   *
+   * @param isReading Whether it reads its input. A child that computes alone does not: then it is enough to see that
+   * somebody has read more than a pipe holds.
    */
-  probe(): void {
+  probe(isReading = true): void {
     // What waits in the pipe has reached nobody.
     if (this.#writes > 0) return;
-    if (this.#unanswered === 0 && --this.#looksLeft > 0) return;
-    const probes = this.#probes + 1;
-    const size = this.#unanswered < FIRST_PADDED ? 0 : Math.min(2 ** (10 + this.#unanswered), MAX_PADDING);
-    this.#unanswered++;
-    this.#probed = this.#sent;
-    this.send(
-      ["probe", this.#sent],
-      ...(size === 0 ? [] : [new EncodedSections(Encoding.JSON, [new Uint8Array(size)])]),
-    );
-    this.#probes = probes;
-    this.#looksLeft = Math.min(2 ** Math.max(0, probes - FREQUENT_PROBES), MAX_LOOKS_BETWEEN);
+    const probe = this.#probes.next(isReading);
+    if (probe === "robbed") this.#fault(new RobbedError());
+    if (typeof probe !== "number") return;
+    const sent = this.#sent;
+    const padding = probe === 0 ? [] : [new EncodedSections(Encoding.JSON, [new Uint8Array(probe)])];
+    this.#write(encodeMessage(["probe", sent], ...padding));
+    this.#probes.onSent(sent);
   }
 
   #hear(message: Message, stream: number): void {
     const { header } = message;
     // A task can make its own thread say anything, and the reading thread nothing.
     if (READER_SAYS.has(header[0]) !== (stream === READER)) throw unexpected(header);
+    if (header[0] === "results" && this.isAlone && this.#probes.isAnswerDue) {
+      this.#heldAlone.push(message);
+      return;
+    }
     if (header[0] === "lost") throw new RobbedError();
     if (header[0] === "reached") {
-      if (header[1] !== this.#probed) return;
-      this.#unanswered = 0;
+      if (!this.#probes.isAnsweredBy(header[1])) return;
     } else if (header[0] === "recalled") this.#recalls = Math.max(0, this.#recalls - 1);
     // What its main thread has said before an answer comes before that.
-    if (this.#held.length > 0 && !this.#isHeld) this.#takeHeld();
+    if (!this.#isHeld) this.#takeHeld();
     if (header[0] !== "reached") this.#listener.onMessage(message);
   }
 
   /** Whether it is not clear yet that nobody else has read what was sent. */
   get #isHeld(): boolean {
-    return this.#unanswered > 0 || this.#recalls > 0;
+    return this.#probes.isAnswerDue || this.#recalls > 0;
   }
 
   /**
@@ -215,12 +224,17 @@ export class ChildProcess {
    */
   #take(bytes: Uint8Array, stream: number): void {
     if (this.#isOver) return;
-    if (stream === MAIN && this.#isHeld) this.#held.push(bytes.slice());
+    if (stream === MAIN && this.#isHeld && !this.isAlone) this.#held.push(bytes.slice());
     else this.#readers[stream].push(bytes);
   }
 
   #takeHeld(): void {
-    for (const bytes of this.#held.splice(0)) this.#readers[MAIN].push(bytes);
+    if (this.#heldAlone.length > 0) {
+      for (const message of this.#heldAlone.splice(0)) {
+        this.#listener.onMessage(message);
+      }
+    }
+    if (this.#held.length > 0) { for (const bytes of this.#held.splice(0)) this.#readers[MAIN].push(bytes); }
   }
 
   /** Ends the input: the child ends when it has read that. */

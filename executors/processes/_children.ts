@@ -8,6 +8,7 @@ import { whenPassed } from "../../futures/deadline.ts";
 import { type Batching, type EncodedTask, LOOK_MS, RECALL_LOOK_MS } from "./_batching.ts";
 import { Child, type ChildOptions, type ChildOwner } from "./_child.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
+import { Keeper } from "./_keeper.ts";
 import { fitting, isFree } from "./_launch.ts";
 import type { Output } from "./_output.ts";
 
@@ -43,6 +44,8 @@ export class Children {
   readonly #owner: ChildOwner;
   /** Whether children may import any module by their permissions. */
   readonly #canImportAll: boolean;
+  /** Looks after those that nobody attends to. */
+  readonly #keeper: Keeper | undefined;
   readonly #all = new Set<Child>();
   /** Those that are idle, the last one on top: its caches are the warmest. So the first one is idle for the longest. */
   readonly #idle: Child[] = [];
@@ -78,6 +81,7 @@ export class Children {
     this.#outputs = outputs;
     this.#batching = batching;
     this.#owner = owner;
+    this.#keeper = options.launch.isDeno && Keeper.isPossible() ? new Keeper() : undefined;
     this.#canImportAll = options.launch.canRead && options.launch.imports === undefined;
   }
 
@@ -132,7 +136,16 @@ export class Children {
     const name = `${this.#options.name}_${number}`;
     let child: Child;
     try {
-      child = new Child(number, name, modules, this.#options, this.#outputs, this.#batching, this.#owner);
+      child = new Child(
+        number,
+        name,
+        modules,
+        this.#options,
+        this.#outputs,
+        this.#batching,
+        this.#owner,
+        this.#keeper,
+      );
     } catch (error) {
       // Nothing has changed yet that could make it possible now.
       this.#retry ??= setTimeout(() => {
@@ -222,6 +235,13 @@ export class Children {
   #forgetIdle(child: Child): void {
     const at = this.#idle.indexOf(child);
     if (at !== -1) this.#idle.splice(at, 1);
+  }
+
+  /** Has one that is idle start the thread that attends to it, where it is to; `false` where it can get a task. */
+  attend(child: Child): boolean {
+    if (!child.attend()) return false;
+    this.#lookAfter();
+    return true;
   }
 
   // Those that are busy

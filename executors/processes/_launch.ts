@@ -16,6 +16,8 @@ const CHILD = entry(import.meta.resolve("./child/main.ts"), () => import("./chil
 export interface Launch {
   /** Deno's executable. */
   deno: string;
+  /** Whether that is Deno itself, as far as is known: a program that starts Deno has another process number. */
+  isDeno: boolean;
   /** The arguments before the main module. */
   flags: string[];
   /** The hosts that children may import from, besides those of their modules; `undefined`: any. */

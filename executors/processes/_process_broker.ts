@@ -98,8 +98,9 @@ class Broker implements ChildOwner {
     const children = this.#children;
     while (this.#backlog.length > 0 && children.hasIdle) {
       const child = children.takeIdle()!;
-      if (this.#canRun(child, this.#backlog[0])) this.#give(child);
-      else children.end(child);
+      if (!this.#canRun(child, this.#backlog[0])) children.end(child);
+      else if (children.attend(child)) setTimeout(() => this.#feed(), AWAY_MS);
+      else this.#give(child);
     }
     if (this.#backlog.length > 0) {
       for (let { coming } = children; coming < this.#backlog.length && children.mayStart(); coming++) {
@@ -129,7 +130,7 @@ class Broker implements ChildOwner {
     for (let most = 1; tasks.length < most;) {
       if (this.#backlog.length === 0 && (tasks.length === 0 || !this.#take())) break;
       const task = this.#backlog[0];
-      const atOnce = Math.min(areAllBusy ? this.#batching.sizeFor(task) : 1, child.tasksLeft);
+      const atOnce = Math.min(areAllBusy ? this.#batching.sizeFor(task) : 1, child.room);
       if (tasks.length > 0 && (tasks.length >= atOnce || !this.#canRun(child, task))) break;
       this.#backlog.shift();
       if (!this.#consumer.start(task, tasks.length === 0 ? TaskState.RUNNING : TaskState.PREFETCHED)) continue;
@@ -207,7 +208,6 @@ class Broker implements ChildOwner {
   onRecalled(child: Child, tasks: readonly EncodedTask[]): void {
     this.#putBack(tasks);
     this.#feed();
-    // Where the child has not come back by then, another one is started.
     if (child.state === "AWAY") setTimeout(() => this.#feed(), AWAY_MS);
   }
 

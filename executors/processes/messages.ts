@@ -10,7 +10,7 @@ import { allocate, EncodedSections, Encoding, NO_BYTES } from "../_values/encode
 import { jsonOf } from "../_values/json.ts";
 
 /** The version of the protocol. A change that the other side would not understand gets the next number. */
-export const VERSION = 4;
+export const VERSION = 5;
 
 /** The exit code of a child that cannot read what it is sent: somebody else has read a part of it. */
 export const UNREADABLE_CODE = 74;
@@ -23,6 +23,8 @@ const LF = 0x0a;
 export interface Message {
   readonly header: Header;
   readonly sections: Uint8Array[];
+  /** How many bytes were read before it. */
+  readonly from: number;
 }
 
 /** The JSON text of a message. The lengths are those of the sections that follow it. */
@@ -33,16 +35,18 @@ export type Header =
   | ["bind", fn: number, places: number[], encoding: number, lengths: number[]]
   | ["unbind", fn: number, lengths: number[]]
   | ["initialize", fn: number, encoding: number, lengths: number[]]
-  | ["tasks", firstId: number, entries: Entries<TaskEntry>, lengths: number[]]
+  | ["tasks", firstId: number, sent: number, entries: Entries<TaskEntry>, lengths: number[]]
   | ["recall", lastId: number, sent: number, lengths: number[]]
   | ["abort", id: number, lengths: number[]]
   | ["signal", number: number, reason: string, lengths: number[]]
   | ["probe", sent: number, lengths: number[]]
+  | ["attend", lengths: number[]]
   // From the child.
   | ["ready", version: number, lengths: number[]]
   | ["failed", encoding: number, lengths: number[]]
   | ["begun", id: number, lengths: number[]]
   | ["called", id: number, lengths: number[]]
+  | ["attended", lengths: number[]]
   | ["progress", id: number, encoding: number, lengths: number[]]
   | ["full", lengths: number[]]
   | ["results", firstId: number, entries: Entries<ResultEntry>, lengths: number[]]
@@ -88,6 +92,8 @@ export interface ChildSettings {
   hasInitializer: boolean;
   /** Whether the child says which task it begins, before it does. */
   announces: boolean;
+  /** Whether a thread attends to its input from the beginning, and not from the second task on. */
+  isAttended: boolean;
   /** How many bytes of memory the child may hold after a task, before it says `full`; `undefined`: no limit. */
   maxMemory: number | undefined;
   /** The main module of the program. */
@@ -175,7 +181,7 @@ export class PayloadReader {
   readonly #sections: readonly Uint8Array[];
   #next = 0;
 
-  constructor({ sections }: Message) {
+  constructor({ sections }: Pick<Message, "sections">) {
     this.#sections = sections;
   }
 
@@ -245,7 +251,7 @@ function typeOf(type: unknown): number {
  * @param most How many these can be.
  * @throws {TypeError | SyntaxError} It says something else. Who reads what this returns need not check it again.
  */
-export function payloadsOf(message: Message, most: number): ResultPayload[] {
+export function payloadsOf(message: Pick<Message, "header" | "sections">, most: number): ResultPayload[] {
   const payloads = new PayloadReader(message);
   const results: ResultPayload[] = [];
   forEachEntry(message.header[2] as Entries<ResultEntry>, most, (entry) => {
@@ -279,6 +285,9 @@ export class MessageReader {
   /** How many bytes of the last section are there. */
   #filled = 0;
   #lengths: number[] = [];
+  /** How many bytes were read before those of this call, and before the header. */
+  #read = 0;
+  #from = 0;
 
   constructor(onMessage: (message: Message) => void) {
     this.#onMessage = onMessage;
@@ -291,9 +300,11 @@ export class MessageReader {
       at = this.#header === undefined ? this.#readHeader(bytes, at) : this.#fill(bytes, at);
       while (this.#header !== undefined && this.#isSectionFull()) this.#nextSection();
     }
+    this.#read += bytes.byteLength;
   }
 
   #readHeader(bytes: Uint8Array, at: number): number {
+    if (this.#pendingBytes === 0) this.#from = this.#read + at;
     const end = bytes.indexOf(LF, at);
     let line = bytes.slice(at, end === -1 ? bytes.byteLength : end);
     if (this.#pendingBytes + line.byteLength > MAX_HEADER_BYTES) {
@@ -338,7 +349,7 @@ export class MessageReader {
       this.#sections.push(allocate(this.#lengths[count]));
       return;
     }
-    const message = { header: this.#header!, sections: this.#sections };
+    const message = { header: this.#header!, sections: this.#sections, from: this.#from };
     this.#header = undefined;
     this.#onMessage(message);
   }

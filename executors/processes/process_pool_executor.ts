@@ -544,6 +544,7 @@ function prepareLaunch(permissions: Permissions, env: unknown, cwd: unknown, den
     const { flags, imports, canRead } = granted();
     return {
       deno: executableOf(deno),
+      isDeno: deno === undefined,
       flags: [...configFlags(), ...flags],
       imports,
       canRead,

@@ -37,7 +37,10 @@ async function pidsOfTwo(pool: ProcessPoolExecutor): Promise<unknown[]> {
   return futures.map((future) => future.result(BOUND));
 }
 
-/** Has a process held up by a task that has ended for who waits for it. */
+/**
+ * Has a process held up by a task that has ended for who waits for it. That is not its first task: a process gets its
+ * second one only when nothing of the first one holds it up.
+ */
 function leave(pool: ProcessPoolExecutor, how: string, gate: Gate): void {
   pool.submit(linger, how, gate.path).exception(SOON);
   gate.arrivedSync();
@@ -149,6 +152,7 @@ test("ProcessPoolExecutor: what a process that is held up gives back comes first
 
 test("ProcessPoolExecutor: a task that was taken back is pending, and can be cancelled", async () => {
   using pool = new ProcessPoolExecutor(1);
+  await within(pool.submit(pid));
   const ledger = new Ledger();
   using gate = new Gate();
   leave(pool, "a timer that a task has left behind", gate);
@@ -186,6 +190,7 @@ test("ProcessPoolExecutor: killWorkers() leaves no task behind that is taken bac
   let isForced = false;
   for (let round = 0; round < 20 && !isForced; round++) {
     using pool = new ProcessPoolExecutor(1);
+    await within(pool.submit(pid));
     leave(pool, "a timer that a task has left behind", gate);
     const future = pool.submit(pid);
     // It runs when killWorkers() looks at it, and is pending when the processes hear of that.
@@ -213,6 +218,7 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
   test(`ProcessPoolExecutor {${onWorkerCrash}}: a task that is aborted does not run after that`, async () => {
     for (const isReturned of [false, true]) {
       using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+      await within(pool.submit(pid));
       const ledger = new Ledger();
       using gate = new Gate();
       leave(pool, "a timer that a task has left behind", gate);

@@ -1,6 +1,7 @@
 /**
  * What the thread that reads a child's input answers by itself, because the main thread could not while it computes:
- * it recalls tasks that have not begun, and says whether all of the input has arrived.
+ * it recalls tasks that have not begun, and says whether all of the input has arrived. While there is no such thread,
+ * the main thread answers the same as it reads.
  *
  * @module
  */
@@ -14,19 +15,40 @@ import { recallTasks, stopTask } from "./_turns.ts";
 /** Looks at bytes of the input, in order; `false` when somebody else has read a part of it. */
 export type Look = (bytes: Uint8Array) => boolean;
 
-/** How the reading thread makes its {@linkcode Look}: by a text that makes a function, and what that is called with. */
+/** What the next one who looks has to know of the bytes before. */
+export interface Seen {
+  /** What packets begin with. */
+  readonly token: string;
+  /** How many bytes have been read. */
+  readonly read: number;
+}
+
+/** Who looks at the input. */
+export interface Looker {
+  readonly look: Look;
+  /** What it has seen; `undefined` in the midst of a message. */
+  seen(): Seen | undefined;
+  /** Tells the broker that somebody else has read a part of the input. */
+  sayLost(): void;
+}
+
+/** How the reading thread makes its {@linkcode Looker}: by the text of a function, and what that is called with. */
 export interface Looking {
   readonly text: string;
   readonly memory: readonly SharedArrayBuffer[];
+  /** For the main thread, while it reads by itself. */
+  readonly looker: Looker;
 }
 
-/** What the reading thread needs to answer. */
+/** What it takes to answer, here and in the reading thread. */
 export function answersFor(outbox: Outbox, turns: Int32Array, noted: SharedArrayBuffer): Looking {
-  const tools = [lock, unlock, takeResults, recallTasks, stopTask, noteSignal];
+  const tools = [lock, unlock, takeResults, recallTasks, stopTask, noteSignal] as const;
   const constants = [JSON.stringify(OUTBOX), JSON.stringify(NOTED), READER, MAX_PACKET_BYTES];
+  const memory = [outbox.buffer, turns.buffer as SharedArrayBuffer, noted] as const;
   return {
     text: `(${makeAnswers})(${[...constants, ...tools]})`,
-    memory: [outbox.buffer, turns.buffer as SharedArrayBuffer, noted],
+    memory,
+    looker: makeAnswers(OUTBOX, NOTED, READER, MAX_PACKET_BYTES, ...tools)({ token: "", read: 0 }, ...memory),
   };
 }
 
@@ -42,31 +64,35 @@ function makeAnswers(
   recallUpTo: typeof recallTasks,
   stop: typeof stopTask,
   note: typeof noteSignal,
-): (outbox: SharedArrayBuffer, turns: SharedArrayBuffer, noted: SharedArrayBuffer) => Look {
-  return (outbox, turnsMemory, noted) => {
+): (seen: Seen, outbox: SharedArrayBuffer, turns: SharedArrayBuffer, noted: SharedArrayBuffer) => Looker {
+  return (seen, outbox, turnsMemory, noted) => {
     const encoder = new TextEncoder();
     const decoder = new TextDecoder();
     const pause = new Int32Array(new SharedArrayBuffer(4));
     const turns = new Int32Array(turnsMemory);
     const words = new Int32Array(outbox, 0, LAYOUT.WORDS);
-    let token = "";
+    let { token } = seen;
     /** The beginning of a header, and how many bytes of sections are still to come. */
     let line = "";
     let skipped = 0;
     /** How many bytes have been read, and how many before the header. */
-    let read = 0;
+    let { read } = seen;
     let readBefore = 0;
 
-    // Where the bytes make no sense, others are missing.
-    return (bytes) => {
-      try {
-        look(bytes);
-        return true;
-      } catch (error) {
-        if (error instanceof Deno.errors.BrokenPipe) throw error;
-        say('"lost"');
-        return false;
-      }
+    return {
+      // Where the bytes make no sense, others are missing.
+      look: (bytes) => {
+        try {
+          look(bytes);
+          return true;
+        } catch (error) {
+          if (error instanceof Deno.errors.BrokenPipe) throw error;
+          sayLost();
+          return false;
+        }
+      },
+      sayLost,
+      seen: () => line === "" && skipped === 0 ? { token, read } : undefined,
     };
 
     function look(bytes: Uint8Array): void {
@@ -115,6 +141,10 @@ function makeAnswers(
     /** Fails where somebody else has read what was sent before. */
     function assertReached(sent: number): void {
       if (sent !== readBefore) throw new RangeError(`The pool sent ${sent} bytes, and the process read ${readBefore}`);
+    }
+
+    function sayLost(): void {
+      say('"lost"');
     }
 
     function answerProbe(sent: number): void {

@@ -1,12 +1,12 @@
 /**
- * The standard input of a child, which a thread of its own reads. So the child's event loop goes on while it waits for
- * tasks. The end of the input, which means the end of the parent, is noticed also while a task computes.
+ * The standard input of a child, which a thread of its own reads from its second task on. The end of the input, which
+ * means the end of the parent, is noticed then also while a task computes.
  *
  * @module
  */
 
 import { Atomics, Math, performance } from "../../../futures/builtins.ts";
-import type { Look, Looking } from "./_answers.ts";
+import type { Look, Looker, Looking } from "./_answers.ts";
 
 /** The words of the memory that both threads share. */
 const HEAD = 0;
@@ -44,7 +44,7 @@ function readLoop(
   RING_BYTES: number,
   CHUNK: number,
   END_MS: number,
-  makeLook: (...memory: readonly SharedArrayBuffer[]) => Look,
+  makeLooker: (...args: readonly unknown[]) => Looker,
 ): void {
   const [HEAD, TAIL, FULL, ENDED] = [0, 1, 2, 3];
   const { stdin, kill, pid } = Deno;
@@ -109,11 +109,11 @@ function readLoop(
   }
 
   self.addEventListener("message", async (event) => {
-    const [memory, ...rest] = (event as MessageEvent<SharedArrayBuffer[]>).data;
+    const [memory, ...args] = (event as MessageEvent<[SharedArrayBuffer, ...unknown[]]>).data;
     const words = new Int32Array(memory, 0, WORDS);
     let isWhole = true;
     try {
-      isWhole = await pass(words, new Uint8Array(memory, WORDS * 4, RING_BYTES), makeLook(...rest));
+      isWhole = await pass(words, new Uint8Array(memory, WORDS * 4, RING_BYTES), makeLooker(...args).look);
     } catch {
       // Nobody reads any more what this process writes.
     }
@@ -126,29 +126,100 @@ function readLoop(
   });
 }
 
-/** The input of this process. */
+/** Kept, because it is hidden from tasks, or a task may replace it. */
+const read = Deno.stdin.read.bind(Deno.stdin);
+const readSync = Deno.stdin.readSync.bind(Deno.stdin);
+const Thread = Worker;
+
+/**
+ * The input of this process. Its main thread reads it at first, when it does nothing else. From {@linkcode attend} on a
+ * thread of its own does: to start that takes as long as Deno itself.
+ */
 export class Stdin {
+  readonly #program: string;
+  readonly #looking: Looking;
+  readonly #onEnd: () => void;
+  /** Where the main thread reads to. */
+  readonly #chunk = new Uint8Array(CHUNK_BYTES);
+  #isReading = false;
+  #thread: ReadingThread | undefined;
+
+  /**
+   * @param looking How who reads the input looks at it, and answers.
+   * @param onEnd Called when the input has ended, also while a task awaits something; it must end the process.
+   */
+  constructor(looking: Looking, onEnd: () => void) {
+    const program = `(${readLoop})(${[WORDS, RING_BYTES, CHUNK_BYTES, END_MS]}, ${looking.text})`;
+    this.#program = `data:application/javascript,${encodeURIComponent(program)}`;
+    this.#looking = looking;
+    this.#onEnd = onEnd;
+  }
+
+  /** Whether a thread of its own reads it. */
+  get isAttended(): boolean {
+    return this.#thread !== undefined;
+  }
+
+  /** Tells the broker that somebody else has read a part of it. */
+  sayLost(): void {
+    this.#looking.looker.sayLost();
+  }
+
+  /**
+   * Waits for input.
+   *
+   * @param take Is given what there is, and must copy it.
+   * @throws {RangeError} Somebody else has read a part of it.
+   */
+  async next(take: (bytes: Uint8Array) => void): Promise<void> {
+    if (this.#thread !== undefined) {
+      await this.#thread.wait();
+      this.#thread.read(take);
+      return;
+    }
+    this.#isReading = true;
+    const count = await read(this.#chunk);
+    this.#isReading = false;
+    this.#take(count, take);
+  }
+
+  #take(count: number | null, take: (bytes: Uint8Array) => void): void {
+    if (count === null) return this.#onEnd();
+    const bytes = this.#chunk.subarray(0, count);
+    if (!this.#looking.looker.look(bytes)) throw new RangeError("A part of the standard input is missing");
+    take(bytes);
+  }
+
+  /**
+   * Has a thread read the input from now on.
+   *
+   * @param take Is given what is left of a message of which the main thread has read a part.
+   * @returns Whether that thread has started now: not where it had, or the main thread waits for input.
+   */
+  attend(take: (bytes: Uint8Array) => void): boolean {
+    if (this.#thread !== undefined || this.#isReading) return false;
+    const { looker, memory } = this.#looking;
+    let seen = looker.seen();
+    for (; seen === undefined; seen = looker.seen()) this.#take(readSync(this.#chunk), take);
+    this.#thread = new ReadingThread(this.#program, [seen, ...memory], this.#onEnd);
+    return true;
+  }
+}
+
+/** The thread that reads the input, as the main thread sees it. */
+class ReadingThread {
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   #head = 0;
   #vain = 0;
 
-  /**
-   * Starts the thread.
-   *
-   * @param looking How that thread looks at the input, and answers.
-   * @param onEnd Called when the input has ended, also while a task awaits something; it must end the process.
-   */
-  constructor({ text, memory: others }: Looking, onEnd: () => void) {
+  /** Starts it. */
+  constructor(program: string, args: readonly unknown[], onEnd: () => void) {
     const memory = new SharedArrayBuffer(WORDS * 4 + RING_BYTES);
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
-    const program = `(${readLoop})(${[WORDS, RING_BYTES, CHUNK_BYTES, END_MS]}, ${text})`;
-    const reader = new Worker(`data:application/javascript,${encodeURIComponent(program)}`, {
-      type: "module",
-      name: "stdin",
-    });
-    reader.postMessage([memory, ...others]);
+    const reader = new Thread(program, { type: "module", name: "stdin" });
+    reader.postMessage([memory, ...args]);
     const end = Atomics.waitAsync(this.#words, ENDED, 0);
     if (end.async) void end.value.then(onEnd);
     else onEnd();

@@ -41,17 +41,17 @@ export async function serve(imports: Imports): Promise<never> {
   const turns = createTurns();
   const noted = createNoted();
   const stdin = new Stdin(answersFor(outbox, turns, noted), () => endProcess(0));
-  const child = new Child(turns, outbox, imports, new SignalTable(noted));
+  const child = new Child(turns, outbox, imports, new SignalTable(noted), stdin);
   try {
     for (;;) {
-      await stdin.wait();
       try {
-        stdin.read((bytes) => child.reader.push(bytes));
+        await stdin.next(child.take);
       } catch (error) {
         cannotGoOn(error, UNREADABLE_CODE);
       }
       await child.work();
-      child.runner?.prepareForUnhandledErrors();
+      // Where no other task comes, nothing has to be told apart.
+      if (stdin.isAttended) child.runner?.prepareForUnhandledErrors();
     }
   } catch (error) {
     // Else a failure would count as an unhandled error of some task, and the process would answer nothing any more.
@@ -93,7 +93,10 @@ class Child {
   readonly #definitions: Definition[] = [];
   readonly #bound = new Map<number, { places: number[]; encoded: EncodedSections }>();
   readonly #messages: Message[] = [];
-  readonly reader = new MessageReader((message) => this.#messages.push(message));
+  readonly #reader = new MessageReader((message) => this.#messages.push(message));
+  readonly #stdin: Stdin;
+  /** Takes in a piece of the input. */
+  readonly take = (bytes: Uint8Array): void => this.#reader.push(bytes);
   readonly #write: (bytes: Uint8Array) => void;
   readonly #outbox: Outbox;
   #announces = false;
@@ -107,7 +110,8 @@ class Child {
   /** Made by the first message. */
   runner: Runner | undefined;
 
-  constructor(turns: Int32Array, outbox: Outbox, imports: Imports, signals: SignalTable) {
+  constructor(turns: Int32Array, outbox: Outbox, imports: Imports, signals: SignalTable, stdin: Stdin) {
+    this.#stdin = stdin;
     this.#signals = signals;
     this.#turns = turns;
     this.#outbox = outbox;
@@ -142,9 +146,11 @@ class Child {
       case "initialize":
         return this.#initialize(header[1], payloadOf(header[2], message));
       case "tasks": {
+        // What it takes to run them may be missing.
+        if (header[2] !== message.from) this.#lose();
         const payloads = new PayloadReader(message);
         const tasks: ChildTask[] = [];
-        forEachEntry(header[2], Infinity, (entry) => {
+        forEachEntry(header[3], Infinity, (entry) => {
           const limits = entry.length > 4 ? entry[4] ?? undefined : undefined;
           const signals = entry.length > 5 ? entry[5]! : NO_SIGNALS;
           const encoded = payloads.next(entry[2], entry[3]);
@@ -167,12 +173,15 @@ class Child {
         // The reading thread has said which tasks had not begun. Nothing of a task's comes before the next one now.
         this.#outbox.say(["free", header[1]]);
         return undefined;
+      case "attend":
+        this.#attend();
+        return undefined;
       case "signal":
         this.#signals.hear(header[1], header[2]);
         return undefined;
       case "abort":
       case "probe":
-        // The reading thread has answered it.
+        // Who has read it first has answered it.
         return undefined;
       default:
         throw new Error(`Unreachable: a child was sent ${JSON.stringify(header)}`);
@@ -197,6 +206,8 @@ class Child {
       this.#signals.leave(signals);
       return undefined;
     }
+    // Who is told to end while it computes has to be attended to.
+    if (signals !== NO_SIGNALS || (flags & TaskFlag.SIGNAL) !== 0) this.#attend();
     if (this.#announces) this.#outbox.say(["begun", id]);
     if ((flags & TaskFlag.MEASURED) !== 0) task.began = sharedNow();
     task.payload = encoded.decoded();
@@ -204,7 +215,20 @@ class Child {
     return this.runner!.runTask(task);
   }
 
-  #start({ version, token, name, hasInitializer, announces, maxMemory, mainModule }: ChildSettings): void {
+  /** Somebody else has read a part of the input. */
+  #lose(): never {
+    this.#stdin.sayLost();
+    return cannotGoOn(new RangeError("A part of the input is missing"), UNREADABLE_CODE);
+  }
+
+  /** Has a thread attend to the input from now on, if none does. */
+  #attend(): void {
+    if (this.#stdin.attend(this.take)) this.#outbox.say(["attended"]);
+  }
+
+  #start(settings: ChildSettings): void {
+    const { version, token, name, hasInitializer, announces, maxMemory, mainModule } = settings;
+    if (settings.isAttended) this.#stdin.attend(this.take);
     this.#announces = announces;
     this.#maxMemory = maxMemory;
     this.#outbox.open(new PacketWriter(token, this.#write));
@@ -228,7 +252,12 @@ class Child {
       limitsOf: ({ limits }) => limits!,
       onCall: ({ id }) => this.#outbox.say(["called", id]),
       isStopping: ({ id }) => isStopped(this.#turns, id),
-      listenForStops: () => void (this.#listening ??= this.#listenForStops()),
+      listenForStops: () => {
+        this.#attend();
+        this.#listening ??= this.#listenForStops();
+      },
+      // Its main thread may do anything now, and yet has to hear that the task is to end.
+      onPending: () => this.#attend(),
       endsStopped: false,
       abandonWorker: (error) => cannotGoOn(error),
     });
