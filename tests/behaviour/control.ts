@@ -224,8 +224,9 @@ export function controlBehaviour(kind: Kind): void {
   test(`Future.abort() of ${name}: a task that awaits and heeds nothing ends after its grace`, async () => {
     using pool = make({ maxWorkers: 1 });
     await within(pool.submit(awaitLong, 1));
-    const future = pool.with({ grace: 30 }).submit(awaitLong, 15_000);
-    await until(() => future.running(), "its begin");
+    const ledger = new Ledger();
+    const future = pool.with({ grace: 30 }).submit(awaitLong, 15_000, ledger.path);
+    await begunIn(ledger);
     const start = performance.now();
     assert(future.abort());
     assertEquals((future.exception(BOUND) as Error).name, "AbortError");

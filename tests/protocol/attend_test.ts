@@ -39,7 +39,10 @@ function makeInput(): { bytes: Uint8Array; starts: number[]; probes: number[] } 
 }
 
 /** Calls a function while what this thread writes to its standard output is kept; returns the headers in it. */
-function headersSaid(call: () => void): unknown[][] {
+function headersSaid(
+  call: (lookers: ReturnType<typeof makeLookers>) => void,
+): [unknown[][], ReturnType<typeof makeLookers>] {
+  let lookers;
   const texts: string[] = [];
   const before = Object.getOwnPropertyDescriptor(Deno.stdout, "writeSync");
   const writeSync = (bytes: Uint8Array) => {
@@ -48,16 +51,18 @@ function headersSaid(call: () => void): unknown[][] {
   };
   Object.defineProperty(Deno.stdout, "writeSync", { configurable: true, value: writeSync });
   try {
-    call();
+    // Who looks keeps the function that writes.
+    call(lookers = makeLookers());
   } finally {
     if (before === undefined) delete (Deno.stdout as { writeSync?: unknown }).writeSync;
     else Object.defineProperty(Deno.stdout, "writeSync", before);
   }
-  return texts.map((text) => {
+  const headers = texts.map((text) => {
     const [line, header] = text.split("\n");
     assert(line.startsWith(`\x1e["${TOKEN}",${READER},`), line);
     return JSON.parse(header.slice(1));
   });
+  return [headers, lookers];
 }
 
 /** One who reads first, and makes the one who goes on from there. */
@@ -72,8 +77,8 @@ function makeLookers() {
 test("the thread that reads a child's input takes over at the next message, wherever: all has one answer", () => {
   const { bytes, starts, probes } = makeInput();
   for (let cut = starts[1]; cut <= bytes.length; cut++) {
-    const { turns, noted, looker, makeNext } = makeLookers();
-    const said = headersSaid(() => {
+    const [said, { turns, noted }] = headersSaid((lookers) => {
+      const { looker, makeNext } = lookers;
       assert(looker.look(bytes.slice(0, cut)));
       let at = cut;
       for (; looker.seen() === undefined; at++) assert(looker.look(bytes.slice(at, at + 1)));
@@ -91,10 +96,9 @@ test("who takes over a child's input finds out that bytes before or after that h
   const { bytes, starts } = makeInput();
   for (const from of starts.slice(1)) {
     for (let lost = starts[1]; lost < starts.at(-1)!; lost += 7) {
-      const { looker, makeNext } = makeLookers();
       const without = Uint8Array.from([...bytes.slice(0, lost), ...bytes.slice(lost + 1)]);
       let isWhole = true;
-      const said = headersSaid(() => {
+      const [said] = headersSaid(({ looker, makeNext }) => {
         let at = lost < from ? from - 1 : from;
         isWhole = looker.look(without.slice(0, at));
         while (isWhole && looker.seen() === undefined && at < without.length) {

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Atomics, JSON, Math } from "../../../futures/builtins.ts";
 import { lock, OUTBOX, type Outbox, takeResults, unlock } from "./_outbox.ts";
 import type { Header } from "../messages.ts";
 import { MAX_PACKET_BYTES, READER } from "../packets.ts";
@@ -43,17 +44,28 @@ export interface Looking {
 /** What it takes to answer, here and in the reading thread. */
 export function answersFor(outbox: Outbox, turns: Int32Array, noted: SharedArrayBuffer): Looking {
   const tools = [lock, unlock, takeResults, recallTasks, stopTask, noteSignal] as const;
+  // In this thread those that a task cannot replace.
+  const builtins = { Atomics, JSON, Math, write: Deno.stdout.writeSync.bind(Deno.stdout) };
   const constants = [JSON.stringify(OUTBOX), JSON.stringify(NOTED), READER, MAX_PACKET_BYTES];
   const memory = [outbox.buffer, turns.buffer as SharedArrayBuffer, noted] as const;
   return {
-    text: `(${makeAnswers})(${[...constants, ...tools]})`,
+    text: `(${makeAnswers})({ Atomics, JSON, Math, write: (bytes) => Deno.stdout.writeSync(bytes) }, ${[
+      ...constants,
+      ...tools,
+    ]})`,
     memory,
-    looker: makeAnswers(OUTBOX, NOTED, READER, MAX_PACKET_BYTES, ...tools)({ token: "", read: 0 }, ...memory),
+    looker: makeAnswers(builtins, OUTBOX, NOTED, READER, MAX_PACKET_BYTES, ...tools)({ token: "", read: 0 }, ...memory),
   };
 }
 
 /** Its text is sent to the reading thread, so it uses nothing from around it. */
 function makeAnswers(
+  { Atomics, JSON, Math, write: writeSync }: {
+    Atomics: Pick<typeof globalThis.Atomics, "wait">;
+    JSON: Pick<typeof globalThis.JSON, "parse">;
+    Math: Pick<typeof globalThis.Math, "min">;
+    write(bytes: Uint8Array): number;
+  },
   LAYOUT: typeof OUTBOX,
   NOTED_LAYOUT: typeof NOTED,
   READER: number,
@@ -177,7 +189,7 @@ function makeAnswers(
         const packet = new Uint8Array([...line, ...part, 10]);
         for (let written = 0; written < packet.length;) {
           try {
-            written += Deno.stdout.writeSync(packet.subarray(written));
+            written += writeSync(packet.subarray(written));
           } catch (error) {
             if (!(error instanceof Deno.errors.WouldBlock)) throw error;
             // A program that shares the pipe has made it non-blocking, and it is full.
