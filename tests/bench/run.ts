@@ -13,12 +13,14 @@ import { installPeers, type Machine, versionOf } from "./contestants.ts";
 import { measure } from "./_measure.ts";
 import { killAll } from "./_program.ts";
 import { describeFloors, MachineFloor, Watch } from "./_noise.ts";
+import { printStart } from "./_start.ts";
 import { judge, type Result, rowTable, summary } from "./_report.ts";
 import { chooseRows, type Row, ROWS } from "./rows.ts";
 
 const ROUNDS = 5;
 const USAGE = `Usage: deno task bench [row …] [options]
        deno task bench guard
+       deno task bench start
        deno task bench against <folder>
        deno task bench chart
 
@@ -27,6 +29,7 @@ A row is a number (3), a group (threads, processes, growth), or a group and
 a number (threads 3). Without one, all rows are measured: some 45 minutes.
 
   guard          print the ratios that guard_test.ts judges
+  start          print what the first results of processes take, part by part
   against        compare with another checkout, in turns: a first task, rows 1-5, 7, 13-15
   chart          draw results.svg and headline.svg anew from results.json
 
@@ -97,7 +100,7 @@ interface Options {
   withPeers: boolean;
 }
 
-function parseOptions(args: string[]): Options | "help" | "guard" | "chart" | { against: string } {
+function parseOptions(args: string[]): Options | "help" | "guard" | "start" | "chart" | { against: string } {
   const options = parseArgs(args, {
     boolean: ["peers", "help"],
     string: ["rounds", "_"],
@@ -108,7 +111,9 @@ function parseOptions(args: string[]): Options | "help" | "guard" | "chart" | { 
   });
   const words = options._.map(String);
   if (options.help) return "help";
-  if (words.length === 1 && (words[0] === "guard" || words[0] === "chart")) return words[0];
+  if (words.length === 1 && (words[0] === "guard" || words[0] === "start" || words[0] === "chart")) {
+    return words[0];
+  }
   if (words.length === 2 && words[0] === "against") return { against: words[1] };
   const rounds = Number(options.rounds ?? ROUNDS);
   if (!Number.isInteger(rounds) || rounds < 1) {
@@ -167,6 +172,7 @@ async function main(): Promise<void> {
   const options = parseOptions(Deno.args);
   if (options === "help") console.log(USAGE);
   else if (options === "guard") await printGuard();
+  else if (options === "start") await printStart();
   else if (typeof options === "object" && "against" in options) await compareWith(options.against);
   else if (options === "chart") {
     await findMachine(true);
