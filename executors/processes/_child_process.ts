@@ -186,14 +186,19 @@ export class ChildProcess {
    */
   probe(isReading = true): void {
     // What waits in the pipe has reached nobody.
-    if (this.#writes > 0) return;
+    if (this.#writes > 0) {
+      if (this.#probes.isFlooding) this.#orFault(() => this.#takeHeldAlone());
+      return;
+    }
+    // Its answer waits behind what it has printed.
+    if (!isReading && this.isPassingOn) return;
     const probe = this.#probes.next(isReading);
     if (probe === "robbed") this.#fault(new RobbedError());
     if (typeof probe !== "number") return;
     const sent = this.#sent;
     const padding = probe === 0 ? [] : [new EncodedSections(Encoding.JSON, [new Uint8Array(probe)])];
     this.#write(encodeMessage(["probe", sent], ...padding));
-    this.#probes.onSent(sent);
+    this.#probes.onSent(sent, probe);
   }
 
   #hear(message: Message, stream: number): void {
@@ -229,12 +234,14 @@ export class ChildProcess {
   }
 
   #takeHeld(): void {
-    if (this.#heldAlone.length > 0) {
-      for (const message of this.#heldAlone.splice(0)) {
-        this.#listener.onMessage(message);
-      }
-    }
-    if (this.#held.length > 0) { for (const bytes of this.#held.splice(0)) this.#readers[MAIN].push(bytes); }
+    this.#takeHeldAlone();
+    for (const bytes of this.#held.splice(0)) this.#readers[MAIN].push(bytes);
+  }
+
+  /** Takes in what it has answered while it was alone: also where nobody reads its input, as that is still full. */
+  #takeHeldAlone(): void {
+    if (this.#heldAlone.length === 0) return;
+    for (const message of this.#heldAlone.splice(0)) this.#listener.onMessage(message);
   }
 
   /** Ends the input: the child ends when it has read that. */
@@ -325,14 +332,17 @@ export class ChildProcess {
     });
   }
 
-  /** There is no answer any more: what the child has said counts, unless something was wrong. */
-  #takeLast(): void {
-    if (this.#wrong !== undefined) return;
+  #orFault(take: () => void): void {
     try {
-      this.#takeHeld();
+      take();
     } catch (error) {
       this.#fault(error);
     }
+  }
+
+  /** There is no answer any more: what the child has said counts, unless something was wrong. */
+  #takeLast(): void {
+    if (this.#wrong === undefined) this.#orFault(() => this.#takeHeld());
   }
 
   /** Reads a pipe to its end. The bytes lie in memory that is used again. */

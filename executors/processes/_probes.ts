@@ -30,8 +30,14 @@ export class Probes {
   /** How many were sent since the last message of another kind, and after how many looks the next one comes. */
   #count = 0;
   #looksLeft = 1;
-  /** At how many looks a flood had gone into the pipe, and had no answer. */
+  /** Whether the last one was a flood, and at how many looks that had gone into the pipe, and had no answer. */
+  #isFlood = false;
   #floodedLooks = 0;
+
+  /** Whether the last one has no answer, and carries more than a pipe holds. */
+  get isFlooding(): boolean {
+    return this.isAnswerDue && this.#isFlood;
+  }
 
   /** Whether one has no answer. */
   get isAnswerDue(): boolean {
@@ -55,13 +61,16 @@ export class Probes {
   next(isReading: boolean): number | undefined | "robbed" {
     if (this.#unanswered === 0 && --this.#looksLeft > 0) return undefined;
     if (isReading) return this.#unanswered < FIRST_PADDED ? 0 : Math.min(2 ** (10 + this.#unanswered), MAX_PADDING);
-    if (this.#unanswered < 2) return this.#unanswered === 0 ? 0 : FLOOD;
+    if (this.#unanswered === 0) return 0;
+    // Others may be left from when it started.
+    if (!this.#isFlood) return FLOOD;
     return ++this.#floodedLooks < LOOKS_AFTER_FLOOD ? undefined : "robbed";
   }
 
-  /** A probe was sent, which said that number. */
-  onSent(sent: number): void {
+  /** A probe was sent, which said that number, and carried so many bytes. */
+  onSent(sent: number, bytes: number): void {
     this.#sent = sent;
+    this.#isFlood = bytes === FLOOD;
     this.#unanswered++;
     this.#floodedLooks = 0;
     this.#looksLeft = Math.min(2 ** Math.max(0, ++this.#count - FREQUENT_PROBES), MAX_LOOKS_BETWEEN);

@@ -8,6 +8,7 @@ import { bestOf, bothFail, BOUND, Gate, Ledger, sleep, test, until, within } fro
 import { commandOf, isAlive, Running } from "../_start.ts";
 import { awaitAbort, leaveAsking, loopForever, loopUntil, loopUntilAborted } from "../fixtures/control_tasks.ts";
 import {
+  computeAndLinger,
   computeFor,
   linger,
   loopForEver,
@@ -195,6 +196,57 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
     }
   }, { linuxOnly: true });
 }
+
+test(
+  "ProcessPoolExecutor: the result of a first task that took long does not wait for what it left behind",
+  async () => {
+    using pool = new ProcessPoolExecutor(1);
+    using gate = new Gate();
+    const child = await within(pool.submit(computeAndLinger, 1_100, gate.path));
+    gate.arrivedSync();
+    gate.open();
+    assertEquals(await within(pool.submit(pid)), child);
+  },
+  { linuxOnly: true },
+);
+
+test(
+  "ProcessPoolExecutor: a first task that took long and whose output nobody reads has not read its input",
+  async () => {
+    const ledger = new Ledger();
+    // More than two pipes hold, and less than they hold together with what the pool has read.
+    const program = commandOf("prints_much.ts", ["150000", "1100", ledger.path]).spawn();
+    await until(() => ledger.lines().length > 0, "the end of its first task");
+    // As long as it takes until a process is killed whose input somebody else has read.
+    await sleep(2_000);
+    const { stdout, code } = await within(program.output());
+    assertEquals([stdout.length, new TextDecoder().decode(stdout.slice(150_001)), code], [150_006, "true\n", 0]);
+  },
+  { linuxOnly: true },
+);
+
+test("ProcessPoolExecutor: a first task may replace what its process answers with", async () => {
+  for (
+    const replace of [
+      () => Deno.stdout.writeSync = (bytes) => bytes.length,
+      () => JSON.parse = () => ({}),
+    ]
+  ) {
+    using pool = new ProcessPoolExecutor(1);
+    const text = String(replace);
+    const child = await within(pool.submit(
+      (text: string, ms: number) => {
+        (0, eval)(text)();
+        const end = performance.now() + ms;
+        while (performance.now() < end);
+        return Deno.pid;
+      },
+      text,
+      1_100,
+    ));
+    assertEquals(await within(pool.submit(pid)), child, text);
+  }
+});
 
 for (
   const [what, flags, workers] of [["", ["-A"], 0], [", which may start nothing but Deno", [

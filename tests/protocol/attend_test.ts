@@ -1,5 +1,6 @@
 /** How the main thread of a child hands its input over to the thread that reads it from then on, at each byte of it. */
 import { assert, assertEquals } from "@std/assert";
+import { Probes } from "../../executors/processes/_probes.ts";
 import { answersFor, type Looker } from "../../executors/processes/child/_answers.ts";
 import { Outbox } from "../../executors/processes/child/_outbox.ts";
 import { createNoted } from "../../executors/processes/child/_signals.ts";
@@ -110,4 +111,21 @@ test("who takes over a child's input finds out that bytes before or after that h
       if (!isWhole) assertEquals(said.at(-1)?.[0], "lost");
     }
   }
+});
+
+test("Probes: what a child that computes alone has not answered since it started does not count as read", () => {
+  const probes = new Probes();
+  let sent = 0;
+  const look = (isReading: boolean) => {
+    const probe = probes.next(isReading);
+    if (typeof probe === "number") probes.onSent(++sent, probe);
+    return probe;
+  };
+  // It starts slowly, and then the first task computes, or the process has no processor.
+  for (let i = 0; i < 3; i++) assertEquals(look(true), 0);
+  const flood = look(false);
+  assert(typeof flood === "number" && flood > 1 << 20, `${flood}`);
+  assertEquals([look(false), look(false)], [undefined, "robbed"]);
+  assert(probes.isAnsweredBy(sent));
+  assertEquals([look(false), look(false), look(false)], [0, flood, undefined]);
 });

@@ -130,6 +130,8 @@ function readLoop(
 const read = Deno.stdin.read.bind(Deno.stdin);
 const readSync = Deno.stdin.readSync.bind(Deno.stdin);
 const Thread = Worker;
+const { postMessage } = Worker.prototype;
+const SharedMemory = SharedArrayBuffer;
 
 /**
  * The input of this process. Its main thread reads it at first, when it does nothing else. From {@linkcode attend} on a
@@ -215,11 +217,11 @@ class ReadingThread {
 
   /** Starts it. */
   constructor(program: string, args: readonly unknown[], onEnd: () => void) {
-    const memory = new SharedArrayBuffer(WORDS * 4 + RING_BYTES);
+    const memory = new SharedMemory(WORDS * 4 + RING_BYTES);
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#bytes = new Uint8Array(memory, WORDS * 4, RING_BYTES);
     const reader = new Thread(program, { type: "module", name: "stdin" });
-    reader.postMessage([memory, ...args]);
+    postMessage.call(reader, [memory, ...args]);
     const end = Atomics.waitAsync(this.#words, ENDED, 0);
     if (end.async) void end.value.then(onEnd);
     else onEnd();
