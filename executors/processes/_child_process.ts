@@ -235,6 +235,7 @@ export class ChildProcess {
 
   #takeHeld(): void {
     this.#takeHeldAlone();
+    if (this.#held.length === 0) return;
     for (const bytes of this.#held.splice(0)) this.#readers[MAIN].push(bytes);
   }
 
