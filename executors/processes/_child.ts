@@ -236,6 +236,16 @@ export class Child {
     return this.#process.isAlone ? Math.min(1, this.tasksLeft) : this.tasksLeft;
   }
 
+  /** Whether a thread has to attend to its input before it gets a task: it has run one, and none does. */
+  get hasToAttend(): boolean {
+    return this.#process.isAlone && this.#lastId !== 0;
+  }
+
+  /** Whether it starts that thread, and not for long yet. */
+  isAttending(now: number): boolean {
+    return this.#process.isAlone && this.#state.name === "AWAY" && now < this.#state.since + AWAY_MS;
+  }
+
   /**
    * Has a thread attend to its input, where it has run a task and none does. It is idle again when it has started that
    * thread, which waits for what its first task has left behind.
@@ -243,7 +253,7 @@ export class Child {
    * @returns Whether it gets no task now.
    */
   attend(): boolean {
-    if (!this.#process.isAlone || this.#lastId === 0) return false;
+    if (!this.hasToAttend) return false;
     this.#state = { name: "AWAY", since: performance.now() };
     this.#process.send(["attend"]);
     return true;

@@ -228,8 +228,16 @@ export class Children {
     this.#owner.onIdleEnd();
   }
 
-  takeIdle(): Child | undefined {
-    return this.#idle.pop();
+  /**
+   * Takes one to run a task. One that would have to start a thread first comes last; `undefined` where none is idle, or
+   * as many as are wanted start theirs.
+   */
+  takeIdle(wanted: number): Child | undefined {
+    if (this.#idle.at(-1)?.hasToAttend !== true) return this.#idle.pop();
+    const at = this.#idle.findLastIndex((child) => !child.hasToAttend);
+    const now = performance.now();
+    if (at === -1 && this.#count((child) => child.isAttending(now)) >= wanted) return undefined;
+    return this.#idle.splice(at, 1)[0];
   }
 
   #forgetIdle(child: Child): void {

@@ -96,8 +96,9 @@ class Broker implements ChildOwner {
   /** Gives the backlog to children that are idle, and starts others for what is left. */
   #feed(): void {
     const children = this.#children;
-    while (this.#backlog.length > 0 && children.hasIdle) {
-      const child = children.takeIdle()!;
+    while (this.#backlog.length > 0) {
+      const child = children.takeIdle(this.#backlog.length);
+      if (child === undefined) break;
       if (!this.#canRun(child, this.#backlog[0])) children.end(child);
       else if (children.attend(child)) setTimeout(() => this.#feed(), AWAY_MS);
       else this.#give(child);

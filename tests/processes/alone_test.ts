@@ -35,6 +35,23 @@ test("ProcessPoolExecutor: a process starts a thread for its second task, and no
   assertEquals([await within(pool.submit(pid)), workersOf(child)], [child, 1]);
 }, { linuxOnly: true });
 
+test("ProcessPoolExecutor: one task has one process start a thread, and not all that are idle", async () => {
+  using pool = new ProcessPoolExecutor(4);
+  using gate = new Gate();
+  const futures = [0, 1, 2, 3].map(() => pool.submit(pidAtGate, gate.path));
+  await gate.arrived(4);
+  gate.open();
+  const children = await within(Promise.all(futures));
+  assertEquals(children.map(workersOf), [0, 0, 0, 0]);
+  const child = await within(pool.submit(pid));
+  assertEquals(workersOf(child), 1);
+  // A loaded machine may need longer than the next one is given.
+  assert(children.map(workersOf).includes(0), `${children.map(workersOf)}`);
+  // It has a thread already, so it gets the next one, too.
+  const begun = children.map(workersOf);
+  assertEquals(begun[children.indexOf(await within(pool.submit(pid)))], 1);
+}, { linuxOnly: true });
+
 test(
   "ProcessPoolExecutor: a process starts a thread for a first task that awaits, or has to hear something",
   async () => {
