@@ -7,6 +7,7 @@ import { BrokenProcessPool, ProcessPoolExecutor, taskRef } from "@concurrent/fut
 import { bestOf, bothFail, BOUND, Gate, Ledger, sleep, test, until, within } from "../_helpers.ts";
 import { commandOf, isAlive, Running } from "../_start.ts";
 import { awaitAbort, leaveAsking, loopForever, loopUntil, loopUntilAborted } from "../fixtures/control_tasks.ts";
+import type { record } from "../fixtures/tasks.ts";
 import {
   computeAndLinger,
   computeFor,
@@ -17,6 +18,8 @@ import {
   pidLater,
   readStdinLater,
 } from "../fixtures/process_tasks.ts";
+
+const tasks = import.meta.resolve("../fixtures/tasks.ts");
 
 /** How many threads of a process run a web worker. */
 function workersOf(pid: number): number {
@@ -74,6 +77,27 @@ test(
   },
   { linuxOnly: true },
 );
+
+test("ProcessPoolExecutor: a first task that is aborted while its module loads for long does not begin", async () => {
+  using pool = new ProcessPoolExecutor(1);
+  using gate = new Gate();
+  const ledger = new Ledger();
+  const pids = new Ledger();
+  const module = `import { passGateLater, record } from "${tasks}";
+    record("${pids.path}", Deno.pid);
+    await passGateLater("${gate.path}");
+    export { record };`;
+  const ref = taskRef<typeof record>(`data:application/javascript,${encodeURIComponent(module)}`, "record");
+  const future = pool.with({ grace: BOUND }).submit(ref, ledger.path, 1);
+  await gate.arrived();
+  future.abort();
+  await until(() => workersOf(pids.numbers()[0]) === 1, "the thread that reads the input of its process");
+  // Until that has read it, which nobody can see.
+  await sleep(300);
+  gate.open();
+  await bothFail(future, (error) => assertEquals((error as Error).name, "AbortError"));
+  assertEquals(ledger.lines(), []);
+}, { linuxOnly: true });
 
 test("ProcessPoolExecutor: the first task of a process hears in a loop that it is aborted", async () => {
   using pool = new ProcessPoolExecutor(1);

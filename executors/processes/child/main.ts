@@ -62,6 +62,10 @@ export async function serve(imports: Imports): Promise<never> {
 /** Kept, because a task may have replaced it. */
 const { error: printError } = console;
 const { memoryUsage } = Deno;
+const { clearTimeout, setTimeout } = globalThis;
+
+/** How long it may take to load the function of a first task before a thread attends to the input, in milliseconds. */
+const LOAD_MS = 100;
 
 /** How often the memory is measured, at the most, in milliseconds: that takes some hundredths of one. */
 const MEASURE_MS = 1;
@@ -212,7 +216,15 @@ class Child {
     if ((flags & TaskFlag.MEASURED) !== 0) task.began = sharedNow();
     task.payload = encoded.decoded();
     if (signals !== NO_SIGNALS) task.payload.shared = encoded.shared;
-    return this.runner!.runTask(task);
+    const busy = this.runner!.runTask(task);
+    return busy === undefined || this.#stdin.isAttended ? busy : this.#attendSoon(busy);
+  }
+
+  /** What a task has to wait for may take long: it has to hear meanwhile that it is to end. */
+  async #attendSoon(busy: Promise<void>): Promise<void> {
+    const timer = setTimeout(() => this.#attend(), LOAD_MS);
+    await busy;
+    clearTimeout(timer);
   }
 
   /** Somebody else has read a part of the input. */
