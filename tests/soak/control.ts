@@ -14,15 +14,15 @@ import { hash } from "./_tasks.ts";
 export const CONTROL: Scenario[] = [
   {
     name: `${processPool.name}: exactly the tasks that run for ever fail by their timeout, all others run once`,
-    // Each of the processes that are killed takes another one's place: 5 here, and 2,000 in full.
-    size: 50,
+    // Each of the processes that are killed takes another one's place: 3 here, and 2,000 in full.
+    size: 30,
     bound: 600_000,
     fullSize: 20_000,
     run: (size) => stopEndless(processPool, size, 0, "computes on"),
   },
   {
     name: `${threadPool.name}: exactly the tasks that loop until they are stopped fail by their timeout`,
-    size: 300,
+    size: 100,
     bound: 120_000,
     fullSize: 20_000,
     run: (size) => stopEndless(threadPool, size, 10_000, "heeds"),

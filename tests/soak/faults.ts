@@ -13,13 +13,13 @@ import { hash, killOwnProcess, waitToBeKilled, work, workLonger } from "./_tasks
 export const FAULTS: Scenario[] = [
   ...[threadPool, processPool].map((kind): Scenario => ({
     name: `${kind.name}: tasks that exit at random fail with TaskExitError, and no others do`,
-    size: 500,
+    size: 200,
     fullSize: 20_000,
     run: (size, random) => exits(kind, size, random),
   })),
   {
     name: `${processPool.name} {replace}: of processes killed at random each fails the task that it runs, and no other`,
-    size: 500,
+    size: 250,
     fullSize: 20_000,
     run: kills,
   },

@@ -18,19 +18,19 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
   return [
     {
       name: `${kind.name}: small tasks through 4 workers, in bursts, awaited in different orders`,
-      size: isThreads ? 30_000 : 20_000,
+      size: isThreads ? 8_000 : 6_000,
       fullSize: 1_000_000,
       run: (size, random) => bursts(kind, size, random),
     },
     {
       name: `${kind.name}: futures that are all waited for at once, in every way`,
-      size: 1_500,
+      size: 500,
       fullSize: 10_000,
       run: (size) => waitForAll(kind, size),
     },
     {
       name: `${kind.name}: pools opened, used and closed, one way or another`,
-      size: isThreads ? 16 : 6,
+      size: isThreads ? 8 : 4,
       fullSize: 1_000,
       run: (size, random) => pools(kind, size, random),
     },

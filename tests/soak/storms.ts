@@ -22,14 +22,14 @@ const STORMS: readonly (Storm & Pick<Scenario, "name" | "size" | "fullSize">)[] 
   {
     ...threads,
     name: "ThreadPoolExecutor: tasks that are stopped at random end once, with what is their own",
-    size: 150,
+    size: 90,
     fullSize: 20_000,
     make: (random) => new ThreadPoolExecutor(1 + random.below(6)),
   },
   {
     ...processes,
     name: "ProcessPoolExecutor: tasks that are stopped at random end once, with what is their own",
-    size: 60,
+    size: 36,
     fullSize: 4_000,
     make: (random) =>
       new ProcessPoolExecutor({
@@ -41,7 +41,7 @@ const STORMS: readonly (Storm & Pick<Scenario, "name" | "size" | "fullSize">)[] 
   {
     ...threads,
     name: "ThreadPoolExecutor {maxQueued}: whoever has waited for room has it, while tasks are stopped at random",
-    size: 120,
+    size: 70,
     fullSize: 8_000,
     isBounded: true,
     make: (random) => new ThreadPoolExecutor({ maxWorkers: 1 + random.below(4), maxQueued: 1 + random.below(12) }),
@@ -49,7 +49,7 @@ const STORMS: readonly (Storm & Pick<Scenario, "name" | "size" | "fullSize">)[] 
   {
     ...processes,
     name: "ProcessPoolExecutor {maxQueued}: whoever has waited for room has it, while tasks are stopped at random",
-    size: 60,
+    size: 36,
     fullSize: 2_000,
     isBounded: true,
     make: (random) => new ProcessPoolExecutor({ maxWorkers: 1 + random.below(4), maxQueued: 1 + random.below(12) }),
@@ -57,7 +57,7 @@ const STORMS: readonly (Storm & Pick<Scenario, "name" | "size" | "fullSize">)[] 
   {
     ...threads,
     name: "ThreadPoolExecutor {idleTimeout}: threads end while tasks come, and tasks are stopped at random",
-    size: 120,
+    size: 70,
     fullSize: 10_000,
     pause: 20,
     make: (random) => new ThreadPoolExecutor({ maxWorkers: 1 + random.below(4), idleTimeout: 1 + random.below(10) }),
@@ -65,7 +65,7 @@ const STORMS: readonly (Storm & Pick<Scenario, "name" | "size" | "fullSize">)[] 
   {
     ...processes,
     name: "ProcessPoolExecutor {idleTimeout}: processes end while tasks come, and tasks are stopped at random",
-    size: 60,
+    size: 36,
     fullSize: 2_000,
     pause: 60,
     make: (random) => new ProcessPoolExecutor({ maxWorkers: 1 + random.below(4), idleTimeout: 1 + random.below(50) }),
@@ -74,7 +74,7 @@ const STORMS: readonly (Storm & Pick<Scenario, "name" | "size" | "fullSize">)[] 
     ...processes,
     deeds: [...processes.deeds, [12, "fills"]],
     name: "ProcessPoolExecutor {maxMemoryPerChild}: processes are replaced, while tasks are stopped at random",
-    size: 60,
+    size: 36,
     fullSize: 2_000,
     make: (random) =>
       new ProcessPoolExecutor({
