@@ -5,11 +5,6 @@ const ROOT = new URL("../", import.meta.url);
 /** Where the repository is: published pages and doc comments lead from there to what is not published. */
 export const REPOSITORY = "https://github.com/concurrent-futures/futures";
 
-/** How many examples of a page run. */
-export function examplesOf(text: string): number {
-  return text.match(/^```ts$/gm)?.length ?? 0;
-}
-
 /**
  * Where examples leave something behind on purpose: the threads of the pool that `parallel` shares end by themselves, a
  * second after the last task. So these examples run apart from all others, and Deno does not look for leaks in them.
@@ -24,7 +19,7 @@ function* pagesIn(folder: string): Generator<string> {
   for (const { name, isDirectory } of Deno.readDirSync(new URL(`./${folder}`, ROOT))) {
     if (isDirectory && (folder !== "" || name === "futures" || name === "executors")) {
       yield* pagesIn(`${folder}${name}/`);
-    } else if (name.endsWith(".md") && examplesOf(Deno.readTextFileSync(new URL(folder + name, ROOT))) > 0) {
+    } else if (name.endsWith(".md") && /^```ts$/m.test(Deno.readTextFileSync(new URL(folder + name, ROOT)))) {
       yield folder + name;
     }
   }

@@ -3,31 +3,36 @@
  * "docs" runs those of doc comments.
  */
 import { assertEquals } from "@std/assert";
-import { test } from "./_helpers.ts";
-import { examplesOf, LINGERING, NO_SANITIZERS, PAGES } from "./_pages.ts";
+import { examplesIn, moduleOf, nameOf, writeExamples } from "./_examples.ts";
+import { temporaryPath, test } from "./_helpers.ts";
+import { LINGERING, NO_SANITIZERS, PAGES } from "./_pages.ts";
 import { type Outcome, run } from "./_projects.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
 function textOf(page: string): string {
-  return Deno.readTextFileSync(new URL(page, ROOT)).replaceAll("\r\n", "\n");
+  return Deno.readTextFileSync(new URL(page, ROOT));
 }
 
-interface Example {
-  readonly page: string;
-  /** Its lines in the page: `12-20`. */
-  readonly place: string;
-  readonly printed: readonly string[];
+const POOL = /(?<=PoolExecutor-)\d+(?=_\d)/g;
+
+/** What an example would print in a program of its own, where the first pool has the number 0. */
+function numberedAnew(lines: readonly string[]): string[] {
+  const first = Math.min(...lines.flatMap((line) => (line.match(POOL) ?? []).map(Number)));
+  return lines.map((line) => line.replace(POOL, (number) => String(Number(number) - first)));
 }
 
-/** What each example printed, by the output of `deno test --doc`. */
-function examplesIn(output: string): Example[] {
-  return output.split(/^running \d+ tests? from /m).slice(1).map((text) => ({
-    page: /^(?:\.\/)?(\S+)#\d+-\d+\.ts$/m.exec(text)?.[1] ?? "",
-    place: /#(\d+-\d+)\.ts$/m.exec(text)?.[1] ?? "",
-    printed: [...text.matchAll(/^-+ (?:post-test )?output -+\n([^]*?)^-+ (?:post-test )?output end -+$/gm)]
-      .flatMap(([, lines]) => lines.split("\n")).filter((line) => line !== ""),
-  }));
+/** What each example printed, by its name, from what `deno test` says. */
+function printedIn(output: string): Map<string, string[]> {
+  const printed = new Map<string, string[]>();
+  // An example is followed by the tests that it has itself.
+  for (const text of output.split(/^(?=\S+#\d+-\d+ \.\.\.)/m).slice(1)) {
+    const [name] = text.split(" ", 1);
+    const lines = [...text.matchAll(/^-+ (?:post-test )?output -+\n([^]*?)^-+ (?:post-test )?output end -+$/gm)]
+      .flatMap(([, lines]) => lines.split("\n")).filter((line) => line !== "");
+    printed.set(name, [...printed.get(name) ?? [], ...lines]);
+  }
+  return printed;
 }
 
 /** Whether a comment says a line: alone or among other words, or its beginning where the comment ends in `…`. */
@@ -54,7 +59,9 @@ const BOUND = 240_000;
 
 /** Runs the examples of some pages. */
 function runPages(pages: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-  return run(Deno.execPath(), ["test", "--doc", "--no-check", "-P", ...pages], { cwd: ROOT, env }, BOUND);
+  const folder = temporaryPath("examples");
+  Deno.mkdirSync(folder);
+  return run(Deno.execPath(), ["test", "--no-check", "-P", writeExamples(pages, folder)], { cwd: ROOT, env }, BOUND);
 }
 
 /** The examples of all pages, which run once. */
@@ -73,14 +80,13 @@ for (const page of PAGES) {
     running ??= runAll();
     const outcomes = await running;
     for (const { code, stdout, stderr } of outcomes) assertEquals(code, 0, `${stdout}\n${stderr}`);
-    const lines = textOf(page).split("\n");
-    const examples = outcomes.flatMap(({ stdout }) => examplesIn(stdout)).filter((example) => example.page === page);
-    const wrong = examples.flatMap(({ place, printed }) => {
-      const [first, last] = place.split("-").map(Number);
-      return differences(lines.slice(first - 1, last).join("\n"), printed).map((text) => `${page}:${first}: ${text}`);
+    const printed = new Map(outcomes.flatMap(({ stdout }) => [...printedIn(stdout)]));
+    const wrong = examplesIn(page, textOf(page)).flatMap((example) => {
+      const lines = printed.get(nameOf(example));
+      if (lines === undefined) return [`${nameOf(example)}: it did not run`];
+      return differences(example.lines.join("\n"), numberedAnew(lines)).map((text) => `${nameOf(example)}: ${text}`);
     });
     assertEquals(wrong, []);
-    assertEquals(examples.length, examplesOf(textOf(page)));
   }, { bound: BOUND });
 }
 
@@ -93,4 +99,27 @@ test("examples: what they say and do not print is found, and what they print and
     "not said: Error: yes",
   ]);
   assertEquals(differences("console.log(a);\nconsole.log(b); // 4", ["3", "5"]), ["not printed: 4"]);
+});
+
+test("examples: pools have the numbers that they would have in a program of their own", () => {
+  const lines = ["ThreadPoolExecutor-27_0 was given up", "ProcessPoolExecutor-28_1 and ThreadPoolExecutor-27_2", "7_1"];
+  assertEquals(numberedAnew(lines), [
+    "ThreadPoolExecutor-0_0 was given up",
+    "ProcessPoolExecutor-1_1 and ThreadPoolExecutor-0_2",
+    "7_1",
+  ]);
+});
+
+test("examples: each is found, with its lines, in pages and in doc comments", () => {
+  const block = '```ts\nimport {\n  a,\n} from "b";\n\nexport const c = a; // d\n```';
+  const ignored = "```ts ignore\nno\n```\n```json\n{}\n```";
+  const lines = block.split("\n").slice(1, -1);
+  assertEquals(examplesIn("a.md", `${ignored}\ntext\n${block}\n`), [{ path: "a.md", first: 9, last: 13, lines }]);
+  const comment = `/**\n * Text\n *\n${`${block}\n${ignored}`.replace(/^/gm, " * ").replaceAll(/ $/gm, "")}\n */\n`;
+  const [found, ...more] = examplesIn("a.ts", comment);
+  assertEquals([found, more], [{ path: "a.ts", first: 5, last: 9, lines }, []]);
+  assertEquals(
+    moduleOf(found),
+    'import { a, } from "b"; Deno.test("a.ts#5-9", async () => {\n\n\n\n\n\n\n\nconst c = a; // d\n});\n',
+  );
 });

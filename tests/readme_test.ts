@@ -1,4 +1,4 @@
-/** What README.md promises besides the blocks that `deno test --doc` runs: its size, and programs that wait. */
+/** What README.md promises besides the blocks that `pages_test.ts` runs: its size, and programs that wait. */
 import { assert, assertEquals } from "@std/assert";
 import { test, within } from "./_helpers.ts";
 import { blockOf, ENTRY, project } from "./_projects.ts";

@@ -9,13 +9,14 @@
  * file. The last line counts the tests of all lanes.
  */
 import { parseArgs } from "@std/cli/parse-args";
+import { writeExamples } from "./_examples.ts";
 import { LINGERING, NO_SANITIZERS } from "./_pages.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
 /**
- * The modules in a folder, and below, that have examples in their doc comments. They are named one by one, because
- * Deno's option `--ignore` concerns only what is below the first path. Examples on pages are run by `pages_test.ts`.
+ * The modules in a folder, and below, that have examples in their doc comments. Examples on pages are run by
+ * `pages_test.ts`.
  */
 function documented(path: string): string[] {
   return Array.from(Deno.readDirSync(new URL(path, ROOT))).flatMap(({ name, isDirectory }) => {
@@ -29,8 +30,8 @@ function documented(path: string): string[] {
 function docs(): Lane[] {
   const modules = ["mod.ts", ...["futures/", "executors/", "examples/"].flatMap(documented)];
   const lane = (name: string, isLingering: boolean, env: Record<string, string>) => {
-    const files = modules.filter((path) => path.startsWith(`${LINGERING}/`) === isLingering);
-    return { name, folder: "docs", args: ["--doc", ...files], seconds: files.length / 3, env };
+    const examples = modules.filter((path) => path.startsWith(`${LINGERING}/`) === isLingering);
+    return { name, folder: "docs", args: [], examples, seconds: examples.length / 3, env };
   };
   return [lane("docs 1/2", false, {}), lane("docs 2/2", true, NO_SANITIZERS)];
 }
@@ -94,6 +95,8 @@ interface Lane {
   readonly folder: string;
   /** What `deno test` is given. */
   readonly args: readonly string[];
+  /** Files whose examples are its tests, in place of those in `args`. */
+  readonly examples?: readonly string[];
   readonly seconds: number;
   /** What its environment has that others have not. */
   readonly env?: Record<string, string>;
@@ -143,7 +146,19 @@ function split(folder: string, files: readonly string[]): Lane[] {
 
 const running = new Set<Deno.ChildProcess>();
 
-async function run({ args, env }: Lane): Promise<Outcome> {
+async function run({ args, examples, env }: Lane): Promise<Outcome> {
+  if (examples !== undefined) {
+    const folder = Deno.makeTempDirSync({ prefix: "concurrent-futures-examples-" });
+    try {
+      return await runFiles([writeExamples(examples, folder)], env);
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  }
+  return await runFiles(args, env);
+}
+
+async function runFiles(args: readonly string[], env: Lane["env"]): Promise<Outcome> {
   const start = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-P", "--no-check", ...args],
