@@ -34,7 +34,7 @@ export function boundBehaviour(kind: Kind): void {
   });
 
   test(`${name}: a burst fills maxQueued exactly, and submit() throws QueueFullError beyond it`, async () => {
-    for (const maxQueued of [1, 7, 300]) {
+    for (const maxQueued of [1, 60]) {
       const { pool, gate, running } = await held(maxQueued === 1 ? 1 : 2, maxQueued);
       const waiting = range(maxQueued).map((n) => pool.submit(square, n));
       for (let i = 0; i < 3; i++) {

@@ -274,7 +274,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`Future.abort() of ${name} while the first worker starts, and while its module is loaded`, async () => {
-    for (const ms of isRemote ? [0, 50, 200] : [0, 10, 50, 100, 200]) {
+    for (const ms of isRemote ? [0, 50, 200] : [0, 20, 60, 150]) {
       using pool = make({ maxWorkers: 1 });
       const ledger = new Ledger();
       const future = pool.submit(loopUntilAborted, ledger.path);

@@ -141,8 +141,8 @@ export function exitBehaviour(kind: Kind): void {
   });
 
   test(`${name}: what goes wrong of an earlier task does not fail the one that runs meanwhile`, async () => {
+    using pool = makeAlone();
     for (const how of ["throw", "reject", "exit", "close"] as const) {
-      using pool = makeAlone();
       for (const ms of [10, 10, undefined, undefined]) {
         const earlier = pool.submit(goWrongLater, how, ms);
         const meanwhile = pool.submit(echoLater<string>, how, 25);

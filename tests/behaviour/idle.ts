@@ -20,7 +20,7 @@ export function idleBehaviour(kind: Kind): void {
 
   test(`${name}: idle workers end after idleTimeout, down to none, and a new task starts them again`, async () => {
     const pool = make({ maxWorkers: 2, idleTimeout: 60, initializer: countCalls });
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       using gate = new Gate();
       const held = range(2).map((n) => pool.submit(passGate<number>, gate.path, n));
       await gate.arrived(2);
@@ -79,7 +79,7 @@ export function idleBehaviour(kind: Kind): void {
 
   test(`${name}: tasks that come as workers end are neither lost nor held up`, async () => {
     const pool = make({ maxWorkers: 2, idleTimeout: 5 });
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 24; i++) {
       // Around the moment at which they end.
       await sleep(4 + (i % 8) / 2);
       assertEquals(await within(pool.submit(square, i), `task ${i}`, 5_000), i * i);

@@ -86,27 +86,32 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize: a shutdown half-way ends it behind what was submitted`, async () => {
-    for (const isLater of [false, true]) {
-      for (const options of [{ buffersize: 3 }, { buffersize: 4, chunksize: 2 }]) {
-        for (const blocking of isLater ? [false] : [true, false]) {
-          const what = Deno.inspect({ ...options, isLater, blocking });
-          const pool = make({ maxWorkers: 1 });
-          const endless = new Endless();
-          const results = pool.map(square, isLater ? endless.later() : endless.now(), options);
-          const first = blocking ? results.next() : await within(results[Symbol.asyncIterator]().next());
-          assertEquals(first.value, 0);
-          const ended = pool.shutdown();
-          const { seen, error } = await within(readUntilError(results, blocking));
-          assertEquals(seen, range(seen.length + 1).slice(1).map((n) => n * n), what);
-          assert(seen.length >= options.buffersize - 1, `${what}: ${seen.length} more were delivered`);
-          assertInstanceOf(error, ShutdownError, what);
-          assertEquals(await within(collect(results)), [], `${what}: and then it is over`);
-          await until(() => endless.closed === 1, `${what}: the input is closed`);
-          await within(ended);
-          assertThrows(() => pool.map(square, endless.now(), options), ShutdownError);
-          assertEquals(endless.closed, 2, `${what}: so is one that nobody takes work of`);
-        }
-      }
+    const chunked = { buffersize: 4, chunksize: 2 };
+    const single = { buffersize: 3 };
+    for (
+      const [isLater, options, blocking] of [
+        [false, single, true],
+        [false, chunked, false],
+        [true, single, false],
+        [true, chunked, false],
+      ] as const
+    ) {
+      const what = Deno.inspect({ ...options, isLater, blocking });
+      const pool = make({ maxWorkers: 1 });
+      const endless = new Endless();
+      const results = pool.map(square, isLater ? endless.later() : endless.now(), options);
+      const first = blocking ? results.next() : await within(results[Symbol.asyncIterator]().next());
+      assertEquals(first.value, 0);
+      const ended = pool.shutdown();
+      const { seen, error } = await within(readUntilError(results, blocking));
+      assertEquals(seen, range(seen.length + 1).slice(1).map((n) => n * n), what);
+      assert(seen.length >= options.buffersize - 1, `${what}: ${seen.length} more were delivered`);
+      assertInstanceOf(error, ShutdownError, what);
+      assertEquals(await within(collect(results)), [], `${what}: and then it is over`);
+      await until(() => endless.closed === 1, `${what}: the input is closed`);
+      await within(ended);
+      assertThrows(() => pool.map(square, endless.now(), options), ShutdownError);
+      assertEquals(endless.closed, 2, `${what}: so is one that nobody takes work of`);
     }
   });
 

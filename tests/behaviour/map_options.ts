@@ -73,7 +73,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   test(`${name}.map() gives the same for every chunksize`, async () => {
     using pool = borrow(kind, 2);
     const expected = range(103).map((n) => n * n);
-    for (const chunksize of [1, 2, 6, 40, 50, 103, 104, 1_000]) {
+    for (const chunksize of kind.isRemote ? [1, 6, 103, 1_000] : [1, 2, 6, 40, 50, 103, 104, 1_000]) {
       await bothMap(() => pool.map(square, range(103), { chunksize }), expected, `chunksize ${chunksize}`);
       await bothMap(() => pool.map(add, range(103), range(103), { chunksize }), range(103).map((n) => 2 * n));
     }
@@ -82,7 +82,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   test(`${name}.map() gives the same for every buffersize`, async () => {
     using pool = borrow(kind, 2);
     const expected = range(30).map((n) => n * n);
-    for (const buffersize of [1, 2, 7, 29, 30, 31, 1_000]) {
+    for (const buffersize of kind.isRemote ? [1, 7, 30, 1_000] : [1, 2, 7, 29, 30, 31, 1_000]) {
       await bothMap(() => pool.map(square, range(30), { buffersize }), expected, `buffersize ${buffersize}`);
       await bothMap(() => pool.map(add, range(30), range(40), { buffersize }), range(30).map((n) => 2 * n));
     }

@@ -41,18 +41,17 @@ export function shutdownBehaviour(kind: Kind): void {
 
   test(`${name}.submit() and map() after shutdown throw ShutdownError`, async () => {
     for (const used of [false, true]) {
-      for (const blocking of [false, true]) {
-        const pool = make({ maxWorkers: 1 });
-        if (used) await within(pool.submit(square, 2));
-        if (blocking) assertStrictEquals(pool.shutdownSync(), undefined);
-        else assertStrictEquals(await within(pool.shutdown()), undefined);
-        for (let i = 0; i < 2; i++) {
-          const error = thrownBy(() => pool.submit(square, 2));
-          assertInstanceOf(error, ShutdownError);
-          assertEquals([error.name, error.message], ["ShutdownError", MESSAGE]);
-          assertThrows(() => [...pool.map(square, [1, 2])], ShutdownError, MESSAGE);
-          await assertRejects(async () => await collect(pool.map(square, [1, 2])), ShutdownError, MESSAGE);
-        }
+      const pool = make({ maxWorkers: 1 });
+      if (used) {
+        await within(pool.submit(square, 2));
+        assertStrictEquals(pool.shutdownSync(), undefined);
+      } else assertStrictEquals(await within(pool.shutdown()), undefined);
+      for (let i = 0; i < 2; i++) {
+        const error = thrownBy(() => pool.submit(square, 2));
+        assertInstanceOf(error, ShutdownError);
+        assertEquals([error.name, error.message], ["ShutdownError", MESSAGE]);
+        assertThrows(() => [...pool.map(square, [1, 2])], ShutdownError, MESSAGE);
+        await assertRejects(async () => await collect(pool.map(square, [1, 2])), ShutdownError, MESSAGE);
       }
     }
   });
@@ -290,7 +289,7 @@ export function shutdownBehaviour(kind: Kind): void {
 
   test(`${name}: submit, cancel at once, shut down: returns`, async () => {
     for (const blocking of [true, false]) {
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < 2; i++) {
         const pool = make({ maxWorkers: 1 });
         pool.submit(square, 1).cancel();
         if (blocking) pool.shutdownSync();
@@ -393,18 +392,18 @@ export function shutdownBehaviour(kind: Kind): void {
   });
 
   // `deno task soak` opens and closes a thousand.
-  const rounds = 4;
-  test(`${name}: ${rounds} pools one after the other, and 3 at once, leave nothing`, async () => {
+  const rounds = 2;
+  test(`${name}: ${rounds} pools one after the other, and 2 at once, leave nothing`, async () => {
     for (let i = 0; i < rounds; i++) {
       const pool = make({ maxWorkers: 1 });
       if (i % 2 === 0) assertEquals(pool.submit(square, i).result(BOUND), i * i);
       else assertEquals(await within(pool.submit(square, i)), i * i);
-      if (i % 4 < 2) pool.shutdownSync();
+      if (i % 2 === 1) pool.shutdownSync();
       else await within(pool.shutdown());
       assertEquals(liveWorkers(), 0);
     }
-    const pools = Array.from({ length: 3 }, () => make({ maxWorkers: 1 }));
-    assertEquals(await within(Promise.all(pools.map((pool, i) => pool.submit(square, i)))), [0, 1, 4]);
+    const pools = Array.from({ length: 2 }, () => make({ maxWorkers: 1 }));
+    assertEquals(await within(Promise.all(pools.map((pool, i) => pool.submit(square, i)))), [0, 1]);
     await within(Promise.all(pools.map((pool) => pool.shutdown())));
     assertEquals(liveWorkers(), 0);
   });

@@ -345,7 +345,7 @@ export function valueBehaviour(kind: Kind): void {
 
   test(`${name}: many values of mixed sizes, all under way at once, come back each to its own future`, async () => {
     using pool = borrow(kind, 2);
-    await passMixedValues(pool, kind.isRemote ? 400 : 2_000);
+    await passMixedValues(pool, kind.isRemote ? 150 : 1_000);
   });
 
   test(`${name}: what structuredClone() leaves out without a word is left out, too, and nothing else`, async () => {

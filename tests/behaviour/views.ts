@@ -111,7 +111,7 @@ export function viewBehaviour(kind: Kind): void {
     const pool = make({ maxWorkers: 1 });
     const trace = pool.trace!();
     await pool.submit(square, 2);
-    const endless = pool.with({ timeout: 50, grace: 0, name: "endless" }).submit(computeOn, 1_500);
+    const endless = pool.with({ timeout: 50, grace: 0, name: "endless" }).submit(computeOn, 800);
     assertInstanceOf(endless.exception(BOUND), TimeoutError);
     assertEquals(pool.submit(square, 3).result(), 9);
     await until(() => pool.stats().lost + pool.stats().restarts === 1, "the end of its worker");

@@ -236,7 +236,7 @@ export function waitingBehaviour(kind: Kind): void {
 
   test(`wait() and asCompleted() of ${name} lose no wake-up when many tasks finish at once`, async () => {
     using pool = make({ maxWorkers: 4 });
-    for (let round = 0; round < (kind.isRemote ? 4 : 12); round++) {
+    for (let round = 0; round < (kind.isRemote ? 4 : 8); round++) {
       using gate = new Gate();
       const futures = Array.from({ length: 4 }, (_, i) => pool.submit(passGate<number>, gate.path, i));
       for (let i = 4; i < 100; i++) futures.push(pool.submit(echo<number>, i));
