@@ -55,7 +55,7 @@ export function mapRepeatBehaviour(kind: Kind): void {
   test(`${name}.map() over repeat(): each task sees the value as it was, whatever others do to it`, async () => {
     using pool = borrow(kind, 2);
     for (const size of kind.isRemote ? REMOTE_SIZES : SIZES) {
-      for (const options of kind.isRemote ? OPTIONS.slice(-3) : OPTIONS) {
+      for (const options of kind.isRemote ? OPTIONS.slice(-2) : OPTIONS) {
         const bytes = new Uint8Array(size).fill(7);
         await bothMap(
           () => pool.map(changeBytes, repeat(bytes), range(9), options),
