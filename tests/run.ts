@@ -31,7 +31,7 @@ function docs(): Lane[] {
   const modules = ["mod.ts", ...["futures/", "executors/", "examples/"].flatMap(documented)];
   const lane = (name: string, isLingering: boolean, env: Record<string, string>) => {
     const examples = modules.filter((path) => path.startsWith(`${LINGERING}/`) === isLingering);
-    return { name, folder: "docs", args: [], examples, seconds: examples.length / 3, env };
+    return { name, folder: "docs", args: [], examples, seconds: examples.length / 6, env };
   };
   return [lane("docs 1/2", false, {}), lane("docs 2/2", true, NO_SANITIZERS)];
 }
@@ -47,41 +47,49 @@ const BOUND = 1_080_000;
 
 /** About how long a file takes, in seconds, where that is far from what most take; only for the order of lanes. */
 const SECONDS: { readonly [path: string]: number } = {
-  "tests/behaviour/processes_test.ts": 85,
-  "tests/behaviour/threads_test.ts": 110,
-  "tests/cluster/behaviour_more_test.ts": 65,
-  "tests/cluster/behaviour_control_test.ts": 25,
-  "tests/cluster/faults_test.ts": 28,
-  "tests/cluster/behaviour_test.ts": 25,
+  "tests/behaviour/processes_test.ts": 95,
+  "tests/behaviour/threads_test.ts": 50,
+  "tests/cluster/behaviour_control_test.ts": 17,
+  "tests/cluster/behaviour_more_test.ts": 60,
+  "tests/cluster/behaviour_test.ts": 28,
   "tests/cluster/engine_test.ts": 20,
-  "tests/cluster/stop_test.ts": 20,
+  "tests/cluster/faults_test.ts": 26,
+  "tests/cluster/keep_test.ts": 10,
+  "tests/cluster/node_test.ts": 13,
+  "tests/cluster/nodes_test.ts": 12,
+  "tests/cluster/sharing_test.ts": 11,
   "tests/cluster/silence_test.ts": 18,
-  "tests/cluster/node_test.ts": 15,
-  "tests/cpython/cpython_test.ts": 35,
-  "tests/examples/control_test.ts": 30,
-  "tests/examples/flags2_test.ts": 18,
-  "tests/examples/flags_test.ts": 12,
+  "tests/cluster/stop_test.ts": 17,
+  "tests/cpython/cpython_test.ts": 40,
+  "tests/examples/control_test.ts": 25,
+  "tests/examples/flags2_test.ts": 23,
+  "tests/examples/flags_test.ts": 14,
+  "tests/examples/parallel_test.ts": 10,
   "tests/examples/server_test.ts": 12,
-  "tests/load_test.ts": 50,
-  "tests/pages_test.ts": 20,
+  "tests/load_test.ts": 32,
+  "tests/pages_test.ts": 14,
   "tests/parallel/parallel_test.ts": 10,
+  "tests/parallel/programs_test.ts": 10,
+  "tests/processes/alone_test.ts": 35,
+  "tests/processes/crash_end_test.ts": 20,
+  "tests/processes/crash_test.ts": 16,
+  "tests/processes/crash_values_test.ts": 14,
+  "tests/processes/idle_test.ts": 13,
+  "tests/processes/kill_test.ts": 19,
+  "tests/processes/launch_test.ts": 19,
+  "tests/processes/output_test.ts": 18,
+  "tests/processes/permissions_test.ts": 26,
+  "tests/processes/process_pool_test.ts": 15,
+  "tests/processes/security_test.ts": 31,
+  "tests/processes/stop_test.ts": 14,
   "tests/progress/terminal_test.ts": 10,
-  "tests/processes/security_test.ts": 30,
-  "tests/processes/permissions_test.ts": 20,
-  "tests/processes/crash_end_test.ts": 18,
-  "tests/processes/crash_test.ts": 10,
-  "tests/processes/kill_test.ts": 10,
-  "tests/processes/launch_test.ts": 10,
-  "tests/processes/output_test.ts": 10,
-  "tests/quick.ts": 20,
-  "tests/properties/calls_test.ts": 10,
   "tests/protocol/pool_test.ts": 12,
-  "tests/registry/cluster_test.ts": 10,
-  "tests/registry/first_use_test.ts": 20,
-  "tests/sync/contention_test.ts": 15,
-  "tests/sync/linear_test.ts": 10,
+  "tests/quick.ts": 15,
+  "tests/registry/cluster_test.ts": 12,
+  "tests/registry/first_use_test.ts": 22,
+  "tests/sync/contention_test.ts": 10,
 };
-const MOST_TAKE = 5;
+const MOST_TAKE = 3;
 
 /** A folder that takes longer, in seconds, is several lanes: none shall be left alone at the end. */
 const LONG = 60;

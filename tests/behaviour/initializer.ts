@@ -107,7 +107,7 @@ export function initializerBehaviour(kind: Kind): void {
 
   /** Checks everything that is promised of a pool whose initializer fails. */
   async function assertBroken(options: CommonOptions, checkCause: (cause: unknown) => void): Promise<void> {
-    const pool = make({ maxWorkers: 2, ...options });
+    const pool = make({ maxWorkers: 1, ...options });
     // All at once, before the first answer; a pool that knows it when it is made throws from the first submit on.
     const attempts = Array.from({ length: 20 }, (): Future<unknown> | BrokenExecutor => {
       try {
@@ -141,7 +141,7 @@ export function initializerBehaviour(kind: Kind): void {
   }
 
   test(`${name} with an initializer that throws is broken: every future and every later submit says so`, async () => {
-    await assertBroken({ initializer: failToStart, initargs: ["no way"] }, (cause) => {
+    await assertBroken({ maxWorkers: 2, initializer: failToStart, initargs: ["no way"] }, (cause) => {
       assertInstanceOf(cause, RangeError);
       assertEquals(cause.message, "no way");
       assertInstanceOf(cause.cause, TypeError);
