@@ -110,10 +110,10 @@ export function encodeMessage(
 ): readonly Uint8Array[] {
   const sections: Uint8Array[] = [];
   for (const payload of payloads) for (const section of payload.sections) sections.push(section);
-  const lengths = sections.length === 1
-    ? `[${sections[0].byteLength}]`
-    : jsonOf(sections.map(({ byteLength }) => byteLength));
-  const text = `\x1e${jsonOf(header).slice(0, -1)},${lengths}]\n`;
+  let lengths = "";
+  // Not by methods of arrays: a task may have replaced those.
+  for (let i = 0; i < sections.length; i++) lengths += `${i === 0 ? "" : ","}${sections[i].byteLength}`;
+  const text = `\x1e${jsonOf(header).slice(0, -1)},[${lengths}]]\n`;
   return sections.length === 0 ? [encoder.encode(text)] : [encoder.encode(text), ...sections];
 }
 
