@@ -4,7 +4,7 @@
  * @module
  */
 
-import { performance, sharedNow } from "../../../futures/builtins.ts";
+import { Atomics, performance, sharedNow } from "../../../futures/builtins.ts";
 import { EMPTY, type Encoded, EncodedSections } from "../../_values/encoded.ts";
 import type { Definition } from "../../_functions/definition.ts";
 import { importModule } from "../../_functions/import.ts";
@@ -62,7 +62,6 @@ export async function serve(imports: Imports): Promise<never> {
 /** Kept, because a task may have replaced it. */
 const { error: printError } = console;
 const { memoryUsage } = Deno;
-const { clearTimeout, setTimeout } = globalThis;
 
 /** How long it may take to load the function of a first task before a thread attends to the input, in milliseconds. */
 const LOAD_MS = 100;
@@ -222,9 +221,12 @@ class Child {
 
   /** What a task has to wait for may take long: it has to hear meanwhile that it is to end. */
   async #attendSoon(busy: Promise<void>): Promise<void> {
-    const timer = setTimeout(() => this.#attend(), LOAD_MS);
+    const word = new Int32Array(new SharedArrayBuffer(4));
+    // Not a timer: to look at those alone takes milliseconds.
+    const wait = Atomics.waitAsync(word, 0, 0, LOAD_MS);
+    if (wait.async) void wait.value.then((outcome) => outcome === "timed-out" && this.#attend());
     await busy;
-    clearTimeout(timer);
+    Atomics.notify(word, 0);
   }
 
   /** Somebody else has read a part of the input. */
