@@ -28,16 +28,16 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Runs a command, within a bound. */
+/** Runs a command, within a bound; `input` is what it reads. */
 export async function run(
   command: string,
   args: string[],
-  options: Deno.CommandOptions = {},
+  { input, ...options }: Deno.CommandOptions & { input?: string } = {},
   bound = 30_000,
 ): Promise<Outcome> {
   const child = new Deno.Command(command, {
     args,
-    stdin: "null",
+    stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
     ...options,
@@ -52,6 +52,7 @@ export async function run(
     child.status,
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
+    input === undefined ? undefined : new Blob([input]).stream().pipeTo(child.stdin),
   ]);
   clearTimeout(timer);
   if (hung) fail(`${command} ${args.join(" ")} did not end\nstdout: ${stdout}\nstderr: ${stderr}`);
