@@ -7,7 +7,8 @@
  */
 
 import type { Redis } from "ioredis";
-import { abortMemory, MAX_REASON_BYTES, memoryOf, whenAborted } from "../_values/signals.ts";
+import { abortMemory, MAX_REASON_BYTES, whenAborted } from "../_values/signal_memory.ts";
+import { memoryOf } from "../_values/signals.ts";
 import { type Address, keyStart } from "./_address.ts";
 import { controlChannel, type ControlMessage } from "./_messages.ts";
 

@@ -5,17 +5,19 @@
  */
 
 import { inspect } from "../../futures/inspect.ts";
-import { entry } from "../_owner/entry.ts";
 import { importFlags } from "./_hosts.ts";
 import { pathOf } from "../_functions/file_paths.ts";
 import { absolutePath, isPath } from "../_owner/paths.ts";
-
-const CHILD = entry(import.meta.resolve("./child/main.ts"), () => import("./child/main.ts"));
 
 /** All that a broker needs to know to start children. */
 export interface Launch {
   /** Deno's executable. */
   deno: string;
+  /**
+   * The URL of the module that serves in a child. Where it is named it is a part of the program: so this program has
+   * it at hand, and the broker does not look at all that a child loads.
+   */
+  child: string;
   /** Whether that is Deno itself, as far as is known: a program that starts Deno has another process number. */
   isDeno: boolean;
   /** The arguments before the main module. */
@@ -33,7 +35,7 @@ export interface Launch {
 }
 
 /** The arguments for a child that may import the modules, besides what it may import by its permissions. */
-export function childArguments({ flags, imports, args }: Launch, modules: readonly string[]): string[] {
+export function childArguments({ child, flags, imports, args }: Launch, modules: readonly string[]): string[] {
   return [
     "run",
     "--quiet",
@@ -41,7 +43,7 @@ export function childArguments({ flags, imports, args }: Launch, modules: readon
     "--no-prompt",
     ...flags,
     ...importFlags(imports, modules),
-    mainModuleOf(modules.filter((url) => !isRemote(url))),
+    mainModuleOf(child, modules.filter((url) => !isRemote(url))),
     ...args,
   ];
 }
@@ -79,9 +81,9 @@ export function fitting(modules: Iterable<string>): string[] {
  * The main module of a child, as a URL. The modules that its tasks come from are written out in it: what a main module
  * names needs no permission to be loaded. They are imported when the first task wants them.
  */
-function mainModuleOf(modules: readonly string[]): string {
+function mainModuleOf(child: string, modules: readonly string[]): string {
   const imports = modules.map(importOf);
-  return `${MAIN_MODULE}${encoded(`${JSON.stringify(CHILD)};\nawait serve({\n${imports.join("")}});\n`)}`;
+  return `${MAIN_MODULE}${encoded(`${JSON.stringify(child)};\nawait serve({\n${imports.join("")}});\n`)}`;
 }
 
 /** How a main module begins. */

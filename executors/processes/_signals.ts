@@ -4,7 +4,7 @@
  * @module
  */
 
-import { abortedReason, whenAborted } from "../_values/signals.ts";
+import { abortedReason, whenAborted } from "../_values/signal_memory.ts";
 import type { EncodedTask } from "./_batching.ts";
 
 /** A signal that a child follows. */

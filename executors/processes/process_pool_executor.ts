@@ -544,6 +544,7 @@ function prepareLaunch(permissions: Permissions, env: unknown, cwd: unknown, den
     const { flags, imports, canRead } = granted();
     return {
       deno: executableOf(deno),
+      child: CHILD,
       isDeno: deno === undefined,
       flags: [...configFlags(), ...flags],
       imports,
@@ -568,6 +569,7 @@ function checkEnv(env: unknown): void {
 }
 
 const BROKER = entry(import.meta.resolve("./_process_broker.ts"), () => import("./_process_broker.ts"));
+const CHILD = entry(import.meta.resolve("./child/main.ts"), () => import("./child/main.ts"));
 
 function startBroker(name: string, deno: string): Worker {
   requestReadOfOwnModules("start a process", BROKER);

@@ -1,14 +1,8 @@
 /** Signals in shared memory: who notes that one was aborted, who hears of it, and for how long. */
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { makeLiveSignal } from "../../executors/_values/live_signal.ts";
-import {
-  abortMemory,
-  createSignalMemory,
-  memoryOf,
-  releaseSignals,
-  signalFrom,
-  signalOf,
-} from "../../executors/_values/signals.ts";
+import { abortMemory, createSignalMemory } from "../../executors/_values/signal_memory.ts";
+import { memoryOf, releaseSignals, signalFrom, signalOf } from "../../executors/_values/signals.ts";
 import { Signals } from "../../executors/processes/_signals.ts";
 import type { EncodedTask } from "../../executors/processes/_batching.ts";
 import { createNoted, NOTED, noteSignal, SignalTable } from "../../executors/processes/child/_signals.ts";

@@ -6,7 +6,8 @@
  */
 
 import { Atomics } from "../../../futures/builtins.ts";
-import { abortMemory, createSignalMemory, MAX_REASON_BYTES, pollSignalsBy } from "../../_values/signals.ts";
+import { abortMemory, createSignalMemory, MAX_REASON_BYTES } from "../../_values/signal_memory.ts";
+import { pollSignalsBy } from "../../_values/signals.ts";
 
 /** The memory: a count, and the last ones: more than a child has tasks at once. */
 export const NOTED = {
