@@ -52,11 +52,26 @@ function keepStdout(write: (bytes: Uint8Array) => void): void {
 
 /** A task that kills its own process takes nothing with it that has run before. */
 function flushBeforeSignals(flush: () => void): void {
-  const kill = Deno.kill;
-  Deno.kill = (pid, signal) => {
+  change("kill", (kill: typeof Deno.kill): typeof Deno.kill => (pid, signal) => {
     flush();
     kill(pid, signal);
-  };
+  });
+}
+
+/**
+ * Changes a part of Deno when a task asks for it first: to look at some parts is enough to make Deno load them, which
+ * takes milliseconds.
+ */
+function change<T>(name: string, changed: (original: T) => T): void {
+  const descriptor = Object.getOwnPropertyDescriptor(Deno, name);
+  if (descriptor === undefined) return;
+  let value: unknown;
+  Object.defineProperty(Deno, name, {
+    configurable: true,
+    enumerable: true,
+    get: () => value ??= changed(descriptor.get?.call(Deno) ?? descriptor.value),
+    set: (replacement) => value = replacement,
+  });
 }
 
 /** The standard input is the protocol's: a task, or a program that it starts, finds it empty. */
@@ -71,21 +86,18 @@ function hideStdin(): void {
     const { stdin = "null" } = options ?? {};
     return { ...options, stdin: stdin === "inherit" ? "null" : stdin } as O;
   };
-  const Command = Deno.Command;
-  Deno.Command = class extends Command {
-    constructor(command: string | URL, options?: Deno.CommandOptions) {
-      super(command, withoutStdin(options));
-    }
-  };
-  const deno = Deno as unknown as { [name: string]: (...args: unknown[]) => unknown };
+  change("Command", (Command: typeof Deno.Command) =>
+    class extends Command {
+      constructor(command: string | URL, options?: Deno.CommandOptions) {
+        super(command, withoutStdin(options));
+      }
+    });
   for (const name of ["spawn", "spawnAndWait", "spawnAndWaitSync"]) {
-    const spawn = deno[name];
-    if (spawn === undefined) continue;
     // Called with the arguments of the program, or without.
-    deno[name] = (command, ...rest) => {
+    change(name, (spawn: (...args: unknown[]) => unknown) => (command: unknown, ...rest: unknown[]) => {
       const args = Array.isArray(rest[0]) ? [rest.shift()] : [];
       return spawn(command, ...args, withoutStdin(rest[0] as { stdin?: unknown }));
-    };
+    });
   }
 }
 
