@@ -5,6 +5,7 @@
  */
 
 import { sharedNow } from "../../futures/builtins.ts";
+import { ring } from "../../futures/bell.ts";
 import { ensureStack, LOADING } from "../../futures/stack.ts";
 import { addSource, bell, removeSource, type Source } from "../../futures/wakeup.ts";
 import { createLife, endLife, HolderState, type Life } from "../_queue/holders.ts";
@@ -126,19 +127,31 @@ export class Workers {
   }
 
   /**
-   * Lets the thread of the first worker start, which {@linkcode start} will want, while this thread does something
-   * else: both take some 20 ms. Where that fails, {@linkcode start} tells.
+   * Lets the first worker start, which {@linkcode start} will want, while this thread does something else: both take
+   * some 20 ms. Where that fails, {@linkcode start} tells.
    */
   prepare(): void {
     if (this.#running.length > 0 || this.#prepared !== undefined) return;
     ensureStack(LOADING);
-    const index = this.#freeIndices.at(-1) ?? 0;
-    let worker: Worker;
     try {
-      worker = this.#kind.startWorker(index);
+      if (this.#kind.startsAhead === true) this.#startAhead();
+      else this.#prepareThread();
     } catch {
-      return;
+      // Told when a task needs it.
     }
+  }
+
+  /** In full: it gets to work, and is idle where no task comes. */
+  #startAhead(): void {
+    this.#start();
+    // Nobody else may have the pool look whether it is idle for long.
+    if (this.#keepsProgramAlive) ring(bell);
+  }
+
+  /** Only its thread, which gets its first message when there is a task. */
+  #prepareThread(): void {
+    const index = this.#freeIndices.at(-1) ?? 0;
+    const worker = this.#kind.startWorker(index);
     worker.addEventListener("error", (event) => {
       event.preventDefault();
       if (this.#prepared?.worker === worker) this.#prepared = undefined;
@@ -157,6 +170,14 @@ export class Workers {
 
   /** Starts one more. */
   start(): void {
+    try {
+      this.#start();
+    } catch (error) {
+      this.#owner.onStartFailure(error);
+    }
+  }
+
+  #start(): void {
     const index = this.#freeIndices.pop() ?? this.#running.length;
     const serial = this.#nextSerial;
     this.#nextSerial = (serial + 1) & MAX_SERIAL;
@@ -183,8 +204,7 @@ export class Workers {
       worker?.terminate();
       port1.close();
       port2.close();
-      this.#owner.onStartFailure(error);
-      return;
+      throw error;
     }
     const running = { index, serial, worker, results: new ResultRing(results), port: port1, life };
     worker.addEventListener("error", (event) => {

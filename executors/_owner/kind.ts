@@ -48,13 +48,18 @@ export interface PoolKind {
   readonly stop: "terminate" | "ask";
   /** How long `cancel()` waits for a prefetched task to be recalled, in milliseconds; not given: a second. */
   readonly recallMs?: number;
+  /** Whether the first consumer gets to work before the function of the first task is described. */
+  readonly startsAhead?: boolean;
   /** Starts the Web Worker of a consumer. */
   startWorker(index: number): Worker;
   /** What the worker of an index is called, or the process of a number. */
   workerName?(index: number): string;
   /** Hears what a worker of a number is called, where only the broker knows that; before the first task that it ran. */
   onWorkerName?(number: number, name: string): void;
-  /** What the kind of worker wants to know besides `ConsumerStart` and the initializer; called for each worker. */
+  /**
+   * What the kind of worker wants to know besides `ConsumerStart` and the initializer; called for each worker, before
+   * it is started, unless it has been started ahead without a message.
+   */
   startOptions?(): object;
   /** An error for a future of a pool that broke: a new one for each. */
   brokenError(message: string, cause: unknown): BrokenExecutor;

@@ -16,7 +16,7 @@ import { Endings } from "./_endings.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
 import { type Initializer, RecordType, type TaskLimits } from "../_queue/protocol.ts";
 import { fromPosted } from "../_queue/posted.ts";
-import { childArguments, isFree, type Launch } from "./_launch.ts";
+import { childArguments, isFree, type Launch, startProcess } from "./_launch.ts";
 import {
   addEntry,
   type ChildSettings,
@@ -31,6 +31,7 @@ import {
 } from "./messages.ts";
 import type { Output } from "./_output.ts";
 import { Signals } from "./_signals.ts";
+import { after } from "./_timers.ts";
 
 /**
  * What a child is doing.
@@ -128,8 +129,8 @@ export class Child {
   #begunId = 0;
   readonly #patience = new Patience();
   readonly functions: ChildFunctions;
-  /** Runs while it may end by itself, and nobody attends to it who would end it. */
-  #lastSignal: ReturnType<typeof setTimeout> | undefined;
+  /** Calls off what runs while it may end by itself, and nobody attends to it who would end it. */
+  #lastSignal: (() => void) | undefined;
   #killedFor: "abort" | "timeout" | "silence" | undefined;
   /** The signals among the arguments of its tasks. */
   readonly #signals = new Signals((number, reason) => this.#process.send(["signal", number, reason]));
@@ -155,13 +156,13 @@ export class Child {
     batching: Batching,
     owner: ChildOwner,
     keeper: Keeper | undefined,
+    ahead: Deno.ChildProcess | undefined,
   ) {
     const { launch, initializer, maxTasksPerChild, maxMemoryPerChild, replaces } = options;
     this.number = number;
     this.name = name;
     this.#process = new ChildProcess(
-      launch.deno,
-      { args: childArguments(launch, modules), cwd: launch.cwd, env: launch.env },
+      ahead ?? startProcess(launch, childArguments(launch, modules)),
       outputs,
       { onMessage: (message) => this.#hear(message), onExit: (exit) => this.#onExit(exit) },
       // What an initializer leaves behind may hold up the first task, which only a thread can give back.
@@ -189,7 +190,7 @@ export class Child {
   }
 
   #onExit(exit: ChildExit): void {
-    clearTimeout(this.#lastSignal);
+    this.#lastSignal?.();
     this.#keeper?.forget(this.#process.pid);
     this.#forget(this.#tasks);
     this.#owner.onExit(this, exit);
@@ -510,7 +511,7 @@ export class Child {
   end(): void {
     this.#beEnding();
     this.#process.end();
-    if (this.#process.isAlone) this.#lastSignal = setTimeout(() => this.killAtLast(), END_ALONE_MS);
+    if (this.#process.isAlone) this.#lastSignal = after(END_ALONE_MS, () => this.killAtLast());
   }
 
   /** Ends it by a signal. */

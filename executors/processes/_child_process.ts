@@ -9,6 +9,7 @@ import type { Output } from "./_output.ts";
 import { encodeMessage, joined, type Message, MessageReader, UNREADABLE_CODE } from "./messages.ts";
 import { MAIN, PacketReader, READER } from "./packets.ts";
 import { Probes } from "./_probes.ts";
+import { after } from "./_timers.ts";
 
 /** How a child ended. */
 export interface ChildExit {
@@ -87,19 +88,15 @@ export class ChildProcess {
   #hasEnded = false;
   #isOver = false;
 
-  /**
-   * @param mayBeAlone Whether it may read its input by its main thread at first.
-   * @throws It cannot be started.
-   */
+  /** @param mayBeAlone Whether it may read its input by its main thread at first. */
   constructor(
-    command: string,
-    options: Deno.CommandOptions,
+    process: Deno.ChildProcess,
     outputs: { stdout: Output; stderr: Output },
     listener: Listener,
     mayBeAlone: (pid: number) => boolean = () => false,
   ) {
     this.#listener = listener;
-    this.#process = new Deno.Command(command, { ...options, stdin: "piped", stdout: "piped", stderr: "piped" }).spawn();
+    this.#process = process;
     this.#stdin = this.#process.stdin.getWriter();
     // The end of the process tells what cannot be written any more.
     this.#stdin.closed.catch(() => {});
@@ -315,9 +312,10 @@ export class ChildProcess {
     let areRead = false;
     void pumps.then(() => areRead = true);
     do {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      await Promise.race([pumps, new Promise((resolve) => timer = setTimeout(resolve, GRACE_MS))]);
-      clearTimeout(timer);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const callOff = after(GRACE_MS, resolve);
+      await Promise.race([pumps, promise]);
+      callOff();
       // As long as somebody reads slowly what was printed, there may be more.
     } while (!areRead && this.#passing > 0);
     // Its reading thread had no time to say so.

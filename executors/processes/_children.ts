@@ -9,8 +9,9 @@ import { type Batching, type EncodedTask, LOOK_MS, RECALL_LOOK_MS } from "./_bat
 import { Child, type ChildOptions, type ChildOwner } from "./_child.ts";
 import { type Definition, modulesOf } from "../_functions/definition.ts";
 import { Keeper } from "./_keeper.ts";
-import { fitting, isFree } from "./_launch.ts";
+import { canImportAll, fitting, isFree } from "./_launch.ts";
 import type { Output } from "./_output.ts";
+import { after, every } from "./_timers.ts";
 
 export interface ChildrenOptions extends ChildOptions {
   /** What children are called in messages. */
@@ -55,13 +56,13 @@ export class Children {
   #stopIdleTimer: (() => void) | undefined;
   #started = 0;
   #failedStarts = 0;
-  /** Runs while no child is started, because one could not be a moment ago. */
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  /** Each runs while there may be a child to look at. */
-  #recallTimer: ReturnType<typeof setInterval> | undefined;
-  #lookTimer: ReturnType<typeof setInterval> | undefined;
-  /** Runs while children that were told to end may do so by themselves. */
-  #lastSignal: ReturnType<typeof setTimeout> | undefined;
+  /** Calls off what runs while no child is started, because one could not be a moment ago. */
+  #retry: (() => void) | undefined;
+  /** Whether a timer runs, because there may be a child to look at. */
+  #isRecalling = false;
+  #isLooking = false;
+  /** Calls off what runs while children that were told to end may do so by themselves. */
+  #lastSignal: (() => void) | undefined;
   /** How many have ended whose places others shall take, and how many have taken one. */
   #vacancies = 0;
   #restarts = 0;
@@ -82,7 +83,7 @@ export class Children {
     this.#batching = batching;
     this.#owner = owner;
     this.#keeper = options.launch.isDeno && Keeper.isPossible() ? new Keeper() : undefined;
-    this.#canImportAll = options.launch.canRead && options.launch.imports === undefined;
+    this.#canImportAll = canImportAll(options.launch);
   }
 
   get isEmpty(): boolean {
@@ -128,9 +129,10 @@ export class Children {
    *
    * @param definitions Functions whose modules it shall be able to import, the most urgent ones first.
    * @param onRetry Called a while after it could not be started, when another one may be.
+   * @param ahead Its process, where that has been started.
    * @returns Why it could not be started; `undefined` when it was.
    */
-  start(definitions: Iterable<Definition>, onRetry: () => void): string | undefined {
+  start(definitions: Iterable<Definition>, onRetry: () => void, ahead?: Deno.ChildProcess): string | undefined {
     const modules = fitting(this.#wantedModules(definitions));
     const number = this.#started;
     const name = `${this.#options.name}_${number}`;
@@ -145,13 +147,14 @@ export class Children {
         this.#batching,
         this.#owner,
         this.#keeper,
+        ahead,
       );
     } catch (error) {
       // Nothing has changed yet that could make it possible now.
-      this.#retry ??= setTimeout(() => {
+      this.#retry ??= after(RETRY_MS * (this.#failedStarts + 1), () => {
         this.#retry = undefined;
         onRetry();
-      }, RETRY_MS * (this.#failedStarts + 1));
+      });
       return `Cannot start a process: ${error instanceof Error ? error.message : error}`;
     }
     this.#started++;
@@ -258,21 +261,21 @@ export class Children {
   run(child: Child, tasks: readonly EncodedTask[]): void {
     child.run(tasks);
     this.#lookAfter();
-    this.#recallTimer ??= setInterval(() => {
+    if (this.#isRecalling) return;
+    this.#isRecalling = true;
+    every(RECALL_LOOK_MS, () => {
       const now = performance.now();
-      if (this.#count((child) => child.recallIfLate(now)) > 0) return;
-      clearInterval(this.#recallTimer);
-      this.#recallTimer = undefined;
-    }, RECALL_LOOK_MS);
+      return this.#isRecalling = this.#count((child) => child.recallIfLate(now)) > 0;
+    });
   }
 
   #lookAfter(): void {
-    this.#lookTimer ??= setInterval(() => {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    every(LOOK_MS, () => {
       const now = performance.now();
-      if (this.#count((child) => child.look(now)) > 0) return;
-      clearInterval(this.#lookTimer);
-      this.#lookTimer = undefined;
-    }, LOOK_MS);
+      return this.#isLooking = this.#count((child) => child.look(now)) > 0;
+    });
   }
 
   /** Calls a function for all of them; returns for how many it was true. */
@@ -340,9 +343,9 @@ export class Children {
 
   #killLater(): void {
     if (this.isEmpty) return;
-    this.#lastSignal ??= setTimeout(() => {
+    this.#lastSignal ??= after(END_MS, () => {
       for (const child of this.#all) child.killAtLast();
-    }, END_MS);
+    });
   }
 
   /** One has ended. */
@@ -351,7 +354,7 @@ export class Children {
     this.#hasChanged = true;
     this.#forgetIdle(child);
     if (!this.isEmpty) return;
-    clearTimeout(this.#lastSignal);
+    this.#lastSignal?.();
     this.#lastSignal = undefined;
     this.#emptied?.resolve();
     this.#emptied = undefined;

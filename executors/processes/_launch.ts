@@ -48,6 +48,37 @@ export function childArguments({ child, flags, imports, args }: Launch, modules:
   ];
 }
 
+/**
+ * Starts the process of a child.
+ *
+ * @throws It cannot be started.
+ */
+export function startProcess(launch: Launch, args: string[]): Deno.ChildProcess {
+  return new Deno.Command(launch.deno, optionsOf(launch, args)).spawn();
+}
+
+/** How the first child is started: before the broker is loaded, and without anything of this module. */
+export interface FirstLaunch {
+  type: "first";
+  command: string;
+  options: Deno.CommandOptions;
+}
+
+/** The same for who knows no task yet; `undefined` where the arguments depend on the modules of the tasks. */
+export function firstLaunch(launch: Launch): FirstLaunch | undefined {
+  if (!canImportAll(launch)) return undefined;
+  return { type: "first", command: launch.deno, options: optionsOf(launch, childArguments(launch, [])) };
+}
+
+function optionsOf({ cwd, env }: Launch, args: string[]): Deno.CommandOptions {
+  return { args, cwd, env, stdin: "piped", stdout: "piped", stderr: "piped" };
+}
+
+/** Whether children may import any module by their permissions. */
+export function canImportAll({ canRead, imports }: Launch): boolean {
+  return canRead && imports === undefined;
+}
+
 /** Whether every child may import a module, whatever it was started with. */
 export function isFree({ canRead, imports }: Launch, url: string): boolean {
   // Any child may import what a data: URL holds, but not what that imports.

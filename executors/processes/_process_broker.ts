@@ -28,8 +28,9 @@ import type { DeathReport } from "./_death_error.ts";
 import type { Definition } from "../_functions/definition.ts";
 import { Output } from "./_output.ts";
 import { type ResultPayload, VERSION } from "./messages.ts";
+import { after } from "./_timers.ts";
 
-/** The first message to the broker. */
+/** The message that the broker begins with. */
 export interface BrokerStart extends ConsumerStart, ChildrenOptions {}
 
 /** How often the end of the program hears whether output is still being written, in milliseconds. */
@@ -55,10 +56,12 @@ class Broker implements ChildOwner {
   /** Wakes up the loop where it waits for a child. */
   #onChange = () => {};
 
-  constructor(start: BrokerStart) {
+  /** @param ahead The process of the first child, where that has been started. */
+  constructor(start: BrokerStart, ahead?: Deno.ChildProcess) {
     this.#start = start;
     this.#consumer = new Consumer(start, ENCODED);
     this.#children = new Children(start, this.#outputs, this.#batching, this);
+    if (ahead !== undefined) this.#startChild(ahead);
   }
 
   // Taking tasks, and giving them to children
@@ -100,7 +103,7 @@ class Broker implements ChildOwner {
       const child = children.takeIdle(this.#backlog.length);
       if (child === undefined) break;
       if (!this.#canRun(child, this.#backlog[0])) children.end(child);
-      else if (children.attend(child)) setTimeout(() => this.#feed(), AWAY_MS);
+      else if (children.attend(child)) after(AWAY_MS, () => this.#feed());
       else this.#give(child);
     }
     if (this.#backlog.length > 0) {
@@ -142,11 +145,12 @@ class Broker implements ChildOwner {
     else this.#children.run(child, tasks);
   }
 
-  #startChild(): void {
-    const problem = this.#children.start(this.#wantedDefinitions(), () => {
+  #startChild(ahead?: Deno.ChildProcess): void {
+    const onRetry = () => {
       this.#feed();
       this.#onChange();
-    });
+    };
+    const problem = this.#children.start(this.#wantedDefinitions(), onRetry, ahead);
     if (problem !== undefined) this.#onFailedStart({ problem });
   }
 
@@ -209,7 +213,7 @@ class Broker implements ChildOwner {
   onRecalled(child: Child, tasks: readonly EncodedTask[]): void {
     this.#putBack(tasks);
     this.#feed();
-    if (child.state === "AWAY") setTimeout(() => this.#feed(), AWAY_MS);
+    if (child.state === "AWAY") after(AWAY_MS, () => this.#feed());
   }
 
   /** What a child has not begun waits for the next one again, before all that is queued. */
@@ -387,13 +391,9 @@ function jsonPayload(value: unknown): EncodedSections {
   return new EncodedSections(Encoding.JSON, [encoder.encode(JSON.stringify(value))]);
 }
 
-let broker: Broker | undefined;
-
-self.addEventListener("message", (event) => {
-  const { data } = event as MessageEvent<BrokerStart | ConsumerMessage>;
-  if ("type" in data) broker!.receive(data);
-  else {
-    broker = new Broker(data);
-    void broker.serve();
-  }
-});
+/** Begins to serve; returns what takes in the messages of the owner. */
+export function beginBroker(start: BrokerStart, ahead?: Deno.ChildProcess): (message: ConsumerMessage) => void {
+  const broker = new Broker(start, ahead);
+  void broker.serve();
+  return (message) => broker.receive(message);
+}

@@ -19,7 +19,7 @@ import type { ConsumerStart } from "../_queue/protocol.ts";
 import { deathError } from "./_death_error.ts";
 import { configFlags } from "./_config.ts";
 import { entry } from "../_owner/entry.ts";
-import { executableOf, type Launch } from "./_launch.ts";
+import { executableOf, firstLaunch, type Launch } from "./_launch.ts";
 import type { Controlled } from "../_map/controlled.ts";
 import type { MapTarget } from "../_map/map.ts";
 import { checkBag, checkInitializer, requestReadOfOwnModules } from "../_owner/options.ts";
@@ -290,6 +290,7 @@ export class ProcessPoolExecutor extends Executor {
     }
     const name = `ProcessPoolExecutor-${named++}`;
     const launch = prepareLaunch(permissions, env, cwd, deno);
+    let launched: Launch;
     this.#core = new ExecutorCore(this, {
       name: "ProcessPoolExecutor",
       maxConsumers: 1,
@@ -302,9 +303,10 @@ export class ProcessPoolExecutor extends Executor {
       detail: "msPerItem",
       stop: "ask",
       workerName: (number) => `${name}_${number}`,
-      startWorker: () => startBroker(name, executableOf(deno)),
+      startWorker: () => startBroker(name, launched),
+      startsAhead: true,
       startOptions: (): Omit<BrokerStart, keyof ConsumerStart | "initializer"> => ({
-        launch: launch(),
+        launch: launched = launch(),
         name,
         maxWorkers,
         maxTasksPerChild: maxTasksPerChild ?? Infinity,
@@ -568,10 +570,11 @@ function checkEnv(env: unknown): void {
   }
 }
 
-const BROKER = entry(import.meta.resolve("./_process_broker.ts"), () => import("./_process_broker.ts"));
+const BROKER = entry(import.meta.resolve("./_broker_thread.ts"), () => import("./_broker_thread.ts"));
 const CHILD = entry(import.meta.resolve("./child/main.ts"), () => import("./child/main.ts"));
 
-function startBroker(name: string, deno: string): Worker {
+function startBroker(name: string, launch: Launch): Worker {
+  const { deno } = launch;
   requestReadOfOwnModules("start a process", BROKER);
   if (Deno.permissions.requestSync({ name: "run", command: deno }).state !== "granted") {
     throw new Deno.errors.NotCapable(
@@ -584,5 +587,9 @@ function startBroker(name: string, deno: string): Worker {
       `Cannot find the executable of Deno: ${inspect(deno)}. To fix it, name it with the option deno`,
     );
   }
-  return new Worker(BROKER, { type: "module", name });
+  const worker = new Worker(BROKER, { type: "module", name });
+  const first = firstLaunch(launch);
+  // Ahead of the message that it begins with: to move the port of that takes milliseconds, the first time.
+  if (first !== undefined) worker.postMessage(first);
+  return worker;
 }

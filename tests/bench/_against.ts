@@ -147,29 +147,35 @@ function cpuTime(): number {
 /** How many programs of each checkout are started to see how long their first task takes. */
 const PROGRAMS = 15;
 
-/** Milliseconds that a new program takes to submit its first task, and to have its result. */
-async function firstTask(mod: string): Promise<[submitted: number, result: number]> {
+/** The kind of workers, how many there are, and how many tasks come first. */
+type First = readonly [kind: "threads" | "processes", workers: number, tasks: number];
+
+const FIRST: readonly First[] = [["threads", 2, 1], ["processes", 1, 1], ["processes", 2, 2]];
+
+/** Milliseconds that a new program takes to submit its first tasks, and to have their results. */
+async function firstTasks(mod: string, first: First): Promise<[submitted: number, result: number]> {
   const config = fromFileUrl(new URL("./deno.json", mod));
   const driver = fromFileUrl(new URL("./drivers/first.ts", import.meta.url));
-  const args = ["run", "-A", "--quiet", "--no-check", `--config=${config}`, driver, mod];
+  const args = ["run", "-A", "--quiet", "--no-check", `--config=${config}`, driver, mod, ...first.map(String)];
   const { stdout } = await new Deno.Command(Deno.execPath(), { args, stderr: "inherit" }).output();
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-async function compareFirstTasks(mods: string[]): Promise<void> {
+async function compareFirstTasks(mods: string[], first: First): Promise<void> {
   const times = mods.map(() => ({ submitted: [] as number[], result: [] as number[] }));
   for (let round = 0; round < PROGRAMS; round++) {
     for (const side of round % 2 === 0 ? [0, 1] : [1, 0]) {
-      const [submitted, result] = await firstTask(mods[side]);
+      const [submitted, result] = await firstTasks(mods[side], first);
       times[side].submitted.push(submitted);
       times[side].result.push(result);
     }
   }
   const [old, now] = times;
-  for (const [what, key] of [["submitted", "submitted"], ["to its result", "result"]] as const) {
+  const [kind, , tasks] = first;
+  for (const [what, key] of [["submitted", "submitted"], ["to the results", "result"]] as const) {
     const ratios = [least, lowerQuartile].map((of) => (of(now[key]) / of(old[key])).toFixed(2));
     const best = [old, now].map((side) => least(side[key]).toPrecision(3)).join(" → ");
-    console.log(`the first task of a program, ${what}: ${ratios.join(", ")} (best ${best} ms)`);
+    console.log(`${kind}, the first tasks of a program (${tasks}), ${what}: ${ratios.join(", ")} (best ${best} ms)`);
   }
 }
 
@@ -185,7 +191,7 @@ export async function compareWith(folder: string): Promise<void> {
   console.log(
     `This checkout divided by ${folder}: best rounds, lower quartiles, those of the CPU time of this process`,
   );
-  await compareFirstTasks(mods);
+  for (const first of FIRST) await compareFirstTasks(mods, first);
   for (const [row, kind, rounds, work] of WORKS) {
     const sides = await Promise.all([there, here].map(async (library) => {
       return { library, pool: await open(library, kind), times: [] as number[], cpu: [] as number[] };

@@ -30,7 +30,7 @@ a number (threads 3). Without one, all rows are measured: some 45 minutes.
 
   guard          print the ratios that guard_test.ts judges
   start          print what the first results of processes take, part by part
-  against        compare with another checkout, in turns: a first task, rows 1-5, 7, 13-15
+  against        compare with another checkout, in turns: first tasks, rows 1-5, 7, 13-15
   chart          draw results.svg and headline.svg anew from results.json
 
   --no-peers     leave out the other libraries and Python

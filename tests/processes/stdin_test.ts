@@ -122,7 +122,13 @@ test("ChildProcess.probe(): the broker goes on to ask a child of which somebody 
   const ended = Promise.withResolvers<void>();
   const outputs = { stdout: new Output(Deno.stdout), stderr: new Output(Deno.stderr) };
   const listener = { onMessage: () => {}, onExit: () => ended.resolve() };
-  const child = new ChildProcess("sh", { args: ["-c", "exec cat >/dev/null"] }, outputs, listener);
+  const cat = new Deno.Command("sh", {
+    args: ["-c", "exec cat >/dev/null"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const child = new ChildProcess(cat.spawn(), outputs, listener);
   try {
     for (let i = 0; i < 24; i++) {
       child.probe();

@@ -305,6 +305,54 @@ test("a thread that cannot be started ahead breaks the pool only when a task nee
   assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
 });
 
+test("submit() lets a broker that starts ahead begin before it describes a new function, and tells it of that", () => {
+  using played = new PlayedPool("ask", { startsAhead: true });
+  const fn = () => 7;
+  let begun: boolean | undefined;
+  Object.defineProperty(fn, "name", {
+    get() {
+      begun ??= played.workers.length === 1 && played.worker.hasStarted;
+      return `fn${Math.random()}`;
+    },
+  });
+  const future = played.pool.submit(fn, []);
+  assertEquals(begun, true);
+  assertEquals([played.workers.length, played.worker.messages.map(({ type }) => type)], [1, ["define"]]);
+  const task = played.worker.start();
+  assertEquals(played.worker.consumer.knownDefinition(task.fn)?.how, "source");
+  played.worker.reply(task, 7);
+  assertEquals(future.result(0), 7);
+});
+
+test("submit() of what cannot be sent leaves a broker to the next task, or is asked to end with its pool", async () => {
+  for (const hasTask of [true, false]) {
+    using played = new PlayedPool("ask", { startsAhead: true });
+    for (let i = 0; i < 3; i++) assertInstanceOf(played.pool.submit(add.bind(null, 1), []).exception(0), Error);
+    assertEquals([played.workers.length, played.worker.hasStarted], [1, true]);
+    const future = hasTask ? played.submit(7) : undefined;
+    if (hasTask) played.worker.reply(played.worker.start(), 8);
+    assertStrictEquals(future?.result(0), hasTask ? 8 : undefined);
+    assertEquals(played.workers.length, 1);
+    played.pool.shutdown(false);
+    assertEquals([played.worker.messages.at(-1)?.type, played.worker.isTerminated], ["stop", false]);
+    played.worker.consumer.report(RecordType.GONE);
+    await within(played.pool.closed, "the end of the pool", SOON);
+    assert(played.worker.isTerminated);
+  }
+});
+
+test("a broker that cannot be started ahead breaks the pool only when a task needs it", () => {
+  let attempts = 0;
+  using played = new PlayedPool("ask", { startsAhead: true }, () => {
+    attempts++;
+    throw new Error("no thread");
+  });
+  assertInstanceOf(played.pool.submit(add.bind(null, 1), []).exception(0), TaskNotFoundError);
+  assertEquals(attempts, 1);
+  const future = played.submit(7);
+  assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
+});
+
 test("a consumer that passes tasks on replies for what others have begun, whatever its serial number", async () => {
   const bench = new Bench(1);
   replace(bench, 0, 7, PASSED_ON);
