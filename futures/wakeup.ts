@@ -244,18 +244,31 @@ const NEVER_MS = 2 ** 31 - 1;
 let holds = 0;
 let timer: ReturnType<typeof setInterval> | undefined;
 let timerIsRef = false;
+/** Whether the first timer is about to be set. */
+let isTimerDue = false;
 
 /** Keeps the program alive until {@linkcode release} was called as often as this. */
 export function hold(): void {
   if (holds === 0 && !timerIsRef) {
-    if (timer === undefined) {
+    if (timer !== undefined) {
+      Deno.refTimer(timer);
+      timerIsRef = true;
+    } else if (!isTimerDue) {
       ensureStack(LOADING);
-      timer = setInterval(() => {}, NEVER_MS);
-    } else Deno.refTimer(timer);
-    timerIsRef = true;
+      // Not now: Deno loads its timers at the first one, while workers could begin, and this thread may only block.
+      queueMicrotask(setTimer);
+      isTimerDue = true;
+    }
   }
   // Last, so that nothing is counted where one of the calls above finds no stack left.
   holds++;
+}
+
+function setTimer(): void {
+  isTimerDue = false;
+  if (holds === 0 || timer !== undefined) return;
+  timer = setInterval(() => {}, NEVER_MS);
+  timerIsRef = true;
 }
 
 /** Takes back one call of {@linkcode hold}. */
