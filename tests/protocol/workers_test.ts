@@ -11,7 +11,7 @@ import { RecordType, runningBy, Status, TaskState } from "../../executors/_queue
 import { toPosted } from "../../executors/_queue/posted.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
 import { poolOf } from "../../executors/_owner/executor_core.ts";
-import { describeSources } from "../../futures/wakeup.ts";
+import { describeSources, hold, release } from "../../futures/wakeup.ts";
 import { liveWorkers, test, until, untilSync, within } from "../_helpers.ts";
 import { Warnings } from "../_warnings.ts";
 import { add } from "../fixtures/tasks.ts";
@@ -351,6 +351,37 @@ test("a broker that cannot be started ahead breaks the pool only when a task nee
   assertEquals(attempts, 1);
   const future = played.submit(7);
   assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
+});
+
+test("hold() sets a timer when the event loop turns, once, and none for who has let go before", async () => {
+  const { setInterval } = globalThis;
+  let timers = 0;
+  const count = (fn: () => void, ms: number) => {
+    timers++;
+    return setInterval(fn, ms);
+  };
+  Object.assign(globalThis, { setInterval: count });
+  try {
+    for (let i = 0; i < 3; i++) {
+      hold();
+      release();
+    }
+    hold();
+    hold();
+    assertEquals(timers, 0);
+    release();
+    release();
+    await undefined;
+    assertEquals(timers, 0);
+    hold();
+    release();
+    hold();
+    await undefined;
+    assertEquals(timers, 1);
+    release();
+  } finally {
+    Object.assign(globalThis, { setInterval });
+  }
 });
 
 test("a consumer that passes tasks on replies for what others have begun, whatever its serial number", async () => {
