@@ -16,8 +16,10 @@ export const GRACE_MS = 100;
 export class TaskTable {
   readonly #queue: TaskQueue;
   readonly #shared: SharedArguments;
-  /** Slots that are free, the lowest on top, and the futures of those that are not. */
-  readonly #free = Array.from({ length: SLOTS }, (_, i) => SLOTS - 1 - i);
+  /** Slots that are free again, and the first of those that were never taken. */
+  readonly #free: number[] = [];
+  #fresh = 0;
+  /** The futures of those that are not free. */
   readonly #futures: (Future<unknown> | undefined)[] = new Array(SLOTS).fill(undefined);
   /** The slots from here on were never in use. */
   #top = 0;
@@ -49,7 +51,7 @@ export class TaskTable {
 
   /** Takes a free slot, which {@linkcode enter} or {@linkcode free} must follow; `undefined` when there is none. */
   reserve(): number | undefined {
-    return this.#free.pop();
+    return this.#free.pop() ?? (this.#fresh < SLOTS ? this.#fresh++ : undefined);
   }
 
   /** Puts a task into a slot. */
