@@ -26,6 +26,9 @@ const INSTEAD: { readonly [name: string]: string } = {
 
 const STREAMS = new Set(["ReadableStream", "WritableStream", "TransformStream", "MessagePort"]);
 
+/** So many characters are told of the message of something that was thrown. */
+const MAX_MESSAGE = 1_000;
+
 /** The default text forms of generators, and of iterators of collections. */
 const ITERATOR = /^\[object (.* )?(Async )?(Generator|AsyncGenerator|Iterator|Iterator Helper)\]$/;
 
@@ -49,7 +52,18 @@ export function describeRefused(thing: object, { root, sameProcess }: EncodeOpti
   const instead = isPlatforms && Object.hasOwn(INSTEAD, name) ? INSTEAD[name].replace("$", send) : undefined;
   if (instead !== undefined) return fix(what, instead);
   if (isPlatforms || name === "") return fix(what, `${send} what it is made of`);
+  if (root === "error") return fix(what + messageOf(thing), "throw an Error, or its data as a plain object");
   return fix(what, `${send} its data as a plain object or array`);
+}
+
+/** What a thing that was thrown says of itself, as many classes do that are no errors. */
+function messageOf(thing: object): string {
+  const message = read(() => {
+    const text = (thing as { message?: unknown }).message;
+    return typeof text === "string" ? text : "";
+  });
+  const shown = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message;
+  return message === "" ? "" : ` with the message ${JSON.stringify(shown)}`;
 }
 
 /** What a message says of a thing that cannot cross. */

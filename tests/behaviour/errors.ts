@@ -242,6 +242,13 @@ export function errorBehaviour(kind: Kind): void {
         faults.push(`${which}: ${(error as Error).message}`);
       }
     }
+    await bothFail(() => pool.submit(failWith, "noError"), (error) => {
+      assertInstanceOf(error, SerializationError);
+      assertStringIncludes(
+        error.message,
+        'an instance of ExitStatus with the message "Program terminated with exit(3)"',
+      );
+    });
     for (const which of ["function", "symbol"]) {
       try {
         await bothFail(() => pool.submit(failWith, which), (error) => assertInstanceOf(error, SerializationError));
