@@ -6,20 +6,30 @@ import { assert, assertEquals, assertInstanceOf, assertNotEquals, assertStringIn
 import { BrokenProcessPool, ProcessPoolExecutor, taskRef } from "@concurrent/futures";
 import { bestOf, bothFail, BOUND, Gate, Ledger, sleep, test, until, within } from "../_helpers.ts";
 import { commandOf, isAlive, Running } from "../_start.ts";
-import { awaitAbort, leaveAsking, loopForever, loopUntil, loopUntilAborted } from "../fixtures/control_tasks.ts";
+import { awaitAbort, leaveAsking, loopUntil, loopUntilAborted } from "../fixtures/control_tasks.ts";
 import type { record } from "../fixtures/tasks.ts";
 import {
-  computeAndLinger,
-  computeFor,
   linger,
-  loopForEver,
+  pauseAndLinger,
+  pauseFor,
+  pauseForEver,
   pid,
   pidAtGate,
   pidLater,
   readStdinLater,
 } from "../fixtures/process_tasks.ts";
+import { type Emptied, lendEmpty } from "./_replacing.ts";
 
 const tasks = import.meta.resolve("../fixtures/tasks.ts");
+
+/** Tasks that take long pause here, which costs nothing: a process that computes attends to its input no better. */
+const lent = { break: lendEmpty("break"), replace: lendEmpty("replace") };
+
+/** A pool for a test that breaks it. */
+function ownPool(): Emptied {
+  const pool = new ProcessPoolExecutor(1);
+  return { pool, [Symbol.asyncDispose]: () => pool.shutdown() };
+}
 
 /** How many threads of a process run a web worker. */
 function workersOf(pid: number): number {
@@ -31,7 +41,8 @@ function workersOf(pid: number): number {
 }
 
 test("ProcessPoolExecutor: a process starts a thread for its second task, and none for the first", async () => {
-  using pool = new ProcessPoolExecutor(1);
+  await using taken = await lent.break();
+  const { pool } = taken;
   const child = await within(pool.submit(pid));
   assertEquals(workersOf(child), 0);
   assertEquals([await within(pool.submit(pid)), workersOf(child)], [child, 1]);
@@ -69,7 +80,8 @@ test(
         (await Array.fromAsync(pool.map(async (_: number) => await Deno.pid, [1, 2], { chunksize: 2 })))[0],
     ];
     for (const [i, submit] of tasks.entries()) {
-      using pool = new ProcessPoolExecutor(1);
+      await using taken = await lent.break();
+      const { pool } = taken;
       assertEquals(workersOf(await within(submit(pool))), 1, `task ${i}`);
     }
     using pool = new ProcessPoolExecutor({ maxWorkers: 1, initializer: () => {} });
@@ -79,7 +91,8 @@ test(
 );
 
 test("ProcessPoolExecutor: a first task that is aborted while its module loads for long does not begin", async () => {
-  using pool = new ProcessPoolExecutor(1);
+  await using taken = await lent.break();
+  const { pool } = taken;
   using gate = new Gate();
   const ledger = new Ledger();
   const pids = new Ledger();
@@ -100,7 +113,8 @@ test("ProcessPoolExecutor: a first task that is aborted while its module loads f
 }, { linuxOnly: true });
 
 test("ProcessPoolExecutor: the first task of a process hears in a loop that it is aborted", async () => {
-  using pool = new ProcessPoolExecutor(1);
+  await using taken = await lent.break();
+  const { pool } = taken;
   const ledger = new Ledger();
   const future = pool.with({ grace: BOUND }).submit(loopUntilAborted, ledger.path);
   await until(() => ledger.lines().length === 1, "its begin");
@@ -110,7 +124,8 @@ test("ProcessPoolExecutor: the first task of a process hears in a loop that it i
 });
 
 test("ProcessPoolExecutor: the first task of a process hears in its event loop that it is aborted", async () => {
-  using pool = new ProcessPoolExecutor(1);
+  await using taken = await lent.break();
+  const { pool } = taken;
   const ledger = new Ledger();
   const future = pool.with({ grace: BOUND }).submit(awaitAbort, ledger.path);
   await until(() => ledger.lines().length === 1, "its begin");
@@ -120,7 +135,8 @@ test("ProcessPoolExecutor: the first task of a process hears in its event loop t
 });
 
 test("ProcessPoolExecutor: the first task of a process sees in a loop that a signal is aborted", async () => {
-  using pool = new ProcessPoolExecutor(1);
+  await using taken = await lent.break();
+  const { pool } = taken;
   const ledger = new Ledger();
   const controller = new AbortController();
   const future = pool.submit(loopUntil, { signal: controller.signal }, ledger.path);
@@ -134,9 +150,10 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
 
   test(`${name}: an endless loop in a first task ends with its process, and the next one runs`, async () => {
     await bestOf(3, async () => {
-      using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+      await using taken = await lent[onWorkerCrash]();
+      const { pool } = taken;
       const ledger = new Ledger();
-      const loop = pool.with({ grace: 0 }).submit(loopForEver, ledger.path);
+      const loop = pool.with({ grace: 0 }).submit(pauseForEver, ledger.path);
       await until(() => ledger.numbers().length > 0, "its begin");
       // Longer than it takes until it is asked whether its input was read, which it cannot answer.
       await sleep(1_100);
@@ -151,8 +168,9 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
   }, { linuxOnly: true });
 
   test(`${name}: a first task that has run for too long ends with its process`, async () => {
-    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
-    const loop = pool.with({ timeout: 600, grace: 0 }).submit(loopForever);
+    await using taken = await lent[onWorkerCrash]();
+    const { pool } = taken;
+    const loop = pool.with({ timeout: 600, grace: 0 }).submit(pauseForEver, new Ledger().path);
     await bothFail(loop, (error) => assertEquals((error as Error).name, "TimeoutError"));
     await within(pool.submit(pid));
   });
@@ -175,7 +193,8 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
   });
 
   test(`${name}: behind what a first task has left behind a task is pending, and can be cancelled`, async () => {
-    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    await using taken = await lent[onWorkerCrash]();
+    const { pool } = taken;
     using gate = new Gate();
     await within(pool.submit(linger, "a timer that a task has left behind", gate.path));
     gate.arrivedSync();
@@ -206,14 +225,20 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
   }
 
   test(`${name}: the time of a first task begins also when its module has taken long to load`, async () => {
-    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
-    const module = "await new Promise((resolve) => setTimeout(resolve, 900)); export function loop() { for (;;); }";
-    const loop = pool.with({ timeout: 300, grace: 0 }).submit(taskRef(`data:application/javascript,${module}`, "loop"));
+    await using taken = await lent[onWorkerCrash]();
+    const { pool } = taken;
+    const module = `import { pause } from "${tasks}";
+      await new Promise((resolve) => setTimeout(resolve, 900));
+      export function loop() { for (;;) pause(10); }`;
+    const loop = pool.with({ timeout: 300, grace: 0 }).submit(
+      taskRef(`data:application/javascript,${encodeURIComponent(module)}`, "loop"),
+    );
     await bothFail(loop, (error) => assertEquals((error as Error).name, "TimeoutError"));
   });
 
   test(`${name}: a first task that asks late whether it is to end leaves the input to its process`, async () => {
-    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    await using taken = await lent[onWorkerCrash]();
+    const { pool } = taken;
     const ledger = new Ledger();
     await within(pool.submit(leaveAsking, 1, ledger.path));
     await until(() => ledger.lines().length > 0, "that it has asked");
@@ -227,7 +252,8 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
     };
     // It reads the message that a thread shall attend to the input, or what comes behind that, whole or in part.
     for (const [leave, length] of [[readAlone, 10], [readAlone, 1 << 16], [readStdinLater, 1 << 16]] as const) {
-      using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+      await using taken = onWorkerCrash === "break" ? ownPool() : await lent.replace();
+      const { pool } = taken;
       await within(pool.submit(leave, length));
       const next = pool.submit(pid);
       const says = (error: unknown) => assertStringIncludes((error as Error).message, "read the standard input");
@@ -241,9 +267,10 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
 test(
   "ProcessPoolExecutor: the result of a first task that took long does not wait for what it left behind",
   async () => {
-    using pool = new ProcessPoolExecutor(1);
+    await using taken = await lent.break();
+    const { pool } = taken;
     using gate = new Gate();
-    const child = await within(pool.submit(computeAndLinger, 1_100, gate.path));
+    const child = await within(pool.submit(pauseAndLinger, 1_100, gate.path));
     gate.arrivedSync();
     gate.open();
     assertEquals(await within(pool.submit(pid)), child);
@@ -273,13 +300,13 @@ test("ProcessPoolExecutor: a first task may replace what its process answers wit
       () => JSON.parse = () => ({}),
     ]
   ) {
-    using pool = new ProcessPoolExecutor(1);
+    await using taken = await lent.break();
+    const { pool } = taken;
     const text = String(replace);
     const child = await within(pool.submit(
       (text: string, ms: number) => {
         (0, eval)(text)();
-        const end = performance.now() + ms;
-        while (performance.now() < end);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
         return Deno.pid;
       },
       text,
@@ -323,8 +350,9 @@ test("Keeper: kills the processes of a program that has died, but for those that
 }, { linuxOnly: true });
 
 test("ProcessPoolExecutor: a first task that computes for long keeps its process", async () => {
-  using pool = new ProcessPoolExecutor(1);
-  const child = await within(pool.submit(computeFor, 2_500));
+  await using taken = await lent.break();
+  const { pool } = taken;
+  const child = await within(pool.submit(pauseFor, 2_500));
   assertEquals(await within(pool.submit(pid)), child);
 });
 
@@ -332,7 +360,7 @@ test("ProcessPoolExecutor maxTasksPerChild: a process that computes on after its
   using pool = new ProcessPoolExecutor({ maxWorkers: 1, maxTasksPerChild: 1 });
   const before = await within(pool.submit(() => {
     setTimeout(() => {
-      for (;;);
+      for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }, 0);
     return Deno.pid;
   }));
