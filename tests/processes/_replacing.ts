@@ -5,7 +5,7 @@
 import { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "@concurrent/futures";
 import { Gate, rejectionOf, restoreAfterFailure, shareWhatLives, until, within } from "../_helpers.ts";
 import { loopForever } from "../fixtures/control_tasks.ts";
-import { passGate } from "../fixtures/tasks.ts";
+import { echo, passGate } from "../fixtures/tasks.ts";
 
 /**
  * Starts a pool and all its processes before the first test and ends it after the last one; what is returned gives it
@@ -15,11 +15,14 @@ export function lend(options: ProcessPoolExecutorOptions & { maxWorkers: number 
   let lent: ProcessPoolExecutor;
   const start = async () => {
     lent = new ProcessPoolExecutor(options);
-    using gate = new Gate();
-    const held = Array.from({ length: options.maxWorkers }, () => lent.submit(passGate, gate.path));
-    await gate.arrived(options.maxWorkers);
-    gate.open();
-    await within(Promise.all(held));
+    if (options.maxWorkers === 1) await within(lent.submit(echo, 1));
+    else {
+      using gate = new Gate();
+      const held = Array.from({ length: options.maxWorkers }, () => lent.submit(passGate, gate.path));
+      await gate.arrived(options.maxWorkers);
+      gate.open();
+      await within(Promise.all(held));
+    }
     shareWhatLives();
   };
   Deno.test.beforeAll(start);

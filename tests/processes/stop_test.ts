@@ -1,26 +1,14 @@
 /** Tasks of processes that are stopped: which process is killed for them, and what becomes of the others. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
-import { type Future, ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
+import { ProcessPoolExecutor, TimeoutError } from "@concurrent/futures";
 import { poolOf } from "../../executors/_owner/executor_core.ts";
 import { isAlive } from "../_start.ts";
-import {
-  bestOf,
-  Border,
-  BOUND,
-  childProcesses,
-  Gate,
-  Ledger,
-  sleep,
-  spin,
-  test,
-  until,
-  untilSync,
-  within,
-} from "../_helpers.ts";
-import { add, compute, echo, passGate, record, square } from "../fixtures/tasks.ts";
+import { bestOf, BOUND, childProcesses, Gate, Ledger, sleep, spin, test, until, within } from "../_helpers.ts";
+import { add, echo, passGate, record, square } from "../fixtures/tasks.ts";
 import { project } from "../_projects.ts";
 import { loopForever } from "../fixtures/control_tasks.ts";
 import { pid, recordOrPass, stopItself } from "../fixtures/process_tasks.ts";
+import { abortAtBegins, killAtEnds } from "./_races.ts";
 import { keepReplaced, lend } from "./_replacing.ts";
 
 const CRASHES = ["break", "replace"] as const;
@@ -36,24 +24,22 @@ for (const onWorkerCrash of CRASHES) {
     using gate = new Gate();
     const other = pool.submit(passGate<string>, gate.path, "the other one");
     await gate.arrived();
-    for (let i = 0; i < 2; i++) {
-      const before = await within(pool.submit(pid));
-      const late = pool.with({ timeout: 30, grace: 10 }).submit(loopForever);
-      const behind = [1, 2, 3].map((n) => pool.submit(square, n));
-      const error = late.exception(BOUND);
-      assertInstanceOf(error, TimeoutError);
-      assertMatch(error.message, /^Task loopForever was stopped on ProcessPoolExecutor-\d+_\d+, .*: 30 ms$/);
-      assertEquals(await within(Promise.all(behind)), [1, 4, 9]);
-      const aborted = pool.with({ grace: 10 }).submit(loopForever);
-      await until(() => aborted.running(), "its begin");
-      const more = [1, 2, 3].map((n) => pool.submit(square, n));
-      const reason = new Error("enough");
-      assert(aborted.abort(reason));
-      assertStrictEquals(aborted.exception(BOUND), reason);
-      assertEquals(await within(Promise.all(more)), [1, 4, 9]);
-      assert(await within(pool.submit(pid)) !== before, "another process");
-      assert(other.running());
-    }
+    const before = await within(pool.submit(pid));
+    const late = pool.with({ timeout: 30, grace: 10 }).submit(loopForever);
+    const behind = [1, 2, 3].map((n) => pool.submit(square, n));
+    const error = late.exception(BOUND);
+    assertInstanceOf(error, TimeoutError);
+    assertMatch(error.message, /^Task loopForever was stopped on ProcessPoolExecutor-\d+_\d+, .*: 30 ms$/);
+    assertEquals(await within(Promise.all(behind)), [1, 4, 9]);
+    const aborted = pool.with({ grace: 10 }).submit(loopForever);
+    await until(() => aborted.running(), "its begin");
+    const more = [1, 2, 3].map((n) => pool.submit(square, n));
+    const reason = new Error("enough");
+    assert(aborted.abort(reason));
+    assertStrictEquals(aborted.exception(BOUND), reason);
+    assertEquals(await within(Promise.all(more)), [1, 4, 9]);
+    assert(await within(pool.submit(pid)) !== before, "another process");
+    assert(other.running());
     gate.open();
     assertEquals(await within(other), "the other one");
   });
@@ -112,25 +98,7 @@ for (const onWorkerCrash of CRASHES) {
 
   test(`${name}: a process that is killed just when its task ends fails no other task`, async () => {
     const pool = lent[onWorkerCrash]();
-    let process = await within(pool.submit(pid));
-    const outcomes = { killed: 0, kept: 0 };
-    const border = new Border(4);
-    for (let i = 0; i < 25; i++) {
-      // Killed at about the moment at which it ends: before, after, or with its result on the way.
-      const future: Future<number> = pool.with({ timeout: 6, grace: 2 }).submit(compute, 6 + border.ms);
-      const behind = [1, 2, 3].map((n) => pool.submit(square, n));
-      const error = future.exception(BOUND);
-      assertEquals(await within(Promise.all(behind)), [1, 4, 9]);
-      const last = process;
-      process = await within(pool.submit(pid));
-      const isKilled = process !== last;
-      // It may have ended before anybody has looked at the clock.
-      if (error !== null) assertInstanceOf(error, TimeoutError);
-      else assert(!isKilled, "a task has its result, and its process was killed");
-      outcomes[isKilled ? "killed" : "kept"]++;
-      border.note(isKilled);
-    }
-    assert(outcomes.killed > 0 && outcomes.kept > 0, JSON.stringify(outcomes));
+    await killAtEnds(pool, 10);
     keepReplaced();
   });
 
@@ -208,24 +176,8 @@ for (const onWorkerCrash of CRASHES) {
 }
 
 test("ProcessPoolExecutor: aborts while children are given the next tasks, and each of those runs", async () => {
-  using pool = new ProcessPoolExecutor({ maxWorkers: 2 });
-  await within(Promise.all(Array.from({ length: 500 }, (_, i) => pool.submit(compute, 0.1 * (i % 2)))));
-  for (let round = 0; round < 20; round++) {
-    const ledger = new Ledger();
-    const futures = Array.from({ length: 40 }, (_, i) => pool.submit(record<number>, ledger.path, i));
-    const aborted = new Set<number>();
-    for (let i = 0; i < futures.length; i++) {
-      untilSync(() => futures[i].running() || futures[i].done(), "its begin", 2_000);
-      if (i % 2 === 0 && futures[i].abort()) aborted.add(i);
-    }
-    const outcomes = await within(Promise.allSettled(futures));
-    for (const [i, { status }] of outcomes.entries()) {
-      assertEquals(status, aborted.has(i) ? "rejected" : "fulfilled", `${i} of round ${round}`);
-    }
-    const lines = ledger.numbers();
-    assertEquals(lines, [...new Set(lines)], "each once");
-    for (const i of futures.keys()) assert(aborted.has(i) || lines.includes(i), `${i} has not run`);
-  }
+  using pool = new ProcessPoolExecutor(2);
+  await abortAtBegins(pool, 8);
 });
 
 /** A child that gets no input from when the file `hold` is there until `go` is. */

@@ -9,6 +9,7 @@ import { EXAMPLES } from "./examples.ts";
 import { CONTROL } from "./control.ts";
 import { FAULTS } from "./faults.ts";
 import { LOAD, STREAMS } from "./load.ts";
+import { RACES } from "./races.ts";
 import { measure, type Measured, newSeed } from "./_scenario.ts";
 import { STOPS } from "./storms.ts";
 import { SYNC } from "./sync.ts";
@@ -46,7 +47,7 @@ function givenSize(): number | undefined {
 if (import.meta.main) {
   const seed = newSeed();
   const size = givenSize();
-  const all = [...LOAD, ...STREAMS, ...FAULTS, ...CONTROL, ...STOPS, ...SYNC, ...EXAMPLES, ...CLUSTER];
+  const all = [...LOAD, ...STREAMS, ...FAULTS, ...CONTROL, ...RACES, ...STOPS, ...SYNC, ...EXAMPLES, ...CLUSTER];
   const chosen = all.filter(({ name }) => Deno.args.every((text) => name.includes(text)));
   if (chosen.length === 0) {
     const names = all.map(({ name }) => `  ${name}`);
