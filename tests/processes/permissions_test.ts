@@ -18,20 +18,33 @@ function secret(): string {
 
 // ---- permissions: "none" ------------------------------------------------------------------------------------------
 
+const WAYS: { [flags: string]: string[] } = {
+  [FEW.join(" ")]: ["runs", "refused", "source", "imports", "packages", "initializer"],
+  "-A": ["refused", "source"],
+};
+const sandboxes = new Map<string, Promise<{ [way: string]: { [what: string]: unknown } }>>();
+
+/** What became of tasks without permissions, in one way: a program tries all that tests ask of its flags. */
+async function sandboxed(flags: string[], way: string): Promise<{ [what: string]: unknown }> {
+  const key = flags.join(" ");
+  const program = sandboxes.get(key) ?? outputOf("sandbox.ts", [secret(), ...WAYS[key] ?? [way]], { flags });
+  sandboxes.set(key, program);
+  return (await program)[way];
+}
+
 test('ProcessPoolExecutor permissions: "none" runs tasks in a program with --allow-run and --allow-read', async () => {
   const expected = { function: 2, reference: 4, source: 6, mapped: [8, 10], named: 42 };
-  assertEquals(await outputOf("sandbox.ts", ["runs"], { flags: FEW }), expected);
+  assertEquals(await sandboxed(FEW, "runs"), expected);
   const less = [`--allow-run=${DENO}`, `--allow-read=${ROOT}`];
-  assertEquals(await outputOf("sandbox.ts", ["runs"], { flags: less }), expected);
+  assertEquals(await sandboxed(less, "runs"), expected);
 });
 
 for (const flags of [FEW, ["-A"]]) {
   test(`ProcessPoolExecutor permissions: "none" refuses all that needs one, with ${flags.join(" ")}`, async () => {
-    const path = secret();
-    for (const [what, outcome] of Object.entries(await outputOf("sandbox.ts", ["refused", path], { flags }))) {
+    for (const [what, outcome] of Object.entries(await sandboxed(flags, "refused"))) {
       assertEquals(outcome, "NotCapable", what);
     }
-    for (const [what, outcome] of Object.entries(await outputOf("sandbox.ts", ["source", path], { flags }))) {
+    for (const [what, outcome] of Object.entries(await sandboxed(flags, "source"))) {
       assertEquals(outcome, "NotCapable", `${what} in source text`);
     }
   });
@@ -39,11 +52,11 @@ for (const flags of [FEW, ["-A"]]) {
 
 test('ProcessPoolExecutor permissions: "none" holds for the top level of all modules that a task loads', async () => {
   const expected = { topLevel: "NotCapable", static: "NotCapable", dynamic: "NotCapable", after: 2 };
-  assertEquals(await outputOf("sandbox.ts", ["imports"], { flags: FEW }), expected);
+  assertEquals(await sandboxed(FEW, "imports"), expected);
 });
 
 test('ProcessPoolExecutor permissions: "none" loads packages by the names of the project\'s import map', async () => {
-  assertEquals(await outputOf("sandbox.ts", ["packages"], { flags: FEW }), ["<svg", "NotCapable"]);
+  assertEquals<unknown>(await sandboxed(FEW, "packages"), ["<svg", "NotCapable"]);
 });
 
 test("ProcessPoolExecutor: processes write no lock file where the program was told to use none", async () => {
@@ -67,7 +80,7 @@ test("ProcessPoolExecutor: processes write no lock file where the program was to
 });
 
 test('ProcessPoolExecutor permissions: "none" runs initializers of its module, of another and of none', async () => {
-  assertEquals(await outputOf("sandbox.ts", ["initializer"], { flags: FEW }), {
+  assertEquals(await sandboxed(FEW, "initializer"), {
     same: ["a", "b"],
     other: 2,
     afterOther: ["a", "b"],
@@ -93,14 +106,21 @@ function manyModules(count: number): string {
   return url.href;
 }
 
-for (const way of ["awaited", "blocking", "at once", "mixed"]) {
-  for (const workers of [1, 2, 4]) {
+const WORKERS = [1, 2, 4];
+const TASKS_PER_MODULE = { "awaited": 3, "blocking": 3, "at once": 3, "mixed": 4 };
+let manyDone: Promise<{ [what: string]: unknown }> | undefined;
+
+/** What became of all of them: one program runs them, in a pool for each number of processes. */
+function runMany(): Promise<{ [what: string]: unknown }> {
+  const foldersOf = (workers: number) => Object.keys(TASKS_PER_MODULE).map((way) => [way, manyModules(workers + 1)]);
+  const args = WORKERS.map((workers) => JSON.stringify([workers, Object.fromEntries(foldersOf(workers))]));
+  return manyDone ??= outputOf("many_modules.ts", args, { flags: FEW });
+}
+
+for (const [way, count] of Object.entries(TASKS_PER_MODULE)) {
+  for (const workers of WORKERS) {
     test(`ProcessPoolExecutor permissions: "none" loses no task of many modules: ${way}, by ${workers}`, async () => {
-      // More than processes, each of which starts anew for a module that it does not know.
-      const modules = workers + 1;
-      const expected = { done: way === "mixed" ? 4 * modules : 3 * modules, failed: [] };
-      const args = [manyModules(modules), `${modules}`, way, String(workers)];
-      assertEquals(await outputOf("many_modules.ts", args, { flags: FEW }), expected);
+      assertEquals((await runMany())[`${way}, by ${workers}`], { done: count * (workers + 1), failed: [] });
     });
   }
 }
