@@ -1,4 +1,8 @@
-/** {@linkcode ProcessPoolExecutor}: what its processes are started with, and what they find. */
+/**
+ * {@linkcode ProcessPoolExecutor}: what its processes are started with, and what they find.
+ *
+ * Longer than other files: the projects that it makes are written out in it.
+ */
 import { ProcessPoolExecutor } from "@concurrent/futures";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
 import { temporaryPath, test, within } from "../_helpers.ts";
@@ -10,12 +14,17 @@ const testOnUnix: typeof test = Deno.build.os === "windows" ? () => {} : test;
 const testOnLinux: typeof test = Deno.build.os === "linux" ? test : () => {};
 const FEW = ["--allow-run", "--allow-read"];
 
-/** A program that runs `task` of `./task.ts` in a process and prints its result, or why there is none. */
-function mainOf(options: object, task = "./task.ts"): string {
+/**
+ * A program that runs `task` of `./task.ts` in a process and prints its result, or why there is none: for all options
+ * that it is given.
+ */
+function mainOf(...options: object[]): string {
   return `import { ProcessPoolExecutor } from "${ENTRY}";
-    import { task } from "${task}";
-    using pool = new ProcessPoolExecutor({ maxWorkers: 1, ...${JSON.stringify(options)} });
-    try { console.log(await pool.submit(task)); } catch (error) { console.log(error.message); }`;
+    import { task } from "./task.ts";
+    for (const options of ${JSON.stringify(options)}) {
+      using pool = new ProcessPoolExecutor({ maxWorkers: 1, ...options });
+      try { console.log(await pool.submit(task)); } catch (error) { console.log(error.message); }
+    }`;
 }
 
 // ---- the option deno ----------------------------------------------------------------------------------------------
@@ -205,23 +214,35 @@ const FOO = {
 
 const FOO_TASK = `import { foo } from "foo"; export const task = (): string => foo;`;
 
-for (const permissions of ["inherit", "none"]) {
+const TWO = ["inherit", "none"];
+let found: Promise<string[][]> | undefined;
+
+/** What programs with all and with few permissions print, in a project of a package.json alone: a line for each. */
+async function findPackages(): Promise<string[][]> {
+  const folder = project({
+    ...FOO,
+    "package.json": `{ "dependencies": { "foo": "1.0.0" }, "imports": { "#words": "./words.ts" } }`,
+    "words.ts": `export const word = "word";`,
+    "task.ts": FOO_TASK,
+    "src/app/task.ts": `import { task as foo } from "../../task.ts";
+      import { word } from "#words";
+      export const task = () => [foo(), word];`,
+    "src/app/main.ts": mainOf(...TWO.map((permissions) => ({ permissions }))),
+  });
+  const printed = [];
+  for (const flags of [["-A"], FEW]) {
+    const { stdout, stderr } = await runFile(`${folder}/src/app/main.ts`, flags);
+    printed.push([...stdout.split("\n"), stderr]);
+  }
+  return printed;
+}
+
+for (const [i, permissions] of TWO.entries()) {
   testOnUnix(
     `ProcessPoolExecutor permissions: "${permissions}" finds node_modules of a package.json alone`,
     async () => {
-      const folder = project({
-        ...FOO,
-        "package.json": `{ "dependencies": { "foo": "1.0.0" }, "imports": { "#words": "./words.ts" } }`,
-        "words.ts": `export const word = "word";`,
-        "task.ts": FOO_TASK,
-        "src/app/task.ts": `import { task as foo } from "../../task.ts";
-        import { word } from "#words";
-        export const task = () => [foo(), word];`,
-        "src/app/main.ts": mainOf({ permissions }),
-      });
-      for (const flags of [["-A"], FEW]) {
-        const { stdout, stderr } = await runFile(`${folder}/src/app/main.ts`, flags);
-        assertEquals([stdout, stderr], [`[ "foo of node_modules", "word" ]\n`, ""]);
+      for (const lines of await (found ??= findPackages())) {
+        assertEquals([lines.length, lines[i], lines[3]], [4, `[ "foo of node_modules", "word" ]`, ""]);
       }
     },
   );
@@ -300,48 +321,61 @@ for (
     const folder = project({
       ...files,
       "a/task.ts": `import { word } from "http://${host}/word.ts"; export const task = () => word;`,
-      // Not loaded by the program: only processes can tell.
+      // Not loaded by the program: only processes can tell. The second one finds the lock file.
       "a/main.ts": `import { ProcessPoolExecutor, taskRef } from "${ENTRY}";
-        using pool = new ProcessPoolExecutor(1);
         const task = taskRef(import.meta.resolve("./task.ts"), "task");
-        console.log(await pool.submit(task).then((word) => word, (error) => error.message));`,
+        for (const lock of [undefined, Deno.args[1]]) {
+          if (lock !== undefined) Deno.writeTextFileSync(Deno.args[0], lock);
+          using pool = new ProcessPoolExecutor(1);
+          console.log(await pool.submit(task).then((word) => word, (error) => error.message));
+        }`,
     });
-    assertEquals((await runFile(`${folder}/a/main.ts`)).stdout, "word\n");
     const lock = { version: "5", remote: { [`http://${host}/word.ts`]: "0".repeat(64) } };
     Deno.mkdirSync(`${folder}/${name}`.replace(/[^/]+$/, ""), { recursive: true });
-    Deno.writeTextFileSync(`${folder}/${name}`, JSON.stringify(lock));
-    assertStringIncludes((await runFile(`${folder}/a/main.ts`)).stdout, "Integrity check failed");
+    const args = [`${folder}/${name}`, JSON.stringify(lock)];
+    const [before, ...after] = (await runFile(`${folder}/a/main.ts`, ["-A"], { args })).stdout.split("\n");
+    assertEquals(before, "word");
+    assertStringIncludes(after.join("\n"), "Integrity check failed");
   });
 }
 
 // ---- modules of other hosts ---------------------------------------------------------------------------------------
 
-for (const permissions of ["inherit", "none", { read: "inherit" }, { import: ["a.com"] }]) {
-  const shown = JSON.stringify(permissions);
-  test(`ProcessPoolExecutor permissions: ${shown} loads tasks of hosts in --allow-import`, async () => {
-    await using server = serveModules({
-      "task.ts": `import { word } from "./word.ts"; export const task = (n: number): string => word + n;`,
-      "word.ts": `export const word: string = "word";`,
-    });
-    const folder = project({
-      "main.ts": `import { ProcessPoolExecutor, taskRef } from "${ENTRY}";
-        using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions: ${shown} });
+const IMPORTING = ["inherit", "none", { read: "inherit" }, { import: ["a.com"] }];
+let imported: Promise<{ allowed: string[]; less: string[]; stderr: string; refused: string }> | undefined;
+
+/** What programs print that may import from both hosts, or from one: they run tasks under all those permissions. */
+async function importTasks() {
+  await using server = serveModules({
+    "task.ts": `import { word } from "./word.ts"; export const task = (n: number): string => word + n;`,
+    "word.ts": `export const word: string = "word";`,
+  });
+  const folder = project({
+    "main.ts": `import { ProcessPoolExecutor, taskRef } from "${ENTRY}";
+      for (const permissions of ${JSON.stringify(IMPORTING)}) {
+        using pool = new ProcessPoolExecutor({ maxWorkers: 1, permissions });
         console.log(await pool.submit((n) => "text" + n, 0));
         // The process that there is was not started for these hosts.
         for (const [i, host] of Deno.args.entries()) {
           const task = taskRef("http://" + host + "/task.ts", "task");
           console.log(await pool.submit(task, i).then((word) => word, (error) => error.message));
         }
-        console.log([...pool.map(taskRef("http://" + Deno.args[0] + "/task.ts", "task"), [3, 4])].join());`,
-    });
-    const flags = [...FEW, `--allow-import=${server.hosts},a.com`];
-    const { stdout, stderr } = await runFile(`${folder}/main.ts`, flags, { args: server.hosts });
-    assertEquals([stdout, stderr], ["text0\nword0\nword1\nword3,word4\n", ""]);
-    const [allowed, refused] = server.hosts;
-    const less = await runFile(`${folder}/main.ts`, [...FEW, `--allow-import=${allowed},a.com`], {
-      args: server.hosts,
-    });
-    assertStringIncludes(less.stdout, `text0\nword0\nRequires import access to "${refused}"`);
+        console.log([...pool.map(taskRef("http://" + Deno.args[0] + "/task.ts", "task"), [3, 4])].join() + "\\n\\n");
+      }`,
+  });
+  const [allowed, refused] = server.hosts;
+  const run = (hosts: string[]) =>
+    runFile(`${folder}/main.ts`, [...FEW, `--allow-import=${hosts},a.com`], { args: server.hosts });
+  const all = await run(server.hosts);
+  const less = await run([allowed]);
+  return { allowed: all.stdout.split("\n\n\n"), less: less.stdout.split("\n\n\n"), stderr: all.stderr, refused };
+}
+
+for (const [i, permissions] of IMPORTING.entries()) {
+  test(`ProcessPoolExecutor permissions: ${JSON.stringify(permissions)} loads tasks of hosts in --allow-import`, async () => {
+    const { allowed, less, stderr, refused } = await (imported ??= importTasks());
+    assertEquals([allowed[i], stderr], ["text0\nword0\nword1\nword3,word4", ""]);
+    assertStringIncludes(less[i], `text0\nword0\nRequires import access to "${refused}"`);
   });
 }
 
@@ -357,12 +391,11 @@ test("ProcessPoolExecutor runs with this package from another host, under all pe
   });
   const host = `127.0.0.1:${server.addr.port}`;
   const folder = project({ "task.ts": "export const task = () => 42;" });
-  for (const permissions of ["inherit", "none"]) {
-    Deno.writeTextFileSync(`${folder}/main.ts`, mainOf({ permissions }).replace(ENTRY, `http://${host}/mod.ts`));
-    for (const flags of [["-A"], [...FEW, `--allow-import=${host}`]]) {
-      const { stdout, stderr } = await runFile(`${folder}/main.ts`, flags);
-      assertEquals([stdout, stderr], ["42\n", ""]);
-    }
+  const main = mainOf(...TWO.map((permissions) => ({ permissions })));
+  Deno.writeTextFileSync(`${folder}/main.ts`, main.replace(ENTRY, `http://${host}/mod.ts`));
+  for (const flags of [["-A"], [...FEW, `--allow-import=${host}`]]) {
+    const { stdout, stderr } = await runFile(`${folder}/main.ts`, flags);
+    assertEquals([stdout, stderr], ["42\n42\n", ""]);
   }
 });
 
@@ -371,23 +404,25 @@ test("ProcessPoolExecutor runs with this package from another host, under all pe
 test(
   'ProcessPoolExecutor permissions: "none" runs tasks of more modules than a command line takes',
   async () => {
-    // Long names: about a hundred of them are as many as it takes.
-    const folder = temporaryPath(`modules-${"x".repeat(80)}?#&%"/${"y".repeat(240)}/${"z".repeat(200)}`);
+    // Long names: about twenty of them are as many as it takes.
+    const folder = temporaryPath(
+      `modules-${"x".repeat(80)}?#&%"${`/${"y".repeat(240)}`.repeat(11)}/${"z".repeat(200)}`,
+    );
     Deno.mkdirSync(folder, { recursive: true });
-    for (let i = 0; i < 300; i++) Deno.writeTextFileSync(`${folder}/${i}.ts`, `export const task = () => ${i};`);
+    for (let i = 0; i < 45; i++) Deno.writeTextFileSync(`${folder}/${i}.ts`, `export const task = () => ${i};`);
     const url = new URL("file:///");
     url.pathname = folder.replaceAll("%", "%25");
     const { href } = url;
     const main = project({
       "main.ts": `import { ProcessPoolExecutor, taskRef } from "${ENTRY}";
       using pool = new ProcessPoolExecutor({ maxWorkers: 2, permissions: "none" });
-      const tasks = Array.from({ length: 300 }, (_, i) => taskRef(Deno.args[0] + "/" + i + ".ts", "task"));
+      const tasks = Array.from({ length: 45 }, (_, i) => taskRef(Deno.args[0] + "/" + i + ".ts", "task"));
       const results = await Promise.all(tasks.map((task) => pool.submit(task)));
       console.log(results.every((result, i) => result === i), results.length);
-      console.log(await pool.submit(tasks[0]), await pool.submit(tasks[299]), await pool.submit(tasks[150]));`,
+      console.log(await pool.submit(tasks[0]), await pool.submit(tasks[44]), await pool.submit(tasks[22]));`,
     });
     const { stdout, stderr } = await runFile(`${main}/main.ts`, FEW, { args: [href] });
-    assertEquals([stdout, stderr], ["true 300\n0 299 150\n", ""]);
+    assertEquals([stdout, stderr], ["true 45\n0 44 22\n", ""]);
   },
   { bound: 60_000 },
 );
