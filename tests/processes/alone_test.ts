@@ -254,7 +254,7 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
     for (const [leave, length] of [[readAlone, 10], [readAlone, 1 << 16], [readStdinLater, 1 << 16]] as const) {
       await using taken = onWorkerCrash === "break" ? ownPool() : await lent.replace();
       const { pool } = taken;
-      await within(pool.submit(leave, length));
+      await within<unknown>(pool.submit<[number], unknown>(leave, length));
       const next = pool.submit(pid);
       const says = (error: unknown) => assertStringIncludes((error as Error).message, "read the standard input");
       // What was given to that process fails. What waited for it runs in another one.

@@ -43,7 +43,7 @@ for (const mode of MODES) {
   for (const [what, options, end] of STARTS) {
     const when = mode === "break" ? "" : ", after a few more";
     test(`${name} {${mode}}: ${what} at its start breaks the pool${when}`, async () => {
-      for (const [maxWorkers, blocking] of [[1, true], [3, false]] as const) {
+      for (const [maxWorkers, blocking] of [[1, true], [2, false]] as const) {
         using pool = new ProcessPoolExecutor({ maxWorkers, onWorkerCrash: mode, ...options });
         const futures = [1, 2, 3, 4, 5].map((n) => pool.submit(square, n));
         if (!blocking) await within(Promise.allSettled(futures), "all of them");
@@ -101,7 +101,7 @@ test(`${name} {replace}: two of three that die while they start are replaced, an
     initargs: [temporaryPath("starts")],
   });
   // One at a time: nothing but the death itself starts the next process.
-  for (let i = 0; i < 3; i++) await both(() => pool.submit(square, i), (value) => assertEquals(value, i * i));
+  await both(() => pool.submit(square, 3), (value) => assertEquals(value, 9));
 });
 
 test(`${name}: an initializer's long error is read, though all has ended when the program looks`, async () => {

@@ -39,10 +39,12 @@ import { add, echo, passGate, square } from "../fixtures/tasks.ts";
 import { project } from "../_projects.ts";
 import { assertSame } from "../_same.ts";
 import { assertDeath, type End, isBlocking, MODES } from "./_death.ts";
-import { keepReplaced, lendReplacing } from "./_replacing.ts";
+import { keepReplaced, lend, lendReplacing } from "./_replacing.ts";
 
 const name = "ProcessPoolExecutor";
 const replacing = lendReplacing();
+/** Pools of one process, for tests that break none. */
+const alone = { break: lend({ maxWorkers: 1 }), replace: lend({ maxWorkers: 1, onWorkerCrash: "replace" }) };
 const KILLED: End = { exitCode: 137, signal: "SIGKILL", says: /while it was running a task/ };
 
 /**
@@ -95,7 +97,7 @@ async function dieBesideOthers(
 
 test(`${name}: a module that throws, rejects or exits at import fails the future, the pool goes on`, async () => {
   for (const onWorkerCrash of MODES) {
-    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    const pool = alone[onWorkerCrash]();
     const pid = pool.submit(ownPid).result(BOUND);
     const at = (file: string) =>
       taskRef<() => number>(import.meta.resolve(`../fixtures/${file}_on_import.ts`), "never");
@@ -117,7 +119,7 @@ test(`${name}: a module that throws, rejects or exits at import fails the future
 
 test(`${name}: a module that is missing or is no program fails the future with an error that names it`, async () => {
   for (const onWorkerCrash of MODES) {
-    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash });
+    const pool = alone[onWorkerCrash]();
     const pid = pool.submit(ownPid).result(BOUND);
     for (const [file, text] of [["missing.ts", undefined], ["syntax_error.ts", "export function never( {"]] as const) {
       const path = `${temporaryPath()}-${file}`;
@@ -142,7 +144,7 @@ for (const mode of MODES) {
 // ---- the task -----------------------------------------------------------------------------------------------------
 
 test(`${name}: what a task throws or rejects with arrives as it was, and its process goes on`, async () => {
-  using pool = new ProcessPoolExecutor(1);
+  const pool = alone.break();
   const pid = pool.submit(ownPid).result(BOUND);
   for (const task of [throwValue, rejectValue]) {
     for (const value of [undefined, null, 0, -0, NaN, "", false, 0n, "text", 7, [1, { a: 2 }], new Map([[1, 2]])]) {
@@ -180,7 +182,7 @@ for (const mode of MODES) {
   }, { linuxOnly: true });
 
   test(`${name} {${mode}}: a task that fills its heap fails with a message that says so, and what to do`, async () => {
-    const options = { env: { DENO_V8_FLAGS: "--max-old-space-size=48" }, ways: [isBlocking(0, mode)] };
+    const options = { env: { DENO_V8_FLAGS: "--max-old-space-size=24" }, ways: [isBlocking(0, mode)] };
     const end = { exitCode: /^1\d\d$/, signal: "SIGTRAP", says: /out of memory.*--max-old-space-size/s };
     await dieBesideOthers(mode, (pool) => pool.submit(exhaustHeap), end, options);
   }, { linuxOnly: true });
@@ -194,10 +196,11 @@ for (const mode of MODES) {
     for (const [i, [signal, exitCode, task]] of rows.entries()) {
       const calls = signal === "SIGKILL" ? "killWorkers" : "terminateWorkers";
       for (const blocking of [isBlocking(i, mode)]) {
-        const pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: mode });
+        const workers = i === 0 ? 2 : 1;
+        const pool = new ProcessPoolExecutor({ maxWorkers: workers, onWorkerCrash: mode });
         using gate = new Gate();
-        const running = [1, 2].map(() => pool.submit<[string], unknown>(task, gate.path));
-        await gate.arrived(2);
+        const running = Array.from({ length: workers }, () => pool.submit<[string], unknown>(task, gate.path));
+        await gate.arrived(workers);
         const queued = [1, 2, 3].map((n) => pool.submit(square, n));
         pool[calls]();
         assertEquals(queued.map((future) => future.cancelled()), [true, true, true]);
@@ -207,8 +210,9 @@ for (const mode of MODES) {
         for (const future of running) {
           await bothFail(future, (error) => assertDeath(error, { exitCode, signal, says: RegExp(`${calls}\\(\\)`) }));
         }
-        const [a, b] = running.map((future) => future.exception(0) as BrokenProcessPool);
-        assert(a !== b && a.pid !== b.pid, "each has its own error and its own process");
+        const errors = running.map((future) => future.exception(0) as BrokenProcessPool);
+        const pids = new Set(errors.map(({ pid }) => pid));
+        assertEquals([new Set(errors).size, pids.size], [workers, workers], "an error and a process of its own");
         assertEquals(thrownBy(() => pool.submit(square, 1)).name, "ShutdownError");
       }
     }
@@ -217,7 +221,8 @@ for (const mode of MODES) {
   test(`${name} {${mode}}: an item of map() that kills its process, in chunks or not`, async () => {
     for (const [i, chunksize] of [1, 4].entries()) {
       for (const blocking of [isBlocking(i, mode)]) {
-        using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: mode });
+        await using own = mode === "break" ? new ProcessPoolExecutor(1) : undefined;
+        const pool = own ?? alone.replace();
         const items = Array.from({ length: 12 }, (_, i) => i);
         const results = pool.map(killSelfAt, items, items.map(() => 6), { chunksize });
         const seen: number[] = [];
@@ -234,11 +239,12 @@ for (const mode of MODES) {
         else assertDeath(thrownBy(() => pool.submit(square, 3)), KILLED);
       }
     }
+    if (mode === "replace") keepReplaced();
   });
 }
 
 test(`${name} {replace}: 11 of 100 tasks kill their process, and each other one has its own result`, async () => {
-  using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" });
+  const pool = replacing();
   const futures = Array.from({ length: 100 }, (_, i): Future<unknown> => {
     return i % 9 === 4 ? pool.submit(killSelf, "SIGKILL") : pool.submit(echo<number>, i);
   });
@@ -253,6 +259,7 @@ test(`${name} {replace}: 11 of 100 tasks kill their process, and each other one 
     }
   }
   assertEquals(pids.size, 11, "each death was another process's");
+  keepReplaced();
 });
 
 // ---- idle processes ------------------------------------------------------------------------------------------------
@@ -308,11 +315,11 @@ test(`${name} {break}: submit() throws soon after the only process, idle, was ki
 });
 
 test(`${name} {replace}: an idle process that is killed from outside is replaced, and nothing fails`, async () => {
-  using pool = new ProcessPoolExecutor({ maxWorkers: 2, onWorkerCrash: "replace" });
+  const pool = replacing();
   using gate = new Gate();
   const beside = pool.submit(passGate<string>, gate.path, "beside");
   await gate.arrived();
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < 4; i++) {
     const pid = pool.submit(ownPid).result(BOUND);
     Deno.kill(pid, "SIGKILL");
     // At once, when the pool may not know of it yet and give it the task; or later.
@@ -321,6 +328,7 @@ test(`${name} {replace}: an idle process that is killed from outside is replaced
   }
   gate.open();
   await both(beside, (value) => assertEquals(value, "beside"));
+  keepReplaced();
 });
 
 function exists(pid: number): boolean {

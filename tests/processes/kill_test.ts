@@ -76,10 +76,10 @@ for (const { way, signal } of WAYS) {
   });
 
   test(`${name} ends idle processes, and waits for none of them`, async () => {
-    const pool = new ProcessPoolExecutor(3);
+    const pool = new ProcessPoolExecutor(2);
     const gate = new Gate();
-    const futures = [1, 2, 3].map(() => pool.submit(pidAtGate, gate.path));
-    await gate.arrived(3);
+    const futures = [1, 2].map(() => pool.submit(pidAtGate, gate.path));
+    await gate.arrived(2);
     gate.open();
     await within(wait(futures));
     pool[way]();
@@ -124,7 +124,7 @@ for (const { way, signal } of WAYS) {
       for (const [j, maxTasksPerChild] of [undefined, 1].entries()) {
         // Each moment with each number of tasks, by one of the two ways; before there is a process, by both.
         if (ms > 0 && (i + j) % 2 === WAYS.findIndex((one) => one.way === way)) continue;
-        const pool = new ProcessPoolExecutor({ maxWorkers: 2, maxTasksPerChild });
+        const pool = new ProcessPoolExecutor({ maxWorkers: 1 + i % 2, maxTasksPerChild });
         const futures = Array.from({ length: 6 }, (_, i) => pool.submit(square, i));
         if (ms > 0) pause(ms);
         pool[way]();
@@ -294,7 +294,7 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
     `ProcessPoolExecutor {${onWorkerCrash}}: a Ctrl-C between tasks that have processes of their own loses none`,
     async () => {
       await using pool = new ProcessPoolExecutor({ maxWorkers: 2, maxTasksPerChild: 1, onWorkerCrash });
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < 2; i++) {
         const futures = Array.from({ length: 3 }, () => pool.submit(pid));
         for (const ms of [0, 5, 20]) {
           pause(ms);
