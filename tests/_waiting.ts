@@ -1,6 +1,7 @@
 /** Waiting, blocked or awaited, within a bound and with a report of what was alive when it has passed. */
 import { fail } from "@std/assert";
 import { describeSources } from "../futures/wakeup.ts";
+import { untilNextLook } from "./fixtures/tasks.ts";
 import { childProcesses, namesOfWorkers, workerThreads } from "./_census.ts";
 
 /** To count what is run makes everything slow, encoding most of all. */
@@ -38,21 +39,26 @@ export async function within<T>(promise: PromiseLike<T>, what = "a promise", ms:
   }
 }
 
-/** Blocks until `condition` holds, looking every millisecond and never yielding to the event loop. */
+/**
+ * Blocks until `condition` holds, looking every millisecond, and less often when it has taken a while; never yields to
+ * the event loop.
+ */
 export function untilSync(condition: () => boolean, what: string, ms: number = BOUND): void {
-  const end = performance.now() + ms;
+  const start = performance.now();
   while (!condition()) {
-    if (performance.now() > end) fail(`${what}: not after ${ms} ms\n${dump()}`);
-    pause(1);
+    const waited = performance.now() - start;
+    if (waited > ms) fail(`${what}: not after ${ms} ms\n${dump()}`);
+    pause(untilNextLook(waited));
   }
 }
 
-/** Waits until `condition` holds, looking every millisecond. */
+/** Waits until `condition` holds, looking every millisecond, and less often when it has taken a while. */
 export async function until(condition: () => boolean, what: string, ms: number = BOUND): Promise<void> {
-  const end = performance.now() + ms;
+  const start = performance.now();
   while (!condition()) {
-    if (performance.now() > end) fail(`${what}: not after ${ms} ms\n${dump()}`);
-    await sleep(1);
+    const waited = performance.now() - start;
+    if (waited > ms) fail(`${what}: not after ${ms} ms\n${dump()}`);
+    await sleep(untilNextLook(waited));
   }
 }
 
