@@ -7,7 +7,10 @@ import { Output } from "../../executors/processes/_output.ts";
 import { bothFail, test, until, within } from "../_helpers.ts";
 import { project } from "../_projects.ts";
 import { Running } from "../_start.ts";
-import { computeFor, pid, pidWith, readStdinAs, readStdinLater, type StdinReader } from "../fixtures/process_tasks.ts";
+import { keepReplaced, lend } from "./_replacing.ts";
+import { pauseFor, pid, pidWith, readStdinAs, readStdinLater, type StdinReader } from "../fixtures/process_tasks.ts";
+
+const replacing = lend({ maxWorkers: 1, onWorkerCrash: "replace" });
 
 for (
   const [what, way, seen] of [
@@ -39,7 +42,7 @@ for (
 }
 
 test("ProcessPoolExecutor: the files that stand for the standard input are empty for a task", async () => {
-  using pool = new ProcessPoolExecutor(1);
+  const pool = replacing();
   for (const way of ["openSync", "open", "readFileSync", "readFile", "readTextFileSync", "readTextFile"] as const) {
     for (const path of ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "file:///dev/stdin"]) {
       assertEquals(await within(pool.submit(readStdinAs, way, path)), 0, `${way} ${path}`);
@@ -60,10 +63,11 @@ for (
 async function failsAlone(way: StdinReader, path: string): Promise<void> {
   // At the same time, as it takes a while until that is noticed.
   const modes = ["break", "replace"] as const;
-  const pools = modes.map((onWorkerCrash) => new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash }));
+  const breaking = new ProcessPoolExecutor(1);
+  const pools = [breaking, replacing()];
   await using ending = new AsyncDisposableStack();
-  for (const pool of pools) ending.defer(() => within(pool.shutdown()));
-  for (const pool of pools) ending.defer(() => pool.killWorkers());
+  ending.defer(() => within(breaking.shutdown()));
+  ending.defer(() => breaking.killWorkers());
   const before = await within(Promise.all(pools.map((pool) => pool.submit(pid))));
   const thieves = pools.map((pool) => pool.submit(readStdinAs, way, path));
   const behind = pools.map((pool) => pool.submit(pid));
@@ -76,6 +80,7 @@ async function failsAlone(way: StdinReader, path: string): Promise<void> {
   }
   await bothFail(behind[0], (error) => assertInstanceOf(error, BrokenProcessPool));
   assert(await within(behind[1]) !== before[1]);
+  keepReplaced();
 }
 
 /**
@@ -109,7 +114,7 @@ for (const ends of [false, true]) {
       Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
       using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno: `${folder}/deno` });
       // Longer than it takes until it is recalled, as nobody knows whether it has begun.
-      await bothFail(pool.submit(computeFor, 100), (error) => {
+      await bothFail(pool.submit(pauseFor, 100), (error) => {
         assertInstanceOf(error, BrokenProcessPool);
         assertStringIncludes(error.message, "read the standard input");
       });
@@ -163,9 +168,9 @@ test(
 );
 
 test("ProcessPoolExecutor: a task that computes for long keeps its process, whatever is sent meanwhile", async () => {
-  using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace" });
+  const pool = replacing();
   const before = await within(pool.submit(pid));
-  const slow = pool.submit(computeFor, 2_000);
+  const slow = pool.submit(pauseFor, 2_000);
   const large = pool.submit(pidWith, "x".repeat(3_000_000));
   assertEquals([await within(slow), await within(large)], [before, before]);
 });
