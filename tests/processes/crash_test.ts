@@ -1,4 +1,8 @@
-/** {@linkcode ProcessPoolExecutor}: processes that die while they import or run a task, or are idle; in both modes. */
+/**
+ * {@linkcode ProcessPoolExecutor}: processes that die while they import or run a task, or are idle; in both modes.
+ *
+ * Over 400 lines: all ways to die go through one check, which is in it.
+ */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   BrokenExecutor,

@@ -1,7 +1,7 @@
 /**
  * {@linkcode ProcessPoolExecutor}: what its processes are started with, and what they find.
  *
- * Longer than other files: the projects that it makes are written out in it.
+ * Over 400 lines: the projects that it makes are written out in it.
  */
 import { ProcessPoolExecutor } from "@concurrent/futures";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "@std/assert";
@@ -372,7 +372,8 @@ async function importTasks() {
 }
 
 for (const [i, permissions] of IMPORTING.entries()) {
-  test(`ProcessPoolExecutor permissions: ${JSON.stringify(permissions)} loads tasks of hosts in --allow-import`, async () => {
+  const shown = JSON.stringify(permissions);
+  test(`ProcessPoolExecutor permissions: ${shown} loads tasks of hosts in --allow-import`, async () => {
     const { allowed, less, stderr, refused } = await (imported ??= importTasks());
     assertEquals([allowed[i], stderr], ["text0\nword0\nword1\nword3,word4", ""]);
     assertStringIncludes(less[i], `text0\nword0\nRequires import access to "${refused}"`);

@@ -1,4 +1,8 @@
-/** {@linkcode ProcessPoolExecutor}: what its tasks may do. */
+/**
+ * {@linkcode ProcessPoolExecutor}: what its tasks may do.
+ *
+ * Over 400 lines: most of them are a table of permissions, and one of refusals.
+ */
 import { ProcessPoolExecutor } from "@concurrent/futures";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { outputOf, temporaryPath, test } from "../_helpers.ts";
