@@ -103,10 +103,10 @@ export function shareWhatLives(): void {
 }
 
 /**
- * The living child processes of this process, but for those that tests share, or `undefined` where the system does not
- * tell.
+ * The living child processes of this process, but for those that tests share unless all are asked for, or `undefined`
+ * where the system does not tell.
  */
-export function childProcesses(): string[] | undefined {
+export function childProcesses({ all = false } = {}): string[] | undefined {
   if (!onLinux) return undefined;
   const found: string[] = [];
   for (const { name } of Deno.readDirSync("/proc/self/task")) {
@@ -114,7 +114,7 @@ export function childProcesses(): string[] | undefined {
       found.push(...Deno.readTextFileSync(`/proc/self/task/${name}/children`).split(" ").filter((pid) => pid !== ""));
     } catch { /* as above, or a kernel without this list */ }
   }
-  return found.filter((pid) => !shared.has(pid));
+  return found.filter((pid) => all || !shared.has(pid));
 }
 
 /** The names of the workers that live, those that tests share among them or not. */

@@ -3,9 +3,21 @@
  * processes.
  */
 import { ProcessPoolExecutor, type ProcessPoolExecutorOptions } from "@concurrent/futures";
-import { Gate, rejectionOf, restoreAfterFailure, shareWhatLives, until, within } from "../_helpers.ts";
+import {
+  childProcesses,
+  Gate,
+  rejectionOf,
+  restoreAfterFailure,
+  share,
+  shareWhatLives,
+  until,
+  within,
+} from "../_helpers.ts";
 import { loopForever } from "../fixtures/control_tasks.ts";
 import { echo, passGate } from "../fixtures/tasks.ts";
+
+/** How many processes all lent pools may have. */
+let room = 0;
 
 /**
  * Starts a pool and all its processes before the first test and ends it after the last one; what is returned gives it
@@ -25,6 +37,7 @@ export function lend(options: ProcessPoolExecutorOptions & { maxWorkers: number 
     }
     shareWhatLives();
   };
+  room += options.maxWorkers;
   Deno.test.beforeAll(start);
   Deno.test.afterAll(() => lent.shutdown());
   restoreAfterFailure(start);
@@ -36,9 +49,14 @@ export function lendReplacing(): () => ProcessPoolExecutor {
   return lend({ maxWorkers: 2, onWorkerCrash: "replace" });
 }
 
-/** To be called at the end of a test in which a process has died: the one in its place stays for the next test. */
-export function keepReplaced(): void {
-  shareWhatLives();
+/**
+ * To be called at the end of a test in which a process has died: the one in its place stays for the next test. What
+ * lives besides has been left behind.
+ */
+export async function keepReplaced(): Promise<void> {
+  const living = () => childProcesses({ all: true })?.length ?? 0;
+  await until(() => living() <= room, "no more processes than lent pools may have", 2_000);
+  for (const pid of childProcesses() ?? []) share(Number(pid));
 }
 
 /**

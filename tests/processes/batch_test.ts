@@ -91,7 +91,7 @@ test("ProcessPoolExecutor {replace}: of tasks given at once only the one fails t
     assertEquals(outcomes.flatMap(({ status }, i) => status === "rejected" ? [i] : []), [250]);
     for (const [i, future] of futures.entries()) if (i !== 250) assertEquals(future.result(0), i);
   }
-  keepReplaced();
+  await keepReplaced();
 });
 
 test(

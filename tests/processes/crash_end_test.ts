@@ -314,7 +314,7 @@ test(`${name} {replace}: a pool whose processes die between tasks, again and aga
     }
     assertMatch(String(await within(pool.submit(square, i))), RegExp(`^${i * i}$`));
   }
-  keepReplaced();
+  await keepReplaced();
 });
 
 test(`${name} {break}: a death fails 17,000 futures that wait with an error each, and no cancelled one`, async () => {

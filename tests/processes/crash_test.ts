@@ -91,7 +91,7 @@ async function dieBesideOthers(
       await both(beside, (value) => assertEquals(value, "beside"));
       for (let i = 0; i < 3; i++) await both(() => pool.submit(add, i, 1), (value) => assertEquals(value, i + 1));
     }
-    if (!isOwn) keepReplaced();
+    if (!isOwn) await keepReplaced();
     else if (blocking) pool.shutdownSync();
     else await within(pool.shutdown(), "shutdown() of what has died");
   }
@@ -243,7 +243,7 @@ for (const mode of MODES) {
         else assertDeath(thrownBy(() => pool.submit(square, 3)), KILLED);
       }
     }
-    if (mode === "replace") keepReplaced();
+    if (mode === "replace") await keepReplaced();
   });
 }
 
@@ -263,7 +263,7 @@ test(`${name} {replace}: 11 of 100 tasks kill their process, and each other one 
     }
   }
   assertEquals(pids.size, 11, "each death was another process's");
-  keepReplaced();
+  await keepReplaced();
 });
 
 // ---- idle processes ------------------------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ test(`${name} {replace}: an idle process that is killed from outside is replaced
   }
   gate.open();
   await both(beside, (value) => assertEquals(value, "beside"));
-  keepReplaced();
+  await keepReplaced();
 });
 
 function exists(pid: number): boolean {

@@ -124,7 +124,7 @@ for (const onWorkerCrash of MODES) {
       if (onWorkerCrash === "replace") await both(next, (value) => assertEquals(value, 25));
       else await bothFail(next, (error) => assert(error !== bad.exception(0) && error instanceof BrokenProcessPool));
     }
-    if (onWorkerCrash === "replace") keepReplaced();
+    if (onWorkerCrash === "replace") await keepReplaced();
   });
 }
 

@@ -121,7 +121,7 @@ for (const what of Object.keys(forgeries)) {
       }
     });
     await own?.shutdown();
-    keepReplaced();
+    await keepReplaced();
     assertEquals(pollution(), []);
   });
 }
@@ -170,7 +170,7 @@ for (const what of ["the size of a packet", "a header in packets"] as const) {
     gate.open();
     await within(neighbour, "the neighbour", 2_000);
     await within(pool.submit(echo, 1), "the next task", 2_000);
-    keepReplaced();
+    await keepReplaced();
   });
 }
 
@@ -224,13 +224,13 @@ for (
       assertStringIncludes(error.message, `Cannot read an unknown view of a buffer: ${JSON.stringify(type)}`);
     });
     assertEquals(startedWorkers(), before);
-    keepReplaced();
+    await keepReplaced();
   });
 }
 
 test("ProcessPoolExecutor: a result that a process makes up has no function called then", async () => {
   assertInstanceOf(await rejectionOf(powerless().submit(makeThenable)), SerializationError);
-  keepReplaced();
+  await keepReplaced();
 });
 
 // ---- keys ---------------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ test("ThreadPoolExecutor: tasks have the permissions of the program, no more and
 test('ProcessPoolExecutor permissions: "none" leaves the imports that Deno allows every program', async () => {
   const hosts = ["esm.sh:443", "localhost:443"].map((host) => ({ name: "import", host } as Deno.PermissionDescriptor));
   assertEquals(await within(powerless().submit(query, hosts)), ["granted", "prompt"]);
-  keepReplaced();
+  await keepReplaced();
 });
 
 for (const [name, make] of KINDS) {

@@ -80,7 +80,7 @@ async function failsAlone(way: StdinReader, path: string): Promise<void> {
   }
   await bothFail(behind[0], (error) => assertInstanceOf(error, BrokenProcessPool));
   assert(await within(behind[1]) !== before[1]);
-  keepReplaced();
+  await keepReplaced();
 }
 
 /**

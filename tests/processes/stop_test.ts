@@ -76,7 +76,7 @@ for (const onWorkerCrash of CRASHES) {
       await within(Promise.all([...before, ...behind]));
       assertEquals(ledger.numbers(), Array.from({ length: 40 }, (_, i) => i));
     }
-    keepReplaced();
+    await keepReplaced();
   });
 
   test(`${name}: a task that was given with a running one is aborted before it begins`, async () => {
@@ -99,7 +99,7 @@ for (const onWorkerCrash of CRASHES) {
   test(`${name}: a process that is killed just when its task ends fails no other task`, async () => {
     const pool = lent[onWorkerCrash]();
     await killAtEnds(pool, 10);
-    keepReplaced();
+    await keepReplaced();
   });
 
   test(`${name}: a process that its task has stopped is killed, too, and the tasks behind it run`, async () => {
@@ -114,7 +114,7 @@ for (const onWorkerCrash of CRASHES) {
     assert(aborted.abort());
     assertEquals((aborted.exception(BOUND) as Error).name, "AbortError");
     assertEquals(await within(pool.submit(add, 1, 2)), 3);
-    keepReplaced();
+    await keepReplaced();
   });
 
   test(`${name}: a process that answers late, as on a busy machine, keeps its other tasks`, async () => {
@@ -156,7 +156,7 @@ for (const onWorkerCrash of CRASHES) {
         if (isAlive(process)) Deno.kill(process, "SIGCONT");
       }
     }
-    keepReplaced();
+    await keepReplaced();
   }, { linuxOnly: true, bound: 60_000 });
 
   test(`${name}: shutdown() waits for processes that are being stopped, killWorkers() does not`, async () => {
