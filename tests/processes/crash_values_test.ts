@@ -174,7 +174,7 @@ const printed = new Map<string, Promise<Deno.CommandOutput>>();
  */
 async function printedBy(way: string, ways = [way]): Promise<Uint8Array> {
   const key = ways.join();
-  const signal = AbortSignal.timeout(25_000);
+  const signal = AbortSignal.timeout(25_000 * ways.length);
   printed.set(key, printed.get(key) ?? commandOf("crash_output.ts", ways, { signal }).output());
   const { code, stdout, stderr } = await printed.get(key)!;
   const said = new TextDecoder().decode(stderr);
@@ -219,7 +219,7 @@ for (const way of ["sync", "async", "program", "dies"]) {
   test(`${name}: what looks like the protocol is printed whole, before the result, when ${how}`, async () => {
     const expected = await joined(outputs().flatMap(([, bytes], i) => [bytes, `<${i}>`]));
     assertPrinted(await printedBy(way, way === "dies" ? undefined : ["sync", "async", "program"]), expected);
-  });
+  }, { bound: 90_000 });
 }
 
 test(

@@ -344,7 +344,10 @@ for (
 const IMPORTING = ["inherit", "none", { read: "inherit" }, { import: ["a.com"] }];
 let imported: Promise<{ allowed: string[]; less: string[]; stderr: string; refused: string }> | undefined;
 
-/** What programs print that may import from both hosts, or from one: they run tasks under all those permissions. */
+/**
+ * What programs print that may import from both hosts, or from one: they run tasks under all those permissions, so the
+ * first test that asks takes as long as all of them.
+ */
 async function importTasks() {
   await using server = serveModules({
     "task.ts": `import { word } from "./word.ts"; export const task = (n: number): string => word + n;`,
@@ -377,7 +380,7 @@ for (const [i, permissions] of IMPORTING.entries()) {
     const { allowed, less, stderr, refused } = await (imported ??= importTasks());
     assertEquals([allowed[i], stderr], ["text0\nword0\nword1\nword3,word4", ""]);
     assertStringIncludes(less[i], `text0\nword0\nRequires import access to "${refused}"`);
-  });
+  }, { bound: 90_000 });
 }
 
 test("ProcessPoolExecutor runs with this package from another host, under all permissions", async () => {

@@ -28,7 +28,8 @@ function toldIn(path: string): unknown[] {
 
 async function run(way: string, ...rest: string[]): Promise<Printed> {
   const path = temporaryPath("told");
-  const signal = AbortSignal.timeout(25_000);
+  // The series is what five programs could do.
+  const signal = AbortSignal.timeout(way === "series" ? 75_000 : 25_000);
   const { code, stdout, stderr } = await commandOf("prints.ts", [way, path, ...rest], { signal }).output();
   return { code, stdout, stderr, told: toldIn(path) };
 }
@@ -89,22 +90,22 @@ async function assertSeries(stream: Stream, at: number): Promise<void> {
 
 test("ProcessPoolExecutor passes on what tasks print in every way, on the same stream and in order", async () => {
   for (const stream of STREAMS) await assertSeries(stream, 0);
-});
+}, { bound: 90_000 });
 
 for (const stream of STREAMS) {
   const other = stream === "stdout" ? "stderr" : "stdout";
 
   test(`ProcessPoolExecutor: what a task prints on ${stream} is there before its result`, async () => {
     await assertSeries(stream, 1);
-  });
+  }, { bound: 90_000 });
 
   test(`ProcessPoolExecutor passes on any bytes on ${stream}, also what looks like its own messages`, async () => {
     await assertSeries(stream, 2);
-  });
+  }, { bound: 90_000 });
 
   test(`ProcessPoolExecutor passes on a MiB without an end of line on ${stream}`, async () => {
     await assertSeries(stream, 3);
-  });
+  }, { bound: 90_000 });
 
   test(`ProcessPoolExecutor keeps lines of four processes on ${stream} whole, in the order of each`, async () => {
     const printed = await runOnce("lines");

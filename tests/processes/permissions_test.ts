@@ -26,12 +26,15 @@ const WAYS: { [flags: string]: string[] } = {
   [FEW.join(" ")]: ["runs", "refused", "source", "imports", "packages", "initializer"],
   "-A": ["refused", "source"],
 };
+/** How long a program may take that does what several tests ask for: each of them could be the first. */
+const ALL_MS = 80_000;
 const sandboxes = new Map<string, Promise<{ [way: string]: { [what: string]: unknown } }>>();
 
 /** What became of tasks without permissions, in one way: a program tries all that tests ask of its flags. */
 async function sandboxed(flags: string[], way: string): Promise<{ [what: string]: unknown }> {
   const key = flags.join(" ");
-  const program = sandboxes.get(key) ?? outputOf("sandbox.ts", [secret(), ...WAYS[key] ?? [way]], { flags });
+  const program = sandboxes.get(key) ??
+    outputOf("sandbox.ts", [secret(), ...WAYS[key] ?? [way]], { flags, bound: ALL_MS });
   sandboxes.set(key, program);
   return (await program)[way];
 }
@@ -41,7 +44,7 @@ test('ProcessPoolExecutor permissions: "none" runs tasks in a program with --all
   assertEquals(await sandboxed(FEW, "runs"), expected);
   const less = [`--allow-run=${DENO}`, `--allow-read=${ROOT}`];
   assertEquals(await sandboxed(less, "runs"), expected);
-});
+}, { bound: ALL_MS });
 
 for (const flags of [FEW, ["-A"]]) {
   test(`ProcessPoolExecutor permissions: "none" refuses all that needs one, with ${flags.join(" ")}`, async () => {
@@ -51,17 +54,17 @@ for (const flags of [FEW, ["-A"]]) {
     for (const [what, outcome] of Object.entries(await sandboxed(flags, "source"))) {
       assertEquals(outcome, "NotCapable", `${what} in source text`);
     }
-  });
+  }, { bound: ALL_MS });
 }
 
 test('ProcessPoolExecutor permissions: "none" holds for the top level of all modules that a task loads', async () => {
   const expected = { topLevel: "NotCapable", static: "NotCapable", dynamic: "NotCapable", after: 2 };
   assertEquals(await sandboxed(FEW, "imports"), expected);
-});
+}, { bound: ALL_MS });
 
 test('ProcessPoolExecutor permissions: "none" loads packages by the names of the project\'s import map', async () => {
   assertEquals<unknown>(await sandboxed(FEW, "packages"), ["<svg", "NotCapable"]);
-});
+}, { bound: ALL_MS });
 
 test("ProcessPoolExecutor: processes write no lock file where the program was told to use none", async () => {
   const folder = temporaryPath("project");
@@ -90,7 +93,7 @@ test('ProcessPoolExecutor permissions: "none" runs initializers of its module, o
     afterOther: ["a", "b"],
     source: "ab",
   });
-});
+}, { bound: ALL_MS });
 
 function manyModules(count: number): string {
   const folder = temporaryPath("modules with ä, 'q' and \"");
@@ -118,14 +121,14 @@ let manyDone: Promise<{ [what: string]: unknown }> | undefined;
 function runMany(): Promise<{ [what: string]: unknown }> {
   const foldersOf = (workers: number) => Object.keys(TASKS_PER_MODULE).map((way) => [way, manyModules(workers + 1)]);
   const args = WORKERS.map((workers) => JSON.stringify([workers, Object.fromEntries(foldersOf(workers))]));
-  return manyDone ??= outputOf("many_modules.ts", args, { flags: FEW });
+  return manyDone ??= outputOf("many_modules.ts", args, { flags: FEW, bound: ALL_MS });
 }
 
 for (const [way, count] of Object.entries(TASKS_PER_MODULE)) {
   for (const workers of WORKERS) {
     test(`ProcessPoolExecutor permissions: "none" loses no task of many modules: ${way}, by ${workers}`, async () => {
       assertEquals((await runMany())[`${way}, by ${workers}`], { done: count * (workers + 1), failed: [] });
-    });
+    }, { bound: ALL_MS });
   }
 }
 

@@ -4,7 +4,7 @@ import { BrokenProcessPool, ProcessPoolExecutor } from "@concurrent/futures";
 import { UNREADABLE_CODE } from "../../executors/processes/messages.ts";
 import { ChildProcess } from "../../executors/processes/_child_process.ts";
 import { Output } from "../../executors/processes/_output.ts";
-import { bothFail, test, until, within } from "../_helpers.ts";
+import { bothFail, BOUND, test, until, within } from "../_helpers.ts";
 import { project } from "../_projects.ts";
 import { Running } from "../_start.ts";
 import { keepReplaced, lend } from "./_replacing.ts";
@@ -38,7 +38,7 @@ let read: Promise<Read> | undefined;
 async function readAll(): Promise<Read> {
   await using program = new Running("child_stdin.ts", READERS.map(([, way]) => way));
   await program.input("the program's\nown input\n");
-  const line = await within(program.line()) ?? await program.stderr;
+  const line = await within(program.line(), "all ways", READERS.length * BOUND) ?? await program.stderr;
   assertEquals((await within(program.child.status)).code, 0, line);
   assertEquals(await program.stderr, "");
   return JSON.parse(line);
@@ -48,7 +48,7 @@ for (const [what, way, seen] of READERS) {
   test(`ProcessPoolExecutor: the standard input is empty for ${what} in a task, not for the program`, async () => {
     const all = await (read ??= readAll());
     assertEquals([all.seen[way], all.own, all.after], [seen, "the program's\nown input\n", 1]);
-  });
+  }, { bound: 60_000 });
 }
 
 test("ProcessPoolExecutor: the files that stand for the standard input are empty for a task", async () => {
