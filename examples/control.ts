@@ -29,7 +29,7 @@ import {
   ThreadPoolExecutor,
 } from "@concurrent/futures";
 import { progress } from "@concurrent/futures/progress";
-import { commandLine, EXECUTOR, numberFrom, oneOf, readOptions, runParts } from "./_options.ts";
+import { commandLine, EXECUTOR, numberFrom, oneOf, readOptions, runParts, wholeNumber } from "./_options.ts";
 
 // ---- tasks --------------------------------------------------------------------------------------------------------
 
@@ -67,6 +67,7 @@ export async function rest(ms: number): Promise<void> {
 /** What the command line says. */
 interface Settings {
   executor: "processes" | "threads";
+  numbers: number;
   seconds: number;
   patience: number;
 }
@@ -126,10 +127,10 @@ function outcomeOf(future: Future<unknown>): string {
 }
 
 /** Four tasks say how far they have come. The bar is on stderr, if that is a terminal. */
-async function followTasks({ executor }: Settings) {
+async function followTasks({ executor, numbers }: Settings) {
   console.log("Four tasks count primes and say how far they have come");
   await using pool = makePool(executor, 4);
-  const share = 750_000;
+  const share = numbers * 1_000;
   const tried = [0, 0, 0, 0];
   const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b);
   const futures = tried.map((_, i) => pool.submit(countPrimes, i * share, (i + 1) * share));
@@ -193,6 +194,12 @@ export const COMMAND = commandLine({
   },
   options: {
     executor: EXECUTOR,
+    numbers: {
+      value: "THOUSANDS",
+      text: "how many thousand numbers each task of the part progress tries",
+      reads: wholeNumber(1, 100_000),
+      default: "750",
+    },
     seconds: {
       value: "SECONDS",
       text: "how long a task of the part interrupt takes",

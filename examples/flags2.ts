@@ -99,6 +99,12 @@ const MODES: Record<string, { download: Mode; requests: number; most: number }> 
   async: { download: eventLoop, requests: 5, most: 1000 },
 };
 
+/** How many requests a mode makes at the same time when some number is wanted, and so many codes are. */
+export function requestsAtOnce(mode: string, codes: number, wanted?: number): number {
+  const { requests, most } = MODES[mode];
+  return Math.min(wanted ?? requests, most, codes);
+}
+
 // ---- what the user sees -------------------------------------------------------------------------------------------
 
 /** Counts the outcomes and reports them. */
@@ -261,12 +267,11 @@ function chooseCodes(wanted: string[], all: boolean, every: boolean): string[] {
 async function main(): Promise<number> {
   const { all, every, limit, server: label, verbose, seed, dest, operands, ...options } = readOptions(COMMAND);
   const { max_req: wanted, "base-url": baseUrl } = options;
-  const mode = MODES[options.mode];
   const codes = chooseCodes(operands, all, every).slice(0, limit);
   try {
     await Deno.mkdir(dest, { recursive: true });
     using server = baseUrl === undefined ? await findServer(label, seed) : await remoteSite(baseUrl);
-    const requests = Math.min(wanted ?? mode.requests, mode.most, codes.length);
+    const requests = requestsAtOnce(options.mode, codes.length, wanted);
     announce(label, server.baseUrl, codes, requests);
 
     registerError(DownloadError); // So that those thrown in a worker are instances of it here.
@@ -279,7 +284,7 @@ async function main(): Promise<number> {
         resolve();
       });
     });
-    let outcomes: AsyncIterable<Outcome> = until(pressed, mode.download(codes, settings, requests));
+    let outcomes: AsyncIterable<Outcome> = until(pressed, MODES[options.mode].download(codes, settings, requests));
     // A bar, where stderr is a terminal; what is verbose would tear it apart.
     if (!verbose) outcomes = progress(outcomes, { total: codes.length });
     for await (const outcome of outcomes) report.note(outcome);

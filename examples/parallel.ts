@@ -40,8 +40,8 @@ export function drawRow(imaginary: number): string {
   for (let column = 0; column < 60; column++) {
     const real = -2.1 + column * 0.047;
     let [x, y, steps] = [0, 0, 0];
-    for (; x * x + y * y < 4 && steps < 100_000; steps++) [x, y] = [x * x - y * y + real, 2 * x * y + imaginary];
-    row += steps === 100_000 ? "#" : steps > 8 ? "+" : steps > 4 ? "." : " ";
+    for (; x * x + y * y < 4 && steps < 25_000; steps++) [x, y] = [x * x - y * y + real, 2 * x * y + imaginary];
+    row += steps === 25_000 ? "#" : steps > 8 ? "+" : steps > 4 ? "." : " ";
   }
   return row.trimEnd();
 }

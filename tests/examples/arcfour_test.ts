@@ -7,12 +7,12 @@ import { arcfour, COMMAND } from "../../examples/arcfour.ts";
 
 for (const executor of ["processes", "threads"]) {
   test(`arcfour.ts --executor ${executor} prints a line per number of workers, and the speed-ups add up`, async () => {
-    const args = ["--executor", executor, "--workers", "1,2,3", "--rounds", "3"];
+    const args = ["--executor", executor, "--workers", "2,1", "--rounds", "3"];
     const [vectors, jobs, empty, head, ...rows] = linesOf(await runExample("arcfour.ts", args));
     assertEquals(vectors, "RC4 agrees with 3 keys of RFC 6229");
     assertEquals(jobs, `12 jobs of 149 to 384 KiB, 3 times each, on ${executor}`);
     assertEquals(empty, "");
-    assertTable(head, rows, [1, 2, 3]);
+    assertTable(head, rows, [2, 1]);
   });
 }
 

@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "../_helpers.ts";
-import { assertRefuses, commandsOf, linesOf, runPowerless } from "./_run.ts";
+import type { CommandLine, Options } from "../../examples/_options.ts";
+import { assertCannotUse, assertRefuses, commandsOf, linesOf, runPowerless } from "./_run.ts";
 
 interface Program {
   name: string;
@@ -35,7 +36,7 @@ const PROGRAMS: Program[] = [
     name: "control.ts",
     help: [
       ...["PART", "loop, interrupt, progress, server", "-x, --executor", "(default processes)"],
-      ...["--seconds", "(default 1)", "--patience", "(default 5)"],
+      ...["--numbers", "(default 750)", "--seconds", "(default 1)", "--patience", "(default 5)"],
     ],
     bad: ["everything"],
     told: ['"everything"', "one of loop, interrupt, progress, server"],
@@ -158,6 +159,11 @@ PROGRAMS.push(
   },
 );
 
+/** The command line that a program declares. */
+async function commandLineOf(name: string): Promise<CommandLine<Options, unknown>> {
+  return (await import(`../../examples/${name}`)).COMMAND;
+}
+
 for (const { name, help, bad, told } of PROGRAMS) {
   test(`${name} --help tells its options and starts nothing`, async () => {
     const run = await runPowerless(name, ["--help"]);
@@ -176,13 +182,20 @@ for (const { name, help, bad, told } of PROGRAMS) {
 
   test(`${name} refuses an option that it does not have, and says which ones it has`, async () => {
     const names = help.flatMap((part) => part.match(/--[a-z_-]+/) ?? []).filter((option) => option !== "--max-req");
-    await assertRefuses(name, ["--fast"], "Cannot use --fast", ...names, "--help");
+    assertCannotUse(await commandLineOf(name), ["--fast"], "Cannot use --fast", ...names, "--help");
   });
 
   test(`${name} ${bad.join(" ")} is refused with the wanted values`, async () => {
-    await assertRefuses(name, bad, ...told);
+    assertCannotUse(await commandLineOf(name), bad, ...told);
   });
 }
+
+test("a program that refuses arguments ends with exit code 2 and starts nothing", async () => {
+  // One of them shows it, as all of them leave that to readOptions(): `--help` shows that each one calls it.
+  const [{ name, bad, told }] = PROGRAMS;
+  await assertRefuses(name, ["--fast"], "Cannot use --fast");
+  await assertRefuses(name, bad, ...told);
+});
 
 test("help_test.ts knows all programs", () => {
   const found: string[] = [];

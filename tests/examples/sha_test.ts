@@ -8,11 +8,11 @@ import { COMMAND, sha } from "../../examples/sha.ts";
 
 for (const executor of ["processes", "threads"]) {
   test(`sha.ts --executor ${executor} prints a line for each number of workers, and the speed-ups add up`, async () => {
-    const args = ["--executor", executor, "--workers", "1,2,3", "--rounds", "4"];
+    const args = ["--executor", executor, "--workers", "2,1", "--rounds", "2"];
     const [jobs, empty, head, ...rows] = linesOf(await runExample("sha.ts", args));
-    assertEquals(jobs, `12 SHA-256 jobs of 4 MiB each, on ${executor}`);
+    assertEquals(jobs, `12 SHA-256 jobs of 2 MiB each, on ${executor}`);
     assertEquals(empty, "");
-    assertTable(head, rows, [1, 2, 3]);
+    assertTable(head, rows, [2, 1]);
   });
 }
 

@@ -52,14 +52,22 @@ const MOST_RESIDENT = 300;
 
 const MIB = 1 << 20;
 
+/** How many workers a scenario has: four, or fewer where the tasks are so few that most workers would have none. */
+export function workersFor(size: number, tasksForEach: number): number {
+  return Math.min(4, Math.ceil(size / tasksForEach));
+}
+
 /**
  * Runs a scenario: a tenth of it first, so that what is made once is there, and then all, after which memory must be as
  * it was before.
+ *
+ * @param isWarm Whether what is made once is there already, because a scenario with the same kind of pool ran before.
  */
-export async function measure({ run }: Scenario, size: number, seed: number): Promise<Measured> {
+export async function measure({ run }: Scenario, size: number, seed: number, isWarm = false): Promise<Measured> {
   try {
-    await run(Math.ceil(size / 10), new Random(seed));
-    const before = await memoryInUse(2);
+    if (!isWarm) await run(Math.ceil(size / 10), new Random(seed));
+    // The collections after the scenario before have finalized what is left of it.
+    const before = await memoryInUse(isWarm ? 1 : 2);
     const start = performance.now();
     const counted = await run(size, new Random(seed));
     const seconds = (performance.now() - start) / 1_000;
@@ -88,7 +96,7 @@ interface Memory {
 
 /**
  * The memory in use after all garbage has been collected so many times, or as soon as it is little enough. What one
- * collection finalizes, a later one frees. Each takes 0.1 s.
+ * collection finalizes, a later one frees. Each takes 0.1 s of CPU: `deno test` alone has a heap of 80 MB.
  */
 async function memoryInUse(collections: number, isEnough?: (memory: Memory) => boolean): Promise<Memory> {
   if (gc === undefined) {

@@ -6,7 +6,7 @@ import { isAlive } from "../_start.ts";
 import type { Kind } from "../behaviour/kind.ts";
 import { kind as processPool } from "../fixtures/kinds/process_pool.ts";
 import { kind as threadPool } from "../fixtures/kinds/thread_pool.ts";
-import type { Counted, Scenario } from "./_scenario.ts";
+import { type Counted, type Scenario, workersFor } from "./_scenario.ts";
 import { act, type Deed, type Proof } from "./_stopped_tasks.ts";
 import { hash } from "./_tasks.ts";
 
@@ -14,15 +14,15 @@ import { hash } from "./_tasks.ts";
 export const CONTROL: Scenario[] = [
   {
     name: `${processPool.name}: exactly the tasks that run for ever fail by their timeout, all others run once`,
-    // Each of the processes that are killed takes another one's place: 3 here, and 2,000 in full.
-    size: 30,
+    // Each of the processes that are killed takes another one's place: 2 here, and 2,000 in full.
+    size: 20,
     bound: 600_000,
     fullSize: 20_000,
     run: (size) => stopEndless(processPool, size, 0, "computes on"),
   },
   {
     name: `${threadPool.name}: exactly the tasks that loop until they are stopped fail by their timeout`,
-    size: 100,
+    size: 40,
     bound: 120_000,
     fullSize: 20_000,
     run: (size) => stopEndless(threadPool, size, 10_000, "heeds"),
@@ -45,7 +45,6 @@ class Busy implements AsyncDisposable {
   }
 }
 
-const WORKERS = 4;
 const EVERY = 10;
 const TIMEOUT = 50;
 
@@ -55,7 +54,7 @@ async function stopEndless({ make }: Kind, size: number, grace: number, endless:
   const ledger = new Ledger();
   const futures: Future<Proof>[] = [];
   const calls = new Array<number>(size).fill(0);
-  const pool = make({ maxWorkers: WORKERS });
+  const pool = make({ maxWorkers: workersFor(size, EVERY) });
   const limited = pool.with({ timeout: TIMEOUT, grace });
   for (let i = 0; i < size; i++) {
     const future = i % EVERY === 0

@@ -6,14 +6,14 @@ import type { Kind } from "../behaviour/kind.ts";
 import { kind as processPool } from "../fixtures/kinds/process_pool.ts";
 import { kind as threadPool } from "../fixtures/kinds/thread_pool.ts";
 import { closeSelf, exitInTimer, exitLater, exitWith } from "../fixtures/tasks.ts";
-import type { Counted, Scenario } from "./_scenario.ts";
+import { type Counted, type Scenario, workersFor } from "./_scenario.ts";
 import { hash, killOwnProcess, waitToBeKilled, work, workLonger } from "./_tasks.ts";
 
 /** The fault scenarios. */
 export const FAULTS: Scenario[] = [
   ...[threadPool, processPool].map((kind): Scenario => ({
     name: `${kind.name}: tasks that exit at random fail with TaskExitError, and no others do`,
-    size: 200,
+    size: 100,
     fullSize: 20_000,
     run: (size, random) => exits(kind, size, random),
   })),
@@ -29,7 +29,7 @@ export const FAULTS: Scenario[] = [
 
 /** Each task knows whether it exits, and by which code: so what becomes of each is known exactly. */
 async function exits(kind: Kind, size: number, random: Random): Promise<Counted> {
-  const pool = kind.make({ maxWorkers: 4 });
+  const pool = kind.make({ maxWorkers: workersFor(size, 50) });
   const expected: { future: Future<unknown>; exitCode?: number }[] = [];
   for (let i = 0; i < size; i++) {
     if (random.below(10) > 0) {
