@@ -21,7 +21,7 @@ export const SYNC: Scenario[] = [
   })),
   ...Object.entries(CONTENTIONS).map(([name, contend]): Scenario => ({
     name: `sync: four threads contend for a ${name}`,
-    size: 20_000,
+    size: 8_000,
     fullSize: 1_000_000,
     async run(size) {
       await using pool = new ThreadPoolExecutor(THREADS);

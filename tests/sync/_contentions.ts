@@ -1,6 +1,6 @@
 /**
  * What four threads do with one object of each class until all have come to an end, and what must be true then: nothing
- * is lost, and nothing comes twice. `contention_test.ts` has 20,000 operations each, the soak a million.
+ * is lost, and nothing comes twice. `contention_test.ts` has 8,000 operations each, the soak a million.
  */
 import { assert, assertEquals } from "@std/assert";
 import type { ThreadPoolExecutor } from "@concurrent/futures";
