@@ -15,7 +15,8 @@ import { RecordType } from "../_queue/protocol.ts";
 export interface RunnerTask {
   readonly fn: number;
   readonly flags: number;
-  readonly payload: Encoded;
+  /** What its function is called with; nothing from then on. */
+  payload: Encoded;
 }
 
 /** What became of a run, as the owner is told. */

@@ -231,7 +231,7 @@ export class Runner implements RunWorker {
     const run = new TaskRun(this, task, name);
     const call = (fn: TaskFunction) => {
       run.begin();
-      return this.#noting(fn(...decodeArguments(task.payload)));
+      return this.#noting(fn(...decodeArguments(takePayload(task))));
     };
     return runWith(run, () => fn === undefined ? this.#loadAndCall(run, call) : call(fn));
   }
@@ -257,7 +257,7 @@ export class Runner implements RunWorker {
     };
     const call = (fn: TaskFunction) => {
       timer.start();
-      const { length, get } = decodeItems(task.payload);
+      const { length, get } = decodeItems(takePayload(task));
       const isColumn = (task.flags & TaskFlag.COLUMN) !== 0;
       const callItem = isColumn ? (i: number) => fn(get(i)) : (i: number) => fn(...get(i) as unknown[]);
       if ((task.flags & TaskFlag.SIGNAL) === 0) return this.#noting(go(length, callItem));
@@ -353,6 +353,16 @@ export class Runner implements RunWorker {
   #assertGoesOn(task: RunnerTask): void {
     if (this.port.isStopping(task)) throw abortError();
   }
+}
+
+/**
+ * Takes what the function of a task is called with, which its run does not hold then. `AsyncLocalStorage` keeps runs in
+ * a `WeakMap`, and V8 frees a large text that is found there only when it collects all garbage.
+ */
+function takePayload(task: RunnerTask): Encoded {
+  const { payload } = task;
+  task.payload = EMPTY;
+  return payload;
 }
 
 function runWith(run: Run, call: () => unknown): Promise<void> | undefined {
@@ -496,7 +506,8 @@ class TaskRun extends Run<Runner> {
 /** Whatever ends a chunk, the results so far are delivered. */
 class ChunkRun extends Run<Runner> {
   readonly task: RunnerTask;
-  readonly results: unknown[] = [];
+  /** Those so far; none when they have been told. */
+  results: unknown[] = [];
   readonly timer: Timer = new Timer();
   #control: RunControl | undefined;
 
@@ -531,6 +542,7 @@ class ChunkRun extends Run<Runner> {
   }
 
   protected override tell({ type, payload, steps = 0 }: Reply, isFree: boolean): void {
+    this.results = [];
     this.worker.port.reply(this.task, type, payload, steps, isFree);
   }
 }
