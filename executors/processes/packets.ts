@@ -53,10 +53,14 @@ export class PacketWriter {
     const most = MAX_PACKET_BYTES - this.#prefix.length - MAX_SIZE_BYTES - 1;
     let left = 0;
     for (const { byteLength } of parts) left += byteLength;
-    for (let part = 0, at = 0; left > 0;) {
+    let start = 0;
+    for (let part = 0, at = 0, before = 0; left > 0;) {
       const size = Math.min(left, most);
-      let end = encoder.encodeInto(`${this.#prefix}${MAIN},${size}]\n`, packet).written;
+      // The line is still there where the packet before is as large: those of a large payload are.
+      if (size !== before) start = encoder.encodeInto(`${this.#prefix}${MAIN},${size}]\n`, packet).written;
+      before = size;
       left -= size;
+      let end = start;
       for (let missing = size; missing > 0;) {
         const bytes = parts[part].subarray(at, at + missing);
         packet.set(bytes, end);
