@@ -12,10 +12,17 @@ import type { PostedPayload } from "./protocol.ts";
 /** A payload in the form of a message, and what is to be transferred with it. */
 export function toPosted(payload: Encoded | EncodedSections): { posted: PostedPayload; list: Transferable[] } {
   if (payload instanceof Encoded) return postedOf(payload);
-  const buffers = payload.sections.map(wholeBuffer);
-  const { encoding } = payload;
+  const { encoding, sections } = payload;
   if (encoding === Encoding.NUMBER) return postedOf(payload.decoded());
-  return { posted: { encoding, text: "", isEncoded: true, number: 0, buffers, shared: payload.shared }, list: buffers };
+  // The memory of the text moves with what it is larger than that.
+  const buffers = sections.map((bytes, i) => i === 0 ? beginningOf(bytes) : wholeBuffer(bytes));
+  const number = sections.length === 0 ? 0 : sections[0].byteLength;
+  return { posted: { encoding, text: "", isEncoded: true, number, buffers, shared: payload.shared }, list: buffers };
+}
+
+/** A buffer that begins with some bytes. */
+function beginningOf(bytes: Uint8Array): ArrayBuffer {
+  return bytes.byteOffset === 0 ? bytes.buffer as ArrayBuffer : wholeBuffer(bytes);
 }
 
 function postedOf(payload: Encoded): { posted: PostedPayload; list: Transferable[] } {
@@ -28,15 +35,21 @@ function postedOf(payload: Encoded): { posted: PostedPayload; list: Transferable
 
 /** The payload of a message. */
 export function fromPosted({ encoding, text, isEncoded, number, buffers, shared, clone }: PostedPayload): Encoded {
-  if (isEncoded) return sectionsOf({ encoding, buffers, shared }).decoded();
+  if (isEncoded) {
+    const payload = sectionsOf({ encoding, number, buffers, shared });
+    const decoded = payload.decoded();
+    payload.giveBack();
+    return decoded;
+  }
   return new Encoded(encoding, text, number, buffers, shared, clone);
 }
 
 /** The payload of a message that came as bytes. */
 export function sectionsOf(
-  { encoding, buffers, shared }: Pick<PostedPayload, "encoding" | "buffers" | "shared">,
+  { encoding, number, buffers, shared }: Pick<PostedPayload, "encoding" | "number" | "buffers" | "shared">,
 ): EncodedSections {
-  const payload = new EncodedSections(encoding, buffers.map((buffer) => new Uint8Array(buffer)));
+  const sections = buffers.map((buffer, i) => i === 0 ? new Uint8Array(buffer, 0, number) : new Uint8Array(buffer));
+  const payload = new EncodedSections(encoding, sections);
   payload.shared = shared;
   return payload;
 }

@@ -341,6 +341,7 @@ export interface PostedPayload {
   text: string;
   /** Whether the text is the first of the buffers, as UTF-8. */
   isEncoded?: boolean;
+  /** The number, or how many bytes of the first buffer are the text. */
   number: number;
   buffers: ArrayBuffer[];
   shared: SharedArrayBuffer[];

@@ -7,6 +7,7 @@
 import { Math } from "../../futures/builtins.ts";
 import { SerializationError } from "../../futures/errors.ts";
 import type { Memory, Payload } from "./memory.ts";
+import { giveBack, takeSpare } from "./_spare.ts";
 
 /** How a payload is encoded. */
 export const Encoding = {
@@ -205,7 +206,10 @@ export const NOTHING: never[] = [];
 /** The payload of nothing. */
 export const EMPTY: Encoded = new Encoded(Encoding.NONE, "");
 
-/** A payload as the bytes that travel between processes: those of the number or the text, then each buffer. */
+/**
+ * A payload as the bytes that travel between processes: those of the number or the text, then each buffer. Those of the
+ * text may be the beginning of a larger buffer.
+ */
 export class EncodedSections implements Payload {
   readonly encoding: number;
   readonly sections: readonly Uint8Array[];
@@ -275,6 +279,11 @@ export class EncodedSections implements Payload {
     return this.decoded().write(memory, offset);
   }
 
+  /** Gives back the memory of the text: nobody may read this payload any more. */
+  giveBack(): void {
+    if (this.sections.length > 0) giveBack(this.sections[0].buffer as ArrayBuffer);
+  }
+
   decoded(): Encoded {
     const { encoding, sections } = this;
     switch (encoding) {
@@ -328,11 +337,16 @@ export function allocate(byteLength: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(byteLength);
 }
 
-/** The UTF-8 of a text, in a buffer of its own. */
+/** Memory for the UTF-8 of a text: the beginning of a buffer, which may be larger. */
+export function allocateText(byteLength: number): Uint8Array<ArrayBuffer> {
+  return takeSpare(byteLength) ?? allocate(byteLength);
+}
+
+/** The UTF-8 of a text, at the beginning of a buffer of its own. */
 function encoded(text: string): Uint8Array {
   if (text.length > SHORT_TEXT) {
     // Most texts are ASCII, and have as many bytes as units.
-    const bytes = allocate(text.length);
+    const bytes = allocateText(text.length);
     if (encoder.encodeInto(text, bytes).read === text.length) return bytes;
   }
   return encoder.encode(text);

@@ -388,6 +388,8 @@ export class Child {
     // The next one may have been told to end while it waited.
     if (this.#tasks.length > 0 && this.#endings.isAborted(this.#tasks[0])) this.#process.send(["abort", this.#nextId]);
     this.#owner.onResults(this, done, results, this.#tasks[0]);
+    // A child that lies may answer what is still being written.
+    if (this.#process.written === undefined) { for (const { payload } of done) payload.giveBack(); }
     if (this.#tasks.length > 0) return;
     if (this.#state.name === "BUSY") {
       const { givenAt, recall } = this.#state;

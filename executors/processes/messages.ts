@@ -6,7 +6,7 @@
 
 import { JSON } from "../../futures/builtins.ts";
 import { RecordType, type TaskLimits } from "../_queue/protocol.ts";
-import { allocate, EncodedSections, Encoding, NO_BYTES } from "../_values/encoded.ts";
+import { allocate, allocateText, EncodedSections, Encoding, NO_BYTES } from "../_values/encoded.ts";
 import { jsonOf } from "../_values/json.ts";
 
 /** The version of the protocol. A change that the other side would not understand gets the next number. */
@@ -333,7 +333,8 @@ export class MessageReader {
     this.#lengths = header.at(-1) as number[];
     this.#sections = [];
     this.#filled = 0;
-    if (this.#lengths.length > 0) this.#sections.push(allocate(this.#lengths[0]));
+    // The first section of a payload is a text.
+    if (this.#lengths.length > 0) this.#sections.push(allocateText(this.#lengths[0]));
     return end + 1;
   }
 

@@ -69,6 +69,7 @@ export class Outbox {
     if (!isSmall(payload)) {
       const encoded = EncodedSections.from(payload);
       this.say(["results", id, [[type, steps, encoded.encoding, encoded.sections.length, ...times ?? []]]], encoded);
+      encoded.giveBack();
       return;
     }
     const { encoding } = payload;

@@ -214,6 +214,7 @@ class Child {
     if (this.#announces) this.#outbox.say(["begun", id]);
     if ((flags & TaskFlag.MEASURED) !== 0) task.began = sharedNow();
     task.payload = encoded.decoded();
+    encoded.giveBack();
     if (signals !== NO_SIGNALS) task.payload.shared = encoded.shared;
     const busy = this.runner!.runTask(task);
     return busy === undefined || this.#stdin.isAttended ? busy : this.#attendSoon(busy);
