@@ -38,6 +38,7 @@ async function bestTrip(trip: () => unknown): Promise<number> {
 }
 
 const TEXT = "x".repeat(2 ** 10);
+const LARGE_TEXT = "x".repeat(2 ** 20);
 
 /** The median of some round trips, where it matters how the threads get on with each other. */
 function medianTrip(make: (pool: Pool, library: Library) => () => Future<unknown>, wait: "block" | "await"): Work {
@@ -55,6 +56,7 @@ function medianTrip(make: (pool: Pool, library: Library) => () => Future<unknown
 }
 
 const text = (pool: Pool) => () => pool.submit(echo<string>, TEXT);
+const largeText = (pool: Pool) => () => pool.submit(echo<string>, LARGE_TEXT);
 /** Only there: back, it would need the `transfer()` of its library. */
 const moved = (pool: Pool, { transfer }: Library) => {
   const bytes = new Uint8Array(2 ** 20).fill(7);
@@ -121,6 +123,8 @@ const WORKS: [row: string, kind: Kind, rounds: number, work: Work][] = [
   ["13: round trip, blocking", "processes", 100, blocking],
   ["14: pipelined no-op, 10,000", "processes", 40, burst(10_000)],
   ["15: map over 100,000 numbers", "processes", 60, map],
+  ["16: echo of 1 MiB of text, blocking", "processes", 40, medianTrip(largeText, "block")],
+  ["16: echo of 1 MiB of text, awaited", "processes", 40, medianTrip(largeText, "await")],
 ];
 
 async function open(library: Library, kind: Kind): Promise<Pool> {
