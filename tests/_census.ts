@@ -96,10 +96,21 @@ export function shareWorkers(): void {
   for (const worker of live.keys()) sharedWorkers.add(worker);
 }
 
-/** Says that all workers and child processes that there are now outlive the tests. */
-export function shareWhatLives(): void {
+/**
+ * Says that all workers and child processes that there are now outlive the tests.
+ *
+ * @returns What names those of them that still live, for who ends them.
+ */
+export function shareWhatLives(): () => string[] {
+  const workers = new Set(live.keys()).difference(sharedWorkers);
+  const pids = childProcesses() ?? [];
   shareWorkers();
-  for (const pid of childProcesses() ?? []) shared.add(pid);
+  for (const pid of pids) shared.add(pid);
+  return () => {
+    const children = new Set(childProcesses({ all: true }));
+    const names = [...workers].map((worker) => live.get(worker)).filter((name) => name !== undefined);
+    return [...names, ...pids.filter((pid) => children.has(pid)).map((pid) => `process ${pid}`)];
+  };
 }
 
 /**

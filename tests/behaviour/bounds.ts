@@ -3,15 +3,20 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { CancelledError, type Future, QueueFullError, ShutdownError, TimeoutError } from "@concurrent/futures";
 import { Gate, Ledger, sleep, test, thrownBy, until, within } from "../_helpers.ts";
 import { echoLater, failToStart, lengthOf, passGate, record, square } from "../fixtures/tasks.ts";
+import { lend, type Lent } from "./borrow.ts";
 import { begun, type Kind } from "./kind.ts";
 import { asynchronous, collect, range } from "./map.ts";
 
 export function boundBehaviour(kind: Kind): void {
   const { name, make } = kind;
 
-  /** A pool all of whose workers are held at a gate, so that each task more waits. */
-  async function held(maxWorkers: number, maxQueued: number) {
-    const pool = make({ maxWorkers, maxQueued });
+  // Of one worker, where one task may wait and where two may, and of two workers.
+  const [one, two, five] = [[1, 1], [1, 2], [2, 5]].map(([maxWorkers, maxQueued]) =>
+    lend(kind, { maxWorkers: maxWorkers as 1 | 2, maxQueued })
+  );
+
+  /** Holds all workers of a pool at a gate, so that each task more waits. */
+  async function hold(pool: Lent, maxWorkers = 1) {
     const gate = new Gate();
     const running: Future<number | undefined>[] = [];
     for (let i = 0; i < maxWorkers; i++) {
@@ -35,7 +40,8 @@ export function boundBehaviour(kind: Kind): void {
 
   test(`${name}: a burst fills maxQueued exactly, and submit() throws QueueFullError beyond it`, async () => {
     for (const maxQueued of [1, 60]) {
-      const { pool, gate, running } = await held(maxQueued === 1 ? 1 : 2, maxQueued);
+      const own = maxQueued === 1 ? undefined : make({ maxWorkers: 2, maxQueued });
+      const { pool, gate, running } = await hold(own ?? one(), own && 2);
       const waiting = range(maxQueued).map((n) => pool.submit(square, n));
       for (let i = 0; i < 3; i++) {
         const error = thrownBy(() => pool.submit(square, 1));
@@ -54,7 +60,7 @@ export function boundBehaviour(kind: Kind): void {
       assertEquals(await within(Promise.all(waiting)), range(maxQueued).map(square));
       await within(Promise.all(running));
       assertEquals(await within(pool.submit(square, 5)), 25);
-      await within(pool.shutdown());
+      await within(Promise.resolve(own?.shutdown()));
     }
   });
 
@@ -66,7 +72,7 @@ export function boundBehaviour(kind: Kind): void {
   });
 
   test(`${name}: an argument whose getter submits leaves no more tasks waiting than maxQueued`, async () => {
-    const { pool, gate } = await held(1, 2);
+    const { pool, gate, running } = await hold(two());
     const inner: Future<number>[] = [];
     const greedy = {
       get length() {
@@ -77,7 +83,7 @@ export function boundBehaviour(kind: Kind): void {
     assertThrows(() => pool.submit(lengthOf, greedy), QueueFullError);
     gate.open();
     assertEquals(await within(Promise.all(inner)), [0, 1]);
-    await within(pool.shutdown());
+    await within(Promise.all(running));
   });
 
   test(`${name}.ready() resolves when a task begins, not only when one ends`, async () => {
@@ -101,7 +107,7 @@ export function boundBehaviour(kind: Kind): void {
   });
 
   test(`${name}.ready() resolves when a waiting task is cancelled`, async () => {
-    const { pool, gate } = await held(1, 2);
+    const { pool, gate } = await hold(two());
     const waiting = [pool.submit(square, 1), pool.submit(square, 2)];
     const ready = pool.ready();
     assert(waiting[1].cancel());
@@ -109,11 +115,10 @@ export function boundBehaviour(kind: Kind): void {
     waiting[1] = pool.submit(square, 3);
     gate.open();
     assertEquals(await within(Promise.all(waiting)), [1, 9]);
-    await within(pool.shutdown());
   });
 
   test(`${name}.ready() offers each place to one of those who wait, in order`, async () => {
-    const pool = make({ maxWorkers: 2, maxQueued: 2 });
+    const pool = two();
     const order: number[] = [];
     const results = await within(
       Promise.all(
@@ -131,21 +136,20 @@ export function boundBehaviour(kind: Kind): void {
     );
     assertEquals(results.map((own) => own.length), Array(12).fill(10));
     assertEquals(order, range(12));
-    await within(pool.shutdown());
   });
 
   test(`${name}.ready() tells the next one when the one who was told does not submit`, async () => {
-    const { pool, gate } = await held(1, 1);
+    const { pool, gate, running } = await hold(one());
     const waiting = pool.submit(square, 1);
     const all = Promise.all([pool.ready(), pool.ready(), pool.ready()]);
     assert(waiting.cancel());
     await within(all, "all three");
     gate.open();
-    await within(pool.shutdown());
+    await within(Promise.all(running));
   });
 
   test(`${name}.ready() rejects at shutdown and after it, and without maxQueued resolves at once`, async () => {
-    const { pool, gate } = await held(1, 1);
+    const { pool, gate } = await hold(make({ maxWorkers: 1, maxQueued: 1 }));
     const waiting = pool.submit(square, 2);
     const pending = [pool.ready(), pool.ready()].map((ready) => ready.catch((error) => error));
     const ended = pool.shutdown();
@@ -164,7 +168,7 @@ export function boundBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() waits for room by itself, blocking and awaited`, async () => {
-    const pool = make({ maxWorkers: 2, maxQueued: 5 });
+    const pool = five();
     const input = range(kind.isRemote ? 24 : 60);
     const wanted = input.map(square);
     for (const options of [{}, { chunksize: 3 }, { chunksize: 20 }, { buffersize: 4 }, { buffersize: 40 }]) {
@@ -178,20 +182,18 @@ export function boundBehaviour(kind: Kind): void {
       assertEquals(await collect(pool.map(square, input, options)), wanted);
       assertEquals(await collect(pool.map(square, asynchronous(input), options)), wanted);
     }
-    await within(pool.shutdown());
   });
 
   test(`${name}.map() that nobody reads submits what was read all the same, as there is room`, async () => {
-    const pool = make({ maxWorkers: 2, maxQueued: 3 });
+    const pool = five();
     const ledger = new Ledger();
     const results = pool.map(record<number>, range(30).map(() => ledger.path), range(30));
     await until(() => ledger.lines().length === 30, "all items have run");
     assertEquals([...results], range(30));
-    await within(pool.shutdown());
   });
 
   test(`${name}.map() waits for room that others have taken, and no longer than its timeout`, async () => {
-    const { pool, gate } = await held(1, 1);
+    const { pool, gate } = await hold(one());
     const other = pool.submit(square, 7);
     assertThrows(() => [...pool.map(square, [1, 2], { timeout: 30 })], TimeoutError);
     await assertRejects(() => collect(pool.map(square, [1, 2], { timeout: 30 })), TimeoutError);
@@ -204,12 +206,11 @@ export function boundBehaviour(kind: Kind): void {
     const told = pool.ready();
     assertEquals([...pool.map(square, range(10))], range(10).map(square));
     await within(told, "ready()");
-    await within(pool.shutdown());
   });
 
   test(`${name}.map() whose loop is left early runs none of the items that wait for room`, async () => {
+    const pool = two();
     for (const blocking of [true, false]) {
-      const pool = make({ maxWorkers: 1, maxQueued: 2 });
       const ledger = new Ledger();
       const input = range(200);
       const results = pool.map(record<number>, input.map(() => ledger.path), input);
@@ -218,12 +219,11 @@ export function boundBehaviour(kind: Kind): void {
       await within(pool.submit(square, 1));
       const { length } = ledger.lines();
       assert(length < 50, `${length} of them have run`);
-      await within(pool.shutdown());
     }
   });
 
   test(`${name}.map() that waits for room ends by ShutdownError, behind the good items`, async () => {
-    const { pool, gate } = await held(1, 2);
+    const { pool, gate } = await hold(make({ maxWorkers: 1, maxQueued: 2 }));
     const results = pool.map(square, range(10));
     const ended = pool.shutdown();
     gate.open();
@@ -236,7 +236,7 @@ export function boundBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() over an input that throws submits what was read before, as there is room`, async () => {
-    const pool = make({ maxWorkers: 1, maxQueued: 2 });
+    const pool = two();
     function* failing(): Generator<number> {
       yield* range(20);
       throw new RangeError("no more");
@@ -254,7 +254,7 @@ export function boundBehaviour(kind: Kind): void {
     );
     assertEquals(seen, range(20).map(square));
     assertThrows(() => pool.map(square, failing()), RangeError, "no more");
-    await within(pool.shutdown());
+    await until(() => pool.stats().running + pool.stats().queued === 0, "the end of what was submitted");
   });
 
   if (kind.isRemote) return;
@@ -270,7 +270,7 @@ export function boundBehaviour(kind: Kind): void {
   });
 
   test(`${name}: shutdown({ cancelFutures: true }) cancels what maxQueued let wait`, async () => {
-    const { pool, gate } = await held(1, 3);
+    const { pool, gate } = await hold(make({ maxWorkers: 1, maxQueued: 3 }));
     const waiting = range(3).map((n) => pool.submit(echoLater<number>, n, 1));
     const ended = pool.shutdown({ cancelFutures: true });
     for (const future of waiting) assertInstanceOf(await future.catch((error) => error), CancelledError);

@@ -200,8 +200,8 @@ export function controlBehaviour(kind: Kind): void {
   test(`Future.abort() of ${name}: a task hears of it that asks for its signal only then`, async () => {
     using pool = borrow(kind, 1);
     await within(pool.submit(describeTask));
-    for (let i = 0; i < 20; i++) {
-      const future = pool.with({ grace: 60_000 }).submit(askLate, 20, i % 2 === 0);
+    for (let i = 0; i < 20; i += 2) {
+      const future = pool.with({ grace: 60_000 }).submit(askLate, 20, i % 4 === 0);
       untilSync(() => future.running(), "its begin");
       spin(i);
       assert(future.abort());
@@ -357,7 +357,7 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with({ signal }) of ${name}: listeners are removed when the futures are done`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = make({ maxWorkers: 1 });
     const { signal, count, added } = countingSignal();
     const abortable = pool.with({ signal });
     assertEquals(abortable.submit(add, 1, 2).result(BOUND), 3);
@@ -370,14 +370,14 @@ export function controlBehaviour(kind: Kind): void {
     assertInstanceOf(refused.exception(BOUND), SerializationError);
     assertEquals([...abortable.map(add, [1, 2, 3], [4, 5, 6])], [5, 7, 9]);
     using gate = new Gate();
-    const held = [1, 2].map(() => pool.submit(passGate, gate.path));
-    await gate.arrived(2);
+    const held = pool.submit(passGate, gate.path);
+    await gate.arrived();
     const waiting = abortable.submit(add, 1, 2);
     assertEquals(count(), 1);
     assert(waiting.cancel());
     assertEquals(count(), 0);
     gate.open();
-    await within(Promise.all(held));
+    await within(held);
     assert(added() >= 4);
   });
 
@@ -401,8 +401,8 @@ export function controlBehaviour(kind: Kind): void {
   });
 
   test(`with() of ${name}: options add up, the inner one wins, and the name is seen everywhere`, async () => {
-    using pool = make({ maxWorkers: 1 });
-    const outer = pool.with({ name: "outer", timeout: 20_000, grace: 20 });
+    using pool = borrow(kind, 1);
+    const outer = pool.with({ name: "outer", timeout: 20_000, ...PATIENT });
     const inner = outer.with({ name: "inner" }).with({ timeout: undefined });
     assertMatch(String(outer.submit(echo<number>, 1)), /^<Future #\d+ name=outer state=/);
     assertMatch(String(inner.submit(echo<number>, 1)), /name=inner/);

@@ -296,7 +296,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): an iteration that nobody finishes holds nothing up`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     pool.map(square, range(100));
     pool.map(squareUnless, range(100), Array(100).fill(3));
     pool.map(square, range(100)).next();
@@ -304,6 +304,7 @@ export function mapEndBehaviour(kind: Kind): void {
     await within(iterator.next());
     assertEquals(pool.submit(square, 5).result(BOUND), 25);
     await within(Promise.resolve(iterator.return?.()));
+    await until(() => pool.stats().running + pool.stats().queued === 0, "the end of what nobody reads");
   });
 
   test(`${name}.map(): an asynchronous input that fails when a shorter one has ended leaves none open`, async () => {
@@ -324,7 +325,7 @@ export function mapEndBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map(): leaving an asynchronous or bounded iteration closes its inputs`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     let closed = 0;
     function* endless() {
       try {

@@ -32,7 +32,7 @@ export function mapRepeatBehaviour(kind: Kind): void {
 
   test(`${name}.map() over repeat() calls the function with the value, blocking and awaited`, async () => {
     using pool = borrow(kind, 2);
-    const length = kind.isRemote ? 60_000 : 300_000;
+    const length = kind.isRemote ? 60_000 : 100_000;
     for (const options of kind.isRemote ? OPTIONS.slice(-4) : OPTIONS) {
       await bothMap(() => pool.map(add, repeat(100), range(7), options), range(7).map((n) => 100 + n));
       await bothMap(() => pool.map(add, range(7), repeat(100), options), range(7).map((n) => 100 + n));

@@ -101,7 +101,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false: leaving it early cancels the rest and closes the inputs`, async () => {
-    using pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       const ledger = new Ledger();
       using gate = new Gate();
@@ -123,7 +123,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false and buffersize reads one more for each result that is taken`, () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     for (const chunksize of [1, 2]) {
       const endless = new Endless();
       const results = pool.map(square, endless.now(), { ordered: false, buffersize: 4, chunksize });
@@ -138,7 +138,7 @@ export function mapUnorderedBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with ordered: false: the timeout is one deadline, what is there comes first`, async () => {
-    using pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     await within(Promise.all([1, 2].map((n) => pool.submit(echo<number>, n))));
     const timeout = kind.isRemote ? 2_000 : 400;
     for (const blocking of [true, false]) {
@@ -152,6 +152,8 @@ export function mapUnorderedBehaviour(kind: Kind): void {
       assertInstanceOf(error, TimeoutError);
       assert(took >= timeout - 1 && took < 3_000 + timeout, `took ${took} of ${timeout} ms`);
       assertEquals(results.next().done, true);
+      gate.open();
+      await until(() => pool.stats().running === 0, "the end of the item at the gate");
     }
   });
 

@@ -1,6 +1,6 @@
 /** `reportProgress()`, `Future.addProgressCallback()` and `Future.progress()`. */
 import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
-import { BOUND, Gate, spin, test, within } from "../_helpers.ts";
+import { BOUND, Gate, pause, test, within } from "../_helpers.ts";
 import { add } from "../fixtures/tasks.ts";
 import { reportAll, reportAndWait, reportFunction, reportLarge } from "../fixtures/control_tasks.ts";
 import { borrow } from "./borrow.ts";
@@ -46,7 +46,7 @@ export function progressBehaviour(kind: Kind): void {
     const [heard, looped]: unknown[][] = [[], []];
     const [called, other] = [pool.submit(reportAll, 3), pool.submit(reportAll, 3)];
     // Both tasks are done meanwhile, and nobody has collected that.
-    spin(200);
+    pause(200);
     called.addProgressCallback((value) => heard.push(value));
     for await (const value of other.progress()) looped.push(value);
     await within(called);
@@ -109,7 +109,7 @@ export function progressBehaviour(kind: Kind): void {
       const heard: unknown[] = [];
       future.addProgressCallback((value) => heard.push(value));
       // Nobody reads meanwhile.
-      spin(300);
+      pause(300);
       assertEquals(await within(future), count);
       const numbers = heard.map((value) => parseInt(String(value)));
       assertEquals(numbers.at(-1), count);

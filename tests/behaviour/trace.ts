@@ -5,6 +5,7 @@ import { type Bar, readChromeTrace } from "../_chrome_trace.ts";
 import { Gate, test, within } from "../_helpers.ts";
 import { throwValue } from "../fixtures/errors.ts";
 import { echo, echoLater, passGate, square, squareUnless } from "../fixtures/tasks.ts";
+import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 import { range } from "./map.ts";
 
@@ -61,7 +62,7 @@ export function traceBehaviour(kind: Kind): void {
   });
 
   test(`${name}.trace(): two traces are independent, and know what came while they were on`, async () => {
-    const pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
     await within(pool.submit(square, 1));
     using gate = new Gate();
     const earlier = pool.submit(passGate, gate.path);
@@ -85,11 +86,10 @@ export function traceBehaviour(kind: Kind): void {
     second.stop();
     for (let i = 0; i < 20; i++) await within(pool.submit(square, i));
     assertEquals([bars(first).length, bars(second).length], [2, 3]);
-    await within(pool.shutdown());
   });
 
   test(`${name}.trace() tells of each task of a burst, and of each item of a map`, async () => {
-    const pool = make({ maxWorkers: 2 });
+    using pool = borrow(kind, 2);
     using trace = pool.trace!();
     const burst = isRemote ? 200 : 1_000;
     await within(Promise.all(range(burst).map((n) => pool.submit(square, n))));
@@ -109,11 +109,11 @@ export function traceBehaviour(kind: Kind): void {
       ["threw", 10],
       ...Array(7).fill(["cancelled", 10]),
     ]);
-    await within(pool.shutdown());
   });
 
   test(`${name}.trace() and stats() tell of tasks that never came to a worker`, async () => {
-    const pool = make({ maxWorkers: 1 });
+    using pool = borrow(kind, 1);
+    const before = pool.stats();
     using trace = pool.trace!();
     const aborted = pool.with({ signal: AbortSignal.abort() });
     const controller = new AbortController();
@@ -153,12 +153,11 @@ export function traceBehaviour(kind: Kind): void {
     assert(found.filter(({ tid }) => tid === 0).every(({ dur, args }) => dur === 0 && args.wait < 10_000));
     const { done, failed, cancelled, running, queued } = pool.stats();
     assertEquals({ done, failed, cancelled, running, queued }, {
-      done: 2,
-      failed: 3,
-      cancelled: 7,
+      done: before.done + 2,
+      failed: before.failed + 3,
+      cancelled: before.cancelled + 7,
       running: 0,
       queued: 0,
     });
-    await within(pool.shutdown());
   });
 }

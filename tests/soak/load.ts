@@ -44,13 +44,19 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
       name: `${kind.name}: batches of mixed sizes, with cancelled tasks between them`,
       size: 5,
       fullSize: 2_000,
-      run: async (size) => ({ tasks: await runBatches(kind, size) }),
+      run: async (size) => {
+        using pool = kind.make({ maxWorkers: 2 });
+        return { tasks: await runBatches(pool, size) };
+      },
     },
     {
       name: `${kind.name}: a large typed array goes there and back`,
       size: 2,
       fullSize: 256,
-      run: async (size) => ({ tasks: await passLargeArrays(kind, size << 20), more: `${size} MiB` }),
+      run: async (size) => {
+        using pool = kind.make({ maxWorkers: 1 });
+        return { tasks: await passLargeArrays(pool, size << 20), more: `${size} MiB` };
+      },
     },
   ] satisfies Scenario[];
 });
@@ -63,7 +69,8 @@ export const STREAMS: Scenario[] = KINDS.flatMap((kind) =>
       size: 30_000,
       fullSize: 100_000,
       run: async (size) => {
-        await bestOf(4, () => streamResults(kind, size));
+        using pool = kind.make({ maxWorkers: 2 });
+        await bestOf(4, () => streamResults(pool, size));
         return { tasks: size };
       },
     },
@@ -72,7 +79,8 @@ export const STREAMS: Scenario[] = KINDS.flatMap((kind) =>
       size: 30_000,
       fullSize: 100_000,
       run: async (size) => {
-        await bestOf(4, () => streamAwaitedResults(kind, size));
+        using pool = kind.make({ maxWorkers: 2 });
+        await bestOf(4, () => streamAwaitedResults(pool, size));
         return { tasks: size };
       },
     },
