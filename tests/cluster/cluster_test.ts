@@ -6,34 +6,33 @@ import { bothFail, BOUND, Gate, Ledger, test, thrownBy, within } from "../_helpe
 import * as clusterTasks from "../fixtures/cluster_tasks.ts";
 import { add, passGate, recordSlowly, square } from "../fixtures/tasks.ts";
 import { addAtOnce } from "./_load.ts";
-import { sharedClusterTest } from "./_kit.ts";
+import { sharedClusterTest, sharedPoolTest, useNodes } from "./_kit.ts";
 import { freePort } from "./_redis.ts";
 
-sharedClusterTest(
+useNodes({ modules: { cluster_tasks: "cluster_tasks.ts" } });
+
+sharedPoolTest(
   "ClusterExecutor: results, blocking and awaited, and errors with their class",
   2,
-  async ({ make }) => {
-    await using pool = make();
+  async ({ pool }) => {
     assertEquals(pool.submit(square, 7).result(BOUND), 49);
     assertEquals(await within(pool.submit(add, 1, 2)), 3);
     assertEquals([...pool.map(square, [1, 2, 3])], [1, 4, 9]);
   },
 );
 
-sharedClusterTest("ClusterExecutor: of 1,500 jobs that are added at once no result is lost", 2, async ({ make }) => {
-  await using pool = make();
+sharedPoolTest("ClusterExecutor: of 1,500 jobs that are added at once no result is lost", 2, async ({ pool }) => {
   await addAtOnce([pool], 1_500);
 });
 
-sharedClusterTest(
+sharedPoolTest(
   "ClusterExecutor: what no node has begun is cancelled and never runs, the rest is not",
-  1,
-  async ({ make }) => {
-    await using pool = make();
+  2,
+  async ({ pool }) => {
     using gate = new Gate();
     const ledger = new Ledger();
-    const held = Array.from({ length: 1 }, () => pool.submit(passGate, gate.path));
-    await gate.arrived();
+    const held = [1, 2].map(() => pool.submit(passGate, gate.path));
+    await gate.arrived(2);
     const futures = Array.from({ length: 20 }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, 0));
     const cancelled = futures.filter((future, i) => i % 2 === 0 && future.cancel());
     assertEquals(held[0].cancel(), false);
@@ -66,20 +65,19 @@ sharedClusterTest(
   },
 );
 
-sharedClusterTest(
+sharedPoolTest(
   "ClusterExecutor: an export of a namespace is found, though threads take its text",
   2,
-  async ({ make }) => {
+  ({ pool }) => {
     using threads = new ThreadPoolExecutor(1);
     assertEquals(threads.submit(clusterTasks.triple, 1).result(BOUND), 3);
-    await using pool = make();
     assertEquals(pool.submit(clusterTasks.triple, 2).result(BOUND), 6);
   },
 );
 
 sharedClusterTest(
   "ClusterExecutor: a server that is not there breaks the pool with its address, and so does a wrong password",
-  1,
+  2,
   async ({ server }) => {
     await using absent = new ClusterExecutor({
       redis: `redis://u:secret@127.0.0.1:${freePort()}`,

@@ -4,12 +4,12 @@ import { BrokenCluster, type ClusterExecutor, StalledJobError } from "@concurren
 import { bothFail, BOUND, Gate, Ledger, runProgram, sleep, until, within } from "../_helpers.ts";
 import { passGate, recordSlowly, square } from "../fixtures/tasks.ts";
 import type { Redis } from "ioredis";
-import { clusterTest } from "./_kit.ts";
+import { clusterTest, sharedClusterTest, sharedPoolTest, untilServer, useNodes } from "./_kit.ts";
 import { addAtOnce } from "./_load.ts";
 import { Proxy } from "./_proxy.ts";
 
-/** So long nodes wait for one that says nothing, in milliseconds. */
-const LOCK = ["--lock", "1000"];
+// So long they wait for one that says nothing.
+useNodes({ lock: 1_000 });
 
 /** Prints what a fault cost. */
 function report(what: string, figures: { jobs: number; lost: number; runs: number; recovery: number }): void {
@@ -23,8 +23,23 @@ function report(what: string, figures: { jobs: number; lost: number; runs: numbe
 
 /** Waits until so many jobs lie in the queue. */
 async function untilWaiting(client: Redis, queue: string, count: number): Promise<void> {
-  const end = performance.now() + 20_000;
-  while (await client.llen(`bull:${queue}:wait`) < count) assert(performance.now() < end, `${count} jobs that wait`);
+  const waiting = () => client.llen(`bull:${queue}:wait`);
+  await untilServer(async () => await waiting() >= count, `${count} jobs that wait`, 20_000);
+}
+
+/** Has the only worker of the node that tests share wait at a gate: what is submitted next is for other nodes. */
+async function occupy(pool: ClusterExecutor): Promise<AsyncDisposable> {
+  const gate = new Gate();
+  // After that the node takes one job at a time.
+  await within(pool.submit(recordSlowly<number>, new Ledger().path, 0, 100));
+  const held = pool.submit(passGate, gate.path);
+  await gate.arrived();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      gate.open();
+      await within(held);
+    },
+  };
 }
 
 /** Submits tasks, breaks something when some have run, and checks that each has its result. */
@@ -32,7 +47,7 @@ async function breakMidway(
   what: string,
   pool: ClusterExecutor,
   fault: () => Promise<void>,
-  jobs = 200,
+  jobs = 100,
 ): Promise<void> {
   const ledger = new Ledger();
   const ended: number[] = [];
@@ -49,24 +64,27 @@ async function breakMidway(
   report(what, { jobs, lost: 0, runs: lines.length, recovery });
 }
 
-clusterTest("cluster: one of two nodes is killed while it works, and the other one does the rest", async (cluster) => {
-  const [first] = await Promise.all([cluster.startNode(1, ...LOCK), cluster.startNode(1, ...LOCK)]);
-  await using pool = cluster.make();
-  await breakMidway("A node is killed", pool, async () => {
-    first.kill("SIGKILL");
-    await first.ended();
-  });
-});
+sharedPoolTest(
+  "cluster: one of two nodes is killed while it works, and the other one does the rest",
+  1,
+  async (cluster) => {
+    const node = await cluster.spawnNode(1);
+    await breakMidway("A node is killed", cluster.pool, async () => {
+      node.kill("SIGKILL");
+      await node.ended();
+    });
+  },
+);
 
-clusterTest("cluster: the job of a killed node is run again, and only that one", async ({ make, startNode }) => {
-  const first = await startNode(1, ...LOCK);
-  await using pool = make();
+sharedPoolTest("cluster: the job of a killed node is run again, and only that one", 1, async ({ pool, spawnNode }) => {
+  await using occupied = await occupy(pool);
+  const first = await spawnNode(1);
   using gate = new Gate();
   const future = pool.submit(passGate<number>, gate.path, 5);
   await gate.arrived();
   first.kill("SIGKILL");
   await first.ended();
-  await startNode(1, ...LOCK);
+  await occupied[Symbol.asyncDispose]();
   const killed = performance.now();
   await until(() => gate.arrivals() === 2, "the job begins again", 20_000);
   report("The node of a running job is killed", { jobs: 1, lost: 0, runs: 2, recovery: performance.now() - killed });
@@ -76,40 +94,44 @@ clusterTest("cluster: the job of a killed node is run again, and only that one",
   assertEquals(future.attempts, 2);
 });
 
-clusterTest("cluster: a job whose nodes die each time fails with StalledJobError", async ({ make, startNode }) => {
-  await using pool = make();
-  using gate = new Gate();
-  const future = pool.submit(passGate<number>, gate.path, 5);
-  for (const time of [1, 2]) {
-    const node = await startNode(1, ...LOCK);
-    await until(() => gate.arrivals() === time, "the job begins", 20_000);
-    node.kill("SIGKILL");
-    await node.ended();
-  }
-  await startNode(1, ...LOCK);
-  await bothFail(future, (error) => assertInstanceOf(error, StalledJobError));
-});
+sharedPoolTest(
+  "cluster: a job whose nodes die each time fails with StalledJobError",
+  1,
+  async ({ pool, spawnNode }) => {
+    await using occupied = await occupy(pool);
+    using gate = new Gate();
+    let node = await spawnNode(1);
+    const future = pool.submit(passGate<number>, gate.path, 5);
+    for (const time of [1, 2]) {
+      await until(() => gate.arrivals() === time, "the job begins", 20_000);
+      node.kill("SIGKILL");
+      await node.ended();
+      if (time === 1) node = await spawnNode(1);
+    }
+    await occupied[Symbol.asyncDispose]();
+    await bothFail(future, (error) => assertInstanceOf(error, StalledJobError));
+  },
+);
 
-clusterTest("cluster: what a lost node has begun is never cancelled, also while it waits again", async (cluster) => {
-  const first = await cluster.startNode(1, ...LOCK);
-  await using pool = cluster.make();
-  await using client = cluster.server.connect();
-  using gate = new Gate();
-  using other = new Gate();
-  const future = pool.submit(passGate<number>, gate.path, 5);
-  await gate.arrived();
-  await cluster.startNode(1, ...LOCK);
-  const held = pool.submit(passGate, other.path);
-  await other.arrived();
-  first.kill("SIGKILL");
-  await first.ended();
-  await untilWaiting(client, cluster.queue, 1);
-  assertEquals(future.cancel(), false);
-  gate.open();
-  other.open();
-  await within(held);
-  assertEquals([await within(future), future.attempts, gate.arrivals()], [5, 2, 2]);
-});
+sharedPoolTest(
+  "cluster: what a lost node has begun is never cancelled, also while it waits again",
+  1,
+  async ({ pool, spawnNode, server, queue }) => {
+    await using occupied = await occupy(pool);
+    const first = await spawnNode(1);
+    await using client = server.connect();
+    using gate = new Gate();
+    const future = pool.submit(passGate<number>, gate.path, 5);
+    await gate.arrived();
+    first.kill("SIGKILL");
+    await first.ended();
+    await untilWaiting(client, queue, 1);
+    assertEquals(future.cancel(), false);
+    gate.open();
+    await occupied[Symbol.asyncDispose]();
+    assertEquals([await within(future), future.attempts, gate.arrivals()], [5, 2, 2]);
+  },
+);
 
 clusterTest("cluster: jobs that the server has lost are added again", async ({ make, startNode, server, queue }) => {
   await using pool = make();
@@ -122,12 +144,13 @@ clusterTest("cluster: jobs that the server has lost are added again", async ({ m
   assertEquals(await within(Promise.all(futures), "all results", 20_000), futures.map((_, i) => i * i));
 }, { serverOptions: ["--appendonly", "no"] });
 
-clusterTest("cluster: a job that somebody removes fails, and says so", async ({ make, server, queue }) => {
-  await using pool = make();
+sharedPoolTest("cluster: a job that somebody removes fails, and says so", 1, async ({ pool, server, queue }) => {
+  await using _ = await occupy(pool);
   await using client = server.connect();
   const future = pool.submit(square, 3);
   await untilWaiting(client, queue, 1);
-  await client.flushall();
+  const ids = await client.lrange(`bull:${queue}:wait`, 0, -1);
+  await client.del(`bull:${queue}:wait`, ...ids.map((id) => `bull:${queue}:${id}`));
   await bothFail(future, (error) => {
     assertInstanceOf(error, BrokenCluster);
     assertStringIncludes((error as Error).message, "the server no longer has it. Likely causes: somebody removed it");
@@ -137,13 +160,13 @@ clusterTest("cluster: a job that somebody removes fails, and says so", async ({ 
 
 for (const signal of ["SIGKILL", "SIGTERM"] as const) {
   clusterTest(`cluster: the server gets ${signal} and is started again while nodes work`, async (cluster) => {
-    await cluster.startNode(2, ...LOCK);
+    await cluster.startNode(2);
     await using pool = cluster.make();
     await breakMidway(`The server gets ${signal} and is started again`, pool, async () => {
       await cluster.server.end(signal);
       await cluster.server.start();
     });
-  });
+  }, { ownServer: true });
 }
 
 clusterTest("cluster: a server that does not come back breaks the pool, and no future hangs", async (cluster) => {
@@ -155,33 +178,36 @@ clusterTest("cluster: a server that does not come back breaks the pool, and no f
   await cluster.server.end("SIGKILL");
   for (const future of futures) await bothFail(future, (error) => assertInstanceOf(error, BrokenCluster));
   await cluster.server.start();
-});
+}, { ownServer: true });
 
-clusterTest("cluster: a network that stalls for a while, and one that is cut, lose nothing", async (cluster) => {
-  await cluster.startNode(2, ...LOCK);
-  await using proxy = new Proxy(cluster.server.port);
-  await using pool = cluster.make({ redis: `redis://127.0.0.1:${proxy.port}` });
-  await breakMidway("The network of the program stalls for 1 s", pool, async () => {
-    proxy.stall();
-    await sleep(1_000);
-    proxy.resume();
-  });
-  await breakMidway("The connections of the program break", pool, async () => {
-    await Promise.resolve(proxy.drop());
-  });
-});
+sharedClusterTest(
+  "cluster: a network that stalls for a while, and one that is cut, lose nothing",
+  1,
+  async (cluster) => {
+    await using proxy = new Proxy(cluster.server.port);
+    await using pool = cluster.make({ redis: `redis://127.0.0.1:${proxy.port}` });
+    await breakMidway("The network of the program stalls for 1 s", pool, async () => {
+      proxy.stall();
+      await sleep(1_000);
+      proxy.resume();
+    });
+    await breakMidway("The connections of the program break", pool, async () => {
+      await Promise.resolve(proxy.drop());
+    });
+  },
+);
 
 clusterTest("cluster: a node that is cut off goes on when it is back", async (cluster) => {
   await using proxy = new Proxy(cluster.server.port);
   await using pool = cluster.make();
   // It ends before the proxy does: without a server that takes it some seconds.
-  await using _node = await cluster.startNode(2, ...LOCK, "--redis", `redis://127.0.0.1:${proxy.port}`);
+  await using _node = await cluster.startNode(2, { redis: `redis://127.0.0.1:${proxy.port}` });
   await breakMidway("The connections of a node break", pool, async () => {
     await Promise.resolve(proxy.drop());
   });
-  await breakMidway("The network of a node stalls for 2 s, longer than its locks last", pool, async () => {
+  await breakMidway("The network of a node stalls for 1.5 s, longer than its locks last", pool, async () => {
     proxy.stall();
-    await sleep(2_000);
+    await sleep(1_500);
     proxy.resume();
   });
 });
@@ -203,18 +229,16 @@ clusterTest("cluster: a program that is killed leaves its jobs to the nodes, and
   report("The program is killed", { jobs: 50, lost: 0, runs: ledger.lines().length, recovery: 0 });
 });
 
-clusterTest("cluster: two programs use one queue, and each gets what is its own", async ({ make, startNode }) => {
-  await startNode(2);
+sharedPoolTest("cluster: two programs use one queue, and each gets what is its own", 1, async ({ make, pool: two }) => {
   await using one = make();
-  await using two = make();
   await addAtOnce([one, two], 300);
   using gate = new Gate();
-  const held = [1, 2].map(() => one.submit(passGate, gate.path));
-  await gate.arrived(2);
+  const held = one.submit(passGate, gate.path);
+  await gate.arrived();
   const queued = Array.from({ length: 20 }, (_, i) => two.submit(square, i));
   await one.shutdown({ wait: false, cancelFutures: true });
   assert(queued.every((future) => !future.done()), "the other one's jobs stay");
   gate.open();
-  for (const future of held) future.result(BOUND);
+  held.result(BOUND);
   assertEquals(await within(Promise.all(queued)), queued.map((_, i) => i * i));
 });

@@ -1,25 +1,18 @@
 /** What the server keeps of jobs that have ended: as long as each executor wants, and not what would fill it up. */
 import { assert, assertEquals } from "@std/assert";
-import { bothFail, BOUND, sleep, within } from "../_helpers.ts";
+import { bothFail, within } from "../_helpers.ts";
 import { tellJob } from "../fixtures/cluster_tasks.ts";
 import { throwValue } from "../fixtures/errors.ts";
 import { lengthOf, repeat, square } from "../fixtures/tasks.ts";
 import type { Redis } from "ioredis";
-import { clusterTest } from "./_kit.ts";
+import { clusterTest, moduleUrls, untilServer, useNodes } from "./_kit.ts";
+
+useNodes({ modules: { errors: "errors.ts" } });
 
 /** The hashes of jobs that the server has. */
 async function jobsOf(client: Redis, queue: string): Promise<string[]> {
   const keys = await client.keys(`bull:${queue}:*-*-*-*-*-*`);
   return keys.filter((key) => !key.endsWith(":lock"));
-}
-
-/** Waits until something of the server holds. */
-async function untilServer(condition: () => Promise<boolean>, what: string, ms = BOUND): Promise<void> {
-  const end = performance.now() + ms;
-  while (!await condition()) {
-    assert(performance.now() < end, `${what}: not after ${ms} ms`);
-    await sleep(5);
-  }
 }
 
 clusterTest(
@@ -29,7 +22,7 @@ clusterTest(
     await using pool = make();
     await using client = server.connect();
     const megabyte = 1_048_576;
-    for (let i = 0; i < 15; i++) {
+    for (let i = 0; i < 11; i++) {
       const texts = await within(Promise.all([1, 2].map(() => pool.submit(repeat, "x", megabyte))), `result ${i}`);
       assertEquals(texts.map((text) => text.length), [megabyte, megabyte]);
       // Arguments count as results do.
@@ -41,13 +34,13 @@ clusterTest(
     const events = await client.call("MEMORY", "USAGE", `bull:${queue}:events`, "SAMPLES", "0") as number;
     assert(events < 8 * megabyte, `the stream of events has ${events} bytes`);
   },
-  { serverOptions: ["--maxmemory", "32mb"] },
+  { serverOptions: ["--maxmemory", "24mb"] },
 );
 
 clusterTest(
   "cluster: keepResults is over for each job by itself, without that another one ends, and whoever is there",
-  async ({ make, startNode, server, queue }) => {
-    const node = await startNode(1);
+  async ({ make, spawnNode, server, queue }) => {
+    const node = await spawnNode(1);
     await using client = server.connect();
     await using brief = make({ keepResults: 1_000 });
     await using patient = make({ keepResults: 600_000, attempts: 2 });
@@ -75,7 +68,7 @@ clusterTest(
 );
 
 clusterTest("cluster: a node whose clock is ahead removes no results of others", async (cluster) => {
-  await cluster.startNode(1);
+  await cluster.startNode(1, { modules: moduleUrls({ tasks: "tasks.ts", cluster_tasks: "cluster_tasks.ts" }) });
   await using client = cluster.server.connect();
   await using pool = cluster.make({ keepResults: 60_000 });
   assertEquals(await within(pool.submit(square, 2)), 4);

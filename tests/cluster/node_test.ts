@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { bothFail, Gate, Ledger, test, until, within } from "../_helpers.ts";
 import { tellArguments } from "../fixtures/cluster_tasks.ts";
 import { passGate, record, square } from "../fixtures/tasks.ts";
-import { clusterTest, NODE, runNode } from "./_kit.ts";
+import { clusterTest, NODE, nodeModules, runNode } from "./_kit.ts";
 import { freePort } from "./_redis.ts";
 
 const TASKS = import.meta.resolve("../fixtures/tasks.ts");
@@ -79,8 +79,8 @@ clusterTest("node: a server that refuses the password is told at once", async ({
   assert(!stderr.includes("secret"), stderr);
 });
 
-clusterTest("node: SIGTERM lets what runs end, and takes nothing more", async ({ make, startNode }) => {
-  const node = await startNode(1);
+clusterTest("node: SIGTERM lets what runs end, and takes nothing more", async ({ make, startNode, spawnNode }) => {
+  const node = await spawnNode(1);
   await using pool = make();
   using gate = new Gate();
   const running = pool.submit(passGate<number>, gate.path, 1);
@@ -98,8 +98,8 @@ clusterTest("node: SIGTERM lets what runs end, and takes nothing more", async ({
   assertEquals(await within(queued), 9);
 });
 
-clusterTest("node: a second SIGINT ends it at once", async ({ make, startNode }) => {
-  const node = await startNode(1, "--lock", "1000");
+clusterTest("node: a second SIGINT ends it at once", async ({ make, startNode, spawnNode }) => {
+  const node = await spawnNode(1, "--lock", "1000");
   await using pool = make();
   using gate = new Gate();
   const running = pool.submit(passGate<number>, gate.path, 1);
@@ -109,23 +109,23 @@ clusterTest("node: a second SIGINT ends it at once", async ({ make, startNode })
   node.kill("SIGINT");
   assertEquals((await node.ended()).code, 1);
   gate.open();
-  await startNode(1, "--lock", "1000");
+  await startNode(1, { lock: 1_000 });
   assertEquals(await within(running), 1);
 });
 
-clusterTest("node: one that starts before its server waits for it", async ({ make, startNode, server }) => {
+clusterTest("node: one that starts before its server waits for it", async ({ make, spawnNode, server }) => {
   await server.end("SIGTERM");
   let started: Promise<unknown>;
   {
     using listener = Deno.listen({ hostname: "127.0.0.1", port: server.port });
-    started = startNode(1);
+    started = spawnNode(1);
     (await within(listener.accept(), "the node tries to connect")).close();
   }
   await server.start();
   await started;
   await using pool = make();
   assertEquals(await within(pool.submit(square, 3)), 9);
-});
+}, { ownServer: true });
 
 test("node: one whose server is down says so within two seconds, without the password, and can be ended", async () => {
   const node = new Deno.Command(Deno.execPath(), {
@@ -154,35 +154,39 @@ test("node: one whose server is down says so within two seconds, without the pas
 
 clusterTest(
   "node: one that loses its server says so once, and when it is there again",
-  async ({ startNode, server }) => {
-    const node = await startNode(1, "--name", "first");
+  async ({ spawnNode, server }) => {
+    const node = await spawnNode(1, "--name", "first");
     await server.end("SIGKILL");
     await until(() => node.stderr.includes("Lost the connection to redis://127.0.0.1"), "the node says it");
     await server.start();
     await until(() => node.stderr.includes("Connected to redis://127.0.0.1"), "the node says it again");
     assertEquals(node.stderr.match(/^first: /gm)?.length, 2, node.stderr);
   },
+  { ownServer: true },
 );
 
-clusterTest("node: tasks cannot read its arguments, in which a password may be", async ({ make, startNode }) => {
-  await startNode(1);
+clusterTest("node: tasks cannot read its arguments, in which a password may be", async ({ make, launchNode }) => {
+  await launchNode(["--workers", "1", ...nodeModules({ cluster_tasks: "cluster_tasks.ts" })]);
   await using pool = make();
   assertEquals(await within(pool.submit(tellArguments)), []);
 });
 
-clusterTest("node: --permissions limits what tasks may do, though they can be loaded", async ({ make, startNode }) => {
+clusterTest("node: --permissions limits what tasks may do, though they can be loaded", async (cluster) => {
+  const { startNode, spawnNode } = cluster;
+  await using pool = cluster.make();
   const ledger = new Ledger();
-  const limits = ["none", "{}", JSON.stringify({ write: [ledger.path] })];
-  const queueOf = (i: number) => `limited-${i}`;
-  await Promise.all(limits.map((permissions, i) => {
-    return startNode(1, "--queue", queueOf(i), "--permissions", permissions);
-  }));
-  for (const [i, permissions] of limits.entries()) {
-    await using pool = make({ queue: queueOf(i) });
+  const writing = JSON.stringify({ write: [ledger.path] });
+  const nodes: [permissions: string, start: () => Promise<AsyncDisposable>][] = [
+    ["none", () => startNode(1, { permissions: "none" })],
+    ["{}", () => startNode(1, { permissions: {} })],
+    [writing, () => spawnNode(1, "--permissions", writing)],
+  ];
+  for (const [permissions, start] of nodes) {
+    await using _node = await start();
     assertEquals(await within(pool.submit(square, 3)), 9);
-    const writing = pool.submit(record<string>, ledger.path, permissions);
-    if (i === 2) assertEquals(await within(writing), permissions);
-    else await bothFail(writing, (error) => assertEquals(error.name, "NotCapable"));
+    const recording = pool.submit(record<string>, ledger.path, permissions);
+    if (permissions === writing) assertEquals(await within(recording), permissions);
+    else await bothFail(recording, (error) => assertEquals(error.name, "NotCapable"));
   }
-  assertEquals(ledger.lines(), [limits[2]]);
+  assertEquals(ledger.lines(), [writing]);
 });

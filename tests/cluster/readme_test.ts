@@ -14,4 +14,4 @@ clusterTest("README.md's cluster runs the tasks of its map on a node", async ({ 
   const args = ["run", "-A", "--no-check", "--config", config, "main.ts"];
   const { code, stdout, stderr } = await run(Deno.execPath(), args, { cwd: folder });
   assertEquals({ code, stdout }, { code: 0, stdout: "small-a.jpg\nsmall-b.jpg\n" }, stderr);
-});
+}, { withoutHost: true });

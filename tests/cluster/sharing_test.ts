@@ -6,15 +6,15 @@ import { BOUND, Gate, sleep, within } from "../_helpers.ts";
 import { noteOutcomes } from "../../executors/cluster/_connection.ts";
 import type { JobData, Outcome } from "../../executors/cluster/_jobs.ts";
 import { pauseOrPassGate } from "../fixtures/tasks.ts";
-import { clusterTest, sharedClusterTest } from "./_kit.ts";
+import { clusterTest, sharedClusterTest, sharedPoolTest } from "./_kit.ts";
 
-const SLOW = 300;
+const SLOW = 100;
 const WARM = 30;
 const none = undefined as string | undefined;
 
 /** So many tasks, the slow one in the middle, which waits at the gate. */
 function submitAll(pool: ClusterExecutor, gate: Gate): Future<number>[] {
-  return Array.from({ length: 600 }, (_, i) => {
+  return Array.from({ length: 2 * SLOW }, (_, i) => {
     return pool.submit(pauseOrPassGate<number>, i, i === SLOW ? gate.path : none, 0);
   });
 }
@@ -24,8 +24,7 @@ function warm(pool: ClusterExecutor): void {
   for (let i = 0; i < WARM; i++) pool.submit(pauseOrPassGate<number>, 0, none, 0).result(BOUND);
 }
 
-sharedClusterTest("cluster: the result of a quick task waits for no other task of its job", 1, async ({ make }) => {
-  await using pool = make();
+sharedPoolTest("cluster: the result of a quick task waits for no other task of its job", 1, async ({ pool }) => {
   warm(pool);
   using gate = new Gate();
   const futures = submitAll(pool, gate);
@@ -38,26 +37,29 @@ sharedClusterTest("cluster: the result of a quick task waits for no other task o
   assertEquals(await within(Promise.all(futures)), [...futures.keys()]);
 });
 
-clusterTest("cluster: a task that waits behind a slow one of its job goes to a node that is idle", async (cluster) => {
-  await cluster.startNode(1);
-  await using pool = cluster.make();
-  warm(pool);
-  using gate = new Gate();
-  const futures = submitAll(pool, gate);
-  await gate.arrived();
-  await cluster.startNode(1);
-  const others = futures.filter((_, i) => i !== SLOW);
-  assertEquals(await within(Promise.all(others), "the others"), [...futures.keys()].filter((i) => i !== SLOW));
-  assertEquals(futures[SLOW].done(), false);
-  gate.open();
-  assertEquals(await within(futures[SLOW]), SLOW);
-});
+sharedPoolTest(
+  "cluster: a task that waits behind a slow one of its job goes to a node that is idle",
+  1,
+  async (cluster) => {
+    const { pool } = cluster;
+    warm(pool);
+    using gate = new Gate();
+    const futures = submitAll(pool, gate);
+    await gate.arrived();
+    await cluster.startNode(1);
+    const others = futures.filter((_, i) => i !== SLOW);
+    assertEquals(await within(Promise.all(others), "the others"), [...futures.keys()].filter((i) => i !== SLOW));
+    assertEquals(futures[SLOW].done(), false);
+    gate.open();
+    assertEquals(await within(futures[SLOW]), SLOW);
+  },
+);
 
 clusterTest(
   "cluster: the tasks behind a slow one stay with it where a lost node may have begun them",
   async (cluster) => {
     const { server, queue } = cluster;
-    const lost = await cluster.startNode(1, "--lock", "2000");
+    const lost = await cluster.spawnNode(1, "--lock", "2000");
     await using pool = cluster.make();
     await using client = server.connect();
     warm(pool);
@@ -74,7 +76,7 @@ clusterTest(
     const job = jobs.find((tasks) => tasks.includes(futures[SLOW]))!;
     const behind = job.slice(job.indexOf(futures[SLOW]));
     lost.kill("SIGKILL");
-    await Promise.all([1, 2].map(() => cluster.startNode(1, "--lock", "2000")));
+    await Promise.all([1, 2].map(() => cluster.startNode(1, { lock: 2_000 })));
     await gate.arrived(2);
     await within(Promise.all(futures.filter((future) => !behind.includes(future))), "the others");
     // They would have gone to the other node by then.

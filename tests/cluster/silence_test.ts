@@ -11,7 +11,7 @@ clusterTest(
   async (cluster) => {
     await using proxy = new Proxy(cluster.server.port);
     const redis = `redis://127.0.0.1:${proxy.port}`;
-    const node = await cluster.startNode(1, "--lock", "1000", "--redis", redis);
+    const node = await cluster.startNode(1, { lock: 1_000, redis });
     await using pool = cluster.make({ redis, unreachableAfter: 4_000 });
     using gate = new Gate();
     const running = pool.submit(passGate<string>, gate.path, "through");
@@ -49,6 +49,7 @@ clusterTest(
       server.signal("SIGCONT");
     }
   },
+  { ownServer: true },
 );
 
 clusterTest("cluster: a program that was stopped for longer than unreachableAfter goes on", async (cluster) => {
@@ -59,7 +60,7 @@ clusterTest("cluster: a program that was stopped for longer than unreachableAfte
 });
 
 clusterTest("cluster: a server that is stopped for a while and goes on loses nothing", async (cluster) => {
-  const node = await cluster.startNode(2, "--lock", "1000");
+  const node = await cluster.startNode(2, { lock: 1_000 });
   await using pool = cluster.make();
   assertEquals(await within(pool.submit(square, 3)), 9);
   cluster.server.signal("SIGSTOP");
@@ -71,10 +72,10 @@ clusterTest("cluster: a server that is stopped for a while and goes on loses not
   } finally {
     cluster.server.signal("SIGCONT");
   }
-});
+}, { ownServer: true });
 
 clusterTest("cluster: idle connections to a server that answers stay", async ({ make, server, startNode }) => {
-  const node = await startNode(1, "--lock", "1000");
+  const node = await startNode(1, { lock: 1_000 });
   await using pool = make({ unreachableAfter: 2_000 });
   await using client = server.connect();
   assertEquals(await within(pool.submit(square, 3)), 9);
@@ -84,4 +85,4 @@ clusterTest("cluster: idle connections to a server that answers stay", async ({ 
   await sleep(2_500);
   assertEquals(await connections(), before);
   assertEquals([node.stderr, await within(pool.submit(square, 4))], ["", 16]);
-});
+}, { ownServer: true });

@@ -13,8 +13,10 @@ import {
   returnWhenAborted,
 } from "../fixtures/control_tasks.ts";
 import { passGate, passGateLater, square } from "../fixtures/tasks.ts";
-import { clusterTest, sharedClusterTest } from "./_kit.ts";
+import { clusterTest, moduleUrls, sharedClusterTest, sharedPoolTest, untilServer, useNodes } from "./_kit.ts";
 import { Proxy } from "./_proxy.ts";
+
+useNodes({ modules: { control_tasks: "control_tasks.ts", cluster_tasks: "cluster_tasks.ts" } });
 
 /** Waits until a ledger has a line. */
 async function begunIn(ledger: Ledger): Promise<void> {
@@ -69,11 +71,10 @@ sharedClusterTest(
   },
 );
 
-sharedClusterTest(
+sharedPoolTest(
   "cluster: the error of a task that ran for too long names task, node and time",
-  1,
-  async ({ make }) => {
-    await using pool = make();
+  2,
+  async ({ pool }) => {
     const node = (await within(pool.submit(tellJob)))!.node;
     for (const [view, task] of [[pool, "loopForever"], [pool.with({ name: "mine" }), "mine"]] as const) {
       await bothFail(view.with({ timeout: 50, grace: 0 }).submit(loopForever), (error) => {
@@ -90,7 +91,7 @@ sharedClusterTest(
 
 sharedClusterTest(
   "cluster: a task that waits to be tried again is aborted, and never begins again",
-  1,
+  2,
   async (cluster) => {
     await using pool = cluster.make({ attempts: 3, backoff: 600 });
     await using client = cluster.server.connect();
@@ -98,7 +99,7 @@ sharedClusterTest(
     const future = pool.submit(failOnce, ledger.path);
     await begunIn(ledger);
     const delayed = () => client.zcard(`bull:${cluster.queue}:delayed`);
-    for (const end = performance.now() + 5_000; await delayed() === 0;) assert(performance.now() < end, "it waits");
+    await untilServer(async () => await delayed() > 0, "it waits", 5_000);
     const reason = new Error("enough");
     const start = performance.now();
     assert(future.abort(reason));
@@ -110,8 +111,7 @@ sharedClusterTest(
   },
 );
 
-sharedClusterTest("cluster: a task is aborted although what its executor says is lost", 1, async ({ make, server }) => {
-  await using pool = make();
+sharedPoolTest("cluster: a task is aborted although what its executor says is lost", 2, async ({ pool, server }) => {
   await using client = server.connect();
   for (let i = 0; i < 3; i++) {
     const ledger = new Ledger();
@@ -126,50 +126,48 @@ sharedClusterTest("cluster: a task is aborted although what its executor says is
   }
 });
 
-sharedClusterTest("cluster: of the tasks that share a job one is aborted, and the others run", 1, async (cluster) => {
-  await using pool = cluster.make();
+sharedPoolTest("cluster: of the tasks that share a job one is aborted, and the others run", 2, async (cluster) => {
+  const { pool } = cluster;
   await using client = cluster.server.connect();
   for (let i = 0; i < 30; i++) await within(pool.submit(computeUnless, 0.01));
   const completed = () => client.zcard(`bull:${cluster.queue}:completed`);
   const before = await completed();
   using gate = new Gate();
-  const held = pool.submit(passGate, gate.path);
-  await gate.arrived();
+  const held = [1, 2].map(() => pool.submit(passGate, gate.path));
+  await gate.arrived(2);
   const view = pool.with({ grace: 20_000 });
-  const futures = Array.from({ length: 1_000 }, (_, i) => view.submit(computeUnless, i === 600 ? 0 : 0.01));
+  const futures = Array.from({ length: 320 }, (_, i) => view.submit(computeUnless, i === 200 ? 0 : 0.01));
   gate.open();
-  await within(held);
-  await until(() => futures[600].running(), "the one that loops");
+  await within(Promise.all(held));
+  await until(() => futures[200].running(), "the one that loops");
   const reason = new Error("enough");
-  assert(futures[600].abort(reason));
+  assert(futures[200].abort(reason));
   const outcomes = await within(Promise.allSettled(futures));
   for (const [i, outcome] of outcomes.entries()) {
-    if (i === 600) assertStrictEquals((outcome as PromiseRejectedResult).reason, reason);
+    if (i === 200) assertStrictEquals((outcome as PromiseRejectedResult).reason, reason);
     else assertEquals(outcome, { status: "fulfilled", value: 0.01 });
   }
-  assert(await completed() - before < 500, "they shared jobs");
+  assert(await completed() - before < 160, "they shared jobs");
 });
 
-sharedClusterTest("cluster: a task with a timeout shares no job, so no other one waits for it", 2, async ({ make }) => {
-  await using pool = make();
+sharedPoolTest("cluster: a task with a timeout shares no job, so no other one waits for it", 2, async ({ pool }) => {
   for (let i = 0; i < 30; i++) await within(pool.submit(computeUnless, 0.01));
   using gate = new Gate();
   const held = [1, 2].map(() => pool.submit(passGate, gate.path));
   await gate.arrived(2);
   const view = pool.with({ timeout: 25_000, grace: 0 });
-  const futures = Array.from({ length: 700 }, (_, i) => {
-    return (i === 600 ? view : pool).submit(computeUnless, i === 600 ? 0 : 0.01);
+  const futures = Array.from({ length: 320 }, (_, i) => {
+    return (i === 200 ? view : pool).submit(computeUnless, i === 200 ? 0 : 0.01);
   });
   gate.open();
   await within(Promise.all(held));
   // The other worker runs them.
-  await within(Promise.all(futures.filter((_, i) => i !== 600)), "the others", 20_000);
-  assertEquals(futures[600].done(), false);
-  assert(futures[600].abort());
+  await within(Promise.all(futures.filter((_, i) => i !== 200)), "the others", 20_000);
+  assertEquals(futures[200].done(), false);
+  assert(futures[200].abort());
 });
 
-sharedClusterTest("cluster: of a chunk that is stopped no other item begins", 1, async ({ make }) => {
-  await using pool = make();
+sharedPoolTest("cluster: of a chunk that is stopped no other item begins", 2, async ({ pool }) => {
   const ledger = new Ledger();
   const controller = new AbortController();
   const view = pool.with({ signal: controller.signal, grace: 20_000 });
@@ -181,8 +179,7 @@ sharedClusterTest("cluster: of a chunk that is stopped no other item begins", 1,
   assertEquals(ledger.lines(), ["begun"]);
 });
 
-clusterTest("cluster: a node keeps a timeout while the program is cut off", async ({ make, server, startNode }) => {
-  await startNode(1);
+sharedClusterTest("cluster: a node keeps a timeout while the program is cut off", 2, async ({ make, server }) => {
   await using proxy = new Proxy(server.port);
   await using pool = make({ redis: `redis://127.0.0.1:${proxy.port}` });
   const ledger = new Ledger();
@@ -198,8 +195,7 @@ clusterTest("cluster: a node keeps a timeout while the program is cut off", asyn
 });
 
 clusterTest("cluster: a task is aborted whose node is lost, and does not go on elsewhere", async (cluster) => {
-  const lock = ["--lock", "1000"];
-  const first = await cluster.startNode(1, ...lock);
+  const first = await cluster.spawnNode(1, "--lock", "1000");
   await using pool = cluster.make();
   const ledger = new Ledger();
   const future = pool.with({ grace: 0 }).submit(tickForever, ledger.path);
@@ -209,7 +205,10 @@ clusterTest("cluster: a task is aborted whose node is lost, and does not go on e
   await first.ended();
   const reason = new Error("enough");
   assert(future.abort(reason));
-  await cluster.startNode(1, ...lock);
+  await cluster.startNode(1, {
+    lock: 1_000,
+    modules: moduleUrls({ tasks: "tasks.ts", cluster_tasks: "cluster_tasks.ts" }),
+  });
   await bothFail(future, (error) => assertStrictEquals(error, reason));
   assertEquals(await within(pool.submit(square, 3)), 9, "the worker is free");
   assertEquals(await writersOf(ledger, 200), []);
@@ -221,15 +220,15 @@ clusterTest("cluster: a signal among the arguments that is aborted before a node
   const controllers = [1, 2, 3, 4].map(() => new AbortController());
   const futures = controllers.map(({ signal }) => pool.submit(aborted, signal));
   const waiting = () => client.llen(`bull:${cluster.queue}:wait`);
-  for (const end = performance.now() + 5_000; await waiting() < 4;) assert(performance.now() < end, "they wait");
+  await untilServer(async () => await waiting() === 4, "they wait", 5_000);
   controllers[0].abort("the reason");
   controllers[2].abort(new RangeError("x".repeat(5_000)));
   const notes = () => client.keys(`bull:${cluster.queue}:signal:*`);
-  for (const end = performance.now() + 5_000; (await notes()).length < 2;) assert(performance.now() < end, "the notes");
+  await untilServer(async () => (await notes()).length === 2, "the notes", 5_000);
   // One that somebody else has written.
   const [note] = await notes();
   await client.set(note.replace(/\d+$/, "4"), "x".repeat(5_000), "PX", 60_000);
-  await cluster.startNode(1);
+  await cluster.startNode(1, { modules: moduleUrls({ control_tasks: "control_tasks.ts" }) });
   const told = await within(Promise.all(futures), "all", 20_000);
   assertEquals(told.slice(0, 2), [[true, true, "the reason"], [true, false, undefined]]);
   for (const [, isAborted, reason] of told.slice(2)) {
@@ -238,11 +237,10 @@ clusterTest("cluster: a signal among the arguments that is aborted before a node
   for (const key of await notes()) assertMatch(String(await client.pttl(key)), /^[1-9]\d*$/, "the server forgets it");
 });
 
-sharedClusterTest(
+sharedPoolTest(
   "cluster: a signal among the arguments is aborted although that is lost",
-  1,
-  async ({ make, server }) => {
-    await using pool = make();
+  2,
+  async ({ pool, server }) => {
     await using client = server.connect();
     const ledger = new Ledger();
     const controller = new AbortController();

@@ -4,12 +4,14 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Queue } from "bullmq";
 import type { Redis } from "ioredis";
-import { Gate, sleep, test, until, within } from "../_helpers.ts";
+import { Gate, test, until, within } from "../_helpers.ts";
 import { tellAtGate } from "../fixtures/cluster_tasks.ts";
 import { passGate, square } from "../fixtures/tasks.ts";
 import { checkJobData, checkJobResult, isOfExecutor, VERSION } from "../../executors/cluster/_jobs.ts";
 import { readControl, readNodeMessage } from "../../executors/cluster/_messages.ts";
-import { clusterTest } from "./_kit.ts";
+import { clusterTest, sharedClusterTest, untilServer, useNodes } from "./_kit.ts";
+
+useNodes({ modules: { cluster_tasks: "cluster_tasks.ts" } });
 
 /** What no value of a job is. */
 const VALUES = [
@@ -32,8 +34,7 @@ async function channelOf(client: Redis, queue: string): Promise<{ channel: strin
   return { channel, id: channel.slice(channel.lastIndexOf(":") + 1) };
 }
 
-clusterTest("cluster: messages that no node has written break nothing, whatever they say", async (cluster) => {
-  await cluster.startNode(2);
+sharedClusterTest("cluster: messages that no node has written break nothing, whatever they say", 2, async (cluster) => {
   await using pool = cluster.make();
   await using client = cluster.server.connect();
   using gate = new Gate();
@@ -101,7 +102,8 @@ clusterTest("cluster: a result on the server that no node has written fails its 
   await using _ = { [Symbol.asyncDispose]: async () => void await client.flushall() };
   const wrong = ["", "{", "null", "5", '{"outcomes":[]}', '{"outcomes":[{"ok":true,"attempt":1,"ms":1,"value":{}}]}'];
   const futures = wrong.map((_, i) => pool.submit(square, i));
-  while (await client.llen(`bull:${cluster.queue}:wait`) < wrong.length) await sleep(1);
+  const waiting = () => client.llen(`bull:${cluster.queue}:wait`);
+  await untilServer(async () => await waiting() === wrong.length, "they wait");
   const { id } = await channelOf(client, cluster.queue);
   for (const [i, value] of wrong.entries()) {
     await client.hset(`bull:${cluster.queue}:${id}-${i + 1}`, "returnvalue", value, "finishedOn", "1");
@@ -112,12 +114,12 @@ clusterTest("cluster: a result on the server that no node has written fails its 
     assertMatch(message, /was lost: (SyntaxError|TypeError): /);
   }
   assertEquals([fine.done(), fine.cancel()], [false, true]);
-});
+}, { ownServer: true });
 
-clusterTest(
+sharedClusterTest(
   "cluster: jobs of others that fail end as failed, and those whose arguments are no list",
+  2,
   async (cluster) => {
-    await cluster.startNode(1);
     await using client = cluster.server.connect();
     const queue = new Queue(cluster.queue, { connection: client });
     const add = (name: string, how: string, args: unknown, opts = {}, module = "tasks") => {
@@ -140,7 +142,7 @@ clusterTest(
       const { wait, active, delayed } = await queue.getJobCounts("wait", "active", "delayed");
       return wait + active + delayed === 0;
     };
-    for (const end = performance.now() + 20_000; !await isOver();) assert(performance.now() < end, "all have ended");
+    await untilServer(isOver, "all have ended", 20_000);
     assertEquals(await Promise.all(failing.map((job) => job.getState())), failing.map(() => "failed"));
     const reasons = await Promise.all(
       failing.map(async ({ id }) => await client.hget(`bull:${cluster.queue}:${id}`, "failedReason")),

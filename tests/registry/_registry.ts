@@ -17,35 +17,43 @@ interface Config {
 interface Published {
   config: Config;
   files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  manifest: Manifest;
 }
+
+type Manifest = { [path: string]: { size: number; checksum: string } };
+
+/** This package, once it has been published. */
+let published: Published | undefined;
 
 export class Registry implements AsyncDisposable {
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   #published: Published | undefined;
 
-  private constructor() {
+  private constructor(published?: Published) {
+    this.#published = published;
     this.#server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
       (request) => this.#answer(request),
     );
   }
 
-  /** Starts one and publishes this package to it, as the job `publish` of CI does. */
+  /** Starts one that has this package, which is published once for all registries of a file. */
   static async start(): Promise<Registry> {
-    const registry = new Registry();
-    try {
-      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["publish", "--quiet", "--no-check", "--allow-dirty", "--no-provenance", "--token", "any"],
-        cwd: ROOT,
-        env: { JSR_URL: registry.url, NO_COLOR: "1" },
-        stdin: "null",
-      }).output();
-      if (!success || registry.#published === undefined) fail(new TextDecoder().decode(stderr));
-      return registry;
-    } catch (error) {
-      await registry[Symbol.asyncDispose]();
-      throw error;
-    }
+    published ??= await Registry.#publish();
+    return new Registry(published);
+  }
+
+  /** What a registry gets when this package is published to it, as the job `publish` of CI does. */
+  static async #publish(): Promise<Published> {
+    await using registry = new Registry();
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["publish", "--quiet", "--no-check", "--allow-dirty", "--no-provenance", "--token", "any"],
+      cwd: ROOT,
+      env: { JSR_URL: registry.url, NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    if (!success || registry.#published === undefined) fail(new TextDecoder().decode(stderr));
+    return registry.#published;
   }
 
   get host(): string {
@@ -65,10 +73,10 @@ export class Registry implements AsyncDisposable {
     const { pathname } = new URL(request.url);
     if (pathname.startsWith("/api/")) return await this.#take(request, pathname);
     if (this.#published === undefined) return notFound();
-    const { config: { name, version, exports }, files } = this.#published;
+    const { config: { name, version, exports }, files, manifest } = this.#published;
     const at = `/${name}/`;
     if (pathname === `${at}meta.json`) return Response.json({ versions: { [version]: {} } });
-    if (pathname === `${at}${version}_meta.json`) return Response.json({ manifest: await manifestOf(files), exports });
+    if (pathname === `${at}${version}_meta.json`) return Response.json({ manifest, exports });
     const file = files.get(pathname.slice(at.length + version.length));
     if (!pathname.startsWith(`${at}${version}/`) || file === undefined) return notFound();
     return new Response(file, { headers: { "content-type": typeOf(pathname) } });
@@ -83,7 +91,7 @@ export class Registry implements AsyncDisposable {
     }
     const files = await unpack(request.body!.pipeThrough(new DecompressionStream("gzip")));
     const config = JSON.parse(new TextDecoder().decode(files.get("/deno.json")));
-    this.#published = { config, files };
+    this.#published = { config, files, manifest: await manifestOf(files) };
     return Response.json({ id: "1", status: "success", error: null });
   }
 }
@@ -96,7 +104,7 @@ function typeOf(path: string): string {
   return path.endsWith(".ts") ? "application/typescript" : path.endsWith(".json") ? "application/json" : "text/plain";
 }
 
-async function manifestOf(files: Published["files"]): Promise<{ [path: string]: { size: number; checksum: string } }> {
+async function manifestOf(files: Published["files"]): Promise<Manifest> {
   const entries = Array.from(files, async ([path, bytes]) => {
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
     return [path, { size: bytes.length, checksum: `sha256-${digest.toHex()}` }] as const;

@@ -3,7 +3,7 @@ import { assert, assertEquals, fail } from "@std/assert";
 import { hasServer, RedisServer } from "../cluster/_redis.ts";
 import { ignoreWithoutServer } from "../cluster/_kit.ts";
 import { test, until } from "../_helpers.ts";
-import { assertPrints, Project } from "./_project.ts";
+import { assertPrints, Project, type Run } from "./_project.ts";
 import { Registry } from "./_registry.ts";
 import { serveFolder } from "./_web.ts";
 
@@ -54,41 +54,59 @@ class Node implements AsyncDisposable {
   }
 }
 
-function clusterTest(name: string, fn: (server: RedisServer) => Promise<void>): void {
+function clusterTest(name: string, fn: () => Promise<void>): void {
   if (!hasServer) return ignoreWithoutServer(name);
-  test(name, async () => {
-    await using server = await RedisServer.start();
-    await fn(server);
-  }, { bound: 60_000 });
+  test(name, fn, { bound: 60_000 });
 }
 
 const FLAGS = ["--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
 
-for (const how of ["block", "await"]) {
-  clusterTest(`the first results come from a cluster, with empty caches: ${how}`, async (server) => {
-    await using registry = await Registry.start();
-    const machine = new Project(registry, ["tasks.ts"]);
+/** What {@linkcode runWithNodes} has run, with the same nodes for several tests. */
+type Runs = { [how in "block" | "await" | "web"]: Promise<Run> };
+
+let runs: Promise<Runs> | undefined;
+
+/**
+ * Runs the program on a node, with empty caches, and once more on a node whose module lies on a web server. Resolves
+ * when all that has ended, well or not.
+ */
+async function runWithNodes(): Promise<Runs> {
+  await using server = await RedisServer.start();
+  await using registry = await Registry.start();
+  const machine = new Project(registry, ["tasks.ts"]);
+  const run = (project: Project, how: string) => project.deno(["run", ...FLAGS, "cluster.ts", server.url, how]);
+  const runs: Partial<Runs> = {};
+  let last: Project | undefined;
+  {
     await using node = new Node(machine, nodeArguments(server));
-    const project = new Project(registry, ["cluster.ts", "tasks.ts"]);
-    const [run] = await Promise.all([
-      project.deno(["run", ...FLAGS, "cluster.ts", server.url, how]),
-      node.ready(),
-    ]);
+    const ready = node.ready();
+    for (const how of ["block", "await"] as const) {
+      last = new Project(registry, ["cluster.ts", "tasks.ts"]);
+      runs[how] = Promise.all([run(last, how), ready]).then(([run]) => run);
+    }
+    await Promise.allSettled(Object.values(runs));
+  }
+  await using web = serveFolder("programs");
+  const [command, ...args] = nodeArguments(server, `tasks=http://127.0.0.1:${web.addr.port}/tasks.ts`);
+  await using node = new Node(machine, [command, "-A", ...args.filter((arg) => !arg.startsWith("--allow-"))]);
+  runs.web = node.ready().then(() => run(last!, "block"));
+  await Promise.allSettled([runs.web]);
+  return runs as Runs;
+}
+
+for (const how of ["block", "await"] as const) {
+  clusterTest(`the first results come from a cluster, with empty caches: ${how}`, async () => {
+    const run = await (await (runs ??= runWithNodes()))[how];
     assertEquals({ ...run, stderr: "" }, { code: 0, stdout: "24\n3,6,9\n", stderr: "" }, run.stderr);
   });
 }
 
-clusterTest("a node calls functions of a module that lies on a web server", async (server) => {
-  await using registry = await Registry.start();
-  await using web = serveFolder("programs");
-  const project = new Project(registry, ["cluster.ts", "tasks.ts"]);
-  const [run, ...args] = nodeArguments(server, `tasks=http://127.0.0.1:${web.addr.port}/tasks.ts`);
-  await using node = new Node(project, [run, "-A", ...args.filter((arg) => !arg.startsWith("--allow-"))]);
-  await node.ready();
-  assertEquals((await project.deno(["run", ...FLAGS, "cluster.ts", server.url, "block"])).stdout, "24\n3,6,9\n");
+clusterTest("a node calls functions of a module that lies on a web server", async () => {
+  assertEquals((await (await (runs ??= runWithNodes())).web).stdout, "24\n3,6,9\n");
 });
 
-clusterTest("all that a cluster needs is there when its programs begin: they run offline", async (server) => {
+clusterTest("all that a cluster needs is there when its programs begin: they run offline", async () => {
+  await using server = await RedisServer.start();
   const registry = await Registry.start();
   const project = new Project(registry, ["cluster.ts", "tasks.ts"]);
   // Not by `deno cache`, which fetches also what is only imported for its types.
