@@ -82,7 +82,7 @@ clusterTest("cluster: idle connections to a server that answers stay", async ({ 
   const connections = async () => /total_connections_received:(\d+)/.exec(await client.info("stats"))?.[1];
   const before = await connections();
   // Longer than any of them may say nothing.
-  await sleep(2_500);
+  await sleep(1_500);
   assertEquals(await connections(), before);
   assertEquals([node.stderr, await within(pool.submit(square, 4))], ["", 16]);
 }, { ownServer: true });

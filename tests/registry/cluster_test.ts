@@ -79,12 +79,12 @@ async function runWithNodes(): Promise<Runs> {
   let last: Project | undefined;
   {
     await using node = new Node(machine, nodeArguments(server));
-    const ready = node.ready();
+    await node.ready();
     for (const how of ["block", "await"] as const) {
       last = new Project(registry, ["cluster.ts", "tasks.ts"]);
-      runs[how] = Promise.all([run(last, how), ready]).then(([run]) => run);
+      runs[how] = run(last, how);
+      await Promise.allSettled([runs[how]]);
     }
-    await Promise.allSettled(Object.values(runs));
   }
   await using web = serveFolder("programs");
   const [command, ...args] = nodeArguments(server, `tasks=http://127.0.0.1:${web.addr.port}/tasks.ts`);
