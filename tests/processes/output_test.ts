@@ -71,7 +71,7 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-/** What the one program of the next tests prints on each stream: a line in each way, turns, bytes, and two MiB. */
+/** What the program of the next tests prints on each stream: a line in each way, turns, bytes, and two MiB twice. */
 const SERIES = [
   new TextEncoder().encode(ways.map((way) => `${way} says ä\n`).join("")),
   new TextEncoder().encode(Array.from({ length: 60 }, (_, i) => `task ${i}\nmain ${i}\n`).join("")),
