@@ -42,13 +42,13 @@ export function initRows(kind: Kind): void {
 export function initResourceRows(kind: Kind): void {
   row(kind.name, "test_spawn: a pool whose initializer fails leaves no process and no open file", async () => {
     const fail = async () => {
-      const pool = kind.make({ maxWorkers: 1, initializer: failToStart, initargs: ["no way in"] });
+      const pool = kind.make({ maxWorkers: 2, initializer: failToStart, initargs: ["no way in"] });
       await bothFail(pool.submit(square, 1), (error) => assertInstanceOf(error, kind.broken));
       await within(pool.shutdown(), "shutdown()");
     };
     await fail(); // what the first pool of a program opens for good
     const before = openFiles();
-    const rounds = 4;
+    const rounds = 6;
     for (let i = 0; i < rounds; i++) await fail();
     assertEquals(childProcesses() ?? [], []);
     // What belongs to threads is closed a moment after they have ended; one that stays of each pool would be too many.

@@ -29,7 +29,6 @@ import {
 } from "../_helpers.ts";
 import { borrow } from "../behaviour/borrow.ts";
 import type { Kind } from "../behaviour/kind.ts";
-import { kind as threads } from "../fixtures/kinds/thread_pool.ts";
 import { echo, failToStart, passGate, square, whoAmI } from "../fixtures/tasks.ts";
 import { awaitWord, threadName } from "../fixtures/thread_tasks.ts";
 import { countIn, failByName, moduleName, readWord, registerTrap } from "./_tasks.ts";
@@ -252,7 +251,7 @@ export function threadInterpreterRows(): void {
   );
 
   row(NAME, "test_thread_name_prefix: the default prefix names the kind of the pool", async () => {
-    using pool = borrow(threads, 1);
+    using pool = new ThreadPoolExecutor(1);
     await both(() => pool.submit(threadName), (name) => assertMatch(name, /^ThreadPoolExecutor-\d+_0$/));
   });
 

@@ -16,11 +16,9 @@ import {
   until,
   within,
 } from "../_helpers.ts";
-import { borrow } from "../behaviour/borrow.ts";
 import { collect } from "../behaviour/map.ts";
 import type { Kind } from "../behaviour/kind.ts";
 import { throwValue } from "../fixtures/errors.ts";
-import { kind as threads } from "../fixtures/kinds/thread_pool.ts";
 import { echo, passGate, recordSlowly, square } from "../fixtures/tasks.ts";
 import { threadName } from "../fixtures/thread_tasks.ts";
 import { row } from "./_rows.ts";
@@ -54,7 +52,7 @@ export function shutdownRows(kind: Kind): void {
 
   row(name, "test_hang_issue12364: 50 short tasks, then shutdown: all have results", async () => {
     for (const blocking of [true, false]) {
-      const pool = make({ maxWorkers: blocking ? 2 : 1 });
+      const pool = make({ maxWorkers: 2 });
       const futures = Array.from({ length: 50 }, (_, i) => pool.submit(echo<number>, i));
       if (blocking) pool.shutdownSync();
       else await within(pool.shutdown(), "shutdown()");
@@ -69,11 +67,10 @@ export function shutdownRows(kind: Kind): void {
       for (const blocking of [true, false]) {
         const ledger = new Ledger();
         using gate = new Gate();
-        const maxWorkers = blocking ? 2 : 1;
-        const pool = make({ maxWorkers });
-        const running = [1, 2].slice(0, maxWorkers).map((n) => pool.submit(passGate<number>, gate.path, n));
+        const pool = make({ maxWorkers: 2 });
+        const running = [1, 2].map((n) => pool.submit(passGate<number>, gate.path, n));
         const queued = Array.from({ length: 48 }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, 1));
-        await gate.arrived(maxWorkers);
+        await gate.arrived(2);
         gate.open();
         if (blocking) pool.shutdownSync({ cancelFutures: true });
         else await within(pool.shutdown({ cancelFutures: true }), "shutdown()");
@@ -129,12 +126,12 @@ export function threadShutdownRows(): void {
 
   row(name, "test_context_manager_shutdown: the end of the block waits for the threads", async () => {
     {
-      using pool = new ThreadPoolExecutor(2);
+      using pool = new ThreadPoolExecutor(5);
       assertEquals([...pool.map(absolute, [-5, -4, 3])], [5, 4, 3]);
     }
     assertEquals(liveWorkers(), 0);
     {
-      await using pool = new ThreadPoolExecutor(2);
+      await using pool = new ThreadPoolExecutor(5);
       assertEquals(await within(collect(pool.map(absolute, [-5, -4, 3]))), [5, 4, 3]);
     }
     assertEquals(liveWorkers(), 0);
@@ -142,7 +139,7 @@ export function threadShutdownRows(): void {
 
   row(name, "test_shutdown_no_wait: with wait: false the results are there, and the threads end", async () => {
     for (const blocking of [true, false]) {
-      const pool = new ThreadPoolExecutor(2);
+      const pool = new ThreadPoolExecutor(5);
       const results = pool.map(absolute, [-5, -4, 3]);
       if (blocking) pool.shutdownSync({ wait: false });
       else await within(pool.shutdown({ wait: false }));
@@ -152,14 +149,14 @@ export function threadShutdownRows(): void {
   });
 
   row(name, "test_thread_names_assigned: a thread's name is the prefix and a number", async () => {
-    using pool = new ThreadPoolExecutor({ maxWorkers: 2, threadNamePrefix: "SpecialPool" });
+    using pool = new ThreadPoolExecutor({ maxWorkers: 5, threadNamePrefix: "SpecialPool" });
     const names = await within(Promise.all(Array.from({ length: 20 }, () => pool.submit(threadName))));
-    for (const text of names) assertMatch(text, /^SpecialPool_[01]$/);
+    for (const text of names) assertMatch(text, /^SpecialPool_[0-4]$/);
   });
 
   row(name, "test_thread_names_default: default names differ from pool to pool", async () => {
-    using one = borrow(threads, 1);
-    using two = borrow(threads, 2);
+    using one = new ThreadPoolExecutor(2);
+    using two = new ThreadPoolExecutor(2);
     const [a, b] = await within(Promise.all([one.submit(threadName), two.submit(threadName)]));
     for (const text of [a, b]) assertMatch(text, /^ThreadPoolExecutor-\d+_[01]$/);
     assert(a.split("_")[0] !== b.split("_")[0], `${a} and ${b}`);
@@ -214,7 +211,7 @@ export function processShutdownRows(): void {
     }
     assertProcesses(0);
     {
-      await using pool = new ProcessPoolExecutor(1);
+      await using pool = new ProcessPoolExecutor(2);
       assertEquals(await within(collect(pool.map(absolute, [-5, -4, 3]))), [5, 4, 3]);
     }
     assertProcesses(0);
@@ -222,7 +219,7 @@ export function processShutdownRows(): void {
 
   row(name, "test_shutdown_no_wait: with wait: false the results are there, and the processes end", async () => {
     for (const blocking of [true, false]) {
-      const pool = new ProcessPoolExecutor(blocking ? 2 : 1);
+      const pool = new ProcessPoolExecutor(2);
       const results = pool.map(absolute, [-5, -4, 3]);
       if (blocking) pool.shutdownSync({ wait: false });
       else await within(pool.shutdown({ wait: false }));

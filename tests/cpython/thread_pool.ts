@@ -2,8 +2,6 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
 import { ThreadPoolExecutor, TimeoutError, wait } from "@concurrent/futures";
 import { Gate, Ledger, rejectionOf, startedWorkers, thrownBy, until, within, workerThreads } from "../_helpers.ts";
-import { borrow } from "../behaviour/borrow.ts";
-import { kind as threads } from "../fixtures/kinds/thread_pool.ts";
 import { passGate, record, recordAll } from "../fixtures/tasks.ts";
 import { addToShared, awaitWord } from "../fixtures/thread_tasks.ts";
 import { row } from "./_rows.ts";
@@ -72,7 +70,7 @@ export function threadPoolRows(): void {
 
   row(NAME, "test_executor_map_current_future_cancel: map with no time left cancels what has not started", async () => {
     for (const blocking of [true, false]) {
-      using pool = borrow(threads, 1);
+      using pool = new ThreadPoolExecutor(1);
       using gate = new Gate();
       const ledger = new Ledger();
       const held = pool.submit(passGate<number>, gate.path, 1);

@@ -166,17 +166,17 @@ export function waitRows(kind: Kind): void {
 
 export function threadWaitRows(): void {
   row("ThreadPoolExecutor", "test_pending_calls_race: 100 tasks that end at one notify lose no wake-up", async () => {
-    using pool = new ThreadPoolExecutor(4);
-    for (let round = 0; round < 20; round++) {
+    using pool = new ThreadPoolExecutor(8);
+    for (let round = 0; round < 50; round++) {
       const words = new Int32Array(new SharedArrayBuffer(8));
       const open = () => {
         Atomics.store(words, 0, 1);
         Atomics.notify(words, 0);
       };
       try {
-        const futures = Array.from({ length: 4 }, (_, i) => pool.submit(awaitWord<number>, words, i));
-        await until(() => Atomics.load(words, 1) === 4, "four tasks are waiting");
-        for (let i = 4; i < 100; i++) futures.push(pool.submit(echo<number>, i));
+        const futures = Array.from({ length: 8 }, (_, i) => pool.submit(awaitWord<number>, words, i));
+        await until(() => Atomics.load(words, 1) === 8, "eight tasks are waiting");
+        for (let i = 8; i < 100; i++) futures.push(pool.submit(echo<number>, i));
         const waiting = round % 2 === 0 ? undefined : wait(futures);
         open();
         const sets = waiting === undefined ? waitSync(futures, { timeout: BOUND }) : await within(waiting, "wait()");
