@@ -207,14 +207,14 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with one more gated item than workers, then shutdown, does not hang`, async () => {
-    for (const maxWorkers of [2, 1]) {
-      using pool = make({ maxWorkers });
+    for (let i = 0; i < 3; i++) {
+      using pool = make({ maxWorkers: 2 });
       using gate = new Gate();
-      const results = pool.map(passGate<number>, Array(maxWorkers + 1).fill(gate.path), range(maxWorkers + 1));
+      const results = pool.map(passGate<number>, Array(3).fill(gate.path), range(3));
       const ended = pool.shutdown();
       gate.open();
       await within(ended, "shutdown()");
-      assertEquals([...results], range(maxWorkers + 1));
+      assertEquals([...results], [0, 1, 2]);
     }
   });
 
