@@ -39,7 +39,7 @@ test(
     for (const [i, line] of lines.entries()) {
       assertStringIncludes(line, `Cannot start a ${i < 2 ? "thread" : "process"} from a bundle`);
       assertStringIncludes(line, "deno bundle --external=@concurrent/futures");
-      assertStringIncludes(line, i < 2 ? "/_thread_worker.ts" : "/_process_broker.ts");
+      assertStringIncludes(line, i < 2 ? "/_thread_worker.ts" : "/_broker_thread.ts");
     }
   },
   { bound: 60_000 },

@@ -90,11 +90,18 @@ export class Children {
     return this.#all.size === 0;
   }
 
-  /** Resolves when none is left. */
-  get emptied(): Promise<void> {
-    if (this.isEmpty) return Promise.resolve();
-    this.#emptied ??= Promise.withResolvers<void>();
-    return this.#emptied.promise;
+  /** Resolves when none is left, and no shell that has just begun to look after them. */
+  async leave(): Promise<void> {
+    if (!this.isEmpty) {
+      this.#emptied ??= Promise.withResolvers<void>();
+      await this.#emptied.promise;
+    }
+    if (this.#keeper === undefined) return;
+    // Somebody may have stopped it.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const callOff = after(END_MS, resolve);
+    await Promise.race([this.#keeper.left, promise]);
+    callOff();
   }
 
   // Starting

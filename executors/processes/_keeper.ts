@@ -28,12 +28,19 @@ export class Keeper {
   readonly #pids = new Set<number>();
   #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #hasFailed = false;
+  /** Resolves when the shell that was started last has left its work to a process that is no child of this program. */
+  #left: Promise<unknown> = Promise.resolve();
 
   /** Whether this program may start a shell. */
   static isPossible(): boolean {
     // Nobody would reap that process where this one is the first of its container.
     if (Deno.build.os === "windows" || Deno.pid === 1) return false;
     return Deno.permissions.querySync({ name: "run", command: SHELL }).state === "granted";
+  }
+
+  /** Resolves when this program has no child that does this work: a moment after it was started. */
+  get left(): Promise<unknown> {
+    return this.#left;
   }
 
   /** Kills a child when this program dies; `false` where that is not sure. */
@@ -68,7 +75,7 @@ export class Keeper {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    process.status.catch(() => {});
+    this.#left = process.status.catch(() => {});
     const writer = process.stdin.getWriter();
     // A shell that has died: the next children look after themselves.
     writer.closed.catch(() => {

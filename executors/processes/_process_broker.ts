@@ -363,7 +363,7 @@ class Broker implements ChildOwner {
     const report = progress && setInterval(() => {
       Atomics.store(progress, 1, stdout.pending + stderr.pending > 0 ? 1 : 0);
     }, REPORT_MS);
-    await this.#children.emptied;
+    await this.#children.leave();
     clearInterval(report);
     if (progress !== undefined) {
       Atomics.store(progress, 0, 1);

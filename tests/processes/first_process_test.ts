@@ -2,8 +2,9 @@
  * {@linkcode ProcessPoolExecutor}: the first process, which starts before the broker is loaded. Where the executable is
  * a script, it does in a fraction of the time what the test wants, and what the owner says comes sooner, too.
  */
-import { assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { ProcessPoolExecutor, TaskNotFoundError } from "@concurrent/futures";
+import { Keeper } from "../../executors/processes/_keeper.ts";
 import { BOUND, childProcesses, temporaryPath, test, until, within } from "../_helpers.ts";
 import { commandOf } from "../_start.ts";
 import { ownPid } from "../fixtures/crash_tasks.ts";
@@ -59,6 +60,22 @@ test(`ProcessPoolExecutor: a pool that ends before its broker is loaded ends its
     assertEquals(childProcesses() ?? [], []);
   }
 });
+
+test(
+  `Keeper.left resolves when the shell that looks after processes is no child of this program any more`,
+  async () => {
+    const process = new Deno.Command("sleep", { args: ["60"] }).spawn();
+    const keeper = new Keeper();
+    assert(keeper.keep(process.pid));
+    assertEquals(childProcesses()?.length, 2);
+    await within(keeper.left);
+    assertEquals(childProcesses(), [`${process.pid}`]);
+    keeper.forget(process.pid);
+    process.kill("SIGKILL");
+    await process.status;
+  },
+  { linuxOnly: true },
+);
 
 test(`ProcessPoolExecutor: what cannot be sent leaves a process to the next task, or the end of its pool`, async () => {
   for (const hasTask of [true, false]) {
