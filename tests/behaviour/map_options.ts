@@ -126,7 +126,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize never has more items under way`, async () => {
-    using pool = make({ maxWorkers: 3 });
+    using pool = make({ maxWorkers: 4 });
     using gate = new Gate();
     const results = pool.map(passGateLater<number>, Array(10).fill(gate.path), range(10), {
       buffersize: 2,
@@ -144,7 +144,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize takes endless inputs`, async () => {
-    using pool = borrow(kind, 2);
+    using pool = make({ maxWorkers: 2 });
     const [a, b] = [new Counted(), new Counted()];
     const seen: number[] = [];
     for (const n of pool.map(add, a, b, { buffersize: 4 })) {
@@ -166,7 +166,7 @@ export function mapOptionsBehaviour(kind: Kind): void {
   });
 
   test(`${name}.map() with buffersize reads an asynchronous input no further than allowed`, async () => {
-    using pool = borrow(kind, 2);
+    using pool = make({ maxWorkers: 2 });
     const counted = new Counted();
     const iterator = pool.map(square, asynchronous(counted), { buffersize: 3 })[Symbol.asyncIterator]();
     for (let taken = 1; taken <= 5; taken++) {
