@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
 import { TimeoutError } from "@concurrent/futures";
 import { bothFail, Gate, Ledger, rejectionOf, sleep, thrownBy, until, within } from "../_helpers.ts";
+import type { JobData } from "../../executors/cluster/_jobs.ts";
 import { failOnce, tellJob, tickForever } from "../fixtures/cluster_tasks.ts";
 import {
   aborted,
@@ -150,15 +151,33 @@ sharedPoolTest("cluster: of the tasks that share a job one is aborted, and the o
   assert(await completed() - before < 160, "they shared jobs");
 });
 
-sharedPoolTest("cluster: a task with a timeout shares no job, so no other one waits for it", 2, async ({ pool }) => {
+sharedPoolTest("cluster: a task with a timeout shares no job, so no other one waits for it", 2, async (cluster) => {
+  const { pool, queue, server } = cluster;
+  await using client = server.connect();
   for (let i = 0; i < 30; i++) await within(pool.submit(computeUnless, 0.01));
   using gate = new Gate();
   const held = [1, 2].map(() => pool.submit(passGate, gate.path));
   await gate.arrived(2);
   const view = pool.with({ timeout: 25_000, grace: 0 });
+  // The executor adds all of them but the first ones at once, when the server takes something again.
+  await client.call("CLIENT", "PAUSE", "20000", "WRITE");
   const futures = Array.from({ length: 320 }, (_, i) => {
-    return (i === 200 ? view : pool).submit(computeUnless, i === 200 ? 0 : 0.01);
+    return (i % 10 === 0 ? view : pool).submit(computeUnless, i === 200 ? 0 : 0.01);
   });
+  await client.call("CLIENT", "UNPAUSE");
+  const readJobs = async () => {
+    const lists = await Promise.all(["wait", "active"].map((list) => client.lrange(`bull:${queue}:${list}`, 0, -1)));
+    const texts = await Promise.all(lists.flat().map((id) => client.hget(`bull:${queue}:${id}`, "data")));
+    return texts.map((text) => (JSON.parse(text!) as JobData).tasks);
+  };
+  let jobs: JobData["tasks"][] = [];
+  await untilServer(async () => {
+    jobs = await readJobs();
+    return jobs.flat().length === held.length + futures.length;
+  }, "all of them");
+  const shared = jobs.filter(({ length }) => length > 1);
+  assert(shared.length > 0, "those without a timeout share jobs");
+  assertEquals(shared.flat().filter(({ timeout }) => timeout !== undefined), []);
   gate.open();
   await within(Promise.all(held));
   // The other worker runs them.
