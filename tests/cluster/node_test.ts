@@ -166,9 +166,14 @@ clusterTest(
 );
 
 clusterTest("node: tasks cannot read its arguments, in which a password may be", async ({ make, launchNode }) => {
-  await launchNode(["--workers", "1", ...nodeModules({ cluster_tasks: "cluster_tasks.ts" })]);
+  const modules = nodeModules({ tasks: "tasks.ts", cluster_tasks: "cluster_tasks.ts" });
+  await launchNode(["--workers", "1", "--permissions", "{}", ...modules]);
   await using pool = make();
   assertEquals(await within(pool.submit(tellArguments)), []);
+  // Nor anything else, with these permissions.
+  const ledger = new Ledger();
+  await bothFail(pool.submit(record<string>, ledger.path, "{}"), (error) => assertEquals(error.name, "NotCapable"));
+  assertEquals(ledger.lines(), []);
 });
 
 clusterTest("node: --permissions limits what tasks may do, though they can be loaded", async (cluster) => {
