@@ -109,12 +109,8 @@ export class Encoded implements Payload {
   }
 
   #room(): number {
-    switch (this.encoding) {
-      case Encoding.NONE:
-        return 0;
-      case Encoding.NUMBER:
-        return 8;
-    }
+    if (this.encoding === Encoding.NONE) return 0;
+    if (this.encoding === Encoding.NUMBER) return 8;
     // It fits into no memory: only a message carries it.
     if (this.clone !== undefined) return Infinity;
     let room = 16 + this.buffers.length * 8 + aligned(this.shared.length * 4) + aligned(this.text.length * 3);
@@ -213,6 +209,8 @@ export const EMPTY: Encoded = new Encoded(Encoding.NONE, "");
 export class EncodedSections implements Payload {
   readonly encoding: number;
   readonly sections: readonly Uint8Array[];
+  /** Whether somebody may read it at any time: its memory is not used again. */
+  isKept = false;
   /** The memory of signals, which who passes the payload on looks at: no other process shares it. */
   shared: SharedArrayBuffer[] = NOTHING;
   sharedIds: number[] = NOTHING;
@@ -281,7 +279,7 @@ export class EncodedSections implements Payload {
 
   /** Gives back the memory of the text: nobody may read this payload any more. */
   giveBack(): void {
-    if (this.sections.length > 0) giveBack(this.sections[0].buffer as ArrayBuffer);
+    if (this.sections.length > 0 && !this.isKept) giveBack(this.sections[0].buffer as ArrayBuffer);
   }
 
   decoded(): Encoded {

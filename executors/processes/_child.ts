@@ -426,6 +426,8 @@ export class Child {
   takeFrom(place: number): EncodedTask[] {
     const taken = this.#tasks.splice(place);
     this.#forget(taken);
+    // A child that lies may give back what is still being written to it.
+    for (const { payload } of taken) payload.isKept = true;
     // Where it has begun none, it is not their function that is slow.
     if (place > 0) this.#batching.onSlow(taken);
     this.#tasksLeft += taken.length;

@@ -1,6 +1,14 @@
 /** Large values of a `ProcessPoolExecutor`: whose memory is used again, and when it is free. */
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals, assertLess, fail } from "@std/assert";
 import { ProcessPoolExecutor } from "@concurrent/futures";
+import { giveBack, takeSpare } from "../../executors/_values/_spare.ts";
+import { Encoded, EncodedSections, Encoding } from "../../executors/_values/encoded.ts";
+import { Batching, type EncodedTask } from "../../executors/processes/_batching.ts";
+import { Child, type ChildOwner } from "../../executors/processes/_child.ts";
+import type { Launch } from "../../executors/processes/_launch.ts";
+import { Output } from "../../executors/processes/_output.ts";
+import { VERSION } from "../../executors/processes/messages.ts";
+import { MAIN, READER } from "../../executors/processes/packets.ts";
 import { sleep, test, within } from "../_helpers.ts";
 import { memoryInUse } from "../fixtures/process_tasks.ts";
 import { echo, echoLater } from "../fixtures/tasks.ts";
@@ -62,4 +70,158 @@ test("a process frees the texts that tasks were given and returned before it col
     assertLess(more, most, what);
   }
   await within(pool.shutdown());
+});
+
+// ---- children that lie --------------------------------------------------------------------------------------------
+
+/**
+ * What runs in place of a child. It answers tasks when it has read them. If it is to lie it reads only what is said of
+ * them, and then answers the first one, or says that it has begun none.
+ */
+const STAND_IN = `
+  const [lie, version] = Deno.args;
+  const decoder = new TextDecoder("latin1");
+  const chunk = new Uint8Array(1 << 16);
+  let input = "";
+  function read() {
+    const count = Deno.stdin.readSync(chunk);
+    if (count === null) Deno.exit();
+    input += decoder.decode(chunk.subarray(0, count));
+  }
+  function find(pattern) {
+    for (let found; ; read()) if (found = input.match(pattern)) return found;
+  }
+  const [, token] = find(/"token":"(\\w+)"/);
+  function say(stream, ...header) {
+    const message = "\\x1e" + JSON.stringify([...header, []]) + "\\n";
+    const packet = "\\x1e" + JSON.stringify([token, stream, message.length]) + "\\n" + message + "\\n";
+    Deno.stdout.writeSync(new TextEncoder().encode(packet));
+  }
+  say(${MAIN}, "ready", Number(version));
+  for (;;) {
+    const { 0: line, index } = find(/\\x1e\\["tasks",.*\\n/);
+    input = input.slice(index + line.length);
+    const [, id, , , [length]] = JSON.parse(line.slice(1));
+    if (lie === "none") {
+      while (input.length < length) read();
+      input = "";
+    }
+    if (lie === "begun none") say(${READER}, "recalled", id, id + TASKS - 1);
+    else say(${MAIN}, "results", id, [[0, 0, 0, 0]]);
+    if (lie !== "none") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  }`;
+
+const TEXT_BYTES = MEBIBYTE;
+const TASKS = 5;
+
+/** A task with a large text. */
+function taskWithText(): EncodedTask {
+  const payload = EncodedSections.from(new Encoded(Encoding.TEXT, "x".repeat(TEXT_BYTES)));
+  return { slot: 0, fn: 0, flags: 0, payload };
+}
+
+/** Whether the memory of such a task was given back to be used again; it is taken. */
+function isGivenBack(): boolean {
+  return takeSpare(TEXT_BYTES) !== undefined;
+}
+
+/** A child with a process that stands in for it, and what its broker hears. */
+class StandIn implements AsyncDisposable {
+  readonly child: Child;
+  readonly #idle = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<unknown>();
+  #answered = Promise.withResolvers<void>();
+  #recalled = Promise.withResolvers<readonly EncodedTask[]>();
+
+  constructor(lie: "none" | "answered" | "begun none") {
+    const program = STAND_IN.replace("TASKS", String(TASKS));
+    const process = new Deno.Command(Deno.execPath(), {
+      args: ["run", `data:application/javascript,${encodeURIComponent(program)}`, lie, String(VERSION)],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    const owner: ChildOwner = {
+      definition: () => ({ url: "file:///a.ts", path: ["a"] }) as unknown as ReturnType<ChildOwner["definition"]>,
+      boundTo: () => undefined,
+      limitsOf: () => fail("unreachable: no task has a limit"),
+      onReady: () => {},
+      onWrongVersion: () => fail("unreachable"),
+      onInitializerFailed: () => fail("unreachable"),
+      onProgress: () => {},
+      onResults: () => this.#answered.resolve(),
+      onRecalled: (_, tasks) => this.#recalled.resolve(tasks),
+      onIdle: () => this.#idle.resolve(),
+      onIdleEnd: () => {},
+      onExit: (_, exit) => this.#ended.resolve(exit),
+    };
+    this.child = new Child(
+      0,
+      lie,
+      [],
+      {
+        launch: {} as Launch,
+        initializer: undefined,
+        maxTasksPerChild: Infinity,
+        maxMemoryPerChild: undefined,
+        replaces: false,
+      },
+      { stdout: new Output(Deno.stdout), stderr: new Output(Deno.stderr) },
+      new Batching(),
+      owner,
+      undefined,
+      process.spawn(),
+    );
+  }
+
+  /** Waits until it is ready. */
+  async ready(): Promise<void> {
+    await within(this.#idle.promise);
+  }
+
+  /** Runs a task, and waits for the answer. */
+  async run(task: EncodedTask): Promise<void> {
+    this.#answered = Promise.withResolvers();
+    this.child.run([task]);
+    await within(this.#answered.promise);
+  }
+
+  /** Is given tasks that are recalled at once; those that it gives back. */
+  async recall(tasks: readonly EncodedTask[]): Promise<readonly EncodedTask[]> {
+    this.child.run(tasks);
+    this.child.recallPrefetched();
+    return await within(this.#recalled.promise);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.child.kill("SIGKILL");
+    await within(this.#ended.promise);
+  }
+}
+
+test("the memory of a task is not used again while a process that has answered it has not read it", async () => {
+  await using liar = new StandIn("answered");
+  await liar.ready();
+  giveBack(new ArrayBuffer(2 ** 17));
+  await liar.run(taskWithText());
+  assert(!isGivenBack(), "it is being written");
+});
+
+test("the memory of a task is not used again while a process that has given it back has not read it", async () => {
+  await using liar = new StandIn("begun none");
+  await using other = new StandIn("none");
+  await Promise.all([liar.ready(), other.ready()]);
+  giveBack(new ArrayBuffer(2 ** 17));
+  const recalled = await liar.recall(Array.from({ length: TASKS }, taskWithText));
+  assertEquals(recalled.length, TASKS);
+  for (const [i, task] of recalled.entries()) {
+    await other.run(task);
+    assert(!isGivenBack(), `task ${i} is being written`);
+  }
+  // That of another task is; but an answer may be there before it is known that all was written.
+  for (let round = 0;; round++) {
+    await other.run(taskWithText());
+    if (isGivenBack()) break;
+    assert(round < 100, "the memory of a task that has been read is used again");
+  }
 });
