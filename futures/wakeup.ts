@@ -242,10 +242,21 @@ function deliver(until: number): void {
 // A pending waitAsync keeps no program alive, and an idle pool must not. So a timer does, while tasks are under way.
 const NEVER_MS = 2 ** 31 - 1;
 let holds = 0;
-let timer: ReturnType<typeof setInterval> | undefined;
+let timer: ReturnType<typeof globalThis.setInterval> | undefined;
 let timerIsRef = false;
 /** Whether the first timer is about to be set. */
 let isTimerDue = false;
+
+/**
+ * Deno's own timers, also where somebody has put others in their place since, as a test does that stops the clock. Deno
+ * loads them when somebody looks at one.
+ */
+const ownTimer = <N extends "setInterval" | "clearInterval">(name: N): () => (typeof globalThis)[N] => {
+  const { get, value } = Object.getOwnPropertyDescriptor(globalThis, name)!;
+  return () => get === undefined ? value : get.call(globalThis);
+};
+const ownSetInterval = ownTimer("setInterval");
+const ownClearInterval = ownTimer("clearInterval");
 
 /** Keeps the program alive until {@linkcode release} was called as often as this. */
 export function hold(): void {
@@ -267,7 +278,7 @@ export function hold(): void {
 function setTimer(): void {
   isTimerDue = false;
   if (holds === 0 || timer !== undefined) return;
-  timer = setInterval(() => {}, NEVER_MS);
+  timer = ownSetInterval()(() => {}, NEVER_MS);
   timerIsRef = true;
 }
 
@@ -281,7 +292,7 @@ export function release(): void {
 
 function dropTimerWhenUnused(): void {
   if (holds > 0 || sources.size > 0 || timer === undefined) return;
-  clearInterval(timer);
+  ownClearInterval()(timer);
   timer = undefined;
 }
 

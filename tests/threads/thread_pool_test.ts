@@ -534,3 +534,7 @@ test("ThreadPoolExecutor: a 10 ms timer is never late by more than 50 ms while l
     await assertResponsive(() => within(promise, "800 results"));
   });
 }, { bound: 60_000 });
+
+test("ThreadPoolExecutor: a program that stops its clock after it has submitted a task waits for it", async () => {
+  assertEquals(await outputOf("clock_stopped.ts", []), 9);
+});
