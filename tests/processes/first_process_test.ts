@@ -8,6 +8,7 @@ import { Keeper } from "../../executors/processes/_keeper.ts";
 import { BOUND, childProcesses, temporaryPath, test, until, within } from "../_helpers.ts";
 import { commandOf } from "../_start.ts";
 import { ownPid } from "../fixtures/crash_tasks.ts";
+import { replacePartsOfDeno } from "../fixtures/process_tasks.ts";
 import { echo, square } from "../fixtures/tasks.ts";
 import { assertDeath } from "./_death.ts";
 
@@ -108,6 +109,11 @@ test(`ProcessPoolExecutor: a broker that cannot be loaded breaks the pool, and i
   assertEquals(code, 0);
   await until(() => processesNaming(folder).length === 0, "the end of the process");
 }, { linuxOnly: true });
+
+test(`ProcessPoolExecutor: what a task puts in the place of a part of Deno stays there`, async () => {
+  await using pool = new ProcessPoolExecutor(1);
+  assertEquals(await within(pool.submit(replacePartsOfDeno)), [undefined, "own", undefined, "own"]);
+});
 
 for (const ms of [10, 30, 60]) {
   test(

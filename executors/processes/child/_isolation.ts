@@ -65,12 +65,12 @@ function flushBeforeSignals(flush: () => void): void {
 function change<T>(name: string, changed: (original: T) => T): void {
   const descriptor = Object.getOwnPropertyDescriptor(Deno, name);
   if (descriptor === undefined) return;
-  let value: unknown;
+  let current: { readonly value: unknown } | undefined;
   Object.defineProperty(Deno, name, {
     configurable: true,
     enumerable: true,
-    get: () => value ??= changed(descriptor.get?.call(Deno) ?? descriptor.value),
-    set: (replacement) => value = replacement,
+    get: () => (current ??= { value: changed(descriptor.get?.call(Deno) ?? descriptor.value) }).value,
+    set: (value) => current = { value },
   });
 }
 
