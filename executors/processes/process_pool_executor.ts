@@ -588,8 +588,14 @@ function startBroker(name: string, launch: Launch): Worker {
     );
   }
   const worker = new Worker(BROKER, { type: "module", name });
-  const first = firstLaunch(launch);
-  // Ahead of the message that it begins with: to move the port of that takes milliseconds, the first time.
-  if (first !== undefined) worker.postMessage(first);
+  try {
+    const first = firstLaunch(launch);
+    // Ahead of the message that it begins with: to move the port of that takes milliseconds, the first time.
+    if (first !== undefined) worker.postMessage(first);
+  } catch (error) {
+    // What the caller has made of `env` since it was checked.
+    worker.terminate();
+    throw error;
+  }
   return worker;
 }

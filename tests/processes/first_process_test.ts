@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { ProcessPoolExecutor, TaskNotFoundError } from "@concurrent/futures";
 import { Keeper } from "../../executors/processes/_keeper.ts";
-import { BOUND, childProcesses, temporaryPath, test, until, within } from "../_helpers.ts";
+import { BOUND, childProcesses, runProgram, temporaryPath, test, until, within } from "../_helpers.ts";
 import { commandOf } from "../_start.ts";
 import { ownPid } from "../fixtures/crash_tasks.ts";
 import { replacePartsOfDeno } from "../fixtures/process_tasks.ts";
@@ -109,6 +109,12 @@ test(`ProcessPoolExecutor: a broker that cannot be loaded breaks the pool, and i
   assertEquals(code, 0);
   await until(() => processesNaming(folder).length === 0, "the end of the process");
 }, { linuxOnly: true });
+
+test(`ProcessPoolExecutor: a program ends where the first process cannot be told how it is started`, async () => {
+  const { stdout, code } = await runProgram("env_changed.ts", []);
+  assertMatch(stdout, /^BrokenProcessPool: A worker did not start: .* could not be cloned\.\n$/);
+  assertEquals(code, 0);
+});
 
 test(`ProcessPoolExecutor: what a task puts in the place of a part of Deno stays there`, async () => {
   await using pool = new ProcessPoolExecutor(1);
