@@ -1,5 +1,5 @@
 /** The memory of large texts that is used again, and how such texts travel. */
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertLess, assertStrictEquals } from "@std/assert";
 import v8 from "node:v8";
 import vm from "node:vm";
 import { fromPosted, sectionsOf, toPosted } from "../../executors/_queue/posted.ts";
@@ -41,17 +41,39 @@ test("memory that is small or very large is not kept, and none that has moved aw
   assertEquals(takeSpare(SIZE)?.byteLength, undefined);
 });
 
-test("memory that was given back is garbage", async () => {
-  // As by --expose-gc, which the tests are not started with.
+/** What collects all garbage: as by --expose-gc, which the tests are not started with. */
+function collector(): () => void {
   v8.setFlagsFromString("--expose-gc");
   const gc = vm.runInNewContext("gc") as () => void;
   v8.setFlagsFromString("--no-expose-gc");
+  return gc;
+}
+
+test("memory that was given back is garbage", async () => {
+  const gc = collector();
   giveBack(new ArrayBuffer(SIZE));
   for (let i = 0; i < 3; i++) {
     gc();
     await sleep(1);
   }
   assertEquals(takeSpare(SIZE)?.byteLength, undefined);
+});
+
+test("a program that blocks holds the memory of one text, however many come", () => {
+  const gc = collector();
+  const inUse = () => {
+    gc();
+    return Deno.memoryUsage().external;
+  };
+  const before = inUse();
+  // In one turn of the event loop, at whose end V8 forgets what a WeakRef was made of.
+  for (let i = 0; i < 50; i++) {
+    giveBack(new ArrayBuffer(SIZE));
+    if (i % 2 === 1) assertEquals(takeSpare(SIZE)?.byteLength, SIZE);
+  }
+  giveBack(new ArrayBuffer(SIZE));
+  assertLess((inUse() - before) / SIZE, 3);
+  assertEquals(kept(), SIZE);
 });
 
 test("a large text travels by message in the memory of another one, and nothing of that one", () => {
