@@ -249,7 +249,7 @@ export class ProcessPoolExecutor extends Executor {
   readonly #core: ExecutorCore;
 
   /**
-   * Creates an executor. It starts no process until there is a task.
+   * Creates an executor. It starts no process until a function is submitted.
    *
    * @param options The maximum number of processes, or an object of options.
    * @throws {RangeError} If `maxWorkers`, `maxTasksPerChild`, `maxMemoryPerChild` or `maxQueued` is not an integer of
