@@ -159,7 +159,9 @@ async function main(): Promise<void> {
   }
   const { counts } = first!;
   console.log("\nThe ten most frequent ones:");
-  for (const [word, count] of [...counts].sort(([, a], [, b]) => b - a).slice(0, 10)) {
+  // Which piece is counted first differs from run to run, and so would the order of words that are as frequent.
+  const byCount = ([a, inA]: [string, number], [b, inB]: [string, number]) => inB - inA || a.localeCompare(b);
+  for (const [word, count] of [...counts].sort(byCount).slice(0, 10)) {
     console.log(`${count}`.padStart(9), word);
   }
   console.log(

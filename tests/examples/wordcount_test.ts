@@ -33,7 +33,7 @@ function assertCounts(lines: string[], executor: string, labels: string[], text:
   for (const row of rows) assertMatch(row.slice(1).join(" "), /^\d+\.\d\d \d+\.\d\dx \d+\.\d$/);
   assertEquals(rows[0][2], "1.00x");
   const counts = countText(text);
-  const top = [...counts].sort(([, a], [, b]) => b - a).slice(0, 10);
+  const top = [...counts].sort(([a, inA], [b, inB]) => inB - inA || a.localeCompare(b)).slice(0, 10);
   assertEquals(lines.slice(3 + labels.length).map((line) => line.trim()), [
     "",
     "The ten most frequent ones:",
