@@ -24,7 +24,7 @@ import { ignoreWithoutServer } from "./_kit.ts";
 import { hasServer } from "./_redis.ts";
 
 if (hasServer) {
-  await startForAll(1, 2, 3);
+  await startForAll(1, 2, 4);
   lendPools(kind);
   valueBehaviour(kind);
   refusedBehaviour(kind);

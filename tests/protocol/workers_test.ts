@@ -11,7 +11,7 @@ import { RecordType, runningBy, Status, TaskState } from "../../executors/_queue
 import { toPosted } from "../../executors/_queue/posted.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
 import { poolOf } from "../../executors/_owner/executor_core.ts";
-import { describeSources, hold, release } from "../../futures/wakeup.ts";
+import { describeSources } from "../../futures/wakeup.ts";
 import { liveWorkers, test, until, untilSync, within } from "../_helpers.ts";
 import { Warnings } from "../_warnings.ts";
 import { add } from "../fixtures/tasks.ts";
@@ -353,6 +353,8 @@ test("a broker that cannot be started ahead breaks the pool only when a task nee
   assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
 });
 
+const WAKEUP = new URL("../../futures/wakeup.ts", import.meta.url).href;
+
 test("hold() sets a timer when the event loop turns, once, and none for who has let go before", async () => {
   const { setInterval } = globalThis;
   let timers = 0;
@@ -362,6 +364,8 @@ test("hold() sets a timer when the event loop turns, once, and none for who has 
   };
   Object.assign(globalThis, { setInterval: count });
   try {
+    // A copy of its own: each keeps the timers that it has found.
+    const { hold, release }: typeof import("../../futures/wakeup.ts") = await import(`${WAKEUP}?counted`);
     for (let i = 0; i < 3; i++) {
       hold();
       release();
