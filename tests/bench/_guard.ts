@@ -102,7 +102,7 @@ function submitAll(pool: ThreadPoolExecutor | ProcessPoolExecutor, count: number
 export const GUARD_ROWS: GuardRow[] = [
   {
     name: "ThreadPoolExecutor.submit(), a blocking round trip to one of postMessage",
-    usual: 0.15,
+    usual: 0.25,
     prepare: withThreads((pool, floor) => ({
       ours: () => {
         // While both compute, the system puts them on different cores.

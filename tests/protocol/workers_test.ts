@@ -353,19 +353,16 @@ test("a broker that cannot be started ahead breaks the pool only when a task nee
   assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
 });
 
-const WAKEUP = new URL("../../futures/wakeup.ts", import.meta.url).href;
-
 test("hold() sets a timer when the event loop turns, once, and none for who has let go before", async () => {
   const { setInterval } = globalThis;
   let timers = 0;
-  const count = (fn: () => void, ms: number) => {
-    timers++;
-    return setInterval(fn, ms);
-  };
+  const count = (...args: Parameters<typeof setInterval>) => ++timers && setInterval(...args);
   Object.assign(globalThis, { setInterval: count });
   try {
     // A copy of its own: each keeps the timers that it has found.
-    const { hold, release }: typeof import("../../futures/wakeup.ts") = await import(`${WAKEUP}?counted`);
+    const { hold, release }: typeof import("../../futures/wakeup.ts") = await import(
+      import.meta.resolve("../../futures/wakeup.ts?counted")
+    );
     for (let i = 0; i < 3; i++) {
       hold();
       release();
