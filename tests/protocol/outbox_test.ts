@@ -11,7 +11,7 @@ import {
   payloadsOf,
 } from "../../executors/processes/messages.ts";
 import { MAIN, MAX_PACKET_BYTES, PacketReader, PacketWriter } from "../../executors/processes/packets.ts";
-import { test } from "../_helpers.ts";
+import { test, within } from "../_helpers.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef";
 
@@ -84,6 +84,36 @@ for (const [what, make] of Object.entries(MAKERS)) {
     assertEquals(valuesOf(messages).size, 1_000, "nothing is left to write");
   });
 }
+
+/** What another thread runs that is writing what it has taken: it goes on when somebody waits for it. */
+function writeUntilWaitedFor(): void {
+  self.addEventListener("message", (event) => {
+    const [memory, told] = (event as MessageEvent<Int32Array[]>).data;
+    const end = performance.now() + 10_000;
+    while (Atomics.load(memory, 0) !== 2 && performance.now() < end) Atomics.wait(told, 1, 0, 1);
+    Atomics.store(told, 0, 1);
+    Atomics.store(memory, 0, 0);
+    Atomics.notify(memory, 0);
+  });
+  (self as unknown as Worker).postMessage("ready");
+}
+
+test("Outbox.flush() waits for the thread that has taken the results, and is writing them", async () => {
+  const { outbox } = makeOutbox();
+  const words = new Int32Array(outbox.buffer, 0, OUTBOX.WORDS);
+  const told = new Int32Array(new SharedArrayBuffer(8));
+  const url = `data:application/javascript,${encodeURIComponent(`(${writeUntilWaitedFor})()`)}`;
+  const worker = new Worker(url, { type: "module" });
+  try {
+    await within(new Promise((resolve) => worker.addEventListener("message", resolve, { once: true })));
+    Atomics.store(words, 0, 1);
+    worker.postMessage([words, told]);
+    outbox.flush();
+    assertEquals(Atomics.load(told, 0), 1);
+  } finally {
+    worker.terminate();
+  }
+});
 
 test("Outbox.add() says of results that are alike how many there are, also when another thread takes some", () => {
   const { outbox, messages, sizes } = makeOutbox();

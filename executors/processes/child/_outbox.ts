@@ -101,9 +101,10 @@ export class Outbox {
     }
   }
 
-  /** Writes all results. */
+  /** Writes all results, or waits until the reading thread has written them. */
   flush(): void {
-    if (Atomics.load(this.#words, OUTBOX.COUNT) === 0) return;
+    // In this order: who has taken all results has not written them before it gives back the lock.
+    if (Atomics.load(this.#words, OUTBOX.COUNT) === 0 && Atomics.load(this.#words, 0) === 0) return;
     lock(this.#words);
     try {
       this.#writeAll();
