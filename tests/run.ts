@@ -92,7 +92,7 @@ const MOST_TAKE = 3;
 /** A folder that takes longer, in seconds, is several lanes: none shall be left alone at the end. */
 const LONG = 60;
 
-/** How many lanes run at once: two for each CPU, because a lane waits for a third of its time. */
+/** How many lanes run at once: two for each CPU, because a lane waits a part of its time. */
 const JOBS = 2 * navigator.hardwareConcurrency;
 
 /** Lanes that measure: they run one by one when all others have ended, because a busy core would be measured, too. */
