@@ -9,7 +9,7 @@ import type { Output } from "./_output.ts";
 import { encodeMessage, joined, type Message, MessageReader, UNREADABLE_CODE } from "./messages.ts";
 import { MAIN, PacketReader, READER } from "./packets.ts";
 import { Probes } from "./_probes.ts";
-import { after } from "./_timers.ts";
+import { atMost } from "./_timers.ts";
 
 /** How a child ended. */
 export interface ChildExit {
@@ -312,10 +312,7 @@ export class ChildProcess {
     let areRead = false;
     void pumps.then(() => areRead = true);
     do {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const callOff = after(GRACE_MS, resolve);
-      await Promise.race([pumps, promise]);
-      callOff();
+      await atMost(GRACE_MS, pumps);
       // As long as somebody reads slowly what was printed, there may be more.
     } while (!areRead && this.#passing > 0);
     // Its reading thread had no time to say so.

@@ -11,7 +11,7 @@ import { type Definition, modulesOf } from "../_functions/definition.ts";
 import { Keeper } from "./_keeper.ts";
 import { canImportAll, fitting, isFree } from "./_launch.ts";
 import type { Output } from "./_output.ts";
-import { after, every } from "./_timers.ts";
+import { after, atMost, every } from "./_timers.ts";
 
 export interface ChildrenOptions extends ChildOptions {
   /** What children are called in messages. */
@@ -96,12 +96,8 @@ export class Children {
       this.#emptied ??= Promise.withResolvers<void>();
       await this.#emptied.promise;
     }
-    if (this.#keeper === undefined) return;
-    // Somebody may have stopped it.
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const callOff = after(END_MS, resolve);
-    await Promise.race([this.#keeper.left, promise]);
-    callOff();
+    // Somebody may have stopped that.
+    if (this.#keeper !== undefined) await atMost(END_MS, this.#keeper.left);
   }
 
   // Starting

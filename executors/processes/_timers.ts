@@ -16,6 +16,14 @@ export function after(ms: number, fn: () => void): () => void {
   return () => Atomics.notify(word, 0);
 }
 
+/** Waits for a promise, and no longer than some milliseconds. */
+export async function atMost(ms: number, promise: Promise<unknown>): Promise<void> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const callOff = after(ms, resolve);
+  await Promise.race([promise, over]);
+  callOff();
+}
+
 /** Calls a function each time after some milliseconds, until it returns `false`. */
 export function every(ms: number, fn: () => boolean): void {
   after(ms, () => fn() && every(ms, fn));

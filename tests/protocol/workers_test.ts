@@ -293,18 +293,6 @@ test("a thread that fails before it has got its first message is replaced by one
   assertMatch(String(future.exception(0)), /A worker failed: played/);
 });
 
-test("a thread that cannot be started ahead breaks the pool only when a task needs it", () => {
-  let attempts = 0;
-  using played = new PlayedPool("terminate", {}, () => {
-    attempts++;
-    throw new Error("no thread");
-  });
-  assertInstanceOf(played.pool.submit(add.bind(null, 1), []).exception(0), TaskNotFoundError);
-  assertEquals(attempts, 1);
-  const future = played.submit(7);
-  assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
-});
-
 test("submit() lets a broker that starts ahead begin before it describes a new function, and tells it of that", () => {
   using played = new PlayedPool("ask", { startsAhead: true });
   const fn = () => 7;
@@ -341,17 +329,19 @@ test("submit() of what cannot be sent leaves a broker to the next task, or is as
   }
 });
 
-test("a broker that cannot be started ahead breaks the pool only when a task needs it", () => {
-  let attempts = 0;
-  using played = new PlayedPool("ask", { startsAhead: true }, () => {
-    attempts++;
-    throw new Error("no thread");
+for (const [what, stop, options] of [["thread", "terminate", {}], ["broker", "ask", { startsAhead: true }]] as const) {
+  test(`a ${what} that cannot be started ahead breaks the pool only when a task needs it`, () => {
+    let attempts = 0;
+    using played = new PlayedPool(stop, options, () => {
+      attempts++;
+      throw new Error("no thread");
+    });
+    assertInstanceOf(played.pool.submit(add.bind(null, 1), []).exception(0), TaskNotFoundError);
+    assertEquals(attempts, 1);
+    const future = played.submit(7);
+    assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
   });
-  assertInstanceOf(played.pool.submit(add.bind(null, 1), []).exception(0), TaskNotFoundError);
-  assertEquals(attempts, 1);
-  const future = played.submit(7);
-  assertMatch(String(future.exception(0)), /A worker did not start: no thread/);
-});
+}
 
 test("hold() sets a timer when the event loop turns, once, and none for who has let go before", async () => {
   const { setInterval } = globalThis;
