@@ -3,10 +3,11 @@
  * them run at once, and those that measure at the end and alone. One program for all would break the census of workers
  * and children that each test takes at its end.
  *
- * `deno task test` runs all lanes, `deno task test threads futures` runs those, and `--quick` what is worth running at
- * each save. `--slowest` lists the tests that took longest, and `--jobs=1` runs one lane after the other; by default,
- * one lane more runs at once than there are CPUs. A lane that passed is one line; the output of one that failed is
- * printed whole, and the end names each test that failed and its file. The last line counts the tests of all lanes.
+ * `deno task test` runs what tests the library on this machine, `--all` also clusters, the examples and the registry,
+ * and `--quick` what is worth running at each save; `deno task test threads cluster` runs the lanes of these folders.
+ * `--slowest` lists the tests that took longest, and `--jobs=1` runs one lane after the other; by default, two lanes
+ * run at once for each CPU. A lane that passed is one line; the output of one that failed is printed whole, and the end
+ * names each test that failed and its file. The last line counts the tests of all lanes.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { writeExamples } from "./_examples.ts";
@@ -41,6 +42,12 @@ const QUICK = [
   ...["tests/quick.ts", "tests/futures/", "tests/protocol/", "tests/properties/", "tests/house_test.ts"],
   ...["tests/mod_test.ts", "tests/types_test.ts", "tests/task_ref_test.ts", "tests/lookup_text_test.ts"],
 ];
+
+/**
+ * Folders that need a server, a registry or long programs, and that test little else of the library than the others do.
+ * They take as long as all others together, so they run by name and with `--all`, as in CI.
+ */
+const BY_NAME: readonly string[] = ["cluster", "examples", "registry"];
 
 /** How long one lane may take before it counts as hung, in milliseconds. */
 const BOUND = 1_080_000;
@@ -236,18 +243,18 @@ function slowest(outcomes: ReadonlyMap<string, Outcome>, most: number): string[]
 }
 
 if (import.meta.main) {
-  const { _: names, jobs, quick, slowest: listSlowest } = parseArgs(Deno.args, {
-    boolean: ["quick", "slowest"],
+  const { _: names, jobs, quick, all: runsAll, slowest: listSlowest } = parseArgs(Deno.args, {
+    boolean: ["all", "quick", "slowest"],
     string: ["jobs"],
     default: { jobs: String(JOBS) },
   });
-  const all = findLanes(quick);
-  const unknown = names.filter((name) => all.every(({ folder }) => folder !== name));
+  const lanes = findLanes(quick);
+  const unknown = names.filter((name) => lanes.every(({ folder }) => folder !== name));
   if (unknown.length > 0 || !/^[1-9]\d*$/.test(jobs)) {
     console.error(
       unknown.length > 0
         ? `Unknown lane: ${unknown.join(", ")}. The lanes are ${
-          [...new Set(all.map(({ folder }) => folder))].join(", ")
+          [...new Set(lanes.map(({ folder }) => folder))].join(", ")
         }`
         : `The option --jobs must be an integer of at least 1: ${jobs}`,
     );
@@ -260,7 +267,8 @@ if (import.meta.main) {
     });
   }
   const start = performance.now();
-  const wanted = names.length === 0 ? all : all.filter(({ folder }) => names.includes(folder));
+  const isWanted = (folder: string) => names.length > 0 ? names.includes(folder) : runsAll || !BY_NAME.includes(folder);
+  const wanted = lanes.filter(({ folder }) => isWanted(folder));
   const { alone = [], together = [] } = Object.groupBy(
     wanted,
     ({ folder }) => MEASURING.includes(folder) ? "alone" : "together",
