@@ -247,6 +247,11 @@ if (import.meta.main) {
     boolean: ["all", "quick", "slowest"],
     string: ["jobs"],
     default: { jobs: String(JOBS) },
+    unknown(arg) {
+      if (!arg.startsWith("-")) return true;
+      console.error(`There is no such option: ${arg}`);
+      Deno.exit(2);
+    },
   });
   const lanes = findLanes(quick);
   const unknown = names.filter((name) => lanes.every(({ folder }) => folder !== name));
