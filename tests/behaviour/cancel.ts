@@ -93,10 +93,12 @@ export function cancelBehaviour(kind: Kind): void {
   const queued = kind.isRemote ? 1_000 : 400;
   test(`Future.cancel() of ${name} is exact: of ${queued} queued, none that said true runs, others do`, async () => {
     using pool = borrow(kind, 2);
-    for (let round = 0; round < 3; round++) {
+    let ms = 0.2;
+    for (let round = 0, races = 0; races < 3; round++) {
+      assert(round < 10, "too few were cancelled in time");
       const random = randoms(round);
       const ledger = new Ledger();
-      const futures = Array.from({ length: queued }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, 0.2));
+      const futures = Array.from({ length: queued }, (_, i) => pool.submit(recordSlowly<number>, ledger.path, i, ms));
       const cancelled = new Set<number>();
       for (const i of shuffled([...futures.keys()], random)) {
         if (random() < 0.7 && futures[i].cancel()) cancelled.add(i);
@@ -107,7 +109,9 @@ export function cancelBehaviour(kind: Kind): void {
       await within(pool.submit(echo<number>, 0));
       const expected = [...futures.keys()].filter((i) => !cancelled.has(i));
       assertEquals(ledger.numbers(), expected);
-      assert(cancelled.size > 20, `only ${cancelled.size} were cancelled in time`);
+      // A busy machine may give this thread no turn before most tasks are done: then they shall take longer.
+      if (cancelled.size > 20) races++;
+      else ms *= 2;
       for (const i of cancelled) {
         assertEquals(futures[i].state, "CANCELLED");
         assertInstanceOf(thrownBy(() => futures[i].result(BOUND)), CancelledError);

@@ -251,15 +251,20 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
       process.getBuiltinModule("node:fs").read(0, new Uint8Array(length), 0, length, null, () => {});
     };
     // It reads the message that a thread shall attend to the input, or what comes behind that, whole or in part.
-    for (const [leave, length] of [[readAlone, 10], [readAlone, 1 << 16], [readStdinLater, 1 << 16]] as const) {
-      await using taken = onWorkerCrash === "break" ? ownPool() : await lent.replace();
-      const { pool } = taken;
-      await within<unknown>(pool.submit<[number], unknown>(leave, length));
-      const next = pool.submit(pid);
-      const says = (error: unknown) => assertStringIncludes((error as Error).message, "read the standard input");
-      // What was given to that process fails. What waited for it runs in another one.
-      if (onWorkerCrash === "replace") await within<unknown>(leave === readAlone ? next : next.then(() => {}, says));
-      else await bothFail(next, says);
+    const cases = [[readAlone, 10], [readAlone, 1 << 16], [readStdinLater, 1 << 16]] as const;
+    for (const [leave, length] of cases) {
+      const runOne = async () => {
+        await using taken = onWorkerCrash === "break" ? ownPool() : await lent.replace();
+        const { pool } = taken;
+        await within<unknown>(pool.submit<[number], unknown>(leave, length));
+        const next = pool.submit(pid);
+        const says = (error: unknown) => assertStringIncludes((error as Error).message, "read the standard input");
+        // What was given to that process fails. What waited for it runs in another one.
+        if (onWorkerCrash === "replace") await within<unknown>(leave === readAlone ? next : next.then(() => {}, says));
+        else await bothFail(next, says);
+      };
+      // To load a task may take a busy machine so long that a thread attends to the input: then it gets the next one.
+      await bestOf(leave === readAlone ? 5 : 1, runOne);
     }
   }, { linuxOnly: true });
 }
