@@ -91,18 +91,32 @@ test("progress() passes on the errors of the items, and closes what for await wo
 
 test("progress() around map() cancels the rest when the loop ends early, blocked and awaited", async () => {
   const pool = new ThreadPoolExecutor(1);
-  const count = new Int32Array(new SharedArrayBuffer(4));
-  const rest = async (n: number, count: Int32Array) => {
-    Atomics.add(count, 0, 1);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  /** How many have begun, and up to which one they may end. */
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  const hold = async (n: number, words: Int32Array) => {
+    Atomics.add(words, 0, 1);
+    while (Atomics.load(words, 1) < n) await new Promise((resolve) => setTimeout(resolve, 1));
     return n;
   };
-  const map = () => pool.map(rest, [1, 2, 3, 4, 5, 6], Array(6).fill(count), { chunksize: 1 });
-  for (const n of progress(map())) if (n === 1) break;
-  for await (const n of progress(map())) if (n === 1) break;
+  const map = () => {
+    Atomics.store(words, 1, 1);
+    return pool.map(hold, [1, 2, 3, 4, 5, 6], Array(6).fill(words), { chunksize: 1 });
+  };
+  for (const n of progress(map())) {
+    // The one that may have been fetched ahead ends, too, and the one behind it does not before the loop has ended.
+    Atomics.store(words, 1, n + 1);
+    if (n === 1) break;
+  }
+  Atomics.store(words, 1, 6);
+  await pool.submit(() => 0);
+  for await (const n of progress(map())) {
+    Atomics.store(words, 1, n + 1);
+    if (n === 1) break;
+  }
+  Atomics.store(words, 1, 6);
   await pool.shutdown();
-  // Of the others one may have begun in each loop, and one may have been fetched ahead.
-  assert(Atomics.load(count, 0) <= 6, `${count[0]} of 12 have begun`);
+  // In each loop the first, the one fetched ahead, and the one behind that.
+  assert(Atomics.load(words, 0) <= 6, `${words[0]} of 12 have begun`);
 });
 
 test("progress() around asCompleted() lets go of the futures when the loop ends early", async () => {
