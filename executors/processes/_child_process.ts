@@ -22,6 +22,8 @@ export interface ChildExit {
   fault?: string;
   /** Whether it was killed because a part of its input was read by somebody else. */
   isRobbed?: boolean;
+  /** Whether it had said something that does not count, such as that it had begun a task. */
+  isUnheard?: boolean;
 }
 
 /** What a broker wants to hear of a child. */
@@ -66,7 +68,7 @@ export class ChildProcess {
   /** What is being passed on of its standard error. */
   #stderrWrite: Promise<void> | undefined;
   /** What was wrong with what it said, or with what it got. */
-  #wrong: Pick<ChildExit, "fault" | "isRobbed"> | undefined;
+  #wrong: Pick<ChildExit, "fault" | "isRobbed" | "isUnheard"> | undefined;
   /** How many bytes were sent, how many writes are not done, and how many are. */
   #sent = 0;
   #writes = 0;
@@ -338,7 +340,9 @@ export class ChildProcess {
 
   /** There is no answer any more: what the child has said counts, unless something was wrong. */
   #takeLast(): void {
+    const isUnheard = this.#held.length > 0 || this.#heldAlone.length > 0;
     if (this.#wrong === undefined) this.#orFault(() => this.#takeHeld());
+    if (this.#wrong !== undefined && isUnheard) this.#wrong = { ...this.#wrong, isUnheard };
   }
 
   /** Reads a pipe to its end. The bytes lie in memory that is used again. */

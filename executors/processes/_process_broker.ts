@@ -253,8 +253,8 @@ class Broker implements ChildOwner {
       this.#break(report);
       return;
     }
-    // Those that it had not begun. They fail with it where the pool has ended it.
-    if (!isExpected && !this.#isEnding && (this.#start.replaces || child.hasAnsweredRecall)) {
+    // Those that it had not begun. They fail with it where the pool has ended it, or nobody knows which they are.
+    if (!isExpected && !this.#isEnding && !exit.isUnheard && (this.#start.replaces || child.hasAnsweredRecall)) {
       this.#putBack(child.takeFrom(this.#mayHaveKilled(child) ? 1 : 0));
     }
     const times = { worker: child.number };

@@ -4,10 +4,11 @@ import { BrokenProcessPool, ProcessPoolExecutor } from "@concurrent/futures";
 import { UNREADABLE_CODE } from "../../executors/processes/messages.ts";
 import { ChildProcess } from "../../executors/processes/_child_process.ts";
 import { Output } from "../../executors/processes/_output.ts";
-import { bothFail, BOUND, test, until, within } from "../_helpers.ts";
+import { bothFail, BOUND, Ledger, test, until, within } from "../_helpers.ts";
 import { project } from "../_projects.ts";
 import { Running } from "../_start.ts";
 import { keepReplaced, lend } from "./_replacing.ts";
+import { record } from "../fixtures/tasks.ts";
 import { pauseFor, pid, pidWith, readStdinAs, readStdinLater, type StdinReader } from "../fixtures/process_tasks.ts";
 
 const replacing = lend({ maxWorkers: 1, onWorkerCrash: "replace" });
@@ -132,6 +133,46 @@ for (const ends of [false, true]) {
     { linuxOnly: true },
   );
 }
+
+/**
+ * A child that gets its tasks late where there is the file `late`, so that they are recalled, and never that message.
+ * It says that it has begun a task, and nobody hears that before the pool finds out who has read its input.
+ */
+const LATE_DENO = `
+  const [folder, deno, ...args] = Deno.args;
+  const child = new Deno.Command(deno, { args, stdin: "piped", stdout: "inherit", stderr: "inherit" }).spawn();
+  const input = child.stdin.getWriter();
+  const isLate = () => Array.from(Deno.readDirSync(folder)).some(({ name }) => name === "late");
+  for await (const bytes of Deno.stdin.readable) {
+    const text = new TextDecoder("latin1").decode(bytes);
+    if (text.includes('\\x1e["tasks",') && isLate()) await new Promise((resolve) => setTimeout(resolve, 300));
+    const robbed = isLate() ? text.replace(/\\x1e\\["recall",.*\\n/, "") : text;
+    await input.write(Uint8Array.from(robbed, (char) => char.charCodeAt(0)));
+  }
+  await input.close();`;
+
+test(
+  "ProcessPoolExecutor {replace}: a task does not run twice whose process has said that it has begun, unheard",
+  async () => {
+    const folder = project({ "late.ts": LATE_DENO });
+    const deno = Deno.execPath();
+    const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/late.ts' '${folder}' '${deno}' "$@"\n`;
+    Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+    using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace", deno: `${folder}/deno` });
+    // The second one has a thread start, without which nothing is recalled.
+    for (let i = 0; i < 2; i++) await within(pool.submit(pid));
+    const ledger = new Ledger();
+    Deno.writeTextFileSync(`${folder}/late`, "");
+    await bothFail(pool.submit(record<number>, ledger.path, 1), (error) => {
+      assertInstanceOf(error, BrokenProcessPool);
+      assertStringIncludes(error.message, "read the standard input");
+    });
+    assertEquals(ledger.numbers(), [1]);
+    Deno.removeSync(`${folder}/late`);
+    assertEquals(await within(pool.submit(record<number>, ledger.path, 2)), 2);
+  },
+  { linuxOnly: true },
+);
 
 test("ChildProcess.probe(): the broker goes on to ask a child of which somebody else reads all input", async () => {
   const ended = Promise.withResolvers<void>();
