@@ -8,15 +8,25 @@ const LEAST = 0.02;
  * short the next one is longer, and the other way round, by half as much each time that the border lies between.
  */
 export class Border {
-  /** How long the next round is to take, in milliseconds. */
-  ms: number;
+  /** How long the next round is to take, less how much later the other thing is to happen. */
+  #at: number;
   #step: number;
   #wasLong: boolean | undefined;
 
   /** @param ms How long the first round is to take. */
   constructor(ms: number) {
-    this.ms = ms;
+    this.#at = ms;
     this.#step = ms / 2;
+  }
+
+  /** How long the next round is to take, in milliseconds. */
+  get ms(): number {
+    return Math.max(0, this.#at);
+  }
+
+  /** How much later the other thing is to happen, in milliseconds: else no round is too short on a slow machine. */
+  get later(): number {
+    return Math.max(0, -this.#at);
   }
 
   /** Takes in whether a round has taken too long. */
@@ -24,6 +34,6 @@ export class Border {
     const hasCrossed = this.#wasLong === !isLong;
     this.#step = hasCrossed ? Math.max(LEAST, this.#step / 2) : this.#step * 1.5;
     this.#wasLong = isLong;
-    this.ms = Math.max(0, this.ms + (isLong ? -this.#step : this.#step));
+    this.#at += isLong ? -this.#step : this.#step;
   }
 }

@@ -531,7 +531,7 @@ export function controlBehaviour(kind: Kind): void {
       const future = pool.submit(compute, border.ms);
       const behind = [1, 2, 3].map((n) => pool.submit(echo<number>, n));
       untilSync(() => future.running() || future.done(), "its begin");
-      spin(1);
+      spin(1 + border.later);
       const reason = new Error("stopped");
       const isStopped = future.abort(reason);
       if (isStopped) assertStrictEquals(await rejectionOf(future), reason);
@@ -549,7 +549,8 @@ export function controlBehaviour(kind: Kind): void {
     const outcomes = { late: 0, inTime: 0 };
     const border = new Border(4);
     for (let i = 0; i < (isRemote ? 30 : 60); i++) {
-      const future: Future<number> = pool.with({ timeout: 4, grace: 0 }).submit(compute, border.ms);
+      const timeout = 4 + border.later;
+      const future: Future<number> = pool.with({ timeout, grace: 0 }).submit(compute, border.ms);
       const behind = pool.submit(echo<number>, i);
       const error = future.exception(BOUND);
       outcomes[error === null ? "inTime" : "late"]++;

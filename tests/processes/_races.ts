@@ -14,8 +14,9 @@ export async function killAtEnds(pool: ProcessPoolExecutor, rounds: number): Pro
   const outcomes = { killed: 0, kept: 0 };
   const border = new Border(4);
   for (let i = 0; i < rounds || (i < 25 && Math.min(outcomes.killed, outcomes.kept) === 0); i++) {
+    const timeout = 6 + border.later;
     // Before, after, or with its result on the way.
-    const future: Future<number> = pool.with({ timeout: 6, grace: 2 }).submit(compute, 6 + border.ms);
+    const future: Future<number> = pool.with({ timeout, grace: 2 }).submit(compute, 6 + border.ms);
     const behind = [1, 2, 3].map((n) => pool.submit(square, n));
     const error = future.exception(BOUND);
     assertEquals(await within(Promise.all(behind)), [1, 4, 9]);

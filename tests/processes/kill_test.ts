@@ -346,7 +346,7 @@ test(`ProcessPoolExecutor {replace}: a task behind one aborted just as it ends i
     const aborted = pool.submit(compute, border.ms);
     const behind = [1, 2, 3].map((n) => pool.submit(square, n));
     untilSync(() => aborted.running() || aborted.done(), "its begin");
-    compute(2);
+    compute(2 + border.later);
     const isAborted = aborted.abort();
     counts[isAborted ? "aborted" : "ended"]++;
     border.note(isAborted);
