@@ -8,7 +8,7 @@ import {
   echoLater,
   passGate,
   record,
-  recordAll,
+  recordOrPassGate,
   refuseAt,
   square,
   squareUnless,
@@ -197,7 +197,10 @@ export function mapEndBehaviour(kind: Kind): void {
     using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
       const ledger = new Ledger();
-      const results = pool.map(recordAll, Array(1_500).fill(ledger.path), range(1_500), Array(1_500).fill([]), {
+      using gate = new Gate();
+      // The item behind those that are read holds the worker until the loop has ended.
+      const gates = range(1_500).map((n) => n === 3 ? gate.path : undefined);
+      const results = pool.map(recordOrPassGate, Array(1_500).fill(ledger.path), range(1_500), gates, {
         chunksize: 1,
       });
       if (blocking) {
@@ -205,10 +208,12 @@ export function mapEndBehaviour(kind: Kind): void {
       } else {
         for await (const n of results) if (n === 2) break;
       }
+      gate.open();
       await within(pool.submit(echo<number>, 0));
       const ran = ledger.numbers();
-      assert(ran.length >= 3 && ran.length < 1_500, `${ran.length} of 1,500 items ran`);
       // What is taken back from other machines is not taken back in one moment.
+      const most = kind.isRemote ? 1_499 : 4;
+      assert(ran.length >= 3 && ran.length <= most, `${ran.length} of 1,500 items ran`);
       if (!kind.isRemote) assertEquals(ran, range(ran.length), "those that ran are the first");
       assertEquals(results.next().done, true);
     }
@@ -238,10 +243,13 @@ export function mapEndBehaviour(kind: Kind): void {
   test(`${name}.map(): the timeout is for the whole iteration, not for each item`, async () => {
     using pool = borrow(kind, 1);
     for (const blocking of [true, false]) {
-      const results = pool.map(echoLater<number>, range(6), Array(6).fill(120), { timeout: 300, chunksize: 1 });
+      const start = performance.now();
+      const results = pool.map(echoLater<number>, range(60), Array(60).fill(120), { timeout: 300, chunksize: 1 });
       const { seen, error } = await within(readUntilError(results, blocking));
       assertInstanceOf(error, TimeoutError);
-      assert(seen.length <= 2, `${seen} were delivered within 300 ms`);
+      // Where this thread looks late, more are ready.
+      const took = performance.now() - start;
+      assert(seen.length <= took / 119, `${seen} were delivered within ${took} ms`);
     }
     await within(pool.submit(echo<number>, 0));
   });
