@@ -146,10 +146,12 @@ for (const onWorkerCrash of CRASHES) {
         }
         Deno.kill(process, "SIGCONT");
         const outcomes = await within(Promise.allSettled(futures));
-        const stopped = isAlone ? -1 : place++;
+        // A broker that is slow has not given it to the process yet, or has it back: then it is tried again, too.
+        const isCancelled = futures[place].cancelled();
+        const stopped = isAlone ? -1 : isCancelled ? place : place++;
         for (const [i, outcome] of outcomes.entries()) {
           if (i !== stopped) assertEquals(outcome, { status: "fulfilled", value: i });
-          else assertStrictEquals((outcome as PromiseRejectedResult).reason, reason);
+          else if (!isCancelled) assertStrictEquals((outcome as PromiseRejectedResult).reason, reason);
         }
         const others = (n: number) => n >= 0 && n !== stopped;
         assertEquals(ledger.numbers().filter(others), numbers.filter(others));
