@@ -6,7 +6,7 @@
 
 import type { Future } from "../futures/future.ts";
 import { checkTaskOptions, type Controlled, submitControlled, View } from "./_map/controlled.ts";
-import { type MapTarget, splitArguments, startMap } from "./_map/map.ts";
+import { type MapTarget, readArguments, startMap } from "./_map/map.ts";
 import type { MapInputs, MapOptions, MapResults, SettledMapOptions } from "./map.ts";
 import type { ControlledExecutor, TaskOptions } from "./task_options.ts";
 
@@ -197,11 +197,8 @@ export abstract class Executor {
     fn: (...args: A) => R,
     ...inputs: [...MapInputs<A>] | [...MapInputs<A>, MapOptions | SettledMapOptions]
   ): MapResults<unknown> {
-    if (typeof fn !== "function") {
-      throw new TypeError(`Cannot map with a value that is not a function: ${Deno.inspect(fn)}`);
-    }
-    const { inputs: iterables, options } = splitArguments(inputs);
-    return startMap(this[chunked](fn), iterables, options);
+    const call = readArguments(fn, inputs);
+    return startMap(this[chunked](fn), call);
   }
 
   /**
@@ -230,7 +227,7 @@ export abstract class Executor {
    * @returns This executor with the options.
    * @throws {TypeError} If an option is unknown or has the wrong type, or if there is a `timeout` and this executor
    * cannot stop a running task.
-   * @throws {RangeError} If `timeout` or `grace` is negative or `NaN`.
+   * @throws {RangeError} If `timeout` or `grace` is `NaN`.
    * @see {@link https://github.com/concurrent-futures/futures/blob/main/executors/README.md#how-do-i-stop-a-task}
    */
   with(options: TaskOptions): ControlledExecutor {

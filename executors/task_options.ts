@@ -13,8 +13,8 @@ export interface TaskOptions {
    * The maximum time for which a task may run, in milliseconds. By default there is no limit.
    *
    * It counts from the moment when its function is called, not from `submit`. When it runs out, the task is stopped,
-   * and its future fails with a {@linkcode TimeoutError} that names the task and its worker. With `0` that is
-   * as soon as it starts; `Infinity` is no limit. In a map it is the time for each item.
+   * and its future fails with a {@linkcode TimeoutError} that names the task and its worker. With `0` or less
+   * that is as soon as it starts; `Infinity` is no limit. In a map it is the time for each item.
    *
    * The workers keep the time, so the limit holds while the calling thread computes or blocks.
    */
@@ -58,7 +58,7 @@ export interface TaskOptions {
    * The time that a task has to end by itself when it is stopped, in milliseconds. After that its process is killed, or
    * its thread is given up.
    *
-   * With `0` that happens at once. With `Infinity` it never does, and the future fails when the task ends.
+   * With `0` or less that happens at once. With `Infinity` it never does, and the future fails when the task ends.
    *
    * @default {100}
    */

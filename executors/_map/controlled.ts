@@ -9,7 +9,7 @@ import { type Future, internals } from "../../futures/future.ts";
 import { stopWith } from "../../futures/signals.ts";
 import type { MapInputs, MapOptions, MapResults, SettledMapOptions } from "../map.ts";
 import type { ControlledExecutor, TaskOptions } from "../task_options.ts";
-import { type MapTarget, splitArguments, startMap } from "./map.ts";
+import { type MapTarget, readArguments, startMap } from "./map.ts";
 
 // deno-lint-ignore no-explicit-any -- any parameters and any result
 type AnyFunction = (...args: any[]) => any;
@@ -29,12 +29,14 @@ const KNOWN = ["timeout", "signal", "name", "grace"] as const;
  *
  * @returns A copy of those that were given.
  * @throws {TypeError} One is unknown, or of the wrong type.
- * @throws {RangeError} A time is negative, or `NaN`.
+ * @throws {RangeError} A time is `NaN`.
  */
 export function checkTaskOptions(options: TaskOptions): TaskOptions {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`The options of with() must be an object: ${inspect(options)}`);
   }
+  const timeout = timeOf("timeout", options.timeout);
+  const grace = timeOf("grace", options.grace);
   for (const key of Object.keys(options)) {
     if ((KNOWN as readonly string[]).includes(key)) continue;
     throw new TypeError(
@@ -42,15 +44,13 @@ export function checkTaskOptions(options: TaskOptions): TaskOptions {
         `To fix it, use ${KNOWN.slice(0, -1).join(", ")} or ${KNOWN.at(-1)}: ${inspect(key)}`,
     );
   }
-  const { timeout, signal, name, grace } = options;
-  checkTime("timeout", timeout);
+  const { signal, name } = options;
   if (signal !== undefined && !isSignal(signal)) {
     throw new TypeError(`The option signal must be an AbortSignal: ${inspect(signal)}`);
   }
   if (name !== undefined && typeof name !== "string") {
     throw new TypeError(`The option name must be a string: ${inspect(name)}`);
   }
-  checkTime("grace", grace);
   const given: { [key: string]: unknown } = { timeout, signal, name, grace };
   for (const key of KNOWN) if (given[key] === undefined) delete given[key];
   return given;
@@ -68,12 +68,14 @@ function isSignal(value: unknown): boolean {
   }
 }
 
-function checkTime(name: string, time: unknown): void {
-  if (time === undefined) return;
+/** A time as all others of this library: less than 0 means the same as 0. */
+function timeOf(name: string, time: unknown): number | undefined {
+  if (time === undefined) return undefined;
   if (typeof time !== "number") {
     throw new TypeError(`The option ${name} must be a number of milliseconds: ${inspect(time)}`);
   }
-  if (!(time >= 0)) throw new RangeError(`The option ${name} must be a number of milliseconds of at least 0: ${time}`);
+  if (Number.isNaN(time)) throw new RangeError(`The option ${name} must be a number of milliseconds: NaN`);
+  return Math.max(time, 0);
 }
 
 /** An executor with options for its tasks. */
@@ -107,9 +109,8 @@ export class View implements ControlledExecutor {
     fn: (...args: A) => R,
     ...inputs: [...MapInputs<A>] | [...MapInputs<A>, MapOptions | SettledMapOptions]
   ): MapResults<unknown> {
-    if (typeof fn !== "function") throw new TypeError(`Cannot map with a value that is not a function: ${inspect(fn)}`);
-    const { inputs: iterables, options } = splitArguments(inputs);
-    return startMap(this.#executor.target(fn, this.#options), iterables, options);
+    const call = readArguments(fn, inputs);
+    return startMap(this.#executor.target(fn, this.#options), call);
   }
 
   with(options: TaskOptions): ControlledExecutor {

@@ -19,17 +19,33 @@ export type { Bound, ChunkOutcome, MapTarget } from "./_results.ts";
 
 type AnyIterable = Iterable<unknown> | AsyncIterable<unknown>;
 
-/** Splits the arguments of `map` after the function into inputs and options. */
-export function splitArguments(rest: unknown[]): { inputs: AnyIterable[]; options: Options } {
+/** What `map` was called with. */
+export interface MapCall {
+  readonly inputs: AnyIterable[];
+  readonly options: Options;
+  /** When the timeout ends, which begins with the call. */
+  readonly deadline: number;
+}
+
+/**
+ * Reads the arguments of `map`, the timeout first.
+ *
+ * @throws {TypeError} One is of the wrong type.
+ * @throws {RangeError} The timeout is `NaN`.
+ */
+export function readArguments(fn: unknown, rest: unknown[]): MapCall {
   const last = rest.at(-1);
   const hasOptions = isOptions(last);
+  const options = hasOptions ? last : {};
+  const deadline = deadlineAfter(options.timeout);
+  if (typeof fn !== "function") throw new TypeError(`Cannot map with a value that is not a function: ${inspect(fn)}`);
   const inputs = hasOptions ? rest.slice(0, -1) : rest;
   for (const input of inputs) {
     if (!isIterable(input) && !isAsyncIterable(input)) {
       throw new TypeError(`Cannot map over a value that is not iterable: ${inspect(input)}`);
     }
   }
-  return { inputs: inputs as AnyIterable[], options: hasOptions ? last : {} };
+  return { inputs: inputs as AnyIterable[], options, deadline };
 }
 
 function isOptions(value: unknown): value is Options {
@@ -52,9 +68,9 @@ function checkNames(options: Options): void {
 }
 
 /** Starts a map. */
-export function startMap<R>(target: MapTarget, inputs: AnyIterable[], options: Options): MapResults<R> {
-  const { timeout, chunksize, buffersize, ordered = true, settled = false } = options;
-  const limits = { deadline: deadlineAfter(timeout), chunksize, buffersize, ordered, settled };
+export function startMap<R>(target: MapTarget, { inputs, options, deadline }: MapCall): MapResults<R> {
+  const { chunksize, buffersize, ordered = true, settled = false } = options;
+  const limits = { deadline, chunksize, buffersize, ordered, settled };
   if (chunksize !== undefined) checkCount("chunksize", chunksize);
   if (buffersize !== undefined) checkCount("buffersize", buffersize);
   checkBoolean("ordered", ordered);

@@ -271,7 +271,7 @@ export class ClusterExecutor extends Executor {
    * @param options The options.
    * @returns This executor with the options.
    * @throws {TypeError} If an option is unknown or has the wrong type.
-   * @throws {RangeError} If `timeout` or `grace` is negative or `NaN`.
+   * @throws {RangeError} If `timeout` or `grace` is `NaN`.
    */
   override with(options: TaskOptions): ControlledCluster {
     return super.with(options) as ControlledCluster;

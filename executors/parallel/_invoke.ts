@@ -29,9 +29,9 @@ export function invoke(
   options: InvokeOptions,
   makeRule: (count: number) => Rule | Future<unknown>,
 ): Future<unknown> {
-  const calls = readTasks(call, tasks);
   const { executor, timeout } = readOptions(call, options, ["executor", "timeout"]);
   const deadline = deadlineAfter(timeout);
+  const calls = readTasks(call, tasks);
   const rule = makeRule(calls.length);
   if (rule instanceof Future) return rule;
   const futures: Future<unknown>[] = [];

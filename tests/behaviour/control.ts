@@ -496,12 +496,12 @@ export function controlBehaviour(kind: Kind): void {
     using pool = borrow(kind, 1);
     const bad: [options: unknown, error: new (message?: string) => Error, text: RegExp][] = [
       [{ timeout: NaN }, RangeError, /timeout.*NaN/],
-      [{ timeout: -1 }, RangeError, /timeout.*at least 0: -1/],
+      [{ timeout: NaN, timeOut: 50, signal: 5 }, RangeError, /timeout.*NaN/],
       [{ timeout: "50" }, TypeError, /timeout.*"50"/],
       [{ timeout: null }, TypeError, /timeout.*null/],
       [{ timeout: 5n }, TypeError, /timeout.*5n/],
       [{ grace: NaN }, RangeError, /grace.*NaN/],
-      [{ grace: -0.5 }, RangeError, /grace.*at least 0: -0.5/],
+      [{ grace: NaN, name: 5 }, RangeError, /grace.*NaN/],
       [{ grace: "1" }, TypeError, /grace.*"1"/],
       [{ signal: {} }, TypeError, /signal.*\{\}/],
       [{ signal: new AbortController() }, TypeError, /signal.*AbortController/],
@@ -520,6 +520,19 @@ export function controlBehaviour(kind: Kind): void {
       }
     }
     for (const time of [0, 1.5, Infinity, undefined]) pool.with({ timeout: time, grace: time });
+  });
+
+  test(`with() of ${name}: a timeout or a grace below 0 is one of 0`, async () => {
+    const pool = make({ maxWorkers: 1 });
+    for (const time of [-1, -Infinity, -0.5]) {
+      const future = pool.with({ timeout: time, ...PATIENT }).submit(loopUntilAborted);
+      const error = await rejectionOf(future);
+      assertInstanceOf(error, TimeoutError);
+      assertMatch(error.message, / its timeout: 0 ms$/);
+      assertInstanceOf(pool.with({ timeout: 1, grace: time }).submit(awaitLong, 60_000).exception(BOUND), TimeoutError);
+    }
+    assertEquals(await within(pool.submit(echo<number>, 5)), 5);
+    await within(pool.shutdown());
   });
 
   test(`a task of ${name} that is stopped just when it ends fails with the reason, or has its result`, async () => {

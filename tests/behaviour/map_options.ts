@@ -63,6 +63,13 @@ export function mapOptionsBehaviour(kind: Kind): void {
     assertThrows(() => pool.map(square, [1], { timeout: NaN }), RangeError);
     assertThrows(() => pool.map(square, [], { timeout: NaN }), RangeError);
     assertThrows(() => pool.map(square, [], { timeout: NaN, chunksize: "x" as unknown as number }), RangeError);
+    const wrong = 5 as unknown as typeof square & number[];
+    for (const executor of [pool, pool.with({ name: "view" })]) {
+      assertThrows(() => executor.map(wrong, [1], { timeout: NaN }), RangeError);
+      assertThrows(() => executor.map(square, wrong, { timeout: NaN }), RangeError);
+      assertThrows(() => executor.map(wrong, wrong), TypeError, "not a function");
+      assertThrows(() => executor.map(square, wrong), TypeError, "not iterable");
+    }
     const counted = new Counted(5);
     assertThrows(() => pool.map(square, counted, { timeout: NaN }), RangeError);
     assertThrows(() => pool.map(square, counted, { chunksize: 0 }), RangeError);

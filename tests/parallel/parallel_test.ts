@@ -401,7 +401,7 @@ test("parallel(), parallelize(), invokeAll(), invokeAny() refuse what they canno
     for (const tasks of [5, null, undefined, {}]) assertThrows(() => invoke(tasks), TypeError, "must be iterable");
     assertThrows(() => invoke([add, 5]), TypeError, "tasks[1] is 5");
     assertThrows(() => invoke([[]]), TypeError, "tasks[0] is []");
-    assertThrows(() => invoke([add], { timeout: NaN }), RangeError, "NaN");
+    for (const tasks of [[add], 5, [5], []]) assertThrows(() => invoke(tasks, { timeout: NaN }), RangeError, "NaN");
     assertThrows(() => invoke([add], { timeout: "5" }), TypeError, '"5"');
     assertThrows(() => invoke([add], { signal: 5 }), TypeError, '"signal"');
     assertThrows(() => invoke([add], { executor: null }), TypeError, "must be an executor: null");

@@ -1,7 +1,7 @@
 /** `map()` of any executor: its options, and what it does with futures that are completed by hand. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { Executor, Future, InvalidStateError, TimeoutError } from "@concurrent/futures";
-import { startMap } from "../../executors/_map/map.ts";
+import { readArguments, startMap } from "../../executors/_map/map.ts";
 import { internals } from "../../futures/future.ts";
 import { collect, range } from "../behaviour/map.ts";
 import { shown } from "../behaviour/map_settled.ts";
@@ -142,7 +142,10 @@ test("map() with ordered: false: at the deadline it looks for results that this 
     internals.setSlot(future, futures.push(future) - 1);
     return future;
   };
-  const results = startMap<string>({ submit, chunksize: () => 1 }, [range(3)], { ordered: false, timeout: 20 });
+  const results = startMap<string>(
+    { submit, chunksize: () => 1 },
+    readArguments(submit, [range(3), { ordered: false, timeout: 20 }]),
+  );
   const iterator = results[Symbol.asyncIterator]();
   for (const future of [futures[2], futures[0]]) done.add(future);
   for (let i = 0; i < 2; i++) assertEquals(await within(iterator.next()), { done: false, value: "there" });

@@ -1,7 +1,7 @@
 /** The object that `map()` returns: what it keeps, and how the event loop gets its turns. */
 import { assert, assertEquals } from "@std/assert";
 import { Executor, Future } from "@concurrent/futures";
-import { startMap } from "../../executors/_map/map.ts";
+import { readArguments, startMap } from "../../executors/_map/map.ts";
 import { bestOf, test } from "../_helpers.ts";
 
 function futureOf(value: unknown): Future<unknown> {
@@ -33,7 +33,10 @@ test("map() with buffersize keeps nothing of what it has delivered", async () =>
         submitChunk: (items: unknown[]) => futureOf([[...items]]),
         chunksize: () => 1,
       };
-      const results = startMap<number>(target, [input(50_000)], { buffersize: 10, chunksize });
+      const results = startMap<number>(
+        target,
+        readArguments(input, [input(50_000), { buffersize: 10, chunksize }]),
+      );
       const { parts } = (results as unknown as { pending: { parts: unknown[] } }).pending;
       let [sum, most] = [0, 0];
       for await (const n of results) {
