@@ -305,7 +305,8 @@ class GraphWriter implements Writer, Objects {
       );
     } else if (this.#options.sameProcess) this.say(at, this.#shared.push(memory) - 1);
     else {
-      this.refuse(at, "a SharedArrayBuffer, which another process cannot share. To fix it, send a copy of its bytes");
+      const problem = this.#options.root === "progress" ? "progress cannot carry" : "another process cannot share";
+      this.refuse(at, `a SharedArrayBuffer, which ${problem}. To fix it, send a copy of its bytes`);
     }
   }
 
@@ -354,11 +355,12 @@ class GraphWriter implements Writer, Objects {
   }
 
   #error(path: string, reason: string, cause?: unknown): SerializationError {
-    const { task, sameProcess } = this.#options;
-    const where = sameProcess ? "thread" : "process";
+    const { root, task, sameProcess } = this.#options;
+    // Tasks in threads and in processes alike report to the thread that has submitted them.
+    const receiver = root === "progress" ? "the program" : `another ${sameProcess ? "thread" : "process"}`;
     const whose = task === undefined ? "" : ` of task ${task}`;
     return new SerializationError(
-      `Cannot send ${path}${whose} to another ${where}: ${reason}`,
+      `Cannot send ${path}${whose} to ${receiver}: ${reason}`,
       path,
       cause === undefined ? undefined : { cause },
     );

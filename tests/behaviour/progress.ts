@@ -99,7 +99,8 @@ export function progressBehaviour(kind: Kind): void {
 
   test(`reportProgress() of ${name} throws in the task for what cannot cross, with its path`, async () => {
     using pool = borrow(kind, 1);
-    assertEquals(await within(pool.submit(reportFunction)), "SerializationError progress.list[1]");
+    const message = "Cannot send progress.list[1] to the program: a function";
+    assertEquals(await within(pool.submit(reportFunction)), `SerializationError progress.list[1]: ${message}`);
   });
 
   test(`reportProgress() of ${name}: a reader that is slow delays no task, and gets the newest value`, async () => {
