@@ -11,7 +11,7 @@ import { lookAt } from "./paths.ts";
 
 /** @throws {TypeError} It is no object of options. */
 export function checkBag<T extends object>(options: T): T {
-  if (typeof options !== "object" || options === null) {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError(`The argument must be a number of workers or an object of options: ${inspect(options)}`);
   }
   return options;

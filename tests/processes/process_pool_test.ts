@@ -102,7 +102,9 @@ for (const [option, error, told, ...values] of WRONG) {
 
 test("new ProcessPoolExecutor() refuses as its only argument what is neither a number nor options", () => {
   const Loose = ProcessPoolExecutor as unknown as new (value: unknown) => unknown;
-  for (const wrong of ["3", "", true, 2n, Symbol("x"), null, () => {}]) assertThrows(() => new Loose(wrong), TypeError);
+  for (const wrong of ["3", "", true, 2n, Symbol("x"), null, [], [4], () => {}]) {
+    assertThrows(() => new Loose(wrong), TypeError, undefined, Deno.inspect(wrong));
+  }
   for (const wrong of [0, -1, 1.5, NaN, Infinity]) assertThrows(() => new Loose(wrong), RangeError);
 });
 

@@ -103,7 +103,10 @@ test("new ThreadPoolExecutor() refuses a number of workers that is no integer of
     assertThrows(() => new Loose(wrong), TypeError, undefined, Deno.inspect(wrong));
     assertThrows(() => new Loose({ maxWorkers: wrong }), TypeError, undefined, Deno.inspect(wrong));
   }
-  assertThrows(() => new Loose({ maxWorkers: null }), TypeError);
+  for (const wrong of [null, [], [4], () => {}]) {
+    assertThrows(() => new Loose(wrong), TypeError, undefined, Deno.inspect(wrong));
+    assertThrows(() => new Loose({ maxWorkers: wrong }), TypeError, undefined, Deno.inspect(wrong));
+  }
 });
 
 test("new ThreadPoolExecutor() refuses a threadNamePrefix that is no text", () => {
