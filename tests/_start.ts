@@ -71,3 +71,12 @@ export function isAlive(pid: number): boolean {
     return false;
   }
 }
+
+/** How many threads of a process run a web worker. */
+export function workersOf(pid: number): number {
+  let count = 0;
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    if (Deno.readTextFileSync(`/proc/${pid}/task/${name}/comm`).startsWith("worker-")) count++;
+  }
+  return count;
+}

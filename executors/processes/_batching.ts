@@ -39,6 +39,12 @@ const MAX_DOUBLINGS = 6;
 export const AWAY_MS = 300;
 
 /**
+ * For how long a child that starts is waited for, while an idle one would have to start a thread for the task, in
+ * milliseconds. Both take as long, and that one has begun. The idle one gets the task when that time is over.
+ */
+export const STARTING_MS = 1_000;
+
+/**
  * How many bytes of a task a child reads within a millisecond, on a busy machine. A large task begins long after it was
  * written, and to send it again would take as long.
  */

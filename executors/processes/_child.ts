@@ -7,7 +7,7 @@
 
 import { sharedNow } from "../../futures/builtins.ts";
 import { EncodedSections } from "../_values/encoded.ts";
-import { AWAY_MS, type Batching, type EncodedTask, hasTimeout, LOOK_MS, Patience } from "./_batching.ts";
+import { AWAY_MS, type Batching, type EncodedTask, hasTimeout, LOOK_MS, Patience, STARTING_MS } from "./_batching.ts";
 import { ChildFunctions, type FunctionSource } from "./_child_functions.ts";
 import type { Keeper } from "./_keeper.ts";
 import { type ChildExit, ChildProcess, unexpected } from "./_child_process.ts";
@@ -242,9 +242,11 @@ export class Child {
     return this.#process.isAlone && this.#lastId !== 0;
   }
 
-  /** Whether it starts that thread, and not for long yet. */
-  isAttending(now: number): boolean {
-    return this.#process.isAlone && this.#state.name === "AWAY" && now < this.#state.since + AWAY_MS;
+  /** Whether it is about to be idle: it starts, or starts that thread, and not for long yet. */
+  isComingSoon(now: number): boolean {
+    const state = this.#state;
+    if (state.name === "STARTING") return now < this.#startedAt + STARTING_MS;
+    return state.name === "AWAY" && this.#process.isAlone && now < state.since + AWAY_MS;
   }
 
   /**

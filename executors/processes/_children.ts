@@ -236,13 +236,13 @@ export class Children {
 
   /**
    * Takes one to run a task. One that would have to start a thread first comes last; `undefined` where none is idle, or
-   * as many as are wanted start theirs.
+   * as many as are wanted start, or start their threads.
    */
   takeIdle(wanted: number): Child | undefined {
     if (this.#idle.at(-1)?.hasToAttend !== true) return this.#idle.pop();
     const at = this.#idle.findLastIndex((child) => !child.hasToAttend);
     const now = performance.now();
-    if (at === -1 && this.#count((child) => child.isAttending(now)) >= wanted) return undefined;
+    if (at === -1 && this.#count((child) => child.isComingSoon(now)) >= wanted) return undefined;
     return this.#idle.splice(at, 1)[0];
   }
 

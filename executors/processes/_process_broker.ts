@@ -7,7 +7,7 @@
 
 import { sharedNow } from "../../futures/builtins.ts";
 import { EncodedSections, Encoding } from "../_values/encoded.ts";
-import { AWAY_MS, Batching, type EncodedTask } from "./_batching.ts";
+import { AWAY_MS, Batching, type EncodedTask, STARTING_MS } from "./_batching.ts";
 import type { Child, ChildOwner } from "./_child.ts";
 import type { ChildExit } from "./_child_process.ts";
 import { Children, type ChildrenOptions } from "./_children.ts";
@@ -152,6 +152,7 @@ class Broker implements ChildOwner {
     };
     const problem = this.#children.start(this.#wantedDefinitions(), onRetry, ahead);
     if (problem !== undefined) this.#onFailedStart({ problem });
+    else after(STARTING_MS, () => this.#feed());
   }
 
   /** The functions that a new child shall be able to import, the most urgent ones first. */

@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals, assertInstanceOf, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { BrokenProcessPool, ProcessPoolExecutor, taskRef } from "@concurrent/futures";
-import { bestOf, bothFail, BOUND, Gate, Ledger, sleep, test, thrownBy, until, within } from "../_helpers.ts";
-import { commandOf, isAlive, Running } from "../_start.ts";
+import { bestOf, bothFail, BOUND, Gate, Ledger, sleep, test, until, within } from "../_helpers.ts";
+import { commandOf, isAlive, Running, workersOf } from "../_start.ts";
 import { awaitAbort, leaveAsking, loopUntil, loopUntilAborted } from "../fixtures/control_tasks.ts";
 import type { record } from "../fixtures/tasks.ts";
 import {
@@ -29,15 +29,6 @@ const lent = { break: lendEmpty("break"), replace: lendEmpty("replace") };
 function ownPool(): Emptied {
   const pool = new ProcessPoolExecutor(1);
   return { pool, [Symbol.asyncDispose]: () => pool.shutdown() };
-}
-
-/** How many threads of a process run a web worker. */
-function workersOf(pid: number): number {
-  let count = 0;
-  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
-    if (Deno.readTextFileSync(`/proc/${pid}/task/${name}/comm`).startsWith("worker-")) count++;
-  }
-  return count;
 }
 
 test("ProcessPoolExecutor: a process starts a thread for its second task, and none for the first", async () => {
