@@ -15,6 +15,18 @@ export function project(files: { [path: string]: string }): string {
   return folder;
 }
 
+/**
+ * A folder with an executable `deno`, for the option of that name: a program that runs in place of each process. Its
+ * arguments are the folder, the real Deno, and what that is to be run with.
+ */
+export function denoThrough(program: string): string {
+  const folder = project({ "through.ts": program });
+  const deno = Deno.execPath();
+  const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/through.ts' '${folder}' '${deno}' "$@"\n`;
+  Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+  return folder;
+}
+
 /** The one code block of a Markdown page that contains a text. */
 export function blockOf(page: string, text: string): string {
   const blocks = [...page.matchAll(/^```ts[^\n]*\n([^]*?)^```$/gm)].map(([, code]) => code);

@@ -267,7 +267,7 @@ for (const onWorkerCrash of ["break", "replace"] as const) {
         else await bothFail(next, says);
       };
       // To load a task may take a busy machine so long that a thread attends to the input: then it gets the next one.
-      await bestOf(leave === readAlone ? 5 : 1, runOne);
+      await bestOf(onWorkerCrash === "replace" && leave === readAlone ? 5 : 1, runOne);
     }
   }, { linuxOnly: true });
 }

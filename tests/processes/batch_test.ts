@@ -16,7 +16,7 @@ import {
   until,
   within,
 } from "../_helpers.ts";
-import { project } from "../_projects.ts";
+import { denoThrough } from "../_projects.ts";
 import { killItself, passOrReturn, recordOrPass, stopItself } from "../fixtures/process_tasks.ts";
 import { keepReplaced, lend, lendReplacing } from "./_replacing.ts";
 
@@ -123,7 +123,7 @@ test(
 
 /** A child whose input arrives slowly where it is large: some MiB a second, and the end of 16 MiB more slowly still. */
 const SLOW_DENO = `
-  const [file, deno, ...args] = Deno.args;
+  const [folder, deno, ...args] = Deno.args;
   let passed = 0;
   const child = new Deno.Command(deno, { args, stdin: "piped", stdout: "inherit", stderr: "inherit" }).spawn();
   const input = child.stdin.getWriter();
@@ -131,7 +131,7 @@ const SLOW_DENO = `
     passed += bytes.length;
     if (bytes.length >= 1 << 15) {
       await new Promise((resolve) => setTimeout(resolve, passed > (15 << 20) ? 30 : 10));
-      Deno.writeTextFileSync(file, String(passed));
+      Deno.writeTextFileSync(folder + "/passed", String(passed));
     }
     await input.write(bytes);
   }
@@ -140,10 +140,7 @@ const SLOW_DENO = `
 test(
   "ProcessPoolExecutor {replace}: tasks given at once with a large one have the time that this takes to arrive",
   async () => {
-    const folder = project({ "slow.ts": SLOW_DENO });
-    const deno = Deno.execPath();
-    const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/slow.ts' '${folder}/passed' '${deno}' "$@"\n`;
-    Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+    const folder = denoThrough(SLOW_DENO);
     using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace", deno: `${folder}/deno` });
     const lengthOf = (bytes: Uint8Array) => bytes.length;
     await proveQuick(() => pool.submit(lengthOf, new Uint8Array(1)));

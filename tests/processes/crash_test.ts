@@ -40,7 +40,7 @@ import {
 } from "../fixtures/crash_tasks.ts";
 import { makeError, rejectValue, throwValue } from "../fixtures/errors.ts";
 import { add, echo, passGate, square } from "../fixtures/tasks.ts";
-import { project } from "../_projects.ts";
+import { denoThrough } from "../_projects.ts";
 import { assertSame } from "../_same.ts";
 import { assertDeath, type End, isBlocking, MODES } from "./_death.ts";
 import { keepReplaced, lend, lendReplacing } from "./_replacing.ts";
@@ -369,10 +369,7 @@ const UNABLE_TO_SAY = `
 test(
   `${name}: what a process answered counts though it dies before it has said whether its input has arrived`,
   async () => {
-    const folder = project({ "unable.ts": UNABLE_TO_SAY });
-    const deno = Deno.execPath();
-    const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/unable.ts' '${folder}' '${deno}' "$@"\n`;
-    Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+    const folder = denoThrough(UNABLE_TO_SAY);
     try {
       using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno: `${folder}/deno` });
       const future = pool.submit((folder: string) => {

@@ -5,7 +5,7 @@ import { UNREADABLE_CODE } from "../../executors/processes/messages.ts";
 import { ChildProcess } from "../../executors/processes/_child_process.ts";
 import { Output } from "../../executors/processes/_output.ts";
 import { bothFail, BOUND, Ledger, test, until, within } from "../_helpers.ts";
-import { project } from "../_projects.ts";
+import { denoThrough } from "../_projects.ts";
 import { Running } from "../_start.ts";
 import { keepReplaced, lend } from "./_replacing.ts";
 import { record } from "../fixtures/tasks.ts";
@@ -98,14 +98,14 @@ async function failsAlone(way: StdinReader, path: string): Promise<void> {
  * A child of which the message `recall` never arrives, as where a task has read it. If it shall, it ends as one does
  * that cannot read the next message.
  */
-const ROBBED_DENO = `
-  const [ends, deno, ...args] = Deno.args;
+const robbedDeno = (ends: boolean) => `
+  const [, deno, ...args] = Deno.args;
   const child = new Deno.Command(deno, { args, stdin: "piped", stdout: "inherit", stderr: "inherit" }).spawn();
   const input = child.stdin.getWriter();
   for await (const bytes of Deno.stdin.readable) {
     const text = new TextDecoder("latin1").decode(bytes);
     const robbed = text.replace(/\\x1e\\["recall",.*\\n/, "");
-    if (ends === "true" && text.includes('\\x1e["probe",')) {
+    if (${ends} && text.includes('\\x1e["probe",')) {
       child.kill("SIGKILL");
       Deno.exit(${UNREADABLE_CODE});
     }
@@ -119,10 +119,7 @@ for (const ends of [false, true]) {
       ends ? ", also at the end of its process" : ""
     }`,
     async () => {
-      const folder = project({ "robbed.ts": ROBBED_DENO });
-      const deno = Deno.execPath();
-      const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/robbed.ts' ${ends} '${deno}' "$@"\n`;
-      Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+      const folder = denoThrough(robbedDeno(ends));
       using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno: `${folder}/deno` });
       // Longer than it takes until it is recalled, as nobody knows whether it has begun.
       await bothFail(pool.submit(pauseFor, 100), (error) => {
@@ -154,10 +151,7 @@ const LATE_DENO = `
 test(
   "ProcessPoolExecutor {replace}: a task does not run twice whose process has said that it has begun, unheard",
   async () => {
-    const folder = project({ "late.ts": LATE_DENO });
-    const deno = Deno.execPath();
-    const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/late.ts' '${folder}' '${deno}' "$@"\n`;
-    Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+    const folder = denoThrough(LATE_DENO);
     using pool = new ProcessPoolExecutor({ maxWorkers: 1, onWorkerCrash: "replace", deno: `${folder}/deno` });
     // The second one has a thread start, without which nothing is recalled.
     for (let i = 0; i < 2; i++) await within(pool.submit(pid));

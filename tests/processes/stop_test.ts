@@ -5,7 +5,7 @@ import { poolOf } from "../../executors/_owner/executor_core.ts";
 import { isAlive } from "../_start.ts";
 import { bestOf, BOUND, childProcesses, Gate, Ledger, sleep, spin, test, until, within } from "../_helpers.ts";
 import { add, echo, passGate, record, square } from "../fixtures/tasks.ts";
-import { project } from "../_projects.ts";
+import { denoThrough } from "../_projects.ts";
 import { loopForever } from "../fixtures/control_tasks.ts";
 import { pid, recordOrPass, stopItself } from "../fixtures/process_tasks.ts";
 import { abortAtBegins, killAtEnds } from "./_races.ts";
@@ -202,10 +202,7 @@ test(
   "ProcessPoolExecutor {break}: a process is not killed before it has said what it has not begun",
   () =>
     bestOf(3, async () => {
-      const folder = project({ "holding.ts": HOLDING_DENO });
-      const deno = Deno.execPath();
-      const script = `#!/bin/sh\nexec '${deno}' run -A '${folder}/holding.ts' '${folder}' '${deno}' "$@"\n`;
-      Deno.writeTextFileSync(`${folder}/deno`, script, { mode: 0o755 });
+      const folder = denoThrough(HOLDING_DENO);
       using pool = new ProcessPoolExecutor({ maxWorkers: 1, deno: `${folder}/deno` });
       const go = () => Deno.writeTextFileSync(`${folder}/go`, "");
       // Also when this fails: the pool could not end.
