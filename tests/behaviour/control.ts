@@ -304,27 +304,32 @@ export function controlBehaviour(kind: Kind): void {
     for (const [grace, orAborted] of [[10_000, true], [20, false]] as const) {
       using pool = make({ maxWorkers: 1 });
       await within(pool.submit(add, 1, 2));
-      if (isRemote) {
-        // A node has loaded all modules in its first process: another one has to take the place of that. It would not
-        // where a task heeds its signal and so ends before its process is killed.
-        const looping = pool.with({ grace: 0 }).submit(loopForever);
-        await until(() => looping.running(), "its begin");
-        assert(looping.abort());
-        await rejectionOf(looping);
-      }
-      const [ledger, after] = [new Ledger(), new Ledger()];
-      {
+      let ledger: Ledger;
+      for (let isHeld = false; !isHeld;) {
+        ledger = new Ledger();
+        if (isRemote) {
+          // A node has loaded all modules in its first process: another one has to take the place of that. It would not
+          // where a task heeds its signal and so ends before its process is killed.
+          const looping = pool.with({ grace: 0 }).submit(loopForever);
+          await until(() => looping.running(), "its begin");
+          assert(looping.abort());
+          await rejectionOf(looping);
+        }
         using gate = new Gate();
         Deno.writeTextFileSync(slowImport, JSON.stringify({ gate: gate.path, orAborted } satisfies Hold));
         const future = pool.with({ grace }).submit(task, ledger.path);
-        await gate.arrived();
+        await until(() => gate.arrivals() > 0 || future.done(), "the import of the module");
+        // A node of a busy machine may have had a second process, when the first one was held up, and that is left.
+        isHeld = gate.arrivals() > 0 || !isRemote;
+        if (!isHeld) continue;
         await until(() => future.running(), "its begin");
         assert(future.abort());
         assertEquals((await rejectionOf(future)).name, "AbortError");
       }
       // In the same worker it waits for the same import, behind the task that was aborted.
+      const after = new Ledger();
       await within(pool.submit(task, after.path));
-      assertEquals([ledger.lines(), after.lines()], [[], ["it has begun"]]);
+      assertEquals([ledger!.lines(), after.lines()], [[], ["it has begun"]]);
     }
   });
 
