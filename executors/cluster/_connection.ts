@@ -104,21 +104,31 @@ export async function inspectServer(client: Redis, { redis }: Address): Promise<
  * and `stc` (how often its node was lost).
  */
 const TAKE = `
-local taken = {}
+local states = {}
 local evenBegun = table.remove(ARGV, 1) == "1"
 for i, id in ipairs(ARGV) do
-  taken[i] = 0
   local key = KEYS[5] .. id
   local failed, lost = unpack(redis.call("HMGET", key, "atm", "stc"))
-  if (evenBegun or (tonumber(failed or 0) == 0 and tonumber(lost or 0) == 0)) and (
+  local isBegun = tonumber(failed or 0) > 0 or tonumber(lost or 0) > 0
+  states[i] = isBegun and "begun" or "away"
+  if (evenBegun or not isBegun) and (
     redis.call("LREM", KEYS[1], 1, id) == 1 or redis.call("ZREM", KEYS[2], id) == 1 or
     redis.call("ZREM", KEYS[3], id) == 1 or redis.call("LREM", KEYS[4], 1, id) == 1
   ) then
     redis.call("DEL", key)
-    taken[i] = 1
+    states[i] = "taken"
   end
 end
-return taken`;
+return states`;
+
+/**
+ * What {@linkcode takeJobs} says of a job:
+ *
+ * - `"taken"`: it waited in the queue, and is taken out of it.
+ * - `"begun"`: it was not taken. A node has begun it, which has failed, or was lost; so it is tried again, or ends.
+ * - `"away"`: it was not taken. A node has it for the first time, or the server does not know it.
+ */
+export type TakenState = "taken" | "begun" | "away";
 
 /**
  * Takes jobs out of the queue that wait there.
@@ -126,17 +136,15 @@ return taken`;
  * @param start What the keys of the queue begin with.
  * @param ids The jobs; the last ones added are found soonest.
  * @param evenBegun Also those that a node has begun before, and that wait to be tried again.
- * @returns Which of them were taken.
  */
 export async function takeJobs(
   client: Redis,
   start: string,
   ids: readonly string[],
   evenBegun = false,
-): Promise<boolean[]> {
+): Promise<TakenState[]> {
   const keys = ["wait", "prioritized", "delayed", "paused", ""].map((name) => start + name);
-  const taken = await client.eval(TAKE, keys.length, ...keys, evenBegun ? "1" : "0", ...ids) as number[];
-  return taken.map((taken) => taken === 1);
+  return await client.eval(TAKE, keys.length, ...keys, evenBegun ? "1" : "0", ...ids) as TakenState[];
 }
 
 /** What {@linkcode noteOutcomes} does. */

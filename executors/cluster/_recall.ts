@@ -81,9 +81,9 @@ export class Recall {
       return;
     }
     if (!job.isAdded) await this.#waitFor(task, "added");
-    if (task.job !== job || task.state === "begun") return;
+    if (task.job !== job || hasBegun(task)) return;
     await this.#takeOut([job]);
-    if (task.job !== job) return;
+    if (task.job !== job || hasBegun(task)) return;
     const control: ControlMessage = { what: "recall", job: job.id, task: job.tasks.indexOf(task) };
     if (await this.#waitFor(task, "begun", () => this.#tellNodes(control)) !== undefined) return;
     // It may have been on its way back to the queue.
@@ -92,17 +92,24 @@ export class Recall {
   }
 
   /**
-   * Takes those jobs out of the queue that no node has. Their tasks are pending again.
+   * Takes those jobs out of the queue that no node has. Their tasks are pending again. Where a node has begun a job
+   * before, its task has begun, also if nobody has said so: nodes say nothing of tasks that fail at once.
    *
    * @param evenBegun Also those that a node has begun before.
    */
   async #takeOut(jobs: readonly Job[], evenBegun = false): Promise<void> {
     try {
-      const areTaken = await takeJobs(this.#client, keyStart(this.#address), jobs.map(({ id }) => id), evenBegun);
+      const states = await takeJobs(this.#client, keyStart(this.#address), jobs.map(({ id }) => id), evenBegun);
       for (const [i, job] of jobs.entries()) {
-        if (!areTaken[i] || this.#inFlight.jobs.get(job.id) !== job) continue;
-        for (const task of job.tasks) if (task.job === job) this.#inFlight.markRecalled(task);
-        this.#inFlight.end(job);
+        if (states[i] === "away" || this.#inFlight.jobs.get(job.id) !== job) continue;
+        const tasks = job.tasks.filter((task) => task.job === job);
+        if (states[i] === "taken") {
+          for (const task of tasks) this.#inFlight.markRecalled(task);
+          this.#inFlight.end(job);
+          continue;
+        }
+        // Of several tasks, some may not have begun.
+        if (job.tasks.length === 1) { for (const task of tasks) this.#inFlight.markBegun(task); }
       }
     } catch {
       // Unknown: the sweep will tell.
@@ -166,4 +173,9 @@ export class Recall {
     const { prefix, queue } = this.#address;
     this.#client.publish(controlChannel(prefix, queue), JSON.stringify(control)).catch(() => {});
   }
+}
+
+/** As it is now: while the broker waits, others change it. */
+function hasBegun({ state }: InFlightTask): boolean {
+  return state === "begun";
 }

@@ -258,13 +258,14 @@ clusterTest(
     await client.hset(`${start}lost`, "stc", 1);
     assertEquals(
       await takeJobs(client, start, ["waits", "failed", "lost", "later", "first", "unknown", "waits"]),
-      [true, false, false, true, true, false, false],
+      ["taken", "begun", "begun", "taken", "taken", "away", "away"],
     );
     assertEquals(await queue.getJobCounts("wait", "delayed", "prioritized"), { wait: 2, delayed: 0, prioritized: 0 });
     assertEquals(await client.exists(`${start}waits`), 0);
     await queue.pause();
     await add("paused");
-    assertEquals(await takeJobs(client, start, ["paused", "lost"]), [true, false]);
+    assertEquals(await takeJobs(client, start, ["paused", "lost"]), ["taken", "begun"]);
+    assertEquals(await takeJobs(client, start, ["failed", "lost", "unknown"], true), ["taken", "taken", "away"]);
     await queue.close();
   },
 );
