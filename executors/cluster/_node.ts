@@ -14,6 +14,7 @@ import { type Address, keyStart } from "./_address.ts";
 import { inspectServer } from "./_connection.ts";
 import { Functions } from "./_functions.ts";
 import { type ClusterJob, type HeldJob, HeldJobs, type HeldTask, LOOK_MS } from "./_held_jobs.ts";
+import { Intake } from "./_intake.ts";
 import {
   checkJobData,
   executorOf,
@@ -30,7 +31,6 @@ import type { CurrentJob } from "../current_task.ts";
 import { boundEvents, expireJob, Forgetter, LARGE_BYTES, persistJob } from "./_keep.ts";
 import { Link } from "./_link.ts";
 import { NodePool, type Permissions } from "./_node_pool.ts";
-import { JobOrder } from "./_order.ts";
 import { withRemote } from "./remote.ts";
 import { Reports } from "./_reports.ts";
 import { ReceivedSignals } from "./_signals.ts";
@@ -104,7 +104,7 @@ export class ClusterNode {
   #msPerTask = QUICK_MS * 2;
   /** Results that are too long for a message, and how long they are as texts. */
   readonly #long = new WeakMap<JobResult, number>();
-  readonly #order = new JobOrder();
+  readonly #intake = new Intake((job: ClusterJob) => this.#run(job));
   #forgetting: ReturnType<typeof setInterval> | undefined;
   readonly #broken = Promise.withResolvers<string>();
   #isBroken = false;
@@ -137,7 +137,7 @@ export class ClusterNode {
     await this.#tryModules();
     await this.#link.open((text) => this.#hear(text), this.#functions.channels());
     for (const warning of await inspectServer(this.#link.client, address)) console.error(`${name}: ${warning}`);
-    const worker = this.#worker = new JobWorker(address.queue, (job, token) => this.#run(job, token), {
+    const worker = this.#worker = new JobWorker(address.queue, (job) => this.#intake.run(job), {
       connection: this.#link.client,
       prefix: address.prefix,
       concurrency: workers,
@@ -147,7 +147,7 @@ export class ClusterNode {
       drainDelay: ASK_SECONDS,
       name,
     });
-    worker.on("active", (job) => this.#order.expect(job));
+    worker.on("active", (job) => this.#intake.announce(job));
     worker.on("completed", (job, result) => this.#onEnd(job, result));
     worker.on("failed", (job) => job?.finishedOn !== undefined && this.#onEnd(job));
     worker.on("error", (error) => this.#link.covers(error) || console.error(`${name}: ${error.message}`));
@@ -188,8 +188,8 @@ export class ClusterNode {
     if (result !== undefined && bytes > 0) void this.#link.send(job, { what: "ended" });
   }
 
-  async #run(job: ClusterJob, token: string | undefined): Promise<JobResult> {
-    await this.#order.turn(job);
+  async #run(job: ClusterJob): Promise<JobResult> {
+    const { token } = job;
     try {
       checkJobData(job.data);
     } catch (error) {
