@@ -100,16 +100,16 @@ export async function inspectServer(client: Redis, { redis }: Address): Promise<
 /**
  * What {@linkcode takeJobs} does, all at once. The engine itself would remove one job at a time, also those that have
  * ended, and only an event would say which of these it was. The names of the keys are those of BullMQ 3 to 6: the lists
- * `wait` and `paused`, the sorted sets `prioritized` and `delayed`, and in a job's hash `atm` (how often it has failed)
- * and `stc` (how often its node was lost).
+ * `wait` and `paused`, the sorted sets `prioritized` and `delayed`, and in a job's hash `atm` (how often it has ended),
+ * `stc` (how often its node was lost) and `finishedOn` (when it ended for good).
  */
 const TAKE = `
 local states = {}
 local evenBegun = table.remove(ARGV, 1) == "1"
 for i, id in ipairs(ARGV) do
   local key = KEYS[5] .. id
-  local failed, lost = unpack(redis.call("HMGET", key, "atm", "stc"))
-  local isBegun = tonumber(failed or 0) > 0 or tonumber(lost or 0) > 0
+  local ended, lost, finished = unpack(redis.call("HMGET", key, "atm", "stc", "finishedOn"))
+  local isBegun = not finished and (tonumber(ended or 0) > 0 or tonumber(lost or 0) > 0)
   states[i] = isBegun and "begun" or "away"
   if (evenBegun or not isBegun) and (
     redis.call("LREM", KEYS[1], 1, id) == 1 or redis.call("ZREM", KEYS[2], id) == 1 or
@@ -125,8 +125,8 @@ return states`;
  * What {@linkcode takeJobs} says of a job:
  *
  * - `"taken"`: it waited in the queue, and is taken out of it.
- * - `"begun"`: it was not taken. A node has begun it, which has failed, or was lost; so it is tried again, or ends.
- * - `"away"`: it was not taken. A node has it for the first time, or the server does not know it.
+ * - `"begun"`: it was not taken, and goes on. A node has begun it before: it has failed, or the node was lost.
+ * - `"away"`: it was not taken. A node has it for the first time, or it is over, or the server does not know it.
  */
 export type TakenState = "taken" | "begun" | "away";
 

@@ -85,10 +85,12 @@ export class Recall {
     await this.#takeOut([job]);
     if (task.job !== job || hasBegun(task)) return;
     const control: ControlMessage = { what: "recall", job: job.id, task: job.tasks.indexOf(task) };
-    if (await this.#waitFor(task, "begun", () => this.#tellNodes(control)) !== undefined) return;
-    // It may have been on its way back to the queue.
-    await this.#takeOut([job]);
-    if (task.job === job) this.#inFlight.markBegun(task);
+    const ask = () => {
+      this.#tellNodes(control);
+      // It may have gone back to the queue since.
+      void this.#takeOut([job]);
+    };
+    if (await this.#waitFor(task, "begun", ask) === undefined && task.job === job) this.#inFlight.markBegun(task);
   }
 
   /**

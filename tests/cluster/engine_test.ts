@@ -256,9 +256,10 @@ clusterTest(
     const start = `bull:${name}:`;
     await client.hset(`${start}failed`, "atm", 1);
     await client.hset(`${start}lost`, "stc", 1);
+    await client.hset(`${start}over`, "atm", 1, "finishedOn", 1);
     assertEquals(
-      await takeJobs(client, start, ["waits", "failed", "lost", "later", "first", "unknown", "waits"]),
-      ["taken", "begun", "begun", "taken", "taken", "away", "away"],
+      await takeJobs(client, start, ["waits", "failed", "lost", "later", "first", "unknown", "waits", "over"]),
+      ["taken", "begun", "begun", "taken", "taken", "away", "away", "away"],
     );
     assertEquals(await queue.getJobCounts("wait", "delayed", "prioritized"), { wait: 2, delayed: 0, prioritized: 0 });
     assertEquals(await client.exists(`${start}waits`), 0);

@@ -1,9 +1,10 @@
 /** Tasks that are stopped on a node, whatever is lost or cut off meanwhile. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
 import { TimeoutError } from "@concurrent/futures";
-import { bothFail, Gate, Ledger, rejectionOf, sleep, thrownBy, until, within } from "../_helpers.ts";
+import type { Redis } from "ioredis";
+import { bestOf, bothFail, Gate, Ledger, rejectionOf, sleep, thrownBy, until, within } from "../_helpers.ts";
 import type { JobData } from "../../executors/cluster/_jobs.ts";
-import { failOnce, tellJob, tickForever } from "../fixtures/cluster_tasks.ts";
+import { failLater, failOnce, tellJob, tickForever } from "../fixtures/cluster_tasks.ts";
 import {
   aborted,
   computeUnless,
@@ -112,6 +113,16 @@ sharedClusterTest(
   },
 );
 
+/** Lets nobody tell anybody anything: nodes say only of tasks of more than 5 ms that they have begun. */
+async function muted(client: Redis, fn: () => Promise<void>): Promise<void> {
+  await client.call("ACL", "SETUSER", "default", "-publish");
+  try {
+    await fn();
+  } finally {
+    await client.call("ACL", "SETUSER", "default", "+publish");
+  }
+}
+
 sharedClusterTest(
   "cluster: a task that waits to be tried again has begun, although no node has said so",
   2,
@@ -120,9 +131,7 @@ sharedClusterTest(
     await using client = cluster.server.connect();
     const ledger = new Ledger();
     const delayed = () => client.zcard(`bull:${cluster.queue}:delayed`);
-    // Nodes say only of tasks of more than 5 ms that they have begun, and on a busy machine all take so long.
-    await client.call("ACL", "SETUSER", "default", "-publish");
-    try {
+    await muted(client, async () => {
       const futures = [1, 2].map(() => pool.submit(failOnce, ledger.path));
       await untilServer(async () => await delayed() === 2, "they wait", 5_000);
       const start = performance.now();
@@ -132,9 +141,29 @@ sharedClusterTest(
       assert(performance.now() - start < 1_000, "nobody waits for what nodes say");
       for (const future of futures) await bothFail(future, (error) => assertEquals(error.name, "AbortError"));
       assertEquals([await delayed(), ledger.lines()], [0, ["begun", "begun"]]);
-    } finally {
-      await client.call("ACL", "SETUSER", "default", "+publish");
-    }
+    });
+  },
+);
+
+sharedClusterTest(
+  "cluster: a task that goes back to the queue when the broker has looked there has begun",
+  2,
+  async (cluster) => {
+    await using pool = cluster.make({ attempts: 3, backoff: 600_000 });
+    await using client = cluster.server.connect();
+    await muted(client, async () => {
+      await bestOf(3, async () => {
+        const ledger = new Ledger();
+        const future = pool.submit(failLater, ledger.path, 200);
+        await begunIn(ledger);
+        const start = performance.now();
+        assert(!future.cancel());
+        const took = performance.now() - start;
+        assert(future.abort());
+        await bothFail(future, (error) => assertEquals(error.name, "AbortError"));
+        assert(took < 1_500, `the broker looks there again: ${took} ms`);
+      });
+    });
   },
 );
 
