@@ -178,7 +178,8 @@ export function stopBehaviour(kind: Kind): void {
       untilSync(() => running.running(), "its begin");
       running.addDoneCallback((future) => seen.push(future.exception(), future.abort()));
       waiting.addDoneCallback((future) => seen.push(future.cancelled(), future.abort()));
-      seen.push(first.abort("a"), running.abort("b"), waiting.abort("c"));
+      // The one that waits first: it may run as soon as the other one is stopped.
+      seen.push(first.abort("a"), waiting.abort("c"), running.abort("b"));
     });
     await gate.arrived();
     gate.open();
