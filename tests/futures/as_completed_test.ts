@@ -1,7 +1,7 @@
 /** `asCompleted` without an executor. With executors: `behaviour/waiting.ts`. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
 import { asCompleted, Future, InvalidStateError, TimeoutError } from "@concurrent/futures";
-import { elapsed, outputOf, pause, rejectionOf, sleep, test, thrownBy, within } from "../_helpers.ts";
+import { bestOf, elapsed, outputOf, pause, rejectionOf, sleep, test, thrownBy, within } from "../_helpers.ts";
 
 function pending(): Future<number> {
   return new Future<number>();
@@ -117,14 +117,16 @@ test("asCompleted() throws TimeoutError with the count, after it has yielded wha
 });
 
 test("asCompleted(): the clock starts at the call, not at the first item", async () => {
-  const blocked = asCompleted([pending()], { timeout: 60 });
-  const awaited = asCompleted([pending()], { timeout: 60 });
-  pause(100);
-  const took = elapsed(() => assertThrows(() => [...blocked], TimeoutError, "1 (of 1) futures unfinished"));
-  assert(took < 40, `the deadline had passed, but it waited ${took} ms more`);
-  const start = performance.now();
-  assertInstanceOf(await rejectionOf(collect(awaited)), TimeoutError);
-  assert(performance.now() - start < 40, `the deadline had passed, but it waited ${performance.now() - start} ms more`);
+  await bestOf(5, async () => {
+    const blocked = asCompleted([pending()], { timeout: 60 });
+    const awaited = asCompleted([pending()], { timeout: 60 });
+    pause(100);
+    const took = elapsed(() => assertThrows(() => [...blocked], TimeoutError, "1 (of 1) futures unfinished"));
+    const start = performance.now();
+    assertInstanceOf(await rejectionOf(collect(awaited)), TimeoutError);
+    const more = [took, performance.now() - start];
+    assert(Math.max(...more) < 40, `the deadline had passed, but they waited ${more} ms more`);
+  });
 });
 
 test("asCompleted(): finished futures are still yielded after the deadline", async () => {
