@@ -95,7 +95,7 @@ sharedClusterTest(
   "cluster: a task that waits to be tried again is aborted, and never begins again",
   2,
   async (cluster) => {
-    await using pool = cluster.make({ attempts: 3, backoff: 600 });
+    await using pool = cluster.make({ attempts: 3, backoff: 1_500 });
     await using client = cluster.server.connect();
     const ledger = new Ledger();
     const future = pool.submit(failOnce, ledger.path);
@@ -106,9 +106,9 @@ sharedClusterTest(
     const start = performance.now();
     assert(future.abort(reason));
     await bothFail(future, (error) => assertStrictEquals(error, reason));
-    assert(performance.now() - start < 400, "its job is taken out of the queue");
+    assert(performance.now() - start < 1_200, "its job is taken out of the queue");
     assertEquals(await delayed(), 0);
-    await sleep(800);
+    await sleep(1_700);
     assertEquals(ledger.lines(), ["begun"]);
   },
 );
