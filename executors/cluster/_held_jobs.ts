@@ -111,6 +111,10 @@ export class HeldJobs {
     this.#onEmpty();
   }
 
+  get size(): number {
+    return this.#jobs.size;
+  }
+
   /** Whether there is a job that has not begun. */
   hasWaiting(): boolean {
     return [...this.#jobs.values()].some(({ state }) => state !== "begun");

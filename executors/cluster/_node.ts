@@ -53,10 +53,12 @@ export interface NodeOptions {
 
 /**
  * While tasks are quick, a node takes `MAX_PER_WORKER` jobs for each process, so that no process waits for the server.
- * A task is quick that takes `QUICK_MS` or less.
+ * A task is quick that takes `QUICK_MS` or less. When `MANY_LONE` jobs in a row have found a process idle, and none
+ * waited behind them, it takes one for each.
  */
 const QUICK_MS = 5;
 const MAX_PER_WORKER = 4;
+const MANY_LONE = 4;
 
 /**
  * How many milliseconds a node waits, at its end, for the engine to say so to the server; and how many times, if the
@@ -102,6 +104,10 @@ export class ClusterNode {
   #worker: JobWorker | undefined;
   /** How long a task takes, in milliseconds, on the average of the last ones. */
   #msPerTask = QUICK_MS * 2;
+  /** How many jobs have come, the last one included, behind which nothing waited and for which a process was idle. */
+  #lone = MANY_LONE;
+  /** Whether the server has had no more since the last job. */
+  #isDrained = true;
   /** Results that are too long for a message, and how long they are as texts. */
   readonly #long = new WeakMap<JobResult, number>();
   readonly #intake = new Intake((job: ClusterJob) => this.#run(job));
@@ -147,7 +153,11 @@ export class ClusterNode {
       drainDelay: ASK_SECONDS,
       name,
     });
-    worker.on("active", (job) => this.#intake.announce(job));
+    worker.on("active", (job) => {
+      this.#meet();
+      this.#intake.announce(job);
+    });
+    worker.on("drained", () => this.#isDrained = true);
     worker.on("completed", (job, result) => this.#onEnd(job, result));
     worker.on("failed", (job) => job?.finishedOn !== undefined && this.#onEnd(job));
     worker.on("error", (error) => this.#link.covers(error) || console.error(`${name}: ${error.message}`));
@@ -332,11 +342,25 @@ export class ClusterNode {
     return reports;
   }
 
-  /** Takes more jobs at once while tasks are quick: they wait for the server more than for a process. */
   #learn(ms: number): void {
     this.#msPerTask = (this.#msPerTask * 7 + ms) / 8;
+    this.#adapt();
+  }
+
+  /** Learns from a job that has come whether more come than there are processes. */
+  #meet(): void {
+    this.#lone = this.#isDrained && this.#held.size < this.#options.workers ? this.#lone + 1 : 0;
+    this.#isDrained = false;
+    this.#adapt();
+  }
+
+  /**
+   * Takes more jobs at once while tasks are quick: they wait for the server more than for a process. But where they
+   * come one by one, the engine would ask for one more in vain each time, before it hands over the one that it has.
+   */
+  #adapt(): void {
     const { workers } = this.#options;
-    const wanted = this.#msPerTask <= QUICK_MS ? workers * MAX_PER_WORKER : workers;
+    const wanted = this.#msPerTask <= QUICK_MS && this.#lone < MANY_LONE ? workers * MAX_PER_WORKER : workers;
     if (this.#worker!.concurrency !== wanted) this.#worker!.concurrency = wanted;
   }
 

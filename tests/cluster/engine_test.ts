@@ -291,16 +291,46 @@ sharedPoolTest("cluster: cancel() never waits long for a task that is just endin
   assert(longest < 900, `cancel() took ${longest} ms`);
 });
 
+clusterTest("cluster: for tasks that come one by one the engine asks for no job in vain", async (cluster) => {
+  await cluster.startNode(1, TASKS);
+  await using client = cluster.server.connect();
+  await using pool = cluster.make();
+  const scripts = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info("commandstats"))![1]);
+  let ended = 0;
+  const runOne = async () => {
+    assertEquals(await within(pool.submit(square, 3)), 9);
+    ended++;
+    // The executor has a result before the server, which would give the node the next task with the end of this one.
+    await untilServer(async () => await client.zcard(`bull:${cluster.queue}:completed`) === ended, "it has ended");
+  };
+  // As many that the node knows that they are quick, the last ones of which wait for a process together.
+  for (let i = 0; i < 40; i++) await runOne();
+  const together = Array.from({ length: 20 }, (_, i) => pool.submit(square, i));
+  await within(Promise.all(together));
+  await untilServer(async () => await client.llen(`bull:${cluster.queue}:active`) === 0, "all have ended");
+  ended = await client.zcard(`bull:${cluster.queue}:completed`);
+  for (let i = 0; i < 8; i++) await runOne();
+  const before = await scripts();
+  const count = 60;
+  for (let i = 0; i < count; i++) await runOne();
+  // To add it, to give it to the node, to end it, and at times to find that there is no more. One in vain is a fifth.
+  const calls = await scripts() - before;
+  assert(calls < count * 4.5, `${calls} scripts for ${count} tasks`);
+}, { ownServer: true });
+
 sharedPoolTest(
   "cluster: tasks that wait behind a slow one go to a node that is idle",
   1,
-  async ({ pool, startNode }) => {
-    // Then the node takes more jobs than it has processes.
+  async ({ pool, startNode, server, queue }) => {
+    await using client = server.connect();
     for (let i = 0; i < 60; i++) pool.submit(square, i).result(BOUND);
     using gate = new Gate();
+    // Tasks that are quick, and more than it has processes: then the node takes more jobs than these.
+    for (let i = 0; i < 100; i++) pool.submit(square, i);
     const held = pool.submit(passGate<string>, gate.path, "held");
     const futures = [1, 2, 3].map((n) => pool.submit(square, n));
     await gate.arrived();
+    await untilServer(async () => await client.llen(`bull:${queue}:wait`) === 0, "the node has all jobs");
     await startNode(1, TASKS);
     assertEquals(await within(Promise.all(futures)), [1, 4, 9]);
     assertEquals(held.done(), false);
