@@ -23,7 +23,7 @@ export function programEndBehaviour({ name, module, isRemote: isLocked }: Kind):
     ] as const
   ) {
     test(`${name}: a program ${what} and never shuts down runs all and ends by itself in 250 ms`, async () => {
-      await bestOf(3, async () => {
+      await bestOf(5, async () => {
         const ledger = new Ledger();
         const { code, stderr, at } = await runProgram("no_shutdown.ts", [module, way, ledger.path], {
           bound: 8_000,

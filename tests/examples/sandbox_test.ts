@@ -13,7 +13,7 @@ const NAME = "real/sandbox.ts";
 const OPTIONS = { bound: 65_000 };
 
 test("sandbox.ts ends four bad snippets, each as it should, and runs the next one", async () => {
-  const { code, stdout, stderr } = await runExample(NAME, ["--timeout", "1", "--memory", "32"]);
+  const { code, stdout, stderr } = await runExample(NAME, ["--timeout", "3", "--memory", "32"]);
   assertEquals(
     stdout.replaceAll(/ access to .*/g, " access"),
     `6 * 7
