@@ -206,3 +206,12 @@ export function guard(name: string, ms: number): Disposable {
   tellWatchdog({ type: "guard", name, ms });
   return { [Symbol.dispose]: () => tellWatchdog({ type: "release" }) };
 }
+
+/** Lets the watchdog collect its garbage: the shared memory of pools of which it was told and that are gone. */
+export async function collectWatchdogsGarbage(): Promise<void> {
+  if (watchdog === undefined) return;
+  const collected = Promise.withResolvers<unknown>();
+  watchdog.addEventListener("message", collected.resolve, { once: true });
+  tellWatchdog({ type: "collect" });
+  await collected.promise;
+}

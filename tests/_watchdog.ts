@@ -6,6 +6,7 @@ import type { PoolMemory } from "../executors/_queue/protocol.ts";
 import { ResultRing } from "../executors/_queue/ring.ts";
 import { TaskQueue } from "../executors/_queue/task_queue.ts";
 import { SEQUENCE, STATE } from "../futures/bell.ts";
+import { collectGarbage } from "./_garbage.ts";
 
 /** What the main thread says. */
 export type WatchdogMessage =
@@ -13,7 +14,9 @@ export type WatchdogMessage =
   | { type: "release" }
   /** A worker of a pool was started. */
   | { type: "started"; worker: Started }
-  | { type: "terminated"; id: number };
+  | { type: "terminated"; id: number }
+  /** Let go of the memory of pools that are gone, and answer: this thread has little garbage, and collects it late. */
+  | { type: "collect" };
 
 /** A worker of a pool. */
 export interface Started {
@@ -49,6 +52,10 @@ self.addEventListener("message", (event) => {
       break;
     case "terminated":
       workers.delete(message.id);
+      break;
+    case "collect":
+      collectGarbage();
+      (self as unknown as Worker).postMessage("collected");
   }
 });
 

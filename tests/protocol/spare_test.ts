@@ -1,10 +1,9 @@
 /** The memory of large texts that is used again, and how such texts travel. */
 import { assert, assertEquals, assertLess, assertStrictEquals } from "@std/assert";
-import v8 from "node:v8";
-import vm from "node:vm";
 import { fromPosted, sectionsOf, toPosted } from "../../executors/_queue/posted.ts";
 import { giveBack, takeSpare } from "../../executors/_values/_spare.ts";
 import { Encoded, EncodedSections, Encoding } from "../../executors/_values/encoded.ts";
+import { collectGarbage } from "../_garbage.ts";
 import { sleep, test } from "../_helpers.ts";
 
 const SIZE = 2 ** 20;
@@ -41,28 +40,18 @@ test("memory that is small or very large is not kept, and none that has moved aw
   assertEquals(takeSpare(SIZE)?.byteLength, undefined);
 });
 
-/** What collects all garbage: as by --expose-gc, which the tests are not started with. */
-function collector(): () => void {
-  v8.setFlagsFromString("--expose-gc");
-  const gc = vm.runInNewContext("gc") as () => void;
-  v8.setFlagsFromString("--no-expose-gc");
-  return gc;
-}
-
 test("memory that was given back is garbage", async () => {
-  const gc = collector();
   giveBack(new ArrayBuffer(SIZE));
   for (let i = 0; i < 3; i++) {
-    gc();
+    collectGarbage();
     await sleep(1);
   }
   assertEquals(takeSpare(SIZE)?.byteLength, undefined);
 });
 
 test("a program that blocks holds the memory of one text, however many come", () => {
-  const gc = collector();
   const inUse = () => {
-    gc();
+    collectGarbage();
     return Deno.memoryUsage().external;
   };
   const before = inUse();
