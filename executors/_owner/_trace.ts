@@ -45,26 +45,30 @@ export class Trace implements PoolTrace {
     const name = this.#parts.taskName(task, future);
     const ran = endings.reduce((sum, [ending, count]) => ending === "cancelled" ? sum : sum + count, 0);
     const part = times === undefined ? 0 : Math.max(0, times.ended - times.began) / Math.max(1, ran);
-    let at = times?.began ?? sharedNow();
+    const at = times?.began ?? sharedNow();
     const wait = Math.max(0, at - task.at);
+    let before = 0;
     for (const [outcome, count] of endings) {
       const hasRun = times !== undefined && outcome !== "cancelled";
       for (let i = 0; i < count; i++) {
-        this.#add(name, hasRun ? times.worker : undefined, at, hasRun ? part : 0, {
+        // Not a sum of parts, each rounded to what the shared clock can tell: it may reach into the next chunk.
+        const start = Math.max(0, at - this.#began) + before * part;
+        this.#add(name, hasRun ? times.worker : undefined, start, hasRun ? part : 0, {
           wait,
           outcome,
           ...task.isChunk ? { together: task.items } : {},
         });
-        if (hasRun) at += part;
+        if (hasRun) before++;
       }
     }
   }
 
-  #add(name: string, worker: number | undefined, at: number, ms: number, args: TracedTask): void {
+  /** @param start How long after the trace, in milliseconds. */
+  #add(name: string, worker: number | undefined, start: number, ms: number, args: TracedTask): void {
     const tid = worker === undefined ? NO_WORKER : worker + 1;
     if (!this.#rows.has(tid)) this.#rows.set(tid, worker === undefined ? "no worker" : this.#parts.workerName(worker));
-    const ts = Math.max(0, at - this.#began) * 1_000;
-    this.#events.push({ name, cat: "task", ph: "X", pid: Deno.pid, tid, ts, dur: ms * 1_000, args });
+    const [ts, dur] = [start * 1_000, ms * 1_000];
+    this.#events.push({ name, cat: "task", ph: "X", pid: Deno.pid, tid, ts, dur, args });
   }
 
   stop(): void {

@@ -1,5 +1,5 @@
 /** `trace()`: what each task did, in the Chrome trace format. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertMatch } from "@std/assert";
 import { CancelledError, type PoolTrace, SerializationError } from "@concurrent/futures";
 import { type Bar, readChromeTrace } from "../_chrome_trace.ts";
 import { Gate, test, within } from "../_helpers.ts";
@@ -97,6 +97,10 @@ export function traceBehaviour(kind: Kind): void {
     assertEquals(bars(trace).filter(({ args }) => args.together !== undefined).length, 0);
     assertEquals([...pool.map(square, range(burst))].length, burst);
     assertEquals(bars(trace).length, 2 * burst);
+    using whole = pool.trace!();
+    assertEquals([...pool.map(square, range(burst), { chunksize: burst })].length, burst);
+    // One behind the other: a sum of steps that are rounded would leave the chunk, and enter the next one.
+    for (const [i, { ts, dur }] of bars(whole).entries()) assertAlmostEquals(ts, bars(whole)[0].ts + i * dur, 0.5);
     using failing = pool.trace!();
     const results = pool.map(squareUnless, range(10), Array(10).fill(2), { chunksize: 10 });
     await within(
