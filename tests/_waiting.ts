@@ -70,8 +70,8 @@ export function elapsed(fn: () => void): number {
 }
 
 /**
- * Runs `round` up to `rounds` times and passes with the first that does: for bounds in time, which a busy machine may
- * break once, and a fault breaks each time.
+ * Runs `round` up to `rounds` times and passes with the first that does: for bounds in time or memory, which a busy
+ * machine may break once, and a fault breaks each time.
  */
 export async function bestOf(rounds: number, round: () => void | Promise<void>): Promise<void> {
   for (let i = 1;; i++) {

@@ -136,11 +136,14 @@ export function programBehaviour(kind: Kind): void {
   }, { linuxOnly: true, bound: 110_000 });
 
   test(`${name}: one pool's memory is level over 26,000 tasks`, async () => {
-    const { bytes, resident } = await outputOf("tasks_memory.ts", [module], { ...GC, bound: 60_000 });
-    // Half of it when nothing is kept, and more when memory for arguments is.
-    assert(bytes <= 300_000, `the heap and buffers grew by ${bytes} bytes`);
-    assert(resident <= 130, `the process grew by ${resident} MiB`);
-  }, { linuxOnly: true, bound: 70_000 });
+    // What V8 compiles late, on a busy machine, counts once; what a pool keeps, in each program.
+    await bestOf(3, async () => {
+      const { bytes, resident } = await outputOf("tasks_memory.ts", [module], { ...GC, bound: 60_000 });
+      // Half of it when nothing is kept, and more when memory for arguments is.
+      assert(bytes <= 300_000, `the heap and buffers grew by ${bytes} bytes`);
+      assert(resident <= 130, `the process grew by ${resident} MiB`);
+    });
+  }, { linuxOnly: true, bound: 190_000 });
 
   test(`${name} keeps no reference to arguments, results and futures of tasks that are done`, async () => {
     assertEquals(await outputOf("references.ts", [module], GC), {
