@@ -90,9 +90,8 @@ export function newSeed(): number {
 }
 
 /**
- * Makes the allocator of the C library give back what it keeps for later: after a thousand pools, closed in one turn of
- * the event loop, that is 0.6 MiB for each of them, of which less than a tenth is in use. Other systems' allocators
- * have nothing of the kind.
+ * Makes the allocator of the C library give back what it keeps for later: after many pools that were closed in one turn
+ * of the event loop, that is most of their memory. Other systems' allocators have nothing of the kind.
  */
 const giveBackFreeMemory = Deno.build.target.endsWith("linux-gnu")
   ? (() => {

@@ -33,7 +33,7 @@ export const LOAD: Scenario[] = KINDS.flatMap((kind) => {
       size: isThreads ? 8 : 4,
       fullSize: 1_000,
       // What Deno keeps for each pool that is closed before its threads have begun: see executors/threads/README.md.
-      mostResident: isThreads ? 400 : undefined,
+      mostResident: isThreads ? 300 : undefined,
       run: (size, random) => pools(kind, size, random),
     },
     {
