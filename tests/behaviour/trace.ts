@@ -100,7 +100,8 @@ export function traceBehaviour(kind: Kind): void {
     using whole = pool.trace!();
     assertEquals([...pool.map(square, range(burst), { chunksize: burst })].length, burst);
     // One behind the other: a sum of steps that are rounded would leave the chunk, and enter the next one.
-    for (const [i, { ts, dur }] of bars(whole).entries()) assertAlmostEquals(ts, bars(whole)[0].ts + i * dur, 0.5);
+    const chunk = bars(whole);
+    for (const [i, { ts, dur }] of chunk.entries()) assertAlmostEquals(ts, chunk[0].ts + i * dur, 0.5);
     using failing = pool.trace!();
     const results = pool.map(squareUnless, range(10), Array(10).fill(2), { chunksize: 10 });
     await within(
