@@ -64,3 +64,25 @@ export function withResolvers<T>(): PromiseWithResolvers<T> {
   const promise = new Promise<T>((...settle) => [resolve, reject] = settle);
   return { promise, resolve, reject };
 }
+
+type Timer = "setTimeout" | "clearTimeout" | "setInterval" | "clearInterval";
+
+type Timers = { [N in Timer]: (typeof globalThis)[N] };
+
+/** Looked up when it is called: Deno loads its timers, which takes milliseconds, when somebody looks at one. */
+function ownTimer<N extends Timer>(name: N): Timers[N] {
+  const { get, value } = Object.getOwnPropertyDescriptor(globalThis, name)!;
+  const timer = (...args: unknown[]) => (get === undefined ? value : get.call(globalThis))(...args);
+  return timer as Timers[N];
+}
+
+/**
+ * Deno's own timers, also where a program has put others in their place, as a test does that stops the clock: the
+ * workers go on meanwhile, and so must who waits for them. Not frozen, so that tests can count them.
+ */
+export const timers: Timers = {
+  setTimeout: ownTimer("setTimeout"),
+  clearTimeout: ownTimer("clearTimeout"),
+  setInterval: ownTimer("setInterval"),
+  clearInterval: ownTimer("clearInterval"),
+};

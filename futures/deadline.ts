@@ -4,6 +4,7 @@
  * @module
  */
 
+import { timers } from "./builtins.ts";
 import { inspect } from "./inspect.ts";
 
 /**
@@ -29,6 +30,11 @@ export function millisecondsUntil(deadline: number): number {
   return deadline === Infinity ? Infinity : Math.max(deadline - performance.now(), 0);
 }
 
+/** Gives timers and I/O their turn, which promises alone never do. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => timers.setTimeout(resolve, 0));
+}
+
 /** The longest delay that `setTimeout` knows: longer ones fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -39,8 +45,8 @@ export function whenPassed(deadline: number, fn: () => void): () => void {
   const start = () => {
     const left = millisecondsUntil(deadline);
     // A timer may fire a little early, and far deadlines need several.
-    timer = left > 0 ? setTimeout(start, Math.min(Math.ceil(left), MAX_TIMER_MS)) : setTimeout(fn, 0);
+    timer = left > 0 ? timers.setTimeout(start, Math.min(Math.ceil(left), MAX_TIMER_MS)) : timers.setTimeout(fn, 0);
   };
   start();
-  return () => clearTimeout(timer);
+  return () => timers.clearTimeout(timer);
 }

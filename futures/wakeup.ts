@@ -9,6 +9,7 @@
  */
 
 import { ARMED, createBell, SEQUENCE, STATE } from "./bell.ts";
+import { timers } from "./builtins.ts";
 import { InvalidStateError } from "./errors.ts";
 import { ensureStack, LOADING } from "./stack.ts";
 
@@ -247,17 +248,6 @@ let timerIsRef = false;
 /** Whether the first timer is about to be set. */
 let isTimerDue = false;
 
-/**
- * Deno's own timers, also where somebody has put others in their place since, as a test does that stops the clock. Deno
- * loads them when somebody looks at one.
- */
-const ownTimer = <N extends "setInterval" | "clearInterval">(name: N): () => (typeof globalThis)[N] => {
-  const { get, value } = Object.getOwnPropertyDescriptor(globalThis, name)!;
-  return () => get === undefined ? value : get.call(globalThis);
-};
-const ownSetInterval = ownTimer("setInterval");
-const ownClearInterval = ownTimer("clearInterval");
-
 /** Keeps the program alive until {@linkcode release} was called as often as this. */
 export function hold(): void {
   if (holds === 0 && !timerIsRef) {
@@ -278,7 +268,7 @@ export function hold(): void {
 function setTimer(): void {
   isTimerDue = false;
   if (holds === 0 || timer !== undefined) return;
-  timer = ownSetInterval()(() => {}, NEVER_MS);
+  timer = timers.setInterval(() => {}, NEVER_MS);
   timerIsRef = true;
 }
 
@@ -292,7 +282,7 @@ export function release(): void {
 
 function dropTimerWhenUnused(): void {
   if (holds > 0 || sources.size > 0 || timer === undefined) return;
-  ownClearInterval()(timer);
+  timers.clearInterval(timer);
   timer = undefined;
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { timers } from "../../futures/builtins.ts";
 import { type Limits, type MapTarget, Results, TURN_MS } from "./_results.ts";
 
 /** Inputs of which at least one is asynchronous: read in the background, and only `for await` can wait for them. */
@@ -53,9 +54,9 @@ export class AsyncInput extends Results {
 
   async #pause(): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, 0);
+      const timer = timers.setTimeout(resolve, 0);
       this.#endPause = () => {
-        clearTimeout(timer);
+        timers.clearTimeout(timer);
         resolve();
       };
     });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { whenPassed } from "../../futures/deadline.ts";
+import { nextTurn, whenPassed } from "../../futures/deadline.ts";
 import { TimeoutError } from "../../futures/errors.ts";
 import { type Future, internals } from "../../futures/future.ts";
 import { blockUntil } from "../../futures/wakeup.ts";
@@ -279,7 +279,7 @@ export abstract class Results {
   protected async nextAsync(): Promise<IteratorResult<unknown, undefined>> {
     if ((++this.#taken & 15) === 0 && performance.now() >= this.#turnEnds) {
       // Promises alone would never let the event loop go on while workers are quicker than the caller.
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await nextTurn();
       this.#turnEnds = performance.now() + TURN_MS;
     }
     while (this.needsInput && this.#room !== undefined) {

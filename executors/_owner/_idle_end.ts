@@ -5,6 +5,8 @@
  * @module
  */
 
+import { timers } from "../../futures/builtins.ts";
+
 /** What this has to know of a pool. */
 export interface IdleEndParts {
   /** How long a worker may have nothing to do, in milliseconds. */
@@ -36,13 +38,13 @@ export class IdleEnd {
 
   /** Ends no more workers. */
   stop(): void {
-    clearTimeout(this.#timer);
+    timers.clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   #wait(ms: number): void {
     // A timer may fire a little early.
-    this.#timer = setTimeout(() => this.#look(), Math.min(Math.ceil(ms) + 1, MAX_TIMER_MS));
+    this.#timer = timers.setTimeout(() => this.#look(), Math.min(Math.ceil(ms) + 1, MAX_TIMER_MS));
     // An idle pool keeps no program alive.
     Deno.unrefTimer(this.#timer);
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { sharedNow } from "../../futures/builtins.ts";
+import { sharedNow, timers } from "../../futures/builtins.ts";
 import { ring } from "../../futures/bell.ts";
 import { ensureStack, LOADING } from "../../futures/stack.ts";
 import { addSource, bell, removeSource, type Source } from "../../futures/wakeup.ts";
@@ -294,7 +294,7 @@ export class Workers {
 
   /** Ends all after a while, if they are idle then. */
   stopLater(areIdle: () => boolean): void {
-    this.#idleTimer ??= setTimeout(() => {
+    this.#idleTimer ??= timers.setTimeout(() => {
       this.#idleTimer = undefined;
       if (!areIdle()) return;
       // Idle for that long, they all sleep.

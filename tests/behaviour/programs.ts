@@ -111,6 +111,19 @@ export function programBehaviour(kind: Kind): void {
     });
   }, { linuxOnly: true });
 
+  for (const when of ["before", "after"]) {
+    test(`${name}: a program that stops its clock ${when} it submits a task waits for tasks in each way`, async () => {
+      assertEquals(await outputOf("clock_stopped.ts", [module, when]), {
+        awaited: 9,
+        mapped: 3_000,
+        read: 3_000,
+        notDone: 1,
+        late: "TimeoutError",
+        workers: 0,
+      });
+    });
+  }
+
   test(`${name}: an idle pool uses no CPU, also when tasks have stopped the clocks of its workers`, async () => {
     await bestOf(3, async () => {
       const { idle, afterBlocking } = await outputOf("idle.ts", [module, "stopped"]);

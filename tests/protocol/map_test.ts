@@ -1,6 +1,7 @@
 /** The object that `map()` returns: what it keeps, and how the event loop gets its turns. */
 import { assert, assertEquals } from "@std/assert";
 import { Executor, Future } from "@concurrent/futures";
+import { timers } from "../../futures/builtins.ts";
 import { readArguments, startMap } from "../../executors/_map/map.ts";
 import { bestOf, test } from "../_helpers.ts";
 
@@ -82,9 +83,9 @@ test("map() over a quick asynchronous input lets timers fire in time, whether or
 });
 
 test("map() that is left while it gives way to timers leaves none behind", async () => {
-  const { setTimeout, clearTimeout } = globalThis;
+  const { setTimeout, clearTimeout } = timers;
   const pending = new Set<unknown>();
-  Object.assign(globalThis, {
+  Object.assign(timers, {
     setTimeout(fn: () => void, ms: number) {
       const timer = setTimeout(() => {
         pending.delete(timer);
@@ -106,6 +107,6 @@ test("map() that is left while it gives way to timers leaves none behind", async
     results.return();
     assertEquals(pending.size, 0);
   } finally {
-    Object.assign(globalThis, { setTimeout, clearTimeout });
+    Object.assign(timers, { setTimeout, clearTimeout });
   }
 });

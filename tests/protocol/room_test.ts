@@ -9,6 +9,7 @@ import { Room } from "../../executors/_owner/_room.ts";
 import { Tally } from "../../executors/_owner/_tally.ts";
 import { EMPTY } from "../../executors/_values/encoded.ts";
 import { SEQUENCE } from "../../futures/bell.ts";
+import { timers } from "../../futures/builtins.ts";
 import { BOUND, sleep, test, until, within } from "../_helpers.ts";
 import { atEachStep, Bench, Interruption } from "./_kit.ts";
 
@@ -216,7 +217,7 @@ test("IdleEnd looks when a worker may have been idle for long enough, and no soo
 
 test("IdleEnd waits for what is left of the time, and has one timer at once", async () => {
   const delays: number[] = [];
-  const { setTimeout } = globalThis;
+  const { setTimeout } = timers;
   let [looks, idle] = [0, 0];
   const end = new IdleEnd({
     timeout: 30,
@@ -229,7 +230,7 @@ test("IdleEnd waits for what is left of the time, and has one timer at once", as
     longest: () => idle,
     hasWorkers: () => true,
   });
-  globalThis.setTimeout = ((fn: () => void, ms: number) => {
+  timers.setTimeout = ((fn: () => void, ms: number) => {
     delays.push(ms);
     return setTimeout(fn, ms);
   }) as typeof setTimeout;
@@ -240,7 +241,7 @@ test("IdleEnd waits for what is left of the time, and has one timer at once", as
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   } finally {
-    globalThis.setTimeout = setTimeout;
+    timers.setTimeout = setTimeout;
   }
   // A timer may fire a millisecond early.
   assertEquals(delays, [31, 11, 31]);

@@ -11,6 +11,7 @@ import { RecordType, runningBy, Status, TaskState } from "../../executors/_queue
 import { toPosted } from "../../executors/_queue/posted.ts";
 import { ResultRing } from "../../executors/_queue/ring.ts";
 import { poolOf } from "../../executors/_owner/executor_core.ts";
+import { timers } from "../../futures/builtins.ts";
 import { describeSources } from "../../futures/wakeup.ts";
 import { liveWorkers, test, until, untilSync, within } from "../_helpers.ts";
 import { Warnings } from "../_warnings.ts";
@@ -344,12 +345,12 @@ for (const [what, stop, options] of [["thread", "terminate", {}], ["broker", "as
 }
 
 test("hold() sets a timer when the event loop turns, once, and none for who has let go before", async () => {
-  const { setInterval } = globalThis;
-  let timers = 0;
-  const count = (...args: Parameters<typeof setInterval>) => ++timers && setInterval(...args);
-  Object.assign(globalThis, { setInterval: count });
+  const { setInterval } = timers;
+  let set = 0;
+  timers.setInterval =
+    ((...args: Parameters<typeof setInterval>) => ++set && setInterval(...args)) as typeof setInterval;
   try {
-    // A copy of its own: each keeps the timers that it has found.
+    // A copy of its own, which has set none yet.
     const { hold, release }: typeof import("../../futures/wakeup.ts") = await import(
       import.meta.resolve("../../futures/wakeup.ts?counted")
     );
@@ -359,19 +360,19 @@ test("hold() sets a timer when the event loop turns, once, and none for who has 
     }
     hold();
     hold();
-    assertEquals(timers, 0);
+    assertEquals(set, 0);
     release();
     release();
     await undefined;
-    assertEquals(timers, 0);
+    assertEquals(set, 0);
     hold();
     release();
     hold();
     await undefined;
-    assertEquals(timers, 1);
+    assertEquals(set, 1);
     release();
   } finally {
-    Object.assign(globalThis, { setInterval });
+    timers.setInterval = setInterval;
   }
 });
 

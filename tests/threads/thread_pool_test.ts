@@ -537,9 +537,3 @@ test("ThreadPoolExecutor: a 10 ms timer is never late by more than 50 ms while l
     await assertResponsive(() => within(promise, "800 results"));
   });
 }, { bound: 60_000 });
-
-for (const when of ["before", "after"]) {
-  test(`ThreadPoolExecutor: a program that stops its clock ${when} it submits a task waits for that`, async () => {
-    assertEquals(await outputOf("clock_stopped.ts", [when]), 9);
-  });
-}
