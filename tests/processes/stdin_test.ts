@@ -113,6 +113,18 @@ const robbedDeno = (ends: boolean) => `
   }
   await input.close();`;
 
+test("ProcessPoolExecutor: a task that closes its standard input does not end its process", async () => {
+  using pool = new ProcessPoolExecutor(1);
+  // The main thread of a process reads the input while it is idle, and is the only one that does before a second task.
+  for (let i = 0; i < 3; i++) {
+    const process = await within(pool.submit(() => {
+      Deno.stdin.close();
+      return Deno.pid;
+    }));
+    assertEquals(await within(pool.submit(pid)), process);
+  }
+});
+
 for (const ends of [false, true]) {
   test(
     `ProcessPoolExecutor: a result does not count while it is not clear who has read what was sent${

@@ -77,6 +77,7 @@ function change<T>(name: string, changed: (original: T) => T): void {
 /** The standard input is the protocol's: a task, or a program that it starts, finds it empty. */
 function hideStdin(): void {
   Object.defineProperties(Deno.stdin, {
+    close: { value: () => {} },
     read: { value: () => Promise.resolve(null) },
     readSync: { value: () => null },
     readable: { get: () => new Blob([]).stream() },
