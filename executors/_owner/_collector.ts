@@ -32,6 +32,8 @@ interface CollectorParts {
   readonly events: TaskEvents;
   /** Hears what a worker says of itself; this may stop the workers. */
   readonly onReport: (type: number, value: unknown) => void;
+  /** Hears that a worker has told the end of a task that was stopped. */
+  readonly onStopped: (serial: number) => void;
 }
 
 /** Collects the results of one pool. */
@@ -44,10 +46,11 @@ export class Collector {
   readonly #functions: Functions;
   readonly #events: TaskEvents;
   readonly #onReport: (type: number, value: unknown) => void;
+  readonly #onStopped: (serial: number) => void;
   /** The place of the worker whose results are collected next. */
   #next = 0;
 
-  constructor({ kind, workers, queue, tasks, tally, functions, events, onReport }: CollectorParts) {
+  constructor({ kind, workers, queue, tasks, tally, functions, events, onReport, onStopped }: CollectorParts) {
     this.#kind = kind;
     this.#workers = workers;
     this.#queue = queue;
@@ -56,6 +59,7 @@ export class Collector {
     this.#functions = functions;
     this.#events = events;
     this.#onReport = onReport;
+    this.#onStopped = onStopped;
   }
 
   /**
@@ -74,7 +78,7 @@ export class Collector {
     return false;
   }
 
-  #collectFrom({ results, port }: RunningWorker, until: number): boolean {
+  #collectFrom({ results, port, serial }: RunningWorker, until: number): boolean {
     // Settling can stop the workers, when one reports that it cannot work.
     for (let n = 1; this.#workers.count > 0; n++) {
       const record = results.peek();
@@ -87,7 +91,7 @@ export class Collector {
         ({ type, payload } = unreadable(type, error));
       }
       results.drop();
-      this.#onRecord(record.slot, type, record.detail, payload);
+      this.#onRecord(serial, record.slot, type, record.detail, payload);
       if ((n & 31) === 0 && performance.now() >= until) return true;
     }
     while (this.#workers.count > 0 && results.hasPosted()) {
@@ -99,20 +103,20 @@ export class Collector {
       } catch (error) {
         read = unreadable(type, error);
       }
-      this.#onRecord(slot, read.type, detail, read.payload);
+      this.#onRecord(serial, slot, read.type, detail, read.payload);
       if (performance.now() >= until) return true;
     }
     return false;
   }
 
-  #onRecord(slot: number, type: number, detail: number, payload: Encoded): void {
+  #onRecord(serial: number, slot: number, type: number, detail: number, payload: Encoded): void {
     const future = this.#tasks.futureOf(slot);
     switch (type & ~HAS_TIMES) {
       case RecordType.VALUE:
       case RecordType.ERROR:
       case RecordType.LOST:
       case RecordType.TIMED_OUT:
-        this.#settle(slot, future, type, detail, payload);
+        this.#settle(serial, slot, future, type, detail, payload);
         return;
       case RecordType.CANCELLED:
         this.#settleStopped(slot, future, false);
@@ -129,11 +133,21 @@ export class Collector {
     }
   }
 
-  #settle(slot: number, future: Future<unknown> | undefined, type: number, detail: number, payload: Encoded): void {
+  #settle(
+    serial: number,
+    slot: number,
+    future: Future<unknown> | undefined,
+    type: number,
+    detail: number,
+    payload: Encoded,
+  ): void {
     if (this.#kind.detail === "msPerItem") this.#learn(slot, detail);
     else if (future !== undefined) this.#events.setAttempts(future, detail);
     const isMeasured = type >= HAS_TIMES;
     const isStopped = this.#tasks.hasStops && this.#settleStopped(slot, future, isMeasured);
+    // One that was stopped may have failed before.
+    const wasStopped = isStopped || future === undefined || (type & ~HAS_TIMES) === RecordType.TIMED_OUT;
+    if (wasStopped) this.#onStopped(serial);
     this.#tasks.free(slot);
     this.#tasks.collected = (this.#tasks.collected + 1) | 0;
     if (future === undefined || isStopped) return;

@@ -23,6 +23,10 @@ const GIVE_UP_MS = 200;
 /** How soon a task that has little time is looked at again when its function has not been called, in milliseconds. */
 const WAITING_MS = 10;
 
+/** How often a thread is looked at that may be held up, and how long it may take to answer, in milliseconds. */
+const HELD_UP_LOOK_MS = 100;
+const HELD_UP_MS = 1_000;
+
 /** A task that is to end. */
 interface Stop {
   readonly slot: number;
@@ -41,6 +45,10 @@ interface StopsOwner {
   failSlot(slot: number, reason: unknown): void;
   /** Ends the thread that runs the task of a slot, which has failed. */
   giveUp(slot: number): void;
+  /** Whether a thread was woken and has not answered; `undefined` where none has that serial number any more. */
+  isWoken(serial: number): boolean | undefined;
+  /** Ends a thread that was woken and does not answer, unless it does so now. */
+  giveUpWoken(serial: number): void;
 }
 
 /** The tasks of one pool of threads that are to end. */
@@ -49,6 +57,11 @@ export class Stops {
   readonly #tasks: TaskTable;
   readonly #owner: StopsOwner;
   readonly #stops = new Set<Stop>();
+  /**
+   * Threads that have gone on to other tasks after one was stopped: what that awaited comes later, and it may compute
+   * for ever then. By serial number, with the time since when each has been woken in vain.
+   */
+  readonly #leftBehind = new Map<number, number>();
 
   constructor(queue: TaskQueue, tasks: TaskTable, owner: StopsOwner) {
     this.#queue = queue;
@@ -58,7 +71,7 @@ export class Stops {
 
   /** Whether there are tasks to look at. */
   get isWatching(): boolean {
-    return this.#stops.size + this.#tasks.limited.size > 0;
+    return this.#stops.size + this.#tasks.limited.size + this.#leftBehind.size > 0;
   }
 
   /** Has a task end that has been marked so: its future fails after so many milliseconds at the latest. */
@@ -67,6 +80,16 @@ export class Stops {
     this.#tasks.noteStop(slot, stop);
     this.#stops.add(stop);
     this.#lookAfter(grace);
+  }
+
+  /** A thread has ended a task that was stopped, and goes on to others. */
+  onEnded(serial: number): void {
+    this.#leftBehind.set(serial, Infinity);
+  }
+
+  /** A task is submitted, for which a thread may be woken. */
+  onSubmit(): void {
+    if (this.#leftBehind.size > 0) lookAgainAfter(HELD_UP_LOOK_MS);
   }
 
   /** Looks later at a task with a timeout. */
@@ -97,6 +120,22 @@ export class Stops {
         this.#owner.giveUp(slot);
       }
     }
+    if (this.#leftBehind.size > 0) this.#lookAtLeftBehind(now);
+  }
+
+  #lookAtLeftBehind(now: number): void {
+    let isWaiting = !this.#queue.isEmpty();
+    for (const [serial, since] of this.#leftBehind) {
+      const isWoken = this.#owner.isWoken(serial);
+      if (isWoken === undefined) this.#leftBehind.delete(serial);
+      else if (!isWoken) this.#leftBehind.set(serial, Infinity);
+      else {
+        isWaiting = true;
+        if (since === Infinity) this.#leftBehind.set(serial, now);
+        else if (now >= since + HELD_UP_MS) this.#owner.giveUpWoken(serial);
+      }
+    }
+    if (isWaiting) lookAgainAfter(HELD_UP_LOOK_MS);
   }
 
   #lookAtLimited(): void {

@@ -26,6 +26,7 @@ import {
   RecordType,
   serialOf,
   STATE_MASK,
+  Status,
   TaskFlag,
   TaskState,
 } from "../_queue/protocol.ts";
@@ -47,7 +48,7 @@ import { Tally } from "./_tally.ts";
 import { TaskEvents } from "./_task_events.ts";
 import { GRACE_MS, TaskTable } from "./_task_table.ts";
 import { Watch } from "./_watch.ts";
-import { type Known, Workers, type WorkersOwner } from "./_workers.ts";
+import { type Known, type RunningWorker, Workers, type WorkersOwner } from "./_workers.ts";
 
 /**
  * How long `cancel()` waits for a prefetched task to be recalled, in milliseconds, unless the kind of pool says another
@@ -109,13 +110,19 @@ export class Pool implements FutureOwner, WorkersOwner {
         workerOf: (word) => this.#nameOf(serialOf(word)),
         failSlot: (slot, reason) => this.#failSlot(slot, reason),
         giveUp: (slot) => this.#giveUp(slot),
+        isWoken: (serial) => {
+          const worker = workers.find(serial);
+          return worker && queue.parking.is(worker.index, Status.WOKEN);
+        },
+        giveUpWoken: (serial) => this.#giveUpWoken(serial),
       })
       : undefined;
     const tally = this.#tally;
     this.#dispatcher = new Dispatcher({ kind, queue, tasks, tally, shared, workers, mayStart });
     const events = this.#events;
     const onReport = (type: number, value: unknown) => this.#onReport(type, value);
-    this.#collector = new Collector({ kind, workers, queue, tasks, tally, functions, events, onReport });
+    const onStopped = (serial: number) => this.#stops?.onEnded(serial);
+    this.#collector = new Collector({ kind, workers, queue, tasks, tally, functions, events, onReport, onStopped });
     this.watch = new Watch({ kind, workers, queue, tasks, tally, functions, collect: () => this.collect() });
     this.#room = kind.maxQueued === undefined ? undefined : new Room({
       name: kind.name,
@@ -304,6 +311,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     this.#assertOpen();
     refuseAfterEndOfProgram();
     this.#room?.assertFree(items);
+    this.#stops?.onSubmit();
   }
 
   /** Whether only so many tasks may wait. */
@@ -546,14 +554,25 @@ export class Pool implements FutureOwner, WorkersOwner {
   #giveUp(slot: number): void {
     const serial = this.#queue.abandon(slot);
     const worker = serial === undefined ? undefined : this.#workers.find(serial);
-    if (worker === undefined) return;
+    if (worker !== undefined) this.#endLost(worker, slot);
+  }
+
+  /** The same for one that was woken for a task and does not come: it computes what it had left behind. */
+  #giveUpWoken(serial: number): void {
+    const worker = this.#workers.find(serial);
+    if (worker !== undefined && this.#queue.parking.move(worker.index, Status.WOKEN, Status.LEFT)) {
+      this.#endLost(worker);
+    }
+  }
+
+  #endLost(worker: RunningWorker, slot?: number): void {
     const name = this.#nameOf(worker.serial);
     // What it has published before is not lost.
     this.collect();
     this.#workers.end(worker, HolderState.DEAD);
     if (this.#isOver) return;
     this.#tally.countLost();
-    this.#tasks.free(slot);
+    if (slot !== undefined) this.#tasks.free(slot);
     this.#dispatcher.startWorkers();
     console.warn(
       `${name} was given up, because its task goes on after it was stopped: it keeps a core busy until it ends`,

@@ -174,8 +174,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
   take(): Task<B> | Promise<Task<B>> | undefined {
     // Here and nowhere else: a promise of this library's may be followed by other callbacks before its waiter goes on.
     if (this.#isAway) {
-      if (this.#isGivenUp) return new Promise<never>(() => {});
-      this.#comeBack();
+      if (this.#isGivenUp || !this.#comeBack()) return new Promise<never>(() => {});
     } else this.#parking.move(this.#index, Status.FINISHED, Status.ACTIVE);
     const assigned = this.#assigned;
     // One that was assigned and has not arrived comes before what is queued.
@@ -215,12 +214,14 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
     this.#parking.move(this.#index, from, Status.AWAY);
   }
 
-  /** From now on it is counted on. */
-  #comeBack(): void {
+  /** From now on it is counted on; `false` when it was given up meanwhile, and may take nothing. */
+  #comeBack(): boolean {
     this.#isAway = false;
     for (const from of [Status.AWAY, Status.WOKEN]) {
-      if (this.#parking.move(this.#index, from, Status.ACTIVE)) return;
+      if (this.#parking.move(this.#index, from, Status.ACTIVE)) return true;
     }
+    // Else a task is assigned to it.
+    return !this.#parking.is(this.#index, Status.LEFT) && !this.#results.isClosed();
   }
 
   async #takeShared({ slot, fn, flags }: TaskRecord, { text, sharedIds }: Encoded): Promise<Task<B>> {
@@ -249,7 +250,7 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
    */
   waitForWork(mayLook = true): Promise<void> | undefined {
     this.#hasRested = true;
-    if (this.#isAway) this.#comeBack();
+    if (this.#isAway && !this.#comeBack()) return new Promise<never>(() => {});
     const isAssigned = this.#parking.is(this.#index, Status.ASSIGNED);
     return !isAssigned && mayLook && this.#spin() ? undefined : this.#sleep(isAssigned);
   }

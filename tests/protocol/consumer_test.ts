@@ -586,6 +586,36 @@ for (const way of ["alone", "and then a task is pushed", "just after one was pus
   });
 }
 
+test("a consumer that was woken is given up or takes the task, and never both, whenever it answers", async () => {
+  const outcomes = new Set<boolean>();
+  await atEachStep(async (at) => {
+    const bench = new Bench(1);
+    const { queue } = bench;
+    const taking = park(bench, 0);
+    bench.push(5);
+    assertEquals(statusesOf(bench), [Status.WOKEN]);
+    let [isGone, isTaken, happened] = [false, false, false];
+    void taking.then(() => isTaken = true);
+    {
+      using interruption = new Interruption(at, () => isGone = queue.parking.move(0, Status.WOKEN, Status.LEFT));
+      for (let turn = 0; turn < 10 && !isTaken; turn++) await messageLater();
+      ({ happened } = interruption);
+    }
+    if (!happened) isGone = queue.parking.move(0, Status.WOKEN, Status.LEFT);
+    outcomes.add(isGone);
+    assertEquals([isTaken, statusesOf(bench)], [!isGone, [isGone ? Status.LEFT : Status.ACTIVE]], `before step ${at}`);
+    if (isGone) {
+      bench.enter(0);
+      await bench.consumers[0].begin();
+    }
+    const taken = isGone ? takeOne(bench, 0) : taking;
+    assertEquals((await within(taken, `the task, with the consumer given up before step ${at}`, SOON)).slot, 5);
+    assert(queue.describe().includes("spinning=0 parked=0"), queue.describe());
+    return happened;
+  });
+  assertEquals(outcomes, new Set([true, false]));
+});
+
 test("Parking.leave(): who comes to rest is let go or assigned a task, and never both", async () => {
   const outcomes = new Set<string>();
   for (const first of ["assign", "leave"]) {

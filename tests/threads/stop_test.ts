@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
 import { ThreadPoolExecutor, TimeoutError } from "@concurrent/futures";
 import { BOUND, Ledger, rejectionOf, test, until, untilSync, within } from "../_helpers.ts";
+import { describeSources } from "../../futures/wakeup.ts";
 import { Warnings } from "../_warnings.ts";
 import { add, square } from "../fixtures/tasks.ts";
 import { askAfter, leaveAsking, loopUntilAborted } from "../fixtures/control_tasks.ts";
@@ -38,6 +39,40 @@ test("ThreadPoolExecutor: a thread that computes on is given up, and what it ret
   }
   assertStrictEquals(pool.stats().lost, 2);
   assertEquals(warnings.texts.length, 2);
+  assertMatch(warnings.texts[0], /^t_0 was given up/);
+});
+
+test("ThreadPoolExecutor: a thread that computes what a stopped task left behind is given up, too", async () => {
+  using warnings = new Warnings();
+  using pool = new ThreadPoolExecutor({ maxWorkers: 1, threadNamePrefix: "t" });
+  const computeLater = async (words: Int32Array<SharedArrayBuffer>) => {
+    Atomics.store(words, 1, 1);
+    await Atomics.waitAsync(words, 0, 0).value;
+    Atomics.store(words, 1, 2);
+    while (Atomics.load(words, 2) === 0);
+  };
+  for (const how of ["timeout", "abort"] as const) {
+    for (const isBlocked of [true, false]) {
+      const words = new Int32Array(new SharedArrayBuffer(12));
+      const stopped = pool.with(how === "abort" ? { grace: 0 } : { timeout: 20, grace: 0 }).submit(computeLater, words);
+      await until(() => Atomics.load(words, 1) === 1, "its begin");
+      if (how === "abort") assert(stopped.abort());
+      assertInstanceOf(await rejectionOf(stopped), Error);
+      assertEquals(await within(pool.submit(square, 2)), 4, "the same thread");
+      // Not in a turn of its event loop, where it has no task and is not woken.
+      await until(() => describeSources().join().includes("statuses=[PARKED]"), "its rest");
+      Atomics.store(words, 0, 1);
+      Atomics.notify(words, 0);
+      await until(() => Atomics.load(words, 1) === 2, "what it has left behind");
+      const next = [1, 2, 3].map((n) => pool.submit(square, n));
+      const results = isBlocked
+        ? next.map((future) => future.result(BOUND))
+        : await within(Promise.all(next), "tasks on the thread that takes its place");
+      assertEquals(results, [1, 4, 9]);
+      Atomics.store(words, 2, 1);
+    }
+  }
+  assertEquals([pool.stats().lost, warnings.texts.length], [4, 4]);
   assertMatch(warnings.texts[0], /^t_0 was given up/);
 });
 
