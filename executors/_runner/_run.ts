@@ -5,6 +5,7 @@
  * @module
  */
 
+import { ensureStack, LOADING } from "../../futures/stack.ts";
 import { EXIT, isExit, outcomeOf } from "../../futures/task_exit.ts";
 import { TaskExitError } from "../../futures/errors.ts";
 import type { Encoded } from "../_values/encoded.ts";
@@ -137,6 +138,8 @@ export abstract class Run<W extends RunWorker = RunWorker> {
 
 /** Ends a run that calls a function which would end its worker, and unwinds its task. */
 export function exit(run: Run | undefined, how: string, exitCode: number): never {
+  // Before anything is changed: an overflow in the midst of the end would leave a run that never ends.
+  ensureStack(LOADING);
   const task = run?.name === undefined ? "The task" : `Task ${run.name}`;
   const outcome = new TaskExitError(`${task} called ${how}, which ended the task and not its worker`, exitCode);
   if (run !== undefined) run.isCutOff = true;

@@ -55,7 +55,22 @@ export function exitBehaviour(kind: Kind): void {
       ["in a timer", () => pool.submit(exitInTimer, 5), 5],
       ["caught by the task", () => pool.submit(exitAndCatch, 6), 6],
     ];
-    if (!kind.isRemote) tasks.push(["in source text", () => pool.submit((code: number) => Deno.exit(code), 7), 7]);
+    if (!kind.isRemote) {
+      tasks.push(["in source text", () => pool.submit((code: number) => Deno.exit(code), 7), 7]);
+      const exitWhereStackEnds = (code: number) => {
+        const descend = (): unknown => {
+          try {
+            return descend();
+          } catch (error) {
+            // The end of the task overflows here, and further up again and again, until it does not.
+            if (error instanceof RangeError) Deno.exit(code);
+            throw error;
+          }
+        };
+        return descend();
+      };
+      tasks.push(["where the stack ends", () => pool.submit(exitWhereStackEnds, 8), 8]);
+    }
     for (const [what, submit, code] of tasks) {
       await bothFail(submit, (error) => {
         assertInstanceOf(error, TaskExitError, `${what}: ${Deno.inspect(error)}`);
