@@ -1,7 +1,7 @@
 /** What holds for all files of the repository, whoever wrote them; the rooms are told in executors/INTERNALS.md. */
 import { assert, assertEquals } from "@std/assert";
 import { test } from "./_helpers.ts";
-import { draw, imports, PICTURE } from "./rooms.ts";
+import { draw, imports, OUTSIDE as NO_ROOM, PICTURE } from "./rooms.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -20,6 +20,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cluster: ["_owner", "_runner"],
   parallel: ["threads"],
   progress: [],
+  [NO_ROOM]: ["threads", "processes"],
 };
 
 /** Nodes of a cluster run their tasks in the processes of a pool. */

@@ -50,11 +50,15 @@ export interface Place {
   path: string;
 }
 
-/** Where a module belongs; `undefined` where it is not of the library. */
+/** The room of the modules that only programs import, such as `mod.ts`. */
+export const OUTSIDE = "outside";
+
+/** Where a module belongs; `undefined` where it is not of this repository. */
 function place(specifier = ""): Place | undefined {
   if (!specifier.startsWith(ROOT.href)) return undefined;
-  const [top, ...parts] = specifier.slice(ROOT.href.length).split("/");
-  if (top !== "futures" && top !== "executors") return undefined;
+  const whole = specifier.slice(ROOT.href.length);
+  const [top, ...parts] = whole.split("/");
+  if (top !== "futures" && top !== "executors") return { room: OUTSIDE, folder: OUTSIDE, path: whole };
   const path = parts.join("/");
   if (top === "futures") return { room: top, folder: top, path: `futures/${path}` };
   const room = parts.length === 1 ? DOORS[path] : parts[0];
@@ -99,7 +103,7 @@ function reduced(arrows: readonly Arrow[]): Arrow[] {
 /** The picture as SVG: readable on light and on dark pages, as boxes have a colour of their own. */
 export async function draw(pairs: readonly (readonly [Place, Place])[]): Promise<string> {
   const all = [...new Set(pairs.map(([from, to]) => `${from.room} ${to.room}`))].sort()
-    .map((arrow) => arrow.split(" ") as [string, string]).filter(([from, to]) => from !== to);
+    .map((arrow) => arrow.split(" ") as [string, string]).filter(([from, to]) => from !== to && from !== OUTSIDE);
   const isLevel = ([from, to]: Arrow) => LAYERS.some((layer) => from in layer && to in layer);
   const arrows = [...reduced(all.filter((arrow) => !isLevel(arrow))), ...all.filter(isLevel)];
   const viz = await instance();

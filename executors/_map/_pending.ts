@@ -47,7 +47,7 @@ const MAX_DELIVERED = 1024;
 /** The first one that was submitted comes next. */
 export class InOrder implements Pending {
   readonly parts: Part[] = [];
-  /** So many were delivered and are still in the list. */
+  /** How many parts at the head of the list have been delivered. */
   #first = 0;
 
   get isEmpty(): boolean {

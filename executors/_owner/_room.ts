@@ -46,7 +46,7 @@ export class Room {
    * begun, and a map of a program that blocks takes what there is.
    */
   #rights = 0;
-  /** The most tasks that there may be for who submits at once, and how many more it may submit: see `offer()`. */
+  /** What `offer()` has promised a caller that submits at once: the highest number of tasks, and how many more. */
   #offered = { most: 0, items: 0 };
 
   constructor(parts: RoomParts) {

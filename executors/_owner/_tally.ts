@@ -21,7 +21,7 @@ const { timeOrigin } = performance;
 /** So many tasks that follow each other quickly are all measured. */
 const ALL_OF_FIRST = 4;
 
-/** Of those behind them, so many are not measured between two that are, at the most. */
+/** After those, at most so many tasks are skipped between two that are measured. */
 const MAX_SKIPPED = 127;
 
 /** What comes later than this after the last measured task is measured, in milliseconds. */

@@ -85,7 +85,7 @@ export class Parking {
    * @returns `false` when it was given a task meanwhile.
    */
   park(index: number, from: number): boolean {
-    // First: the owner reads it of who is PARKED.
+    // Before the status: the owner reads this time of every consumer that is PARKED.
     this.#sleepingSince[index] = sharedNow();
     // Counted first: who wakes counts down.
     Atomics.add(this.#control, Word.PARKED, 1);

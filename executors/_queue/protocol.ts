@@ -67,7 +67,7 @@ export const CONTROL_WORDS = 48;
 export const TaskState = {
   /** Not in use. Owner only. */
   FREE: 0,
-  /** In the queue. Set by the owner before it publishes. */
+  /** In the queue. Set by the owner before it publishes, and by a broker again when it has recalled the task. */
   PENDING: 1,
   /**
    * With a process that has not begun it. Set by a broker, from PENDING, and back: it can be cancelled once it has been
@@ -79,7 +79,10 @@ export const TaskState = {
    * is: see {@linkcode runningBy}.
    */
   RUNNING: 3,
-  /** Has run, and its result is published next. Set by the consumer that ran it, from RUNNING or STOPPING only. */
+  /**
+   * Has run, and its result is published next. Set by the consumer that ran it, from RUNNING or STOPPING; by a broker
+   * also from PREFETCHED: of several results that come in one message, it has seen only the first task run.
+   */
   DONE: 4,
   /** Will never run. Set by the owner, from PENDING only. */
   CANCELLED: 5,
@@ -178,7 +181,7 @@ export const TaskFlag = {
   SHARED: 4,
   /** The owner wants to know how long it takes. */
   TIMED: 8,
-  /** The task has a timeout, which is in the words of its slot: see `Limits`. */
+  /** The task has a timeout, which is in the words of its slot: see {@linkcode Limit}. */
   TIMEOUT: 16,
   /** The arguments are the parts of a payload (`Encoding.PARTS`): the task's name, and then what they are else. */
   NAMED: 32,

@@ -19,7 +19,7 @@ export interface Rule {
   readonly call: string;
   /** Hears of a task that ended, by its place. Returns what all of them come to, once that is certain. */
   ended(place: number, outcome: Outcome): Outcome | undefined;
-  /** What those are told that still run once all is decided. */
+  /** The reason that stops the tasks which still run once all is decided. */
   readonly reason: () => unknown;
   /** The error where the time runs out, after so many of the tasks have ended. */
   timedOut(timeout: number, ended: number): Error;

@@ -53,7 +53,7 @@ export class ConditionCore {
     }
   }
 
-  /** Wakes up so many, those first that have waited longest. */
+  /** Wakes up so many waiters, the longest waiting first. */
   notify(n: number): void {
     this.#assertMine("notify");
     this.#bury();
@@ -65,7 +65,7 @@ export class ConditionCore {
     this.#list.tellAll(TOLD);
   }
 
-  /** Tells others of what those were told of who have died before they went on. */
+  /** Passes on each wake-up that went to a waiter which died before it woke. */
   #bury(): void {
     if (!this.#list.hasDead) return;
     for (let { told } = this.#list.bury(); told > 0; told--) this.#list.tell();
