@@ -97,12 +97,12 @@ export class AsyncInput extends Results {
     try {
       this.submitChunks(this.#chunksize, !this.#isReading || this.inFlight >= (this.buffersize ?? Infinity));
     } catch (error) {
-      this.giveUp(error);
+      this.endInputs(error);
     }
     this.#changed();
   }
 
-  protected giveUp(error: unknown): void {
+  protected endInputs(error: unknown): void {
     this.failInputs(error, this.#chunksize);
     this.#changed();
   }

@@ -120,7 +120,7 @@ export abstract class Results {
   /** Submits on, since there is room. */
   protected abstract resubmit(): void;
   /** Ends the inputs early: the executor takes no more work. */
-  protected abstract giveUp(error: unknown): void;
+  protected abstract endInputs(error: unknown): void;
 
   #submitItems(items: unknown[]): void {
     const chunk = items.length > 1 ? this.target.submitChunk?.(items, this.isColumn, this.#isSettled) : undefined;
@@ -171,7 +171,7 @@ export abstract class Results {
       if (this.isOver) return;
       const error = room.exception(0);
       if (error === null) this.resubmit();
-      else this.giveUp(error);
+      else this.endInputs(error);
     });
     return true;
   }

@@ -57,11 +57,11 @@ export class SyncInput extends Results {
         !isBuffered || this.#isRead || this.pending.isEmpty,
       );
     } catch (error) {
-      this.giveUp(error);
+      this.endInputs(error);
     }
   }
 
-  protected giveUp(error: unknown): void {
+  protected endInputs(error: unknown): void {
     this.failInputs(error, this.#chunksize);
   }
 

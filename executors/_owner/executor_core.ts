@@ -48,7 +48,7 @@ export class ExecutorCore {
     const { pool } = this;
     // Here, and once for all items: what reads the inputs may submit them when the call of map() is over.
     const options = pool.noted(taskOptions);
-    const { mapWorkers, detail } = this.#kind;
+    const { mapWorkers, detail, settlesChunks } = this.#kind;
     const target = {
       executor: this.#executor,
       locate: () => pool.locate(fn),
@@ -61,9 +61,8 @@ export class ExecutorCore {
     if (options?.timeout !== undefined) return { ...target, chunksize: () => 1 };
     return {
       ...target,
-      // Jobs of a cluster know no chunk that goes on behind a failure; its broker puts several tasks into one anyway.
       submitChunk: (items, isColumn, isSettled) =>
-        isSettled && detail === "attempts" ? undefined : pool.submitChunk(fn, items, isColumn, isSettled, options),
+        isSettled && !settlesChunks ? undefined : pool.submitChunk(fn, items, isColumn, isSettled, options),
       chunksize: (submitted, left) => nextChunksize(submitted, left, mapWorkers, pool.msPerItem(fn)),
     };
   }

@@ -41,6 +41,10 @@ export interface PoolKind {
   readonly initializer?: InitializerCall;
   /** What the field `detail` of a result means: see `ResultRecord`. */
   readonly detail: "msPerItem" | "attempts";
+  /** Whether workers can be sent once, apart from the tasks, what many calls have in common. */
+  readonly bindsArguments: boolean;
+  /** Whether a chunk can go on behind an item that fails. */
+  readonly settlesChunks: boolean;
   /**
    * How a consumer ends, and what runs one task. A thread hears nothing while it computes: it is terminated, and
    * another one takes its place. A broker is asked, because it has to end what it has started before.

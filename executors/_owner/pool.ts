@@ -367,8 +367,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     constants: Constants,
     isReadLater: boolean,
   ): { standIn: AnyFunction | undefined; constants: Constants } {
-    // Jobs of a cluster know no arguments that lie elsewhere.
-    const maxSmall = this.#kind.detail === "attempts" ? Infinity : MAX_INLINE_BYTES;
+    const maxSmall = this.#kind.bindsArguments ? MAX_INLINE_BYTES : Infinity;
     const { bound, standIns } = copyConstants(constants, isReadLater, maxSmall, this.#encodeOptions);
     if (bound === undefined) return { standIn: undefined, constants: standIns };
     try {

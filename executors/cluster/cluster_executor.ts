@@ -193,6 +193,10 @@ export class ClusterExecutor extends Executor {
       sameProcess: false,
       carriesSignals: true,
       detail: "attempts",
+      // A job knows no arguments that lie elsewhere.
+      bindsArguments: false,
+      // Nor a chunk that goes on behind a failure; the broker puts several tasks into one job anyway.
+      settlesChunks: false,
       stop: "ask",
       startWorker: () => startBroker(address.redis),
       workerName: (number) => names.get(number) ?? "no worker",

@@ -301,6 +301,8 @@ export class ProcessPoolExecutor extends Executor {
       carriesSignals: true,
       initializer: call,
       detail: "msPerItem",
+      bindsArguments: true,
+      settlesChunks: true,
       stop: "ask",
       workerName: (number) => `${name}_${number}`,
       startWorker: () => startBroker(name, launched),

@@ -189,6 +189,8 @@ export class ThreadPoolExecutor extends Executor {
       carriesSignals: true,
       initializer: call,
       detail: "msPerItem",
+      bindsArguments: true,
+      settlesChunks: true,
       stop: "terminate",
       workerName: (index) => `${prefix}_${index}`,
       startWorker: (index) => startThread(`${prefix}_${index}`),

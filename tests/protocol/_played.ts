@@ -85,6 +85,8 @@ export class PlayedPool implements Disposable {
       mapWorkers: 1,
       sameProcess: true,
       detail: "msPerItem",
+      bindsArguments: true,
+      settlesChunks: true,
       stop,
       workerName: (index) => `played_${index}`,
       startWorker: () => {
