@@ -7,6 +7,18 @@
 /** How many values wait for a loop that is slower than its task, at the most; then the oldest ones go. */
 const MAX_WAITING = 1024;
 
+/** Calls a callback of a future. An error that it throws, or rejects with later, is printed, and stops nothing. */
+export function callBack<T>(fn: (argument: T) => unknown, argument: T, what: string, future: unknown): void {
+  const report = (error: unknown) => console.error(`Uncaught error in ${what} of ${future}:`, error);
+  try {
+    const returned = fn(argument);
+    // An asynchronous function; nobody else looks at its promise, and a rejection would end the program.
+    if (returned instanceof Promise) returned.catch(report);
+  } catch (error) {
+    report(error);
+  }
+}
+
 /** The progress of one task: its callbacks, and the loops over it. */
 export class Progress {
   readonly #future: unknown;
@@ -46,13 +58,7 @@ export class Progress {
 
   #tell(value: unknown): void {
     for (const loop of this.#loops) loop.push(value);
-    for (const fn of [...this.#callbacks]) {
-      try {
-        fn(value);
-      } catch (error) {
-        console.error(`Uncaught error in a progress callback of ${this.#future}:`, error);
-      }
-    }
+    for (const fn of [...this.#callbacks]) callBack(fn, value, "a progress callback", this.#future);
   }
 
   /** The task is done: what it has said is delivered before its future is. */

@@ -12,7 +12,7 @@ import { deadlineAfter } from "./deadline.ts";
 import { CancelledError, InvalidStateError, TimeoutError } from "./errors.ts";
 import { befriend, type FutureOwner, type TaskControl, type Waiter } from "./_internals.ts";
 import { typeName } from "./inspect.ts";
-import { Progress } from "./_progress.ts";
+import { callBack, Progress } from "./_progress.ts";
 import { blockUntil, deliverLater, deliverWith, hold, hopeless, release } from "./wakeup.ts";
 
 export { type FutureOwner, internals, type TaskControl, type TaskOrigin, type Waiter } from "./_internals.ts";
@@ -328,8 +328,8 @@ export class Future<T> implements PromiseLike<T> {
   /**
    * Calls a function when the future is done, or at once if it is already done.
    *
-   * The functions run on this thread, in the order in which they were added. If one of them throws, its error is
-   * printed with `console.error`, and the others are still called.
+   * The functions run on this thread, in the order in which they were added. If one of them throws, or returns a
+   * promise that rejects, its error is printed with `console.error`, and the others are still called.
    *
    * @example A callback
    * ```ts
@@ -363,9 +363,9 @@ export class Future<T> implements PromiseLike<T> {
    * Adds a function to call with each value that the task gives to {@linkcode reportProgress} from now on, in order.
    *
    * It is called by the event loop, or while this thread blocks in
-   * {@linkcode Future.prototype.result | result()}, and no more once the future is done. An error that it throws is
-   * reported with `console.error`, and stops nothing. Values that have come before are not kept, so add it right after
-   * `submit`.
+   * {@linkcode Future.prototype.result | result()}, and no more once the future is done. An error that it throws, or
+   * that its promise rejects with, is reported with `console.error`, and stops nothing. Values that have come before
+   * are not kept, so add it right after `submit`.
    *
    * @example Hear how far a task has come
    * ```ts
@@ -610,11 +610,7 @@ export class Future<T> implements PromiseLike<T> {
   }
 
   #call(fn: (future: Future<T>) => void): void {
-    try {
-      fn(this);
-    } catch (error) {
-      console.error(`Uncaught error in a done callback of ${this}:`, error);
-    }
+    callBack(fn, this, "a done callback", this);
   }
 
   #wait(timeout: number | undefined): void {

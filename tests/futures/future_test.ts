@@ -9,7 +9,8 @@ import {
 } from "@std/assert";
 import { CancelledError, Future, InvalidStateError, TimeoutError } from "@concurrent/futures";
 import { inspect } from "node:util";
-import { bothCancelled, bothFail, elapsed, test, thrownBy } from "../_helpers.ts";
+import { Progress } from "../../futures/_progress.ts";
+import { bothCancelled, bothFail, elapsed, test, thrownBy, until } from "../_helpers.ts";
 
 /** One future in each state, as CPython's tests have them. */
 function inEachState() {
@@ -252,6 +253,31 @@ test("Future.addDoneCallback(): callbacks run once, also when cancel() is called
   future.cancel();
   future.setRunningOrNotifyCancel();
   assertEquals(calls, 1);
+});
+
+test("Future: an asynchronous callback that rejects is reported with console.error and stops nothing", async () => {
+  const logged: string[] = [];
+  const { error } = console;
+  console.error = (text: string, reason: Error) => logged.push(`${text.replace(/#\d+/, "#n")} ${reason.message}`);
+  try {
+    const failed = new Future<number>();
+    const order: string[] = [];
+    failed.addDoneCallback(async (future) => void await future);
+    failed.addDoneCallback(() => void order.push("last"));
+    failed.setException(new EvalError("of the task"));
+    assertEquals(order, ["last"]);
+    const progress = new Progress("<Future>");
+    progress.add(() => Promise.reject(new EvalError("of a callback")));
+    progress.take(1);
+    progress.deliver();
+    await until(() => logged.length === 2, "both errors");
+  } finally {
+    console.error = error;
+  }
+  assertEquals(logged.sort(), [
+    "Uncaught error in a done callback of <Future #n state=finished raised EvalError>: of the task",
+    "Uncaught error in a progress callback of <Future>: of a callback",
+  ]);
 });
 
 test("Future.addDoneCallback(): one that throws is reported with console.error and stops nothing", () => {
