@@ -2,7 +2,13 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import { BOUND, Gate, pause, test, within } from "../_helpers.ts";
 import { add } from "../fixtures/tasks.ts";
-import { reportAll, reportAndWait, reportFunction, reportLarge } from "../fixtures/control_tasks.ts";
+import {
+  reportAll,
+  reportAndWait,
+  reportFunction,
+  reportLarge,
+  reportWhereStackEnds,
+} from "../fixtures/control_tasks.ts";
 import { borrow } from "./borrow.ts";
 import type { Kind } from "./kind.ts";
 
@@ -95,6 +101,15 @@ export function progressBehaviour(kind: Kind): void {
     }
     gate.open();
     await within(left);
+  });
+
+  test(`reportProgress() of ${name}: a task may call it where its stack ends, and goes on, as do others`, async () => {
+    using pool = make({ maxWorkers: 1 });
+    for (let i = 0; i < 6; i++) {
+      const said = await within(pool.submit(reportWhereStackEnds, i % 2 === 0 ? 10 : 20_000));
+      assert(said > 0, `${said} times`);
+    }
+    assertEquals(await within(pool.submit(reportAll, 1)), 1);
   });
 
   test(`reportProgress() of ${name} throws in the task for what cannot cross, with its path`, async () => {

@@ -5,6 +5,7 @@
  */
 
 import { Atomics, performance, sharedNow } from "../../../futures/builtins.ts";
+import { ensureStack, LOADING } from "../../../futures/stack.ts";
 import { EMPTY, type Encoded, EncodedSections } from "../../_values/encoded.ts";
 import type { Definition } from "../../_functions/definition.ts";
 import { importModule } from "../../_functions/import.ts";
@@ -262,8 +263,12 @@ class Child {
         // Something of the task's may come before the next one, and take long.
         if (!isFree) this.#outbox.flush();
       },
-      progress: ({ id }, payload) =>
-        this.#outbox.say(["progress", id, payload.encoding], EncodedSections.from(payload)),
+      progress: ({ id }, payload) => {
+        const sections = EncodedSections.from(payload);
+        // A task calls this: an overflow of its stack in the midst of that would keep the lock of the outbox.
+        ensureStack(LOADING);
+        this.#outbox.say(["progress", id, payload.encoding], sections);
+      },
       limitsOf: ({ limits }) => limits!,
       onCall: ({ id }) => this.#outbox.say(["called", id]),
       isStopping: ({ id }) => isStopped(this.#turns, id),
