@@ -359,6 +359,12 @@ export class Dispatcher {
     if (this.#wantsWorker(0) && this.#mayStart()) this.#workers.start();
   }
 
+  /** A worker has gone: another one may start, also later, if those that are left do not come. */
+  onWorkerGone(): void {
+    this.startWorkers();
+    this.#lookLater();
+  }
+
   /** Whether there would be too few workers if `more` tasks were added. */
   #wantsWorker(more: number): boolean {
     const { canGrow, count } = this.#workers;

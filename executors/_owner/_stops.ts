@@ -23,9 +23,9 @@ const GIVE_UP_MS = 200;
 /** How soon a task that has little time is looked at again when its function has not been called, in milliseconds. */
 const WAITING_MS = 10;
 
-/** How often a thread is looked at that may be held up, and how long it may take to answer, in milliseconds. */
+/** How many milliseconds lie between two looks at a thread that may be held up, and how many it may miss. */
 const HELD_UP_LOOK_MS = 100;
-const HELD_UP_MS = 1_000;
+const HELD_UP_LOOKS = 10;
 
 /** A task that is to end. */
 interface Stop {
@@ -37,6 +37,15 @@ interface Stop {
   isFailed: boolean;
 }
 
+/** At how many looks in a row a thread was woken from the same sleep, and when the last one of them was. */
+interface HeldUp {
+  readonly sleep: number | "awake";
+  readonly looks: number;
+  readonly at: number;
+}
+
+const ANSWERS: HeldUp = { sleep: "awake", looks: 0, at: -Infinity };
+
 /** What stops need of their pool. */
 interface StopsOwner {
   /** The name of the thread that a slot's word names. */
@@ -45,8 +54,8 @@ interface StopsOwner {
   failSlot(slot: number, reason: unknown): void;
   /** Ends the thread that runs the task of a slot, which has failed. */
   giveUp(slot: number): void;
-  /** Whether a thread was woken and has not answered; `undefined` where none has that serial number any more. */
-  isWoken(serial: number): boolean | undefined;
+  /** Since when a thread slept that was woken and has not answered; `undefined` where none has that serial number. */
+  wokenFrom(serial: number): number | "awake" | undefined;
   /** Ends a thread that was woken and does not answer, unless it does so now. */
   giveUpWoken(serial: number): void;
 }
@@ -59,9 +68,9 @@ export class Stops {
   readonly #stops = new Set<Stop>();
   /**
    * Threads that have gone on to other tasks after one was stopped: what that awaited comes later, and it may compute
-   * for ever then. By serial number, with the time since when each has been woken in vain.
+   * for ever then. By serial number.
    */
-  readonly #leftBehind = new Map<number, number>();
+  readonly #leftBehind = new Map<number, HeldUp>();
 
   constructor(queue: TaskQueue, tasks: TaskTable, owner: StopsOwner) {
     this.#queue = queue;
@@ -84,7 +93,7 @@ export class Stops {
 
   /** A thread has ended a task that was stopped, and goes on to others. */
   onEnded(serial: number): void {
-    this.#leftBehind.set(serial, Infinity);
+    this.#leftBehind.set(serial, ANSWERS);
   }
 
   /** A task is submitted, for which a thread may be woken. */
@@ -125,15 +134,18 @@ export class Stops {
 
   #lookAtLeftBehind(now: number): void {
     let isWaiting = !this.#queue.isEmpty();
-    for (const [serial, since] of this.#leftBehind) {
-      const isWoken = this.#owner.isWoken(serial);
-      if (isWoken === undefined) this.#leftBehind.delete(serial);
-      else if (!isWoken) this.#leftBehind.set(serial, Infinity);
-      else {
-        isWaiting = true;
-        if (since === Infinity) this.#leftBehind.set(serial, now);
-        else if (now >= since + HELD_UP_MS) this.#owner.giveUpWoken(serial);
+    for (const [serial, last] of this.#leftBehind) {
+      const sleep = this.#owner.wokenFrom(serial);
+      if (sleep === undefined) {
+        this.#leftBehind.delete(serial);
+        continue;
       }
+      if (sleep !== "awake") isWaiting = true;
+      // Another sleep: it has answered in between. And a look that is late, as after a suspend, is one look.
+      if (sleep !== last.sleep) this.#leftBehind.set(serial, { sleep, looks: 0, at: now });
+      else if (sleep === "awake" || now < last.at + HELD_UP_LOOK_MS) continue;
+      else if (last.looks + 1 < HELD_UP_LOOKS) this.#leftBehind.set(serial, { sleep, looks: last.looks + 1, at: now });
+      else this.#owner.giveUpWoken(serial);
     }
     if (isWaiting) lookAgainAfter(HELD_UP_LOOK_MS);
   }

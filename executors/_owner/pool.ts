@@ -110,9 +110,9 @@ export class Pool implements FutureOwner, WorkersOwner {
         workerOf: (word) => this.#nameOf(serialOf(word)),
         failSlot: (slot, reason) => this.#failSlot(slot, reason),
         giveUp: (slot) => this.#giveUp(slot),
-        isWoken: (serial) => {
+        wokenFrom: (serial) => {
           const worker = workers.find(serial);
-          return worker && queue.parking.is(worker.index, Status.WOKEN);
+          return worker && (queue.parking.wokenFrom(worker.index) ?? "awake");
         },
         giveUpWoken: (serial) => this.#giveUpWoken(serial),
       })
@@ -572,7 +572,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     if (this.#isOver) return;
     this.#tally.countLost();
     if (slot !== undefined) this.#tasks.free(slot);
-    this.#dispatcher.startWorkers();
+    this.#dispatcher.onWorkerGone();
     console.warn(
       `${name} was given up, because its task goes on after it was stopped: it keeps a core busy until it ends`,
     );
@@ -585,7 +585,7 @@ export class Pool implements FutureOwner, WorkersOwner {
     // It has published nothing since it fell asleep.
     this.collect();
     this.#workers.end(worker, HolderState.ENDED);
-    this.#dispatcher.startWorkers();
+    this.#dispatcher.onWorkerGone();
     return true;
   }
 

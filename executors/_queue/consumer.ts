@@ -216,12 +216,14 @@ export class Consumer<B extends Encoded | EncodedSections = Encoded> {
 
   /** From now on it is counted on; `false` when it was given up meanwhile, and may take nothing. */
   #comeBack(): boolean {
+    // First: the status of its index may be another one's by now.
+    if (this.#results.isClosed()) return false;
     this.#isAway = false;
     for (const from of [Status.AWAY, Status.WOKEN]) {
       if (this.#parking.move(this.#index, from, Status.ACTIVE)) return true;
     }
     // Else a task is assigned to it.
-    return !this.#parking.is(this.#index, Status.LEFT) && !this.#results.isClosed();
+    return !this.#parking.is(this.#index, Status.LEFT);
   }
 
   async #takeShared({ slot, fn, flags }: TaskRecord, { text, sharedIds }: Encoded): Promise<Task<B>> {

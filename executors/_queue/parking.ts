@@ -132,6 +132,11 @@ export class Parking {
     return this.is(index, Status.PARKED) ? this.#sleepingSince[index] : undefined;
   }
 
+  /** Owner: since when a consumer has slept that was woken and has not answered; `undefined` for any other one. */
+  wokenFrom(index: number): number | undefined {
+    return this.is(index, Status.WOKEN) ? this.#sleepingSince[index] : undefined;
+  }
+
   /** Owner: says that the thread of an index, which ran a task, was given up. */
   giveUp(index: number): void {
     Atomics.store(this.statuses, index, Status.LEFT);

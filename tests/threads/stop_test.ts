@@ -1,7 +1,7 @@
 /** Threads whose tasks do not end when they are stopped. */
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
 import { ThreadPoolExecutor, TimeoutError } from "@concurrent/futures";
-import { BOUND, Ledger, rejectionOf, test, until, untilSync, within } from "../_helpers.ts";
+import { BOUND, Ledger, pause, rejectionOf, test, until, untilSync, within } from "../_helpers.ts";
 import { describeSources } from "../../futures/wakeup.ts";
 import { Warnings } from "../_warnings.ts";
 import { add, square } from "../fixtures/tasks.ts";
@@ -74,6 +74,20 @@ test("ThreadPoolExecutor: a thread that computes what a stopped task left behind
   }
   assertEquals([pool.stats().lost, warnings.texts.length], [4, 4]);
   assertMatch(warnings.texts[0], /^t_0 was given up/);
+});
+
+test("ThreadPoolExecutor: a thread that answers is kept, although each look finds it just woken", async () => {
+  using pool = new ThreadPoolExecutor(1);
+  const stopped = pool.with({ grace: 0 }).submit(askAfter, 50, new Ledger().path);
+  await until(() => stopped.running(), "its begin");
+  assert(stopped.abort());
+  await rejectionOf(stopped);
+  for (let i = 0; i < 20; i++) {
+    // A look is due by then, and is made as soon as this thread blocks.
+    pause(110);
+    assertEquals(pool.submit(square, i).result(BOUND), i * i);
+  }
+  assertEquals(pool.stats().lost, 0);
 });
 
 test("ThreadPoolExecutor: the signal of a task stays aborted when its thread was given up", async () => {

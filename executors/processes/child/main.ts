@@ -273,6 +273,8 @@ class Child {
       onCall: ({ id }) => this.#outbox.say(["called", id]),
       isStopping: ({ id }) => isStopped(this.#turns, id),
       listenForStops: () => {
+        // A task may ask for its signal where its stack ends.
+        if (this.#listening === undefined) ensureStack(LOADING);
         this.#attend();
         this.#listening ??= this.#listenForStops();
       },
