@@ -146,8 +146,7 @@ export class Collector {
     const isMeasured = type >= HAS_TIMES;
     const isStopped = this.#tasks.hasStops && this.#settleStopped(slot, future, isMeasured);
     // One that was stopped may have failed before.
-    const wasStopped = isStopped || future === undefined || (type & ~HAS_TIMES) === RecordType.TIMED_OUT;
-    if (wasStopped) this.#onStopped(serial);
+    if (isStopped || future === undefined || (type & ~HAS_TIMES) === RecordType.TIMED_OUT) this.#onStopped(serial);
     this.#tasks.free(slot);
     this.#tasks.collected = (this.#tasks.collected + 1) | 0;
     if (future === undefined || isStopped) return;
